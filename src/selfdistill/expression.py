@@ -1,0 +1,108 @@
+"""Method expressions as text: calls with literal arguments, joined by `+`, never evaluated."""
+
+import ast
+import importlib
+import inspect
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from difflib import get_close_matches
+from functools import reduce
+from operator import add
+from typing import Any
+
+from selfdistill.errors import UserError
+from selfdistill.method import Method
+
+Constructor = Callable[..., Method]
+
+
+def parse(text: str, registry: Mapping[str, Constructor]) -> Method:
+    """The method that an expression such as `drg(alpha=0.2) + dsr()` names.
+
+    A name is one of the registry's, or `package.module:name` for a method of your own. Raises
+    `UserError` where the text is no sum of calls, a name is unknown or an argument does not fit.
+    """
+    return reduce(add, [_method(call, text, registry) for call in _calls(_tree(text), text)])
+
+
+def _tree(text: str) -> ast.expr:
+    try:
+        return ast.parse(_quote_paths(text).strip(), mode="eval").body
+    except SyntaxError as error:
+        raise _unreadable(text, error.msg) from None
+
+
+def _quote_paths(text: str) -> str:
+    """Write `package.module:name(` as attribute access, which Python's grammar knows."""
+    return _OWN.sub(lambda found: found[1] or f"{found[2]}.{_COLON}.{found[3]}", text)
+
+
+_COLON = "_colon_"
+_OWN = re.compile(r"""('[^']*'|"[^"]*")|([\w.]+):(\w+)(?=\s*\()""")  # quoted text stays as it is
+
+
+def _calls(node: ast.expr, text: str) -> list[ast.Call]:
+    match node:
+        case ast.BinOp(left=left, op=ast.Add(), right=right):
+            return _calls(left, text) + _calls(right, text)
+        case ast.Call():
+            return [node]
+        case ast.Name(id=name):
+            raise _unreadable(text, f"a method is called: write {name}()")
+    raise _unreadable(text, f"{ast.unparse(node)!r} is no method")
+
+
+def _unreadable(text: str, why: str) -> UserError:
+    return UserError(
+        f"cannot read the method {text!r}: {why}; write calls joined by +, such as 'drg(alpha=0.2) + dsr()'"
+    )
+
+
+def _method(call: ast.Call, text: str, registry: Mapping[str, Constructor]) -> Method:
+    module, _, name = ast.unparse(call.func).rpartition(f".{_COLON}.")
+    constructor = _imported(module, name) if module else _constructor(name, registry)
+    args, kwargs = _literals(call, name)
+    made = constructor(*args, **kwargs)
+    if not isinstance(made, Method):
+        raise UserError(f"{name}() made a {type(made).__name__}; a method's constructor returns a Method")
+    return _from_module(module, made, ast.unparse(call)) if module else made
+
+
+def _from_module(module: str, made: Method, call: str) -> Method:
+    """A method of somebody's own, whose text says where to import it from."""
+    written = call.replace(f".{_COLON}.", ":")
+    stamped = f"{module}:{made.text}" if made.text else written
+    return replace(made, text=stamped, resolved=f"{module}:{made.resolved}" if made.resolved else written)
+
+
+def _literals(call: ast.Call, name: str) -> tuple[list[Any], dict[str, Any]]:
+    try:
+        args = [ast.literal_eval(each) for each in call.args]
+        return args, {str(each.arg): ast.literal_eval(each.value) for each in call.keywords}
+    except ValueError:
+        raise UserError(
+            f"the arguments of {name}(…) must be plain values (numbers, 'text', True, None, tuples), "
+            f"but found {ast.unparse(call)}"
+        ) from None
+
+
+def _constructor(name: str, registry: Mapping[str, Constructor]) -> Constructor:
+    if name in registry:
+        return registry[name]
+    near = get_close_matches(name, registry, n=3, cutoff=0.4)
+    hint = f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(sorted(registry))}"
+    raise UserError(f"there is no method {name!r}; {hint} Your own is written package.module:{name}()")
+
+
+def _imported(module: str, name: str) -> Constructor:
+    try:
+        return getattr(importlib.import_module(module), name)
+    except (ImportError, AttributeError) as error:
+        raise UserError(f"cannot import {module}:{name}: {error}") from None
+
+
+def signature(name: str, constructor: Constructor) -> str:
+    """A constructor's call with its defaults: `drg(tap='stage2', alpha=0.2)`."""
+    parameters = inspect.signature(constructor).parameters.values()
+    return f"{name}({', '.join(f'{each.name}={each.default!r}' for each in parameters)})"

@@ -1,0 +1,113 @@
+"""Small classifiers that read a feature map, or a sequence of tokens."""
+
+import torch
+import torch.nn.functional as F
+from torch import Size, Tensor, nn
+
+from selfdistill.errors import UserError
+
+
+def head(shape: Size, classes: int, kind: str = "light") -> nn.Module:
+    """A classifier of `classes` for features of this shape: [B, D, H, W] maps or [B, N, D] tokens.
+
+    `kind` is "light", which fits any map, or "gated", LightSKD's published head for maps with even
+    sides. Tokens have one head. Raises `UserError` where the kind does not fit the shape.
+    """
+    match len(shape), kind:
+        case 4, "light":
+            return LightHead(shape[1], classes)
+        case 4, "gated":
+            return GatedHead(shape, classes)
+        case 3, "light":
+            return TokenHead(shape[2], classes)
+        case 3, "gated":
+            raise UserError("the gated head reads maps, but the tap gives tokens; pass head='light'")
+        case 4, _:
+            raise UserError(f"there is no head {kind!r}; there are 'light' and 'gated'")
+    raise UserError(f"no head reads features of shape {tuple(shape)}; tap a map or tokens")
+
+
+class LightHead(nn.Sequential):
+    """A strided 3x3 convolution, pooling and a linear classifier, for maps of any size.
+
+    A mean over 2x2 positions comes first where there are as many: it quarters the cost.
+    """
+
+    def __init__(self, width: int, classes: int):
+        super().__init__(
+            Halve(),
+            nn.Conv2d(width, width, 3, stride=2, padding=1, bias=False),
+            nn.BatchNorm2d(width),
+            nn.ReLU(),
+            nn.AdaptiveAvgPool2d(1),
+            nn.Flatten(),
+            nn.Linear(width, classes),
+        )
+
+
+class Halve(nn.Module):
+    """The mean over 2x2 positions; maps under 4x4 stay whole, for BatchNorm to have positions left."""
+
+    def forward(self, features: Tensor) -> Tensor:
+        """[B, D, H, W] -> [B, D, H/2, W/2]."""
+        return F.avg_pool2d(features, 2) if min(features.shape[2:]) >= 4 else features
+
+
+class TokenHead(nn.Module):
+    """A norm, the mean over tokens and a linear classifier."""
+
+    def __init__(self, width: int, classes: int):
+        super().__init__()
+        self.norm = nn.LayerNorm(width)
+        self.classify = nn.Linear(width, classes)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """[B, N, D] -> [B, C]."""
+        return self.classify(self.norm(tokens).mean(dim=1))
+
+
+class SeparableConv(nn.Sequential):
+    """Two depthwise-separable 3x3 convolutions, the first strided, each with BatchNorm and ReLU."""
+
+    def __init__(self, width: int, out: int, stride: int):
+        super().__init__(
+            nn.Conv2d(width, width, 3, stride, padding=1, groups=width, bias=False),
+            nn.Conv2d(width, width, 1, bias=False),
+            nn.BatchNorm2d(width),
+            nn.ReLU(),
+            nn.Conv2d(width, width, 3, padding=1, groups=width, bias=False),
+            nn.Conv2d(width, out, 1, bias=False),
+            nn.BatchNorm2d(out),
+            nn.ReLU(),
+        )
+
+
+class GatedHead(nn.Module):
+    """LightSKD's published head: a gate over the map, two separable convolutions, a classifier.
+
+    The gate lies in [0.5, 1): its sigmoid follows a ReLU. Source: `adapter_2` of the code of
+    https://arxiv.org/abs/2305.09183.
+    """
+
+    def __init__(self, shape: Size, classes: int):
+        super().__init__()
+        _, width, height, breadth = shape
+        if height % 2 or breadth % 2:
+            raise UserError(
+                f"the gated head halves a map and doubles it again, but the tap gives {height}x{breadth}; "
+                "tap a stage with even sides or pass head='light'"
+            )
+        self.narrow = nn.Sequential(SeparableConv(width, width, 2), nn.BatchNorm2d(width), nn.ReLU())
+        self.deepen = nn.Sequential(SeparableConv(width, 2 * width, 2), SeparableConv(2 * width, 4 * width, 2))
+        self.classify = nn.Linear(4 * width, classes)
+
+    def gate(self, features: Tensor) -> Tensor:
+        """Give each position's share. [B, D, H, W] -> [B, D, H, W], in [0.5, 1)."""
+        narrow = self.narrow(features)
+        size = features.shape[2:]
+        return torch.sigmoid(F.interpolate(narrow, size=size, mode="bilinear", align_corners=True))
+
+    def forward(self, features: Tensor) -> Tensor:
+        """[B, D, H, W] -> [B, C]."""
+        deep = self.deepen(self.gate(features) * features)
+        return self.classify(deep.mean(dim=(2, 3)))

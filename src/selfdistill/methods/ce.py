@@ -1,0 +1,9 @@
+"""Cross-entropy alone: what every method is measured against."""
+
+from selfdistill.method import Method, recipe
+
+
+@recipe()
+def ce() -> Method:
+    """Plain cross-entropy with the labels."""
+    return Method()

@@ -1,0 +1,82 @@
+"""Class-center-based self-knowledge distillation (https://www.mdpi.com/2076-3417/14/16/7022)."""
+
+from typing import Literal
+
+import torch
+
+from selfdistill.maths import class_sums, kl_to, softened
+from selfdistill.method import Method, Paper, recipe
+from selfdistill.ranks import summed
+from selfdistill.terms import Facts, Seen, Term
+
+PAPER = Paper(
+    "Class-Center-Based Self-Knowledge Distillation: A Simple Method to Reduce Intra-Class Variance",
+    "Zhong, Ke and Zhang, Lei and Wang, Lituan and Shu, Xin and Wang, Zizhou",
+    2024,
+    "Applied Sciences 14(16)",
+    "https://www.mdpi.com/2076-3417/14/16/7022",
+)
+
+
+class ClassCenter(Term):
+    """What the classifier says of a class's center, fused with the sample's own prediction, is its target."""
+
+    reads = ("embedding", "classifier")
+    mixed = False
+    memory_scope = "run"  # centers [C, D], and how many rows each has met [C, 1]
+
+    def __init__(self, rate: float, trust: float, fusion: str, detach: bool, temperature: float, warmup: float):
+        super().__init__()
+        self.rate, self.trust, self.fusion, self.detach = rate, trust, fusion, detach
+        self.temperature, self.warmup, self.timed = temperature, warmup, warmup > 0
+
+    def start(self, facts: Facts):
+        """Centers of zeros that have met nothing."""
+        zeros = torch.zeros_like(facts.like)
+        return zeros.expand(facts.classes, facts.width or 0).clone(), zeros.expand(facts.classes, 1).clone()
+
+    def forward(self, seen: Seen):
+        """Update the centers, then predict with them."""
+        centers, met = moved(*seen.memory, seen.embedding, seen.batch.labels, self.rate)
+        target = self.target(seen.classifier(centers)[seen.batch.labels], seen.logits, seen.batch.labels)
+        value = kl_to(seen.logits, target, self.temperature)
+        return seen.clock.ramp(self.warmup) * value, (centers, met)
+
+    def target(self, center, own, labels):
+        """Fuse a center's logits with a sample's own. [B, C], [B, C], [B] -> [B, C] probabilities."""
+        own = own.detach() if self.detach else own
+        if self.fusion == "logit":
+            return softened(self.trust * center + (1 - self.trust) * own, self.temperature)
+        trust = self.trust
+        if self.fusion == "confidence":
+            trust = 1 - own.softmax(dim=1).gather(1, labels[:, None])  # [B, 1]
+        return trust * softened(center, self.temperature) + (1 - trust) * softened(own, self.temperature)
+
+
+def moved(centers, met, embedding, labels, rate):
+    """Centers after a batch of all ranks: c - rate · sum(c - f) / (1 + n); at first the class's mean.
+
+    centers [C, D], met [C, 1], embedding [B, D], labels [B] -> the new centers and met.
+    """
+    packed = summed(torch.cat(class_sums(embedding.detach(), labels, len(centers)), dim=1))
+    sums, counts = packed[:, :-1], packed[:, -1:]
+    mean = sums / counts.clamp(min=1)
+    nearer = centers - rate * (counts * centers - sums) / (1 + counts)
+    first = (met == 0) & (counts > 0)
+    return torch.where(first, mean, nearer), met + counts
+
+
+@recipe(PAPER)
+def csd(
+    weight: float = 1.0,
+    trust: float = 0.5,
+    rate: float = 0.5,
+    temperature: float = 4.0,
+    fusion: Literal["logit", "prob", "confidence"] = "logit",
+    detach: bool = True,
+    warmup: float = 0.0,
+) -> Method:
+    """Each sample's soft target is its class center's prediction, fused with its own."""
+    term = ClassCenter(rate, trust, fusion, detach, temperature, warmup)
+    term.weight = weight
+    return Method({"center": term})

@@ -1,0 +1,44 @@
+"""Distillation with Reverse Guidance (https://arxiv.org/abs/2305.09183)."""
+
+from typing import Literal
+
+from selfdistill.heads import head
+from selfdistill.maths import kl
+from selfdistill.method import Method, Paper, recipe
+from selfdistill.terms import Seen, Term
+
+PAPER = Paper(
+    "Lightweight Self-Knowledge Distillation with Multi-source Information Fusion",
+    "Wang, Xucong and Han, Pengchao and Guo, Lei",
+    2023,
+    "arXiv:2305.09183",
+    "https://arxiv.org/abs/2305.09183",
+)
+
+
+class ReverseGuidance(Term):
+    """A shallow head learns the labels, and teaches the final one."""
+
+    def __init__(self, tap: str, alpha: float, temperature: float, kind: str):
+        super().__init__()
+        self.taps, self.alpha, self.temperature, self.kind = (tap,), alpha, temperature, kind
+
+    def build(self, shapes):
+        """Put a head on the tap."""
+        self.head = head(shapes[self.taps[0]], shapes["logits"][-1], self.kind)
+
+    def loss(self, seen: Seen):
+        """CE(a, y) + alpha T² KL(sg a || z), with a the shallow head's logits."""
+        shallow = self.head(seen.features[self.taps[0]])
+        return seen.learn(shallow) + self.alpha * kl(seen.logits, shallow, self.temperature)
+
+
+@recipe(PAPER)
+def drg(
+    tap: str = "stage2",
+    alpha: float = 0.2,
+    temperature: float = 4.0,
+    head: Literal["light", "gated"] = "light",
+) -> Method:
+    """A head on stage 2 guides the final prediction; `head="gated"` is the published one."""
+    return Method({"guidance": ReverseGuidance(tap, alpha, temperature, head)})

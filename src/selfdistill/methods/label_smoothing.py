@@ -1,0 +1,28 @@
+"""Label smoothing (https://arxiv.org/abs/1512.00567)."""
+
+from selfdistill.method import Method, Paper, recipe
+from selfdistill.terms import CrossEntropy, Seen
+
+PAPER = Paper(
+    "Rethinking the Inception Architecture for Computer Vision",
+    "Szegedy, Christian and Vanhoucke, Vincent and Ioffe, Sergey and Shlens, Jon and Wojna, Zbigniew",
+    2016,
+    "CVPR",
+    "https://arxiv.org/abs/1512.00567",
+)
+
+
+class Smoothed(CrossEntropy):
+    """A share of each label goes to the other classes alike."""
+
+    def loss(self, seen: Seen):
+        """The true class gets 1 - smoothing, each other class smoothing / (C - 1)."""
+        classes = seen.logits.shape[1]
+        spread = self.smoothing * classes / (classes - 1)  # torch spreads over all C, the true one too
+        return seen.learn(seen.logits, spread)
+
+
+@recipe(PAPER)
+def label_smoothing(smoothing: float = 0.1) -> Method:
+    """Targets of 1 - smoothing for the true class, the rest spread over the others."""
+    return Method(task=Smoothed(smoothing))

@@ -1,0 +1,20 @@
+"""LightSKD: reverse guidance and shape-wise regularisation together (https://arxiv.org/abs/2305.09183)."""
+
+from typing import Literal
+
+from selfdistill.method import Method, recipe
+from selfdistill.methods.drg import drg
+from selfdistill.methods.dsr import dsr
+
+
+@recipe()
+def lightskd(
+    tap: str = "stage2",
+    alpha: float = 0.2,
+    beta: float = 1.0,
+    temperature: float = 4.0,
+    head: Literal["light", "gated"] = "light",
+    forget: Literal["epoch", "never"] = "epoch",
+) -> Method:
+    """Both parts of LightSKD at the paper's weights: `drg() + dsr()`."""
+    return drg(tap, alpha, temperature, head) + dsr(beta, temperature, forget)

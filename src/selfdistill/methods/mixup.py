@@ -1,0 +1,20 @@
+"""mixup: Beyond Empirical Risk Minimization (https://arxiv.org/abs/1710.09412)."""
+
+from typing import Literal
+
+from selfdistill.method import Method, Paper, recipe
+from selfdistill.mixing import Mixing
+
+PAPER = Paper(
+    "mixup: Beyond Empirical Risk Minimization",
+    "Zhang, Hongyi and Cisse, Moustapha and Dauphin, Yann N. and Lopez-Paz, David",
+    2018,
+    "ICLR",
+    "https://arxiv.org/abs/1710.09412",
+)
+
+
+@recipe(PAPER)
+def mixup(alpha: float = 1.0, per: Literal["batch", "row"] = "batch", images: int = 2) -> Method:
+    """Images and labels in pairs, mixed by a share drawn from Beta(alpha, alpha)."""
+    return Method(mixing=Mixing(alpha, per, images))

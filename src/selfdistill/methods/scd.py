@@ -1,0 +1,75 @@
+"""Similarity and Consistency by self-Distillation (https://doi.org/10.11896/jsjkx.221000009)."""
+
+from itertools import pairwise
+from typing import Literal
+
+import torch
+
+from selfdistill.errors import UserError
+from selfdistill.maths import attention, similarity
+from selfdistill.method import Method, Paper, recipe
+from selfdistill.terms import Seen, Term
+
+PAPER = Paper(
+    "Similarity and Consistency by Self-distillation Method",
+    "Wan, Xu and Mao, Yingchi and Wang, Zibo and Liu, Yi and Ping, Ping",
+    2023,
+    "Computer Science 50(11)",
+    "https://doi.org/10.11896/jsjkx.221000009",
+)
+
+
+class SimilarAttention(Term):
+    """Two images whose attention is alike deep in the network should attend alike in its shallow stages."""
+
+    taps = ("stages",)
+    maps = True  # in a 1x1 map all images attend alike
+    rows = 2
+    over = "batch"
+
+    def __init__(self, power: float, pairs: str, centered: bool, normalised: bool, warmup: float, weight: float):
+        super().__init__()
+        self.power, self.pairs, self.centered, self.normalised = power, pairs, centered, normalised
+        self.warmup, self.timed, self.weight = warmup, warmup > 0, weight
+
+    def build(self, shapes):
+        """Pair the stages: each with the next, or each with the last."""
+        stages = [name for name in shapes if name.startswith("stage")]
+        if len(stages) < 2:
+            raise UserError(
+                f"scd() compares stages with one another, but found {len(stages)} of 2x2 positions or more; "
+                "take larger images or a deeper model"
+            )
+        to_last = [(stage, stages[-1]) for stage in stages[:-1]]
+        self.matched = to_last if self.pairs == "last" else list(pairwise(stages))
+
+    def loss(self, seen: Seen):
+        """Sum over pairs of the mean squared difference of their B x B similarities."""
+        matrices = {name: self.matrix(seen.features[name]) for pair in self.matched for name in pair}
+        gaps = [(matrices[shallow] - matrices[deep].detach()).square().mean() for shallow, deep in self.matched]
+        return seen.clock.ramp(self.warmup) * torch.stack(gaps).sum()
+
+    def matrix(self, features):
+        """How alike the images of a batch are in where they attend. -> [B, B]."""
+        maps = attention(features, self.power)
+        if self.centered:
+            maps = maps - maps.mean(dim=1, keepdim=True)
+        alike = similarity(maps)
+        return alike / alike.norm(dim=1, keepdim=True).clamp_min(1e-8) if self.normalised else alike
+
+
+@recipe(PAPER)
+def scd(
+    weight: float = 100.0,
+    power: float = 2.0,
+    pairs: Literal["adjacent", "last"] = "adjacent",
+    centered: bool = False,
+    normalised: bool = False,
+    warmup: float = 0.0,
+) -> Method:
+    """Shallow stages imitate how alike the images' attention is in deeper ones.
+
+    With `normalised`, rows of the similarity get unit length as in SP; then a weight of about 3000 fits.
+    """
+    term = SimilarAttention(power, pairs, centered, normalised, warmup, weight)
+    return Method({"similarity": term})

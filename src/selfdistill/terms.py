@@ -1,0 +1,155 @@
+"""What a term may see at a step, and the contract that every term keeps."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any, Literal, NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Size, Tensor, nn
+
+Memory = Any  # tensors, tuples, dicts, None: what a checkpoint can hold without code
+
+
+class Mix(NamedTuple):
+    """How each row of a batch is mixed from several of its rows."""
+
+    shares: Tensor  # [B, n] weights; each row sums to 1
+    partners: Tensor  # [B, n] rows of the batch; the first column is the row itself
+
+
+class Batch(NamedTuple):
+    """What the loader delivers: hard class ids always, and whatever else was asked of the data."""
+
+    images: Tensor  # [B, 3, H, W], mixed where `mix` says so
+    labels: Tensor  # [B] class ids
+    index: Tensor | None = None  # [B] place of each row in the data set
+    mix: Mix | None = None
+    extra: Mapping[str, Tensor] = MappingProxyType({})  # more images: clean, peer …
+
+
+class Clock(NamedTuple):
+    """Where in training a step stands."""
+
+    epoch: Tensor  # [] whole epochs done
+    epochs: Tensor  # [] of the whole run
+    progress: Tensor  # [] from 0 at the first step towards 1
+
+    def ramp(self, epochs: float) -> Tensor:
+        """A share that grows from 0 to 1 over the first so many epochs; 1 where `epochs` is 0. -> []."""
+        if epochs <= 0:
+            return torch.ones_like(self.progress)
+        return (self.progress * self.epochs / epochs).clamp(max=1.0)
+
+
+class Outputs(NamedTuple):
+    """What one pass shows, in float32 at least."""
+
+    logits: Tensor  # [B, C]
+    embedding: Tensor | None  # [B, D], what the classifier reads
+    features: Mapping[str, Tensor]  # by tap: [B, D, H, W] maps or [B, N, D] tokens
+
+
+@dataclass(frozen=True)
+class View:
+    """One more pass that a step must make, shared by all terms that ask for it by this name.
+
+    It goes over `batch.extra[source]`, or over the batch's images where `source` is None.
+    """
+
+    name: str
+    grad: bool
+    network: str = "student"
+    source: str | None = None
+
+
+class Facts(NamedTuple):
+    """What is known of model and data before the first step."""
+
+    classes: int
+    width: int | None  # D of the embedding; None where there is no classifier
+    batch: int  # rows a step
+    like: Tensor  # [] of the memory's device and dtype
+
+
+@dataclass(frozen=True)
+class Seen:
+    """All that a term may read at one step."""
+
+    batch: Batch
+    logits: Tensor  # [B, C], with gradient
+    embedding: Tensor | None  # [B, D], with gradient
+    features: Mapping[str, Tensor]
+    views: Mapping[str, Outputs]
+    classifier: Callable[[Tensor], Tensor]  # [*, D] -> [*, C], without gradient
+    clock: Clock
+    memory: Memory = None  # what this term remembered at the step before
+
+    def learn(self, logits: Tensor, smoothing: float = 0.0) -> Tensor:
+        """Cross-entropy of any head's logits with this batch's labels. [B, C] -> []."""
+        return label_loss(logits, self.batch, smoothing)
+
+
+def label_loss(logits: Tensor, batch: Batch, smoothing: float = 0.0) -> Tensor:
+    """Cross-entropy with hard labels, or with their mixture where rows are mixed. [B, C] -> [].
+
+    `smoothing` is torch's: that share of the target spread over all C classes.
+    """
+    if batch.mix is None:
+        return F.cross_entropy(logits, batch.labels, label_smoothing=smoothing)
+    columns = batch.labels[batch.mix.partners].unbind(dim=1)  # n of [B]
+    each = [F.cross_entropy(logits, labels, reduction="none", label_smoothing=smoothing) for labels in columns]
+    return (batch.mix.shares * torch.stack(each, dim=1)).sum(dim=1).mean()
+
+
+class Term(nn.Module):
+    """One loss: what it must see, its value, and what it keeps for the next step.
+
+    Modules made in `build` train, synchronise and checkpoint with the student and never reach the
+    deployed model. What a term keeps between steps goes through `remember`, never through a
+    buffer: DDP overwrites every rank's buffers with rank 0's.
+    """
+
+    weight: float = 1.0
+    taps: tuple[str, ...] = ()  # "stage2", "stage-1", "layer2"; "stages": all of them
+    maps: bool = False  # it compares positions: stages smaller than 2x2 are left out
+    views: tuple[View, ...] = ()  # passes beside the anchor's
+    reads: tuple[str, ...] = ()  # parts of the student it needs: "embedding", "classifier"
+    mixed: bool = True  # it can read batches whose rows are mixed
+    timed: bool = False  # it reads the clock
+    rows: int = 1  # the fewest rows a batch must have
+    over: Literal["rows", "batch"] = "rows"  # "batch": its value is no mean over rows
+    memory_scope: Literal["rank", "run"] = "rank"  # each rank its own, or one for the run
+    forget: Literal["never", "epoch"] = "never"  # when memory starts again
+
+    def build(self, shapes: Mapping[str, Size]) -> None:
+        """Make heads; `shapes` are of this term's taps, of "logits" and of "embedding"."""
+
+    def start(self, facts: Facts) -> Memory:
+        """Give the memory before the first step; None: this term keeps nothing."""
+        return None
+
+    def loss(self, seen: Seen) -> Tensor:
+        """Give this term's value, a scalar before `weight`."""
+        raise NotImplementedError(f"{type(self).__name__} defines no loss")
+
+    def remember(self, seen: Seen) -> Memory:
+        """Give the memory for the next step."""
+        return None
+
+    def forward(self, seen: Seen) -> tuple[Tensor, Memory]:
+        """Give the loss and the next memory. Override only where the two share work."""
+        return self.loss(seen), self.remember(seen)
+
+
+class CrossEntropy(Term):
+    """The task itself: the labels, mixed where the images are, smoothed where asked."""
+
+    def __init__(self, smoothing: float = 0.0):
+        super().__init__()
+        self.smoothing = smoothing
+
+    def loss(self, seen: Seen) -> Tensor:
+        """Cross-entropy of the student's logits."""
+        return seen.learn(seen.logits, self.smoothing)

@@ -1,0 +1,121 @@
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch.testing import assert_close
+
+from selfdistill.heads import GatedHead
+from selfdistill.maths import kl
+from selfdistill.methods import drg, dsr, lightskd
+from tests.showing import only, seen
+
+EXACT = {"rtol": 1e-9, "atol": 1e-12}
+
+
+def guided(term, logits, shallow, labels):
+    """The term's loss with its head replaced by given logits."""
+    term.head = lambda features: features
+    return term.loss(seen(logits, labels, features={term.taps[0]: shallow}))
+
+
+def test_drg_is_the_published_loss(reference):
+    want = reference("drg")
+    logits, shallow = (want[key].requires_grad_() for key in ("logits", "aux_logits"))
+    term = only(drg(alpha=want["alpha"].item(), temperature=want["T"].item()), "guidance")
+
+    loss = F.cross_entropy(logits, want["targets"]) + guided(term, logits, shallow, want["targets"])
+    loss.backward()
+
+    assert_close(loss.detach(), want["loss"], **EXACT)
+    assert_close(logits.grad, want["grad_logits"], **EXACT)
+    assert_close(shallow.grad, want["grad_aux_logits"], **EXACT)
+
+
+def test_drg_distillation_alone(reference):
+    want = reference("drg")
+    logits = want["logits"].requires_grad_()
+    loss = want["alpha"] * kl(logits, want["aux_logits"], 4.0)
+    loss.backward()
+    assert_close(loss.detach(), want["drg"], **EXACT)
+    assert_close(logits.grad, want["grad_drg_logits"], **EXACT)
+
+
+def test_lightskd_over_five_steps_is_the_published_script(reference):
+    want = reference("dsr")
+    method = lightskd(alpha=want["alpha"].item(), beta=want["beta"].item(), temperature=want["T"].item())
+    guide, shape = only(method, "guidance"), only(method, "shape")
+    fresh = (torch.zeros_like(want["logits"][0]), torch.zeros((), dtype=torch.float64))
+    memory = fresh
+    for step, first in enumerate(want["batch_idx"] == 0):
+        memory = fresh if first else memory  # a new epoch starts again
+        logits = want["logits"][step].clone().requires_grad_()
+        shallow = want["aux_logits"][step].clone().requires_grad_()
+        labels = want["targets"][step]
+        at = seen(logits, labels, memory=memory)
+        regular, memory = shape(at)
+        loss = F.cross_entropy(logits, labels) + guided(guide, logits, shallow, labels) + shape.weight * regular
+        loss.backward()
+
+        assert_close(regular.detach() * shape.weight, want["dsr"][step], **EXACT)
+        assert_close(loss.detach(), want["loss"][step], **EXACT)
+        assert_close(logits.grad, want["grad_logits"][step], **EXACT)
+        assert_close(shallow.grad, want["grad_aux_logits"][step], **EXACT)
+        assert_close(memory[0], want["state_after"][step], **EXACT)
+
+
+def test_dsr_gradient_alone(reference):
+    want = reference("dsr")
+    shape = only(dsr(), "shape")
+    logits = want["logits"][1].clone().requires_grad_()
+    state = (want["state_after"][0], torch.ones((), dtype=torch.float64))
+    shape.loss(seen(logits, want["targets"][1], memory=state)).backward()
+    assert_close(logits.grad, want["grad_dsr_logits"][1], **EXACT)
+
+
+def test_gated_head_is_the_published_adapter(reference, float64):
+    want = reference("lightskd_adapter2")
+    draws = np.random.RandomState(107)
+    x = torch.from_numpy(draws.randn(8, 128, 8, 8)).requires_grad_()
+    cotangent = torch.from_numpy(draws.randn(8, 10))
+    torch.manual_seed(7)
+    head = GatedHead(x.shape, classes=10)
+    kernels = [each for each in head.parameters() if each.dim() == 4] + [head.classify.weight]
+    assert_close(torch.stack([each.sum() for each in kernels]).detach(), want["weight_sums"], **EXACT)
+    others = [each for each in head.parameters() if each.dim() == 1]
+    published = [value for key, value in want.items() if key.startswith("param.")]
+    for parameter, value in zip(others, published, strict=True):
+        parameter.data.copy_(value)
+    probe = torch.from_numpy(np.random.RandomState(0).randn(8, x.numel()))
+    gate = head.gate(x.detach())
+    for module in head.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            module.reset_running_stats()
+
+    out = head(x)
+    out.backward(cotangent)
+
+    assert_close(out.detach(), want["out_train"], **EXACT)
+    assert_close(gate[:, ::16], want["gate_train_every_16th_channel"], **EXACT)
+    assert_close(probe @ gate.flatten(), want["gate_train_projections"], **EXACT)
+    assert_close(x.grad[:, ::16], want["grad_x_every_16th_channel"], **EXACT)
+    assert_close(probe @ x.grad.flatten(), want["grad_x_projections"], **EXACT)
+    assert 0.5 <= gate.min()
+    assert gate.max() < 1
+    running = [value for name, value in head.named_buffers() if "running" in name]
+    for value, published in zip(running, [v for k, v in want.items() if k.startswith("running.")], strict=True):
+        assert_close(value, published, **EXACT)
+    assert_close(head.eval()(x.detach()), want["out_eval_after_one_train_step"], **EXACT)
+
+
+def test_dsr_ignores_which_class_is_which():
+    torch.manual_seed(0)
+    logits, last = torch.randn(6, 10), torch.randn(6, 10).sort(dim=1).values
+    shape, labels = only(dsr(), "shape"), torch.arange(6)
+    memory = (last, torch.ones(()))
+    shuffled = logits[:, torch.randperm(10)]
+    one, other = (shape.loss(seen(each, labels, memory=memory)) for each in (logits, shuffled))
+    assert_close(one, other)
+
+
+def test_lightskd_is_drg_and_dsr():
+    assert lightskd().resolved == (drg() + dsr()).resolved
+    assert lightskd().text == "lightskd()"

@@ -1,0 +1,73 @@
+"""Imports go down the floors: the tree is the architecture."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1] / "src" / "selfdistill"
+FLOORS = (
+    ("errors", "maths", "ranks"),
+    ("terms", "mixing", "heads", "probe", "trunk", "anatomy", "taps"),
+    ("method", "expression", "memory", "distiller"),
+    ("methods", "data", "models", "citation"),
+    ("teaching", "measure", "train", "deploy"),
+    ("study", "report"),
+    ("cli", "__init__"),
+)
+FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
+APART = {"methods", "data", "models", "citation"}  # neighbours that do not know each other
+ONLY_IN = {
+    "timm": {"models"},
+    "torchvision": {"models", "data"},
+    "pyarrow": {"data"},
+    "datasets": {"data"},
+    "typer": {"cli"},
+    "lightning_fabric": {"train"},
+}
+FILES = sorted(ROOT.rglob("*.py"))
+
+
+def room(path: Path) -> str:
+    return path.relative_to(ROOT).parts[0].removesuffix(".py")
+
+
+def imported(path: Path) -> set[str]:
+    names = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: write imports in full"
+            names |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return names
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_imports_go_down(path):
+    here = room(path)
+    for name in imported(path):
+        first, *rest = name.split(".")
+        if first in ONLY_IN:
+            assert here in ONLY_IN[first], f"{here} may not import {first}"
+        if first == "selfdistill" and here != "__init__" and rest and rest[0] != "__version__":
+            there = rest[0]
+            assert FLOOR[there] <= FLOOR[here], f"{here} may not import {there}, which lies above it"
+            assert not (here in APART and there in APART and here != there), f"{here} may not know {there}"
+
+
+def test_every_room_has_a_floor():
+    assert {room(path) for path in FILES} <= set(FLOOR)
+
+
+def test_no_drawers():
+    drawers = {"utils", "helpers", "misc", "manager", "common", "util", "helper"}
+    assert not {path.stem for path in ROOT.rglob("*")} & drawers
+
+
+def test_shared_code_names_no_method():
+    methods = {path.stem for path in (ROOT / "methods").glob("*.py")} - {"__init__", "ce", "mixup", "label_smoothing"}
+    shared = [path for path in FILES if room(path) not in ("methods", "cli", "__init__", "study")]
+    for path in shared:
+        words = {node.id for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Name)}
+        assert not words & methods, f"{path} names {words & methods}"
