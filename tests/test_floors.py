@@ -8,8 +8,8 @@ import pytest
 ROOT = Path(__file__).parents[1] / "src" / "selfdistill"
 FLOORS = (
     ("errors", "maths", "ranks"),
-    ("terms", "mixing", "heads", "probe", "trunk", "anatomy", "taps"),
-    ("method", "expression", "memory", "distiller"),
+    ("terms", "mixing", "heads", "probe", "layout", "trunk", "anatomy", "taps"),
+    ("method", "recipe", "expression", "memory", "distiller"),
     ("methods", "data", "models", "citation"),
     ("teaching", "measure", "train", "deploy"),
     ("study", "report"),
@@ -66,7 +66,12 @@ def test_no_drawers():
 
 
 def test_shared_code_names_no_method():
-    methods = {path.stem for path in (ROOT / "methods").glob("*.py")} - {"__init__", "ce", "mixup", "label_smoothing"}
+    methods = {path.stem for path in (ROOT / "methods").glob("*.py")} - {
+        "__init__",
+        "ce",
+        "mixup",
+        "label_smoothing",
+    }
     shared = [path for path in FILES if room(path) not in ("methods", "cli", "__init__", "study")]
     for path in shared:
         words = {node.id for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Name)}

@@ -6,14 +6,14 @@ from contextlib import contextmanager
 from copy import deepcopy
 
 import torch
+from selfdistill.anatomy import Anatomy
+from selfdistill.probe import logits_of
+from selfdistill.taps import Taps
 from torch import Size, Tensor, nn
 
 from selfdistill import anatomy
-from selfdistill.anatomy import Anatomy
 from selfdistill.errors import UserError
 from selfdistill.method import Method
-from selfdistill.probe import logits_of
-from selfdistill.taps import Taps
 from selfdistill.terms import Batch, Clock, Facts, Memory, Outputs, Seen, Term, View
 
 
@@ -60,7 +60,9 @@ class Distiller(nn.Module):
         losses, remembered = {}, {}
         with no_autocast(anchor.logits):
             for name, term in self.terms.items():
-                losses[name], remembered[name] = term(self._seen(term, batch, anchor, views, clock, memories.get(name)))
+                losses[name], remembered[name] = term(
+                    self._seen(term, batch, anchor, views, clock, memories.get(name))
+                )
         return losses, remembered
 
     def total(self, losses: Mapping[str, Tensor]) -> Tensor:
@@ -118,7 +120,9 @@ class Distiller(nn.Module):
     def _classify(self, embedding: Tensor) -> Tensor:
         """What the student's classifier says of any embeddings, without gradient. [*, D] -> [*, C]."""
         module = self.student.get_submodule(str(self.anatomy.classifier))
-        inputs = embedding.to(next(module.parameters()).dtype).reshape(-1, *self.anatomy.classifier_input or ())
+        inputs = embedding.to(next(module.parameters()).dtype).reshape(
+            -1, *self.anatomy.classifier_input or ()
+        )
         with torch.no_grad():
             return _full(module(inputs)).reshape(*embedding.shape[:-1], -1)
 
@@ -176,7 +180,7 @@ def _require(term: Term, name: str, found: Anatomy, text: str) -> None:
 
 
 def _shapes(taps: list[str], found: Anatomy, rows: int) -> dict[str, Size]:
-    shapes = {tap: Size((rows, *found.shape(tap)[1:])) for tap in taps}
+    shapes = {tap: Size((rows, *found.stage(tap).shape[1:])) for tap in taps}
     return shapes | {"logits": found.logits} | ({"embedding": found.embedding} if found.embedding else {})
 
 

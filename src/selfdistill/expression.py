@@ -2,9 +2,8 @@
 
 import ast
 import importlib
-import inspect
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from difflib import get_close_matches
 from functools import reduce
@@ -13,8 +12,7 @@ from typing import Any
 
 from selfdistill.errors import UserError
 from selfdistill.method import Method
-
-Constructor = Callable[..., Method]
+from selfdistill.recipe import Constructor
 
 
 def parse(text: str, registry: Mapping[str, Constructor]) -> Method:
@@ -72,8 +70,9 @@ def _method(call: ast.Call, text: str, registry: Mapping[str, Constructor]) -> M
 def _from_module(module: str, made: Method, call: str) -> Method:
     """A method of somebody's own, whose text says where to import it from."""
     written = call.replace(f".{_COLON}.", ":")
-    stamped = f"{module}:{made.text}" if made.text else written
-    return replace(made, text=stamped, resolved=f"{module}:{made.resolved}" if made.resolved else written)
+    if not made.text:
+        return replace(made, text=written, calls=(written,))
+    return replace(made, text=f"{module}:{made.text}", calls=tuple(f"{module}:{call}" for call in made.calls))
 
 
 def _literals(call: ast.Call, name: str) -> tuple[list[Any], dict[str, Any]]:
@@ -100,9 +99,3 @@ def _imported(module: str, name: str) -> Constructor:
         return getattr(importlib.import_module(module), name)
     except (ImportError, AttributeError) as error:
         raise UserError(f"cannot import {module}:{name}: {error}") from None
-
-
-def signature(name: str, constructor: Constructor) -> str:
-    """A constructor's call with its defaults: `drg(tap='stage2', alpha=0.2)`."""
-    parameters = inspect.signature(constructor).parameters.values()
-    return f"{name}({', '.join(f'{each.name}={each.default!r}' for each in parameters)})"

@@ -1,6 +1,5 @@
 """The maths of self-distillation: pure functions of tensors, without state or modules."""
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor
 

@@ -1,9 +1,7 @@
 """A paper as a value: its terms, and what they need of the run. Methods add."""
 
-import functools
-import inspect
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -27,7 +25,8 @@ class Paper:
 class Method:
     """What to train with: terms, the task's loss and weight, mixing, other networks.
 
-    `text` is what a user types to get it again; `resolved` has every argument written out.
+    `text` is what a user types to get it again; `calls` are the calls that made it with every
+    argument written out.
     """
 
     terms: Mapping[str, Term] = field(default_factory=dict)
@@ -36,7 +35,7 @@ class Method:
     mixing: Mixing | None = None
     networks: Mapping[str, Any] = field(default_factory=dict)  # role: a name to be resolved, or None
     text: str = ""
-    resolved: str = ""
+    calls: tuple[str, ...] = ()
     papers: tuple[Paper, ...] = ()
 
     def __add__(self, other: "Method") -> "Method":
@@ -51,9 +50,14 @@ class Method:
             mixing=_one_mixing(self, other),
             networks=_networks(self, other),
             text=f"{self.text} + {other.text}",
-            resolved=" + ".join(sorted({*self.resolved.split(" + "), *other.resolved.split(" + ")})),
+            calls=tuple(dict.fromkeys((*self.calls, *other.calls))),
             papers=tuple(dict.fromkeys((*self.papers, *other.papers))),
         )
+
+    @property
+    def resolved(self) -> str:
+        """The run's identity: every call with every argument, in an order that does not depend on the typing."""
+        return " + ".join(sorted(self.calls))
 
     @property
     def all_terms(self) -> dict[str, Term]:
@@ -65,52 +69,6 @@ class Method:
         """What each term's loss is multiplied with in the total."""
         task = 1.0 if self.task_weight is None else self.task_weight
         return {"task": task, **{name: term.weight for name, term in self.terms.items()}}
-
-
-def recipe(paper: Paper | None = None) -> Callable:
-    """Mark a function as a method's constructor: what it makes carries the call that made it.
-
-    A method put together from others keeps their resolved calls: `lightskd()` is `drg() + dsr()`.
-    """
-
-    def mark(make: Callable[..., Method]) -> Callable[..., Method]:
-        @functools.wraps(make)
-        def stamped(*args: Any, **kwargs: Any) -> Method:
-            given = _bind(make, args, kwargs)
-            made = make(*args, **kwargs)
-            return replace(
-                made,
-                text=call_text(make.__name__, _unusual(make, given)),
-                resolved=made.resolved or call_text(make.__name__, given),
-                papers=made.papers or ((paper,) if paper else ()),
-            )
-
-        stamped.paper = paper  # type: ignore[attr-defined]
-        return stamped
-
-    return mark
-
-
-def call_text(name: str, arguments: Mapping[str, Any]) -> str:
-    """A call as Python reads it: `drg(alpha=0.2)`."""
-    return f"{name}({', '.join(f'{key}={value!r}' for key, value in arguments.items())})"
-
-
-def _bind(make: Callable, args: tuple, kwargs: Mapping[str, Any]) -> dict[str, Any]:
-    """Every argument of a call by name, defaults filled in."""
-    signature = inspect.signature(make)
-    try:
-        bound = signature.bind(*args, **kwargs)
-    except TypeError as error:
-        raise UserError(f"{make.__name__}: {error}; its arguments are {make.__name__}{signature}") from None
-    bound.apply_defaults()
-    return dict(bound.arguments)
-
-
-def _unusual(make: Callable, given: Mapping[str, Any]) -> dict[str, Any]:
-    """Those arguments that differ from their defaults."""
-    defaults = inspect.signature(make).parameters
-    return {name: value for name, value in given.items() if value != defaults[name].default}
 
 
 def _refuse_common_terms(one: Method, other: Method) -> None:

@@ -148,7 +148,9 @@ class Teach(nn.Module):
             return memories
         first = self._calls % (self.steps_per_epoch * self.accumulate) < self.accumulate
         return {
-            name: memory.where(first, self._fresh[name], memories[name]) if term.forget == "epoch" else memories[name]
+            name: memory.where(first, self._fresh[name], memories[name])
+            if term.forget == "epoch"
+            else memories[name]
             for name, term in self._terms.items()
         }
 
@@ -157,7 +159,9 @@ class Teach(nn.Module):
         _require_rows(self, batch)
         if self.mixing and batch.mix is None:
             mix = self.mixing.draw(len(batch.images), self._draws)
-            batch = mix_batch(batch, type(mix)(*(each.to(batch.images.device) for each in mix)), self.mixing.clean)
+            batch = mix_batch(
+                batch, type(mix)(*(each.to(batch.images.device) for each in mix)), self.mixing.clean
+            )
         _require_extra(self, batch)
         if not torch.compiler.is_compiling():
             self._meet(batch)
@@ -165,7 +169,9 @@ class Teach(nn.Module):
 
     def _meet(self, batch: Batch) -> None:
         """At the first call fit memory to the batch and device; at the second see that heads are trained."""
-        if self._started == 0 and (len(batch.images) != self._rows or self._calls.device != batch.images.device):
+        if self._started == 0 and (
+            len(batch.images) != self._rows or self._calls.device != batch.images.device
+        ):
             self._start(len(batch.images))
         if self._started == self.accumulate:
             _require_optimised(self)

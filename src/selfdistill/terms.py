@@ -99,7 +99,9 @@ def label_loss(logits: Tensor, batch: Batch, smoothing: float = 0.0) -> Tensor:
     if batch.mix is None:
         return F.cross_entropy(logits, batch.labels, label_smoothing=smoothing)
     columns = batch.labels[batch.mix.partners].unbind(dim=1)  # n of [B]
-    each = [F.cross_entropy(logits, labels, reduction="none", label_smoothing=smoothing) for labels in columns]
+    each = [
+        F.cross_entropy(logits, labels, reduction="none", label_smoothing=smoothing) for labels in columns
+    ]
     return (batch.mix.shares * torch.stack(each, dim=1)).sum(dim=1).mean()
 
 

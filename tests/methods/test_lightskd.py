@@ -52,7 +52,9 @@ def test_lightskd_over_five_steps_is_the_published_script(reference):
         labels = want["targets"][step]
         at = seen(logits, labels, memory=memory)
         regular, memory = shape(at)
-        loss = F.cross_entropy(logits, labels) + guided(guide, logits, shallow, labels) + shape.weight * regular
+        loss = (
+            F.cross_entropy(logits, labels) + guided(guide, logits, shallow, labels) + shape.weight * regular
+        )
         loss.backward()
 
         assert_close(regular.detach() * shape.weight, want["dsr"][step], **EXACT)
@@ -98,10 +100,12 @@ def test_gated_head_is_the_published_adapter(reference, float64):
     assert_close(probe @ gate.flatten(), want["gate_train_projections"], **EXACT)
     assert_close(x.grad[:, ::16], want["grad_x_every_16th_channel"], **EXACT)
     assert_close(probe @ x.grad.flatten(), want["grad_x_projections"], **EXACT)
-    assert 0.5 <= gate.min()
+    assert gate.min() >= 0.5
     assert gate.max() < 1
     running = [value for name, value in head.named_buffers() if "running" in name]
-    for value, published in zip(running, [v for k, v in want.items() if k.startswith("running.")], strict=True):
+    for value, published in zip(
+        running, [v for k, v in want.items() if k.startswith("running.")], strict=True
+    ):
         assert_close(value, published, **EXACT)
     assert_close(head.eval()(x.detach()), want["out_eval_after_one_train_step"], **EXACT)
 

@@ -38,7 +38,10 @@ def step(method, at, teacher=None, student=None):
 
 def whole(rows=ROWS):
     """A mix whose first image has all."""
-    return Mix(torch.tensor([1.0, 0.0]).expand(rows, 2), torch.stack([torch.arange(rows), torch.arange(rows).flip(0)], 1))
+    return Mix(
+        torch.tensor([1.0, 0.0]).expand(rows, 2),
+        torch.stack([torch.arange(rows), torch.arange(rows).flip(0)], 1),
+    )
 
 
 def log_softmax(row):
@@ -86,7 +89,7 @@ def test_a_student_like_its_teacher_has_nothing_to_learn():
     at = mix_batch(batch(), Mixing().draw(ROWS, torch.Generator().manual_seed(1)))
     teacher, student = network(4).eval(), network(4).eval()
     _, losses = step(stkd(), at, teacher, student)
-    assert abs(losses["virtual"].item()) < 1e-7
+    assert abs(losses["virtual"].item()) < 1e-6
 
 
 def test_the_teacher_stays_as_it_was():
@@ -130,7 +133,9 @@ def test_mixing_is_a_weighted_sum(per, images):
 
 
 def test_two_images_are_mixed_by_a_beta():
-    shares = torch.cat([Mixing(alpha=0.4, per="row").draw(4000, torch.Generator().manual_seed(0)).shares[:, 0]])
+    shares = torch.cat(
+        [Mixing(alpha=0.4, per="row").draw(4000, torch.Generator().manual_seed(0)).shares[:, 0]]
+    )
     assert abs(shares.mean() - 0.5) < 0.02
     variance = 0.25 / (2 * 0.4 + 1)  # of Beta(0.4, 0.4)
     assert abs(shares.var() - variance) < 0.01

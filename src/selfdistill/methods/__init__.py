@@ -14,8 +14,7 @@ from selfdistill.methods.scd import scd
 from selfdistill.methods.stkd import stkd
 
 REGISTRY = {
-    make.__name__: make
-    for make in (ce, label_smoothing, mixup, kd, scd, drg, dsr, lightskd, stkd, csd)
+    make.__name__: make for make in (ce, label_smoothing, mixup, kd, scd, drg, dsr, lightskd, stkd, csd)
 }
 
 

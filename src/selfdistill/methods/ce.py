@@ -1,6 +1,7 @@
 """Cross-entropy alone: what every method is measured against."""
 
-from selfdistill.method import Method, recipe
+from selfdistill.method import Method
+from selfdistill.recipe import recipe
 
 
 @recipe()

@@ -5,8 +5,9 @@ from typing import Literal
 import torch
 
 from selfdistill.maths import class_sums, kl_to, softened
-from selfdistill.method import Method, Paper, recipe
+from selfdistill.method import Method, Paper
 from selfdistill.ranks import summed
+from selfdistill.recipe import recipe
 from selfdistill.terms import Facts, Seen, Term
 
 PAPER = Paper(
@@ -25,7 +26,9 @@ class ClassCenter(Term):
     mixed = False
     memory_scope = "run"  # centers [C, D], and how many rows each has met [C, 1]
 
-    def __init__(self, rate: float, trust: float, fusion: str, detach: bool, temperature: float, warmup: float):
+    def __init__(
+        self, rate: float, trust: float, fusion: str, detach: bool, temperature: float, warmup: float
+    ):
         super().__init__()
         self.rate, self.trust, self.fusion, self.detach = rate, trust, fusion, detach
         self.temperature, self.warmup, self.timed = temperature, warmup, warmup > 0

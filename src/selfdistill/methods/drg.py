@@ -4,7 +4,8 @@ from typing import Literal
 
 from selfdistill.heads import head
 from selfdistill.maths import kl
-from selfdistill.method import Method, Paper, recipe
+from selfdistill.method import Method, Paper
+from selfdistill.recipe import recipe
 from selfdistill.terms import Seen, Term
 
 PAPER = Paper(

@@ -1,7 +1,8 @@
 """Distilling the Knowledge in a Neural Network (https://arxiv.org/abs/1503.02531)."""
 
 from selfdistill.maths import kl
-from selfdistill.method import Method, Paper, recipe
+from selfdistill.method import Method, Paper
+from selfdistill.recipe import recipe
 from selfdistill.terms import Seen, Term, View
 
 PAPER = Paper(

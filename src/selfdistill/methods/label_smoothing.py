@@ -1,6 +1,7 @@
 """Label smoothing (https://arxiv.org/abs/1512.00567)."""
 
-from selfdistill.method import Method, Paper, recipe
+from selfdistill.method import Method, Paper
+from selfdistill.recipe import recipe
 from selfdistill.terms import CrossEntropy, Seen
 
 PAPER = Paper(

@@ -2,9 +2,10 @@
 
 from typing import Literal
 
-from selfdistill.method import Method, recipe
+from selfdistill.method import Method
 from selfdistill.methods.drg import drg
 from selfdistill.methods.dsr import dsr
+from selfdistill.recipe import recipe
 
 
 @recipe()

@@ -2,8 +2,9 @@
 
 from typing import Literal
 
-from selfdistill.method import Method, Paper, recipe
+from selfdistill.method import Method, Paper
 from selfdistill.mixing import Mixing
+from selfdistill.recipe import recipe
 
 PAPER = Paper(
     "mixup: Beyond Empirical Risk Minimization",

@@ -3,8 +3,9 @@
 from typing import Literal
 
 from selfdistill.maths import kl, kl_to, softened
-from selfdistill.method import Method, Paper, recipe
+from selfdistill.method import Method, Paper
 from selfdistill.mixing import Mixing, mixed
+from selfdistill.recipe import recipe
 from selfdistill.terms import Seen, Term, View
 
 PAPER = Paper(

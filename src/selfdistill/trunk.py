@@ -1,0 +1,79 @@
+"""The trunk of a model: what every path from the images to the logits crosses."""
+
+from collections.abc import Iterable
+
+from torch import Tensor
+from torch.autograd.graph import Node
+
+PRIME = (1 << 61) - 1  # paths are counted modulo this: their numbers grow without bound
+
+
+class Trunk:
+    """The autograd nodes that dominate a pass, and which of them join two branches.
+
+    A node lies on every path where (paths images -> node) · (paths node -> logits) is the number of
+    paths images -> logits.
+    """
+
+    def __init__(self, logits: Tensor, images: Tensor):
+        live = _live(_inputs_first(logits.grad_fn), images)
+        below, above = _paths(live, logits.grad_fn)
+        total = below.get(logits.grad_fn, 0)
+        self.nodes = {node for node in live if below[node] * above[node] % PRIME == total}
+        self._inputs = {node: [each for each in _inputs(node) if each in below] for node in live}
+
+    def __contains__(self, node: Node | None) -> bool:
+        return node in self.nodes
+
+    def joins(self, node: Node, until: Iterable[Node]) -> bool:
+        """Whether branches were joined on the way from the trunk nodes `until` to this one."""
+        stop = set(until) - {node}
+        while node not in stop:
+            if len(self._inputs[node]) != 1:
+                return len(self._inputs[node]) > 1
+            node = self._inputs[node][0]
+            if node not in self.nodes:
+                return True
+        return False
+
+
+def _inputs(node: Node) -> list[Node]:
+    return [each for each, _ in node.next_functions if each is not None]
+
+
+def _inputs_first(root: Node | None) -> list[Node]:
+    """All nodes behind the root, each after those it reads."""
+    order, met, stack = [], set(), [(root, False)] if root else []
+    while stack:
+        node, done = stack.pop()
+        if done:
+            order.append(node)
+        elif node not in met:
+            met.add(node)
+            stack.append((node, True))
+            stack.extend((each, False) for each in _inputs(node) if each not in met)
+    return order
+
+
+def _live(order: list[Node], images: Tensor) -> list[Node]:
+    """Those nodes that the images reach."""
+    live: dict[Node, None] = {}
+    for node in order:
+        if getattr(node, "variable", None) is images or any(each in live for each in _inputs(node)):
+            live[node] = None
+    return list(live)
+
+
+def _paths(live: list[Node], root: Node | None) -> tuple[dict[Node, int], dict[Node, int]]:
+    """How many paths lead from the images to each node, and from each node to the root."""
+    below: dict[Node, int] = {}
+    for node in live:
+        below[node] = sum(below[each] for each in _inputs(node) if each in below) % PRIME or 1
+    above = dict.fromkeys(live, 0)
+    if root in above:
+        above[root] = 1
+    for node in reversed(live):
+        for each in _inputs(node):
+            if each in above:
+                above[each] = (above[each] + above[node]) % PRIME
+    return below, above

@@ -1,0 +1,97 @@
+"""A method at work: what the contract tests do with every one of them."""
+
+import torch
+from torch import nn
+
+from selfdistill import memory
+from selfdistill.distiller import Distiller
+from selfdistill.methods import REGISTRY, method
+from selfdistill.mixing import Mix, mix_batch
+from selfdistill.terms import Batch, Clock
+from tests.networks import CLASSES, network
+
+ROWS, SIZE, STEPS = 8, 16, 4
+TOGETHER = "scd() + lightskd() + csd()"
+EXPRESSIONS = (
+    *(f"{name}()" for name in REGISTRY),
+    TOGETHER,
+    "kd() + lightskd() + scd(warmup=2)",
+    "stkd(target='mixed predictions') + drg() + dsr(forget='never')",
+    "csd(fusion='confidence', detach=False, warmup=1) + label_smoothing()",
+)
+
+
+def images(seed, rows=ROWS):
+    return torch.randn(rows, 3, SIZE, SIZE, generator=torch.Generator().manual_seed(seed))
+
+
+def batch(seed, made, rows=ROWS):
+    """A batch as the loader brings it to this method."""
+    draws = torch.Generator().manual_seed(1000 + seed)
+    plain = Batch(images(seed, rows), torch.randint(0, CLASSES, (rows,), generator=draws), torch.arange(rows))
+    if made.mixing is None:
+        return plain
+    return mix_batch(plain, made.mixing.draw(rows, draws), made.mixing.clean)
+
+
+def half(whole, rank, ranks=2):
+    """One rank's rows; rows are mixed within a rank."""
+    rows = slice(rank * len(whole.labels) // ranks, (rank + 1) * len(whole.labels) // ranks)
+    extra = {name: each[rows] for name, each in whole.extra.items()}
+    mix = whole.mix and Mix(whole.mix.shares[rows], whole.mix.partners[rows] - rows.start)
+    return Batch(whole.images[rows], whole.labels[rows], whole.index[rows], mix, extra)
+
+
+def distil(text, kind="batch", student=None, seed=0):
+    made = method(text)
+    networks = {role: network(kind, seed=9) for role in made.networks}
+    return Distiller(student or network(kind), made, images(0), networks=networks, seed=seed)
+
+
+def clock(step, steps=STEPS):
+    return Clock(torch.tensor(float(step // 2)), torch.tensor(steps / 2), torch.tensor(step / steps))
+
+
+def optimizer(distiller):
+    trained = [each for each in distiller.parameters() if each.requires_grad]
+    return torch.optim.SGD(trained, lr=0.05, momentum=0.9, weight_decay=1e-4)
+
+
+class Training:
+    """A run of a few steps that can be put down and taken up."""
+
+    def __init__(self, distiller, run=None, rows=ROWS):
+        self.distiller, self.run = distiller, run or distiller
+        self.optimizer = optimizer(distiller)
+        self.memories = memory.start(distiller.terms, distiller.facts(rows))
+        self.step, self.log = 0, []
+
+    def steps(self, count, pick=lambda whole: whole):
+        for _ in range(count):
+            at = pick(batch(self.step, self.distiller.method))
+            losses, remembered = self.run(at, clock(self.step), self.memories)
+            self.optimizer.zero_grad()
+            self.distiller.total(losses).backward()
+            self.optimizer.step()
+            self.memories = memory.commit(self.memories, remembered)
+            self.log.append({name: loss.detach() for name, loss in losses.items()})
+            self.step += 1
+        return self
+
+    def state(self):
+        return {
+            "distiller": self.distiller.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "memories": self.memories,
+            "step": self.step,
+        }
+
+    def take_up(self, state):
+        self.distiller.load_state_dict(state["distiller"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.memories, self.step = state["memories"], state["step"]
+        return self
+
+
+def parameters(module: nn.Module):
+    return torch.cat([each.detach().flatten() for each in module.parameters()])
