@@ -1,0 +1,10 @@
+"""From a name to batches: sources, splits, augmentation, loaders. Knows no method."""
+
+from selfdistill.data.augment import Augmentation, usual
+from selfdistill.data.images import Images, Splits
+from selfdistill.data.load import load
+from selfdistill.data.loader import Loader, batches
+from selfdistill.data.plain import loader
+from selfdistill.data.sources import SOURCES
+
+__all__ = ["SOURCES", "Augmentation", "Images", "Loader", "Splits", "batches", "load", "loader", "usual"]
