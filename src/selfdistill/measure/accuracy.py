@@ -1,0 +1,52 @@
+"""How often, how surely and how honestly a network is right."""
+
+import torch
+from torch import Tensor, nn
+from torchmetrics.functional.classification import multiclass_calibration_error
+
+from selfdistill.data import Augmentation, Images, batches
+from selfdistill.probe import logits_of
+
+BINS = 15  # of the expected calibration error
+
+
+def evaluate(
+    model: nn.Module, images: Images, augment: Augmentation, *, batch_size: int = 512, device: torch.device | str = "cpu"
+) -> dict[str, float]:
+    """Measure top-1 and top-5 in percent, NLL in nats and ECE in percent over all images, in eval mode."""
+    return measures(*predict(model, images, augment, batch_size=batch_size, device=device))
+
+
+@torch.no_grad()
+def predict(
+    model: nn.Module, images: Images, augment: Augmentation, *, batch_size: int = 512, device: torch.device | str = "cpu"
+) -> tuple[Tensor, Tensor]:
+    """The network's logits for all images, in eval mode, and the labels. -> [N, C], [N] on the CPU."""
+    modes = {module: module.training for module in model.modules()}
+    model.eval()
+    try:
+        shown = [
+            (logits_of(model(batch.images)).float().cpu(), batch.labels.cpu())
+            for batch in batches(images, batch_size, augment, device)
+        ]
+    finally:
+        for module, mode in modes.items():
+            module.training = mode
+    logits, labels = (torch.cat(each) for each in zip(*shown, strict=True))
+    return logits, labels
+
+
+def measures(logits: Tensor, labels: Tensor) -> dict[str, float]:
+    """Top-1, top-5 (where there are more than five classes), NLL and ECE of logits [N, C]."""
+    classes = logits.shape[1]
+    found = {"top1": 100 * top(logits, labels, 1)}
+    if classes > 5:
+        found["top5"] = 100 * top(logits, labels, 5)
+    found["nll"] = nn.functional.cross_entropy(logits.double(), labels).item()
+    error = multiclass_calibration_error(logits.softmax(dim=1), labels, classes, n_bins=BINS)
+    return found | {"ece": 100 * error.item()}
+
+
+def top(logits: Tensor, labels: Tensor, count: int) -> float:
+    """Share of rows whose label is among the `count` largest logits."""
+    return (logits.topk(count, dim=1).indices == labels[:, None]).any(dim=1).double().mean().item()

@@ -1,0 +1,98 @@
+"""What a person sees of a run."""
+
+from typing import Any, Protocol
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+
+class Display(Protocol):
+    """Who is told how a run goes."""
+
+    def start(self, title: str, epochs: int, steps: int) -> None:
+        """Tell that a run of so many epochs of so many steps begins."""
+
+    def step(self) -> None:
+        """Tell that a step was made."""
+
+    def epoch(self, row: dict[str, Any]) -> None:
+        """Tell an epoch's row of the log."""
+
+    def end(self) -> None:
+        """Tell that the run is over, finished or not."""
+
+
+class Silent:
+    """Shows nothing."""
+
+    def start(self, title: str, epochs: int, steps: int) -> None:
+        """Show nothing."""
+
+    def step(self) -> None:
+        """Show nothing."""
+
+    def epoch(self, row: dict[str, Any]) -> None:
+        """Show nothing."""
+
+    def end(self) -> None:
+        """Show nothing."""
+
+
+class Lines(Silent):
+    """A line an epoch, for logs and pipes."""
+
+    def __init__(self, console: Console):
+        self.console = console
+
+    def start(self, title: str, epochs: int, steps: int) -> None:
+        """Show what runs."""
+        self.epochs = epochs
+        self.console.print(title, highlight=False)
+
+    def epoch(self, row: dict[str, Any]) -> None:
+        """Show the epoch's numbers."""
+        self.console.print(f"  epoch {row['epoch']}/{self.epochs}  {in_words(row)}", highlight=False, soft_wrap=True)
+
+
+class Bar(Silent):
+    """A bar that moves with every step, the last epoch's numbers beside it."""
+
+    def __init__(self, console: Console):
+        self.console = console
+        self.progress: Progress | None = None
+
+    def start(self, title: str, epochs: int, steps: int) -> None:
+        """Show an empty bar."""
+        columns = (TextColumn("{task.description}"), BarColumn(24), TextColumn("{task.fields[row]}"), TimeRemainingColumn())
+        self.progress = Progress(*columns, console=self.console, transient=True)
+        self.task = self.progress.add_task(title, total=epochs * steps, row="")
+        self.steps = steps
+        self.progress.start()
+
+    def step(self) -> None:
+        """Move on by a step."""
+        if self.progress:
+            self.progress.advance(self.task)
+
+    def epoch(self, row: dict[str, Any]) -> None:
+        """Show the epoch's numbers."""
+        if self.progress:
+            words = f"epoch {row['epoch']}  {in_words(row)}"
+            self.progress.update(self.task, completed=row["epoch"] * self.steps, row=words)
+
+    def end(self) -> None:
+        """Take the bar away."""
+        if self.progress:
+            self.progress.stop()
+
+
+def display_for(console: Console) -> Display:
+    """A bar on a terminal, lines elsewhere."""
+    return Bar(console) if console.is_terminal else Lines(console)
+
+
+def in_words(row: dict[str, Any]) -> str:
+    """An epoch's losses, accuracy and speed on one line."""
+    losses = "  ".join(f"{name} {loss:.3f}" for name, loss in row["losses"].items())
+    held = f"  validation {row['validation_top1']:.2f}%" if "validation_top1" in row else ""
+    return f"{losses}  top-1 {row['test_top1']:.2f}%{held}  {row['images_per_second']:.0f} images/s"

@@ -1,0 +1,45 @@
+"""Files that are whole or not there."""
+
+import json
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from selfdistill.errors import UserError
+
+
+def write_whole(path: Path, write: Callable[[Path], Any]) -> None:
+    """Let `write` fill a temporary file beside `path`, and put it in place once it lies on the disk."""
+    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        write(beside)
+        with beside.open("rb+") as file:
+            os.fsync(file.fileno())
+        beside.replace(path)
+    except OSError as error:
+        raise UserError(f"cannot write {path}: {error.strerror or error}; free the disk or choose another --out") from None
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+def write_json(path: Path, values: Mapping[str, Any]) -> None:
+    """Write a JSON file, whole."""
+    write_whole(path, lambda beside: beside.write_text(json.dumps(values, indent=2) + "\n"))
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Read a JSON file; raises `UserError` where it is none."""
+    try:
+        return json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise UserError(f"cannot read {path}: {error}") from None
+
+
+def make_folder(path: Path) -> Path:
+    """Make a folder and those above it; raises `UserError` where it cannot be made."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"cannot make the folder {path}: {error.strerror}; choose another --out") from None
+    return path
