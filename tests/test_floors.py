@@ -11,7 +11,7 @@ FLOORS = (
     ("terms", "mixing", "heads", "probe", "layout", "trunk", "anatomy", "taps"),
     ("method", "recipe", "expression", "memory", "distiller"),
     ("methods", "data", "models", "citation"),
-    ("teaching", "measure", "train", "deploy"),
+    ("teaching", "measure", "train", "deploy", "plan"),
     ("study", "report"),
     ("cli", "__init__"),
 )

@@ -17,7 +17,7 @@ class Taps:
     """
 
     def __init__(self, model: nn.Module, anatomy: Anatomy, names: Sequence[str]):
-        self.kept = Kept()
+        self.kept, self.names = Kept(), tuple(names)
         self.hooks = [self._attach(model, anatomy, name) for name in names]
 
     def record(self) -> None:

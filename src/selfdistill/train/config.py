@@ -20,8 +20,8 @@ class RunConfig:
     method: str  # an expression
     data: str = "digits"
     model: str = "resnet8"
-    epochs: int = 200
-    batch_size: int = 128  # images a step, over all processes
+    epochs: int = 20
+    batch_size: int = 64  # images a step, over all processes
     lr: float = 0.1  # at the peak
     momentum: float = 0.9
     nesterov: bool = True

@@ -1,0 +1,66 @@
+"""Train image classifiers that teach themselves: self-knowledge distillation for any PyTorch model.
+
+Names are loaded when they are first used, so that `import selfdistill` costs next to nothing.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from selfdistill.data import loader
+    from selfdistill.distiller import Distiller
+    from selfdistill.errors import UserError
+    from selfdistill.method import Method
+    from selfdistill.methods import ce, csd, drg, dsr, kd, label_smoothing, lightskd, mixup, scd, stkd
+    from selfdistill.teaching import Teach, teach
+    from selfdistill.terms import Batch, Term, View
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "loader": "data",
+    "Distiller": "distiller",
+    "UserError": "errors",
+    "Method": "method",
+    "Teach": "teaching",
+    "teach": "teaching",
+    "Batch": "terms",
+    "Term": "terms",
+    "View": "terms",
+}
+_METHODS = ("ce", "csd", "drg", "dsr", "kd", "label_smoothing", "lightskd", "mixup", "scd", "stkd")
+
+__all__ = [
+    "Batch",
+    "Distiller",
+    "Method",
+    "Teach",
+    "Term",
+    "UserError",
+    "View",
+    "__version__",
+    "ce",
+    "csd",
+    "drg",
+    "dsr",
+    "kd",
+    "label_smoothing",
+    "lightskd",
+    "loader",
+    "mixup",
+    "scd",
+    "stkd",
+    "teach",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Load a public name at its first use."""
+    home = "methods" if name in _METHODS else _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module 'selfdistill' has no attribute {name!r}")
+    return getattr(importlib.import_module(f"selfdistill.{home}"), name)
+
+
+def __dir__() -> list[str]:
+    return __all__

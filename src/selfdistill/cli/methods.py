@@ -1,0 +1,45 @@
+"""`selfdistill methods` and `selfdistill cite`."""
+
+from typing import Annotated
+
+import typer
+
+
+def list_methods(
+    name: Annotated[str | None, typer.Argument(help="One method, to see its arguments and what it does.")] = None,
+) -> None:
+    """List the methods, or show one."""
+    import inspect
+
+    from selfdistill.cli.show import aligned
+    from selfdistill.methods import REGISTRY, method
+    from selfdistill.recipe import signature
+
+    if name is None:
+        made = {each: make() for each, make in REGISTRY.items()}
+        print(aligned([(each, _year(made[each]), _first(REGISTRY[each])) for each in made]))
+        print('\nUse one as "drg()", several as "drg() + dsr()"; selfdistill methods NAME shows its arguments.')
+        return
+    bare = name.split("(")[0]
+    asked = method(f"{bare}()")  # says which names are near where there is none
+    print(signature(bare, REGISTRY[bare]), inspect.getdoc(REGISTRY[bare]), sep="\n\n")
+    for paper in asked.papers:
+        print(f"\n{paper.title}, {paper.venue} ({paper.year})\n{paper.url}")
+
+
+def cite(
+    method: Annotated[str, typer.Argument(help='Method expression, as in "drg() + csd()".')],
+) -> None:
+    """Print BibTeX of the papers behind a method."""
+    from selfdistill.citation import bibtex
+    from selfdistill.methods import method as named
+
+    print(bibtex(named(method)) or f"% {method} has no paper of its own")
+
+
+def _year(made) -> str:
+    return str(made.papers[0].year) if made.papers else ""
+
+
+def _first(make) -> str:
+    return (make.__doc__ or "").strip().splitlines()[0]
