@@ -4,6 +4,7 @@ import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from copy import deepcopy
+from typing import NamedTuple
 
 import torch
 from selfdistill.anatomy import Anatomy
@@ -15,6 +16,14 @@ from selfdistill import anatomy
 from selfdistill.errors import UserError
 from selfdistill.method import Method
 from selfdistill.terms import Batch, Clock, Facts, Memory, Outputs, Seen, Term, View
+
+
+class Step(NamedTuple):
+    """What a step gives."""
+
+    losses: dict[str, Tensor]  # by term, [] each, before their weights
+    remembered: dict[str, Memory]  # by term, for the next step
+    logits: Tensor  # [B, C] of the batch's images, without gradient
 
 
 class Distiller(nn.Module):
@@ -51,9 +60,7 @@ class Distiller(nn.Module):
         names = sorted({tap for each in taps.values() for tap in each} | {"embedding"})
         self.taps = Taps(student, self.anatomy, [name for name in names if self._has(name)])
 
-    def forward(
-        self, batch: Batch, clock: Clock, memories: Mapping[str, Memory]
-    ) -> tuple[dict[str, Tensor], dict[str, Memory]]:
+    def forward(self, batch: Batch, clock: Clock, memories: Mapping[str, Memory]) -> Step:
         """Make the passes; give each term's loss before its weight, and what each remembers."""
         anchor = self._look(batch.images)
         views = {view.name: self._view(view, batch) for view in self.views}
@@ -63,7 +70,7 @@ class Distiller(nn.Module):
                 losses[name], remembered[name] = term(
                     self._seen(term, batch, anchor, views, clock, memories.get(name))
                 )
-        return losses, remembered
+        return Step(losses, remembered, anchor.logits.detach())
 
     def total(self, losses: Mapping[str, Tensor]) -> Tensor:
         """The sum of the losses times their weights. -> []."""

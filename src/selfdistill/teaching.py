@@ -31,7 +31,10 @@ def teach(model: nn.Module, method: str | Method, images: Tensor, **options: Any
 
 
 class Teach(nn.Module):
-    """A step as a callable: images and labels in, a scalar loss out; its parts lie in `losses`.
+    """A step as a callable: images and labels in, a scalar loss out.
+
+    After a call its parts lie in `losses`, by term and before their weights, and `logits` [B, C] are those
+    of the batch, for a training accuracy.
 
     Memory rides in `state_dict()`. With the student in eval mode, or without gradient, a call gives
     the task's loss and remembers nothing.
@@ -56,6 +59,7 @@ class Teach(nn.Module):
         self.epochs, self.steps_per_epoch, self.accumulate = epochs, steps_per_epoch, accumulate
         _require_time(self)
         self.losses: dict[str, Tensor] = {}
+        self.logits: Tensor | None = None
         self._draws = Generator().manual_seed(seed)
         self._started, self._closed, self._versions = 0, False, None
         self._start(len(images))
@@ -118,11 +122,12 @@ class Teach(nn.Module):
 
     def _train(self, batch: Batch, remember: bool) -> Tensor:
         memories = self._renewed(self._memories[self._slot])
-        losses, remembered = self.step(batch, self._clock(), memories)
-        self.losses = {name: loss.detach() for name, loss in losses.items()}
+        step = self.step(batch, self._clock(), memories)
+        self.losses = {name: loss.detach() for name, loss in step.losses.items()}
+        self.logits = step.logits
         if remember:
-            self._remember(memory.commit(memories, remembered))
-        return self.step.total(losses)
+            self._remember(memory.commit(memories, step.remembered))
+        return self.step.total(step.losses)
 
     def _remember(self, memories: dict[str, Memory]) -> None:
         """Keep this slot's memories; those of the whole run are every slot's."""

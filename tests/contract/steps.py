@@ -61,7 +61,7 @@ class Training:
     """A run of a few steps that can be put down and taken up."""
 
     def __init__(self, distiller, run=None, rows=ROWS):
-        self.distiller, self.run = distiller, run or distiller
+        self.distiller, self.run = distiller, distiller if run is None else run
         self.optimizer = optimizer(distiller)
         self.memories = memory.start(distiller.terms, distiller.facts(rows))
         self.step, self.log = 0, []
@@ -69,7 +69,7 @@ class Training:
     def steps(self, count, pick=lambda whole: whole):
         for _ in range(count):
             at = pick(batch(self.step, self.distiller.method))
-            losses, remembered = self.run(at, clock(self.step), self.memories)
+            losses, remembered, _ = self.run(at, clock(self.step), self.memories)
             self.optimizer.zero_grad()
             self.distiller.total(losses).backward()
             self.optimizer.step()

@@ -73,7 +73,7 @@ def require_fit(config: RunConfig, splits: Splits) -> None:
 
 def run_folder(folder: Path, method: str, seed: int) -> Path:
     """Where a run of a study lies: a name that can be read and is this method's alone."""
-    words = re.sub(r"[^A-Za-z0-9.]+", "-", method).strip("-")
+    words = re.sub(r"[^A-Za-z0-9._]+", "-", method).strip("-")
     if words != method.removesuffix("()"):
         words = f"{words[:60]}-{hashlib.sha256(method.encode()).hexdigest()[:6]}"
     return folder / "runs" / words / f"seed{seed}"

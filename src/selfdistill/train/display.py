@@ -94,5 +94,5 @@ def display_for(console: Console) -> Display:
 def in_words(row: dict[str, Any]) -> str:
     """An epoch's losses, accuracy and speed on one line."""
     losses = "  ".join(f"{name} {loss:.3f}" for name, loss in row["losses"].items())
-    held = f"  validation {row['validation_top1']:.2f}%" if "validation_top1" in row else ""
-    return f"{losses}  top-1 {row['test_top1']:.2f}%{held}  {row['images_per_second']:.0f} images/s"
+    held = f"  validation top-1 {row['validation_top1']:.2f}%" if "validation_top1" in row else ""
+    return f"{losses}  train top-1 {row['train_top1']:.1f}%{held}  {row['images_per_second']:.0f} images/s"

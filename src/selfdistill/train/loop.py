@@ -2,7 +2,6 @@
 
 import json
 import time
-from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
@@ -87,48 +86,48 @@ class Trainer:
         """Make the steps of one epoch; give its row of the log."""
         self.run.train()
         self.memories = memory.renewed(self.distiller.terms, self.facts, self.memories)
-        start, sums = time.perf_counter(), None
+        start, sums = time.perf_counter(), torch.zeros(len(self.distiller.terms) + 1, device=self.fabric.device)
         for number, batch in enumerate(self.loader.epoch(self.epoch)):
-            losses = self._step(batch, self.epoch * len(self.loader) + number)
-            sums = losses if sums is None else sums + losses  # on the device: no value is read before the end
+            sums += self._step(batch, self.epoch * len(self.loader) + number)  # no value is read before the end
             self.display.step()
         seconds = time.perf_counter() - start
-        assert sums is not None, "a loader has one step an epoch at least"
-        means = dict(zip(self.distiller.terms, (sums / len(self.loader)).tolist(), strict=True))
-        self._require_finite(means)
+        *means, right = (sums / len(self.loader)).tolist()
+        losses = dict(zip(self.distiller.terms, means, strict=True))
+        self._require_finite(losses)
         images = len(self.loader) * self.loader.batch_size
-        return {"losses": means, "seconds": seconds, "images_per_second": images / seconds}
+        return {"losses": losses, "train_top1": 100 * right, "seconds": seconds, "images_per_second": images / seconds}
 
     def _step(self, batch: Batch, step: int) -> Tensor:
-        """Make one step; give its losses [terms]."""
+        """Make one step; give its losses and the share of rows it had right. -> [terms + 1]."""
         start = time.perf_counter()
         for group in self.optimiser.param_groups:
             group["lr"] = self._rate(step)
         with self._precision():
-            losses, remembered = self.run(batch, self._clock(step), self.memories)
+            made = self.run(batch, self._clock(step), self.memories)
         self.optimiser.zero_grad()
-        self.fabric.backward(self.distiller.total(losses))
+        self.fabric.backward(self.distiller.total(made.losses))
         self.optimiser.step()
-        self.memories = memory.commit(self.memories, remembered)
+        self.memories = memory.commit(self.memories, made.remembered)
         self.step_seconds.append(time.perf_counter() - start)
-        return torch.stack([loss.detach() for loss in losses.values()])
+        right = (made.logits.argmax(dim=1) == batch.labels).float().mean()
+        return torch.stack([*(loss.detach() for loss in made.losses.values()), right])
 
     def _end_epoch(self, row: dict[str, Any]) -> None:
         """Measure, write the row and the checkpoint, tell the display."""
         rate, self.epoch = self._rate(self.epoch * len(self.loader)), self.epoch + 1
-        row = {"epoch": self.epoch, "lr": rate, **row, **dict(self._accuracies())}
+        row = {"epoch": self.epoch, "lr": rate, **row, **self._validated()}
         self.log.append(row)
         if self.fabric.is_global_zero:
             checkpoint.save(self.folder, self.state())
             (self.folder / "log.jsonl").write_text("".join(json.dumps(each) + "\n" for each in self.log))
         self.display.epoch(row)
 
-    def _accuracies(self) -> Iterator[tuple[str, float]]:
-        splits = {"validation": self.splits.validation, "test": self.splits.test}
-        for name, images in splits.items():
-            if images is not None:
-                found = evaluate(self.distiller.student, images, self.augment, device=self.fabric.device)
-                yield f"{name}_top1", found["top1"]
+    def _validated(self) -> dict[str, float]:
+        """Accuracy on the images held out; the test set is not looked at before the end."""
+        if self.splits.validation is None:
+            return {}
+        found = evaluate(self.distiller.student, self.splits.validation, self.augment, device=self.fabric.device)
+        return {"validation_top1": found["top1"]}
 
     def _rate(self, step: int) -> float:
         return learning_rate(step, self.config.epochs * len(self.loader), len(self.loader), self.config)

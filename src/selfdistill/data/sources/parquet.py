@@ -108,7 +108,7 @@ def _labels(table: pa.Table, columns: Columns, split: str) -> Tensor:
             f"labels are whole numbers, but {columns.label!r} of {split} holds {column.type} with "
             f"{column.null_count} missing; name another column as parquet:PATH?label=COLUMN"
         )
-    return torch.from_numpy(column.to_numpy()).long()
+    return torch.tensor(column.to_numpy()).long()
 
 
 def _images(
