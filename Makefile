@@ -13,7 +13,7 @@ test: setup lint
 lint: setup
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
-	$(BIN)/pyright
+	$(BIN)/mypy
 
 setup: .venv/ready
 

@@ -12,7 +12,11 @@ class Convolutional(nn.Module):
     def __init__(self, norm: str = "batch"):
         super().__init__()
         self.stem = nn.Conv2d(3, 8, 3, padding=1, bias=False)
-        self.layer1, self.layer2, self.layer3 = Block(8, 8, 1, norm), Block(8, 12, 2, norm), Block(12, 16, 2, norm)
+        self.layer1, self.layer2, self.layer3 = (
+            Block(8, 8, 1, norm),
+            Block(8, 12, 2, norm),
+            Block(12, 16, 2, norm),
+        )
         self.pool, self.fc = nn.AdaptiveAvgPool2d(1), nn.Linear(16, CLASSES)
 
     def forward(self, images: Tensor) -> Tensor:

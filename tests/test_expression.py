@@ -32,8 +32,7 @@ def test_resolved_names_every_argument_whatever_the_order():
     one, other = method("dsr() + drg()"), method("drg(alpha=0.2)+dsr(1.0)")
     assert one.resolved == other.resolved
     assert one.resolved == (
-        "drg(tap='stage2', alpha=0.2, temperature=4.0, head='light') + "
-        "dsr(weight=1.0, temperature=4.0, forget='epoch')"
+        "drg(tap='stage2', alpha=0.2, temperature=4.0, head='light') + dsr(weight=1.0, temperature=4.0, forget='epoch')"
     )
 
 

@@ -7,9 +7,12 @@ all residual joins (a transformer), stages are thirds of its joins.
 """
 
 import copy
+import math
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
 from difflib import get_close_matches
+from typing import Any
 
 import torch
 from torch import Size, Tensor, nn
@@ -130,7 +133,7 @@ def _two(images: Tensor, model: nn.Module) -> Tensor:
     return two.detach().to(first.device, first.dtype)
 
 
-def _run(make, images: Tensor, name: str):
+def _run(make: Callable[[], Any], images: Tensor, name: str) -> Any:
     try:
         return make()
     except (RuntimeError, ValueError, AssertionError, IndexError) as error:
@@ -164,11 +167,15 @@ def _classifier(shown: Pass, wanted: str | None, model: nn.Module) -> Call | Non
     if wanted is not None:
         return _wanted_classifier(shown, wanted, model)
     for call in shown.calls:
-        same = call.output.numel() == logits.numel() and len(call.output) == len(logits)
-        if same and call.input is not None and any(True for _ in call.module.parameters()):
-            if torch.equal(call.output.detach().reshape(logits.shape), logits):
-                return call
+        if _gives(call, logits) and call.input is not None and any(True for _ in call.module.parameters()):
+            return call
     return None
+
+
+def _gives(call: Call, logits: Tensor) -> bool:
+    """Whether a module's output is the logits [B, C], with or without positions of size one."""
+    same = call.output.numel() == logits.numel() and len(call.output) == len(logits)
+    return same and torch.equal(call.output.detach().reshape(logits.shape), logits)
 
 
 def _wanted_classifier(shown: Pass, wanted: str, model: nn.Module) -> Call:
@@ -239,8 +246,8 @@ def _stage_calls(shown: Pass, trunk: Trunk) -> list[Call]:
     if len(joined) == 1 or (len(segments) == 1 and segments):
         blocks = _blocks(joined[0] if joined else segments[0][0])
         if len(blocks) >= BLOCK_STAGES:
-            ends = [-(-len(blocks) * k // BLOCK_STAGES) - 1 for k in range(1, BLOCK_STAGES + 1)]
-            return [blocks[end].outer for end in ends]
+            thirds = [-(-len(blocks) * k // BLOCK_STAGES) - 1 for k in range(1, BLOCK_STAGES + 1)]
+            return [blocks[third].outer for third in thirds]
     ends = [_end(points, start) for points, start in segments]
     return [end.outer for end in ends if end][-STAGES:]
 
@@ -301,4 +308,4 @@ def _overwritten(shown: Pass) -> dict[str, str]:
 
 
 def _positions(stage: Stage) -> int:
-    return stage.shape[2:].numel() if len(stage.shape) == 4 else stage.shape[1]
+    return math.prod(stage.shape[2:]) if len(stage.shape) == 4 else stage.shape[1]

@@ -13,7 +13,13 @@ def bibtex(method: Method) -> str:
 def entry(paper: Paper) -> str:
     """One paper as BibTeX."""
     kind, place = _kind(paper.venue)
-    fields = {"title": f"{{{paper.title}}}", "author": paper.authors, "year": paper.year, place: paper.venue, "url": paper.url}
+    fields = {
+        "title": f"{{{paper.title}}}",
+        "author": paper.authors,
+        "year": paper.year,
+        place: paper.venue,
+        "url": paper.url,
+    }
     lines = ",\n".join(f"  {name} = {{{value}}}" for name, value in fields.items())
     return f"@{kind}{{{_key(paper)},\n{lines}\n}}"
 

@@ -82,7 +82,13 @@ def _onnx(model: nn.Module, images: Tensor, path: Path, folder: Path, facts: dic
     shapes = ({0: torch.export.Dim("batch")},)
     program = _quietly(
         lambda: torch.onnx.export(
-            model, (images,), dynamo=True, dynamic_shapes=shapes, input_names=["images"], output_names=["logits"], verbose=False
+            model,
+            (images,),
+            dynamo=True,
+            dynamic_shapes=shapes,
+            input_names=["images"],
+            output_names=["logits"],
+            verbose=False,
         )
     )
     write_whole(path, lambda beside: program.save(str(beside)))

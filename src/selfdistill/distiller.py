@@ -1,20 +1,20 @@
 """One training step's passes and losses: the module that DDP wraps and torch.compile compiles."""
 
 import zlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, ItemsView, Iterable, Iterator, Mapping, ValuesView
 from contextlib import contextmanager
 from copy import deepcopy
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import torch
-from selfdistill.anatomy import Anatomy
-from selfdistill.probe import logits_of
-from selfdistill.taps import Taps
 from torch import Size, Tensor, nn
 
 from selfdistill import anatomy
+from selfdistill.anatomy import Anatomy
 from selfdistill.errors import UserError
 from selfdistill.method import Method
+from selfdistill.probe import logits_of
+from selfdistill.taps import Taps
 from selfdistill.terms import Batch, Clock, Facts, Memory, Outputs, Seen, Term, View
 
 
@@ -24,6 +24,15 @@ class Step(NamedTuple):
     losses: dict[str, Tensor]  # by term, [] each, before their weights
     remembered: dict[str, Memory]  # by term, for the next step
     logits: Tensor  # [B, C] of the batch's images, without gradient
+
+
+class Terms(nn.ModuleDict):
+    """Terms by name."""
+
+    if TYPE_CHECKING:  # that they are terms, and not any modules
+        __getitem__: Callable[[str], Term]
+        values: Callable[[], ValuesView[Term]]
+        items: Callable[[], ItemsView[str, Term]]
 
 
 class Distiller(nn.Module):
@@ -48,7 +57,7 @@ class Distiller(nn.Module):
         super().__init__()
         self.method = method
         self.anatomy = anatomy.read(student, images, classifier)
-        self.terms = nn.ModuleDict(deepcopy(method.all_terms))  # a method is a value: it can be used again
+        self.terms = Terms(deepcopy(method.all_terms))  # a method is a value: it can be used again
         self.weights = method.weights
         taps = {name: _taps(term, self.anatomy) for name, term in self.terms.items()}
         for name, term in self.terms.items():
@@ -67,9 +76,7 @@ class Distiller(nn.Module):
         losses, remembered = {}, {}
         with no_autocast(anchor.logits):
             for name, term in self.terms.items():
-                losses[name], remembered[name] = term(
-                    self._seen(term, batch, anchor, views, clock, memories.get(name))
-                )
+                losses[name], remembered[name] = term(self._seen(term, batch, anchor, views, clock, memories.get(name)))
         return Step(losses, remembered, anchor.logits.detach())
 
     def total(self, losses: Mapping[str, Tensor]) -> Tensor:
@@ -86,8 +93,8 @@ class Distiller(nn.Module):
 
     def facts(self, batch: int) -> Facts:
         """What terms may know before the first step of so many rows."""
-        width = self.anatomy.embedding and self.anatomy.embedding[-1]
-        return Facts(self.anatomy.logits[-1], width, batch, like(self.student))
+        embedding = self.anatomy.embedding
+        return Facts(self.anatomy.logits[-1], embedding[-1] if embedding else None, batch, like(self.student))
 
     def close(self) -> nn.Module:
         """Take every trace of training from the student, and return it."""
@@ -127,9 +134,7 @@ class Distiller(nn.Module):
     def _classify(self, embedding: Tensor) -> Tensor:
         """What the student's classifier says of any embeddings, without gradient. [*, D] -> [*, C]."""
         module = self.student.get_submodule(str(self.anatomy.classifier))
-        inputs = embedding.to(next(module.parameters()).dtype).reshape(
-            -1, *self.anatomy.classifier_input or ()
-        )
+        inputs = embedding.to(next(module.parameters()).dtype).reshape(-1, *self.anatomy.classifier_input or ())
         with torch.no_grad():
             return _full(module(inputs)).reshape(*embedding.shape[:-1], -1)
 

@@ -98,9 +98,7 @@ class GatedHead(nn.Module):
                 "tap a stage with even sides or pass head='light'"
             )
         self.narrow = nn.Sequential(SeparableConv(width, width, 2), nn.BatchNorm2d(width), nn.ReLU())
-        self.deepen = nn.Sequential(
-            SeparableConv(width, 2 * width, 2), SeparableConv(2 * width, 4 * width, 2)
-        )
+        self.deepen = nn.Sequential(SeparableConv(width, 2 * width, 2), SeparableConv(2 * width, 4 * width, 2))
         self.classify = nn.Linear(4 * width, classes)
 
     def gate(self, features: Tensor) -> Tensor:

@@ -1,7 +1,7 @@
 """What terms remember between steps: started, and committed only where it is finite."""
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import ItemsView, Iterator, Mapping
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
@@ -9,16 +9,22 @@ from torch import Tensor
 from selfdistill.terms import Facts, Memory, Term
 
 
-def start(terms: Mapping[str, Term], facts: Facts) -> dict[str, Memory]:
+class Named(Protocol):
+    """Terms by name."""
+
+    def items(self) -> ItemsView[str, Term]:
+        """Give names and terms."""
+        ...
+
+
+def start(terms: Named, facts: Facts) -> dict[str, Memory]:
     """The memory of each term before the first step."""
     return {name: term.start(facts) for name, term in terms.items()}
 
 
-def renewed(terms: Mapping[str, Term], facts: Facts, memories: Mapping[str, Memory]) -> dict[str, Memory]:
+def renewed(terms: Named, facts: Facts, memories: Mapping[str, Memory]) -> dict[str, Memory]:
     """Memories at the start of an epoch: those that restart then are started again."""
-    return {
-        name: term.start(facts) if term.forget == "epoch" else memories[name] for name, term in terms.items()
-    }
+    return {name: term.start(facts) if term.forget == "epoch" else memories[name] for name, term in terms.items()}
 
 
 @torch.no_grad()

@@ -29,9 +29,7 @@ class Mixing:
         # Dirichlet by Gamma draws: torch's distributions take no generator.
         gammas = torch._standard_gamma(concentration, generator=generator)
         shares = gammas / gammas.sum(dim=1, keepdim=True)
-        partners = [torch.arange(rows)] + [
-            torch.randperm(rows, generator=generator) for _ in range(self.images - 1)
-        ]
+        partners = [torch.arange(rows)] + [torch.randperm(rows, generator=generator) for _ in range(self.images - 1)]
         return Mix(shares.float().expand(rows, -1).contiguous(), torch.stack(partners, dim=1))
 
 

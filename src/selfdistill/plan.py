@@ -50,9 +50,18 @@ def anatomy_lines(found: Anatomy) -> list[tuple[str, str]]:
     """What was found in a model, as headings and lines."""
     stages = [(each.name, f"{each.path} {_shape(each.shape)} {each.layout.value}") for each in found.stages]
     embedding = _shape(found.embedding) if found.embedding else "none"
-    lines = [*stages, ("embedding", embedding), ("classifier", found.classifier or "none found; pass --classifier")]
+    lines = [
+        *stages,
+        ("embedding", embedding),
+        ("classifier", found.classifier or "none found; pass --classifier"),
+    ]
     if found.idle:
-        lines.append(("idle", f"{len(found.idle)} parameters without gradient in training: {', '.join(found.idle[:3])}"))
+        lines.append(
+            (
+                "idle",
+                f"{len(found.idle)} parameters without gradient in training: {', '.join(found.idle[:3])}",
+            )
+        )
     return lines
 
 

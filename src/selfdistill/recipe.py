@@ -57,9 +57,7 @@ def _bind(make: Constructor, args: tuple, kwargs: Mapping[str, Any]) -> dict[str
     bound.apply_defaults()
     for name, kind in get_type_hints(make).items():
         if name in bound.arguments and not _fits(bound.arguments[name], kind):
-            raise UserError(
-                f"{make.__name__}: {name} must be {_wanted(kind)}, but is {bound.arguments[name]!r}"
-            )
+            raise UserError(f"{make.__name__}: {name} must be {_wanted(kind)}, but is {bound.arguments[name]!r}")
     return dict(bound.arguments)
 
 

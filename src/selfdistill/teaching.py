@@ -7,7 +7,7 @@ import torch
 from torch import Generator, Tensor, nn
 
 from selfdistill import memory
-from selfdistill.distiller import Distiller, like
+from selfdistill.distiller import Distiller, Terms, like
 from selfdistill.errors import UserError
 from selfdistill.method import Method
 from selfdistill.methods import method as named
@@ -61,7 +61,8 @@ class Teach(nn.Module):
         self.losses: dict[str, Tensor] = {}
         self.logits: Tensor | None = None
         self._draws = Generator().manual_seed(seed)
-        self._started, self._closed, self._versions = 0, False, None
+        self._started, self._closed = 0, False
+        self._versions: tuple[int, ...] = (0, 0)
         self._start(len(images))
 
     @property
@@ -117,7 +118,7 @@ class Teach(nn.Module):
         self._memories = [dict(self._fresh) for _ in range(self.accumulate)]
 
     @property
-    def _terms(self) -> Any:
+    def _terms(self) -> Terms:
         return self.step.terms
 
     def _train(self, batch: Batch, remember: bool) -> Tensor:
@@ -153,9 +154,7 @@ class Teach(nn.Module):
             return memories
         first = self._calls % (self.steps_per_epoch * self.accumulate) < self.accumulate
         return {
-            name: memory.where(first, self._fresh[name], memories[name])
-            if term.forget == "epoch"
-            else memories[name]
+            name: memory.where(first, self._fresh[name], memories[name]) if term.forget == "epoch" else memories[name]
             for name, term in self._terms.items()
         }
 
@@ -164,9 +163,7 @@ class Teach(nn.Module):
         _require_rows(self, batch)
         if self.mixing and batch.mix is None:
             mix = self.mixing.draw(len(batch.images), self._draws)
-            batch = mix_batch(
-                batch, type(mix)(*(each.to(batch.images.device) for each in mix)), self.mixing.clean
-            )
+            batch = mix_batch(batch, type(mix)(*(each.to(batch.images.device) for each in mix)), self.mixing.clean)
         _require_extra(self, batch)
         if not torch.compiler.is_compiling():
             self._meet(batch)
@@ -174,9 +171,7 @@ class Teach(nn.Module):
 
     def _meet(self, batch: Batch) -> None:
         """At the first call fit memory to the batch and device; at the second see that heads are trained."""
-        if self._started == 0 and (
-            len(batch.images) != self._rows or self._calls.device != batch.images.device
-        ):
+        if self._started == 0 and (len(batch.images) != self._rows or self._calls.device != batch.images.device):
             self._start(len(batch.images))
         if self._started == self.accumulate:
             _require_optimised(self)
@@ -229,7 +224,7 @@ def _versions(teach: Teach) -> tuple[int, ...]:
 
 
 def _require_optimised(teach: Teach) -> None:
-    (student, heads), (student_now, heads_now) = teach._versions or (0, 0), _versions(teach)
+    (student, heads), (student_now, heads_now) = teach._versions, _versions(teach)
     if student_now > student and heads_now == heads and any(True for _ in teach.step.terms.parameters()):
         raise UserError(
             f"the optimiser trains the student but not the heads of {teach.method.text}; "

@@ -24,7 +24,7 @@ class Batch(NamedTuple):
 
     images: Tensor  # [B, 3, H, W], mixed where `mix` says so
     labels: Tensor  # [B] class ids
-    index: Tensor | None = None  # [B] place of each row in the data set
+    index: Tensor | None = None  # type: ignore[assignment]  # [B] places in the data set; no one asks a batch for tuple's index
     mix: Mix | None = None
     extra: Mapping[str, Tensor] = MappingProxyType({})  # more images: clean, peer …
 
@@ -99,9 +99,7 @@ def label_loss(logits: Tensor, batch: Batch, smoothing: float = 0.0) -> Tensor:
     if batch.mix is None:
         return F.cross_entropy(logits, batch.labels, label_smoothing=smoothing)
     columns = batch.labels[batch.mix.partners].unbind(dim=1)  # n of [B]
-    each = [
-        F.cross_entropy(logits, labels, reduction="none", label_smoothing=smoothing) for labels in columns
-    ]
+    each = [F.cross_entropy(logits, labels, reduction="none", label_smoothing=smoothing) for labels in columns]
     return (batch.mix.shares * torch.stack(each, dim=1)).sum(dim=1).mean()
 
 

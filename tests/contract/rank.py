@@ -9,19 +9,19 @@ import torch
 import torch.distributed as dist
 from torch.nn.parallel import DistributedDataParallel
 
-from tests.contract.steps import EXPRESSIONS, Training, batch, clock, distil, half
+from tests.contract.steps import EXPRESSIONS, Training, batch, clock, distil
 
 
 def look(text: str, rank: int) -> dict:
     distiller = distil(text, "group")
     run = DistributedDataParallel(distiller)
     training = Training(distiller, run, rows=4)
-    made = run(half(batch(0, distiller.method), rank), clock(0), training.memories)
+    made = run(batch(0, distiller.method, rank), clock(0), training.memories)
     distiller.total(made.losses).backward()
     grads = {name: each.grad.clone() for name, each in distiller.named_parameters() if each.requires_grad}
     distiller = distil(text, "group")
     training = Training(distiller, DistributedDataParallel(distiller), rows=4)
-    training.steps(3, lambda whole: half(whole, rank))
+    training.steps(3, rank)
     parameters = {name: each.detach().clone() for name, each in distiller.named_parameters()}
     return {"grads": grads, "memories": training.memories, "parameters": parameters}
 

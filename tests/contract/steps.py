@@ -6,7 +6,7 @@ from torch import nn
 from selfdistill import memory
 from selfdistill.distiller import Distiller
 from selfdistill.methods import REGISTRY, method
-from selfdistill.mixing import Mix, mix_batch
+from selfdistill.mixing import mix_batch
 from selfdistill.terms import Batch, Clock
 from tests.networks import CLASSES, network
 
@@ -21,25 +21,19 @@ EXPRESSIONS = (
 )
 
 
-def images(seed, rows=ROWS):
-    return torch.randn(rows, 3, SIZE, SIZE, generator=torch.Generator().manual_seed(seed))
+def images(seed):
+    return torch.randn(ROWS, 3, SIZE, SIZE, generator=torch.Generator().manual_seed(seed))
 
 
-def batch(seed, made, rows=ROWS):
-    """A batch as the loader brings it to this method."""
+def batch(seed, made, rank=None):
+    """A batch as the loader brings it to this method: whole, or one of two ranks' rows, mixed within the rank."""
     draws = torch.Generator().manual_seed(1000 + seed)
-    plain = Batch(images(seed, rows), torch.randint(0, CLASSES, (rows,), generator=draws), torch.arange(rows))
+    rows = slice(None) if rank is None else slice(rank * ROWS // 2, (rank + 1) * ROWS // 2)
+    labels = torch.randint(0, CLASSES, (ROWS,), generator=draws)
+    plain = Batch(images(seed)[rows], labels[rows], torch.arange(ROWS)[rows])
     if made.mixing is None:
         return plain
-    return mix_batch(plain, made.mixing.draw(rows, draws), made.mixing.clean)
-
-
-def half(whole, rank, ranks=2):
-    """One rank's rows; rows are mixed within a rank."""
-    rows = slice(rank * len(whole.labels) // ranks, (rank + 1) * len(whole.labels) // ranks)
-    extra = {name: each[rows] for name, each in whole.extra.items()}
-    mix = whole.mix and Mix(whole.mix.shares[rows], whole.mix.partners[rows] - rows.start)
-    return Batch(whole.images[rows], whole.labels[rows], whole.index[rows], mix, extra)
+    return mix_batch(plain, made.mixing.draw(len(plain.labels), draws), made.mixing.clean)
 
 
 def distil(text, kind="batch", student=None, seed=0):
@@ -66,9 +60,9 @@ class Training:
         self.memories = memory.start(distiller.terms, distiller.facts(rows))
         self.step, self.log = 0, []
 
-    def steps(self, count, pick=lambda whole: whole):
+    def steps(self, count, rank=None):
         for _ in range(count):
-            at = pick(batch(self.step, self.distiller.method))
+            at = batch(self.step, self.distiller.method, rank)
             losses, remembered, _ = self.run(at, clock(self.step), self.memories)
             self.optimizer.zero_grad()
             self.distiller.total(losses).backward()

@@ -13,7 +13,13 @@ from tests.networks import network
 
 
 def hooks(model):
-    kinds = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks", "_state_dict_hooks")
+    kinds = (
+        "_forward_hooks",
+        "_forward_pre_hooks",
+        "_backward_hooks",
+        "_backward_pre_hooks",
+        "_state_dict_hooks",
+    )
     return sum(len(getattr(module, kind)) for module in model.modules() for kind in kinds)
 
 

@@ -64,15 +64,17 @@ def loop_centers(centers, met, embedding, labels, rate):
 
 
 def loop_loss(centers, embedding, labels, weight, bias, trust, temperature, fusion):
-    total = 0.0
+    rows, total = weight.tolist(), 0.0
+
+    def say(x):
+        return [sum(w * v for w, v in zip(r, x, strict=True)) + b for r, b in zip(rows, bias.tolist(), strict=True)]
+
+    def soft(z):
+        return softmax([x / temperature for x in z])
+
     for f, y in zip(embedding, labels.tolist(), strict=True):
-        say = lambda x: [
-            sum(w * v for w, v in zip(r, x, strict=True)) + b for r, b in zip(W, bias.tolist(), strict=True)
-        ]
-        W = weight.tolist()
         own, center = say(f.tolist()), say(centers[y].tolist())
         mu = 1 - softmax(own)[y] if fusion == "confidence" else trust
-        soft = lambda z: softmax([x / temperature for x in z])  # noqa: E731
         if fusion == "logit":
             target = soft([mu * c + (1 - mu) * o for c, o in zip(center, own, strict=True)])
         else:
@@ -137,9 +139,7 @@ def test_gradient_is_the_closed_form(fusion):
     (term.weight * loss * ROWS).backward()
     target = term.target((centers @ weight.T + bias)[labels], shown.logits, labels)
     p = (shown.logits / temperature).softmax(dim=1)
-    assert_close(
-        embedding.grad, (scale * temperature * (p - target) @ weight).detach(), rtol=1e-9, atol=1e-12
-    )
+    assert_close(embedding.grad, (scale * temperature * (p - target) @ weight).detach(), rtol=1e-9, atol=1e-12)
 
 
 @given(st.integers(0, 2**31), st.sampled_from(["logit", "prob"]), st.floats(0.05, 1.0), st.floats(0.5, 8.0))

@@ -53,7 +53,5 @@ def test_label_smoothing_is_the_published_loss(reference):
 
 def test_ce_is_cross_entropy(reference):
     want = reference("drg")
-    assert_close(
-        only(ce(), "task").loss(seen(want["logits"], want["targets"])), want["ce_main"], rtol=1e-9, atol=0
-    )
+    assert_close(only(ce(), "task").loss(seen(want["logits"], want["targets"])), want["ce_main"], rtol=1e-9, atol=0)
     assert_close(F.cross_entropy(want["aux_logits"], want["targets"]), want["ce_aux"], rtol=1e-9, atol=0)

@@ -52,9 +52,7 @@ def test_lightskd_over_five_steps_is_the_published_script(reference):
         labels = want["targets"][step]
         at = seen(logits, labels, memory=memory)
         regular, memory = shape(at)
-        loss = (
-            F.cross_entropy(logits, labels) + guided(guide, logits, shallow, labels) + shape.weight * regular
-        )
+        loss = F.cross_entropy(logits, labels) + guided(guide, logits, shallow, labels) + shape.weight * regular
         loss.backward()
 
         assert_close(regular.detach() * shape.weight, want["dsr"][step], **EXACT)
@@ -103,9 +101,7 @@ def test_gated_head_is_the_published_adapter(reference, float64):
     assert gate.min() >= 0.5
     assert gate.max() < 1
     running = [value for name, value in head.named_buffers() if "running" in name]
-    for value, published in zip(
-        running, [v for k, v in want.items() if k.startswith("running.")], strict=True
-    ):
+    for value, published in zip(running, [v for k, v in want.items() if k.startswith("running.")], strict=True):
         assert_close(value, published, **EXACT)
     assert_close(head.eval()(x.detach()), want["out_eval_after_one_train_step"], **EXACT)
 

@@ -34,9 +34,7 @@ def loop_attention(image, power, centered):
     """[D, H, W] -> a list of H·W numbers, by loops."""
     width, height, breadth = image.shape
     found = [
-        sum(abs(image[d, i, j].item()) ** power for d in range(width))
-        for i in range(height)
-        for j in range(breadth)
+        sum(abs(image[d, i, j].item()) ** power for d in range(width)) for i in range(height) for j in range(breadth)
     ]
     mean = sum(found) / len(found)
     return [each - mean for each in found] if centered else found

@@ -24,9 +24,7 @@ def network(seed):
 
 def batch(seed=0):
     draws = torch.Generator().manual_seed(seed)
-    return Batch(
-        torch.randn(ROWS, 3, 8, 8, generator=draws), torch.randint(0, CLASSES, (ROWS,), generator=draws)
-    )
+    return Batch(torch.randn(ROWS, 3, 8, 8, generator=draws), torch.randint(0, CLASSES, (ROWS,), generator=draws))
 
 
 def step(method, at, teacher=None, student=None):
@@ -126,16 +124,12 @@ def test_mixing_is_a_weighted_sum(per, images):
     assert torch.equal(mix.partners[:, 0], torch.arange(ROWS))
     assert (mix.shares.unique(dim=0).shape[0] == 1) == (per == "batch")
     rows = batch().images
-    want = torch.stack(
-        [sum(mix.shares[b, k] * rows[mix.partners[b, k]] for k in range(images)) for b in range(ROWS)]
-    )
+    want = torch.stack([sum(mix.shares[b, k] * rows[mix.partners[b, k]] for k in range(images)) for b in range(ROWS)])
     assert_close(mixed(rows, mix), want)
 
 
 def test_two_images_are_mixed_by_a_beta():
-    shares = torch.cat(
-        [Mixing(alpha=0.4, per="row").draw(4000, torch.Generator().manual_seed(0)).shares[:, 0]]
-    )
+    shares = torch.cat([Mixing(alpha=0.4, per="row").draw(4000, torch.Generator().manual_seed(0)).shares[:, 0]])
     assert abs(shares.mean() - 0.5) < 0.02
     variance = 0.25 / (2 * 0.4 + 1)  # of Beta(0.4, 0.4)
     assert abs(shares.var() - variance) < 0.01

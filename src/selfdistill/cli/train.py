@@ -92,5 +92,13 @@ def train(
     folder = out or Path("runs") / words
     result = run(config, folder, resume=resume, display=display_for(console))
     shown = ("top1", "top5", "nll", "ece", "parameters", "added_parameters", "step_ms")
-    print(aligned([(key, f"{result[key]:.4g}" if isinstance(result[key], float) else f"{result[key]:,}") for key in shown if key in result]))
+    print(
+        aligned(
+            [
+                (key, f"{result[key]:.4g}" if isinstance(result[key], float) else f"{result[key]:,}")
+                for key in shown
+                if key in result
+            ]
+        )
+    )
     print(f"run: {folder}")

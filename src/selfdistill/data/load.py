@@ -11,7 +11,7 @@ from selfdistill.data.split import held_out, stratified
 def load(
     spec: str, *, limit: int | None = None, validation: float = 0.0, seed: int = 0, size: int | None = None
 ) -> Splits:
-    """Load a data set: "digits", "parquet:PATH", "folder:PATH", "cifar100", "fake" …
+    """Load a data set such as "digits", "parquet:PATH", "folder:PATH" or "cifar100".
 
     `limit` keeps so many training images, stratified; `validation` is the share of the training set
     that is held out; both are drawn by `seed`. `size` in pixels is what images are resized to. Raises

@@ -50,19 +50,19 @@ class Loader:
     def epoch(self, number: int, start: int = 0) -> Iterator[Batch]:
         """The batches of an epoch, from step `start` on; equal to those of any other call with its number."""
         order = torch.randperm(len(self.labels), generator=self._stream("order", number))
-        streams = [self._stream(name, number) for name in ("augment", f"mix{self.rank}")]
+        augment, mix = self._stream("augment", number), self._stream(f"mix{self.rank}", number)
         for step in range(len(self)):
             index = order[step * self.batch_size : (step + 1) * self.batch_size]
-            batch = self._batch(index, *streams, skip=step < start)
+            batch = self._batch(index, augment, mix, skip=step < start)
             if batch is not None:
                 yield batch
 
     def _batch(self, index: Tensor, augment: Generator, mix: Generator, skip: bool) -> Batch | None:
-        """This rank's rows of a batch; a batch that is skipped makes its draws all the same."""
+        """Give this rank's rows of a batch; one that is skipped makes its draws all the same."""
         share = len(index) // self.ranks
         own = slice(self.rank * share, (self.rank + 1) * share)
         draw = self.augment.draw(len(index), augment)
-        mixed = self.mixing and self.mixing.draw(share, mix)
+        mixed = self.mixing.draw(share, mix) if self.mixing else None
         if skip:
             return None
         rows = index[own].to(self.device)

@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from typing import Any, Protocol
 
-import torch
 from torch import Generator
 from torch.utils.data import DataLoader, Dataset
 

@@ -13,7 +13,9 @@ def stratified(labels: Tensor, count: int, seed: int) -> Tensor:
     """
     classes, sizes = labels.unique(return_counts=True)
     if count < len(classes):
-        raise UserError(f"{count} images cannot hold one of each of {len(classes)} classes; take {len(classes)} or more")
+        raise UserError(
+            f"{count} images cannot hold one of each of {len(classes)} classes; take {len(classes)} or more"
+        )
     if count >= len(labels):
         return torch.arange(len(labels))
     draws = Generator().manual_seed(seed)

@@ -11,7 +11,12 @@ BINS = 15  # of the expected calibration error
 
 
 def evaluate(
-    model: nn.Module, images: Images, augment: Augmentation, *, batch_size: int = 512, device: torch.device | str = "cpu"
+    model: nn.Module,
+    images: Images,
+    augment: Augmentation,
+    *,
+    batch_size: int = 512,
+    device: torch.device | str = "cpu",
 ) -> dict[str, float]:
     """Measure top-1 and top-5 in percent, NLL in nats and ECE in percent over all images, in eval mode."""
     return measures(*predict(model, images, augment, batch_size=batch_size, device=device))
@@ -19,7 +24,12 @@ def evaluate(
 
 @torch.no_grad()
 def predict(
-    model: nn.Module, images: Images, augment: Augmentation, *, batch_size: int = 512, device: torch.device | str = "cpu"
+    model: nn.Module,
+    images: Images,
+    augment: Augmentation,
+    *,
+    batch_size: int = 512,
+    device: torch.device | str = "cpu",
 ) -> tuple[Tensor, Tensor]:
     """The network's logits for all images, in eval mode, and the labels. -> [N, C], [N] on the CPU."""
     modes = {module: module.training for module in model.modules()}

@@ -13,9 +13,7 @@ from selfdistill.methods.mixup import mixup
 from selfdistill.methods.scd import scd
 from selfdistill.methods.stkd import stkd
 
-REGISTRY = {
-    make.__name__: make for make in (ce, label_smoothing, mixup, kd, scd, drg, dsr, lightskd, stkd, csd)
-}
+REGISTRY = {make.__name__: make for make in (ce, label_smoothing, mixup, kd, scd, drg, dsr, lightskd, stkd, csd)}
 
 
 def method(text: str | Method) -> Method:

@@ -26,9 +26,7 @@ class ClassCenter(Term):
     mixed = False
     memory_scope = "run"  # centers [C, D], and how many rows each has met [C, 1]
 
-    def __init__(
-        self, rate: float, trust: float, fusion: str, detach: bool, temperature: float, warmup: float
-    ):
+    def __init__(self, rate: float, trust: float, fusion: str, detach: bool, temperature: float, warmup: float):
         super().__init__()
         self.rate, self.trust, self.fusion, self.detach = rate, trust, fusion, detach
         self.temperature, self.warmup, self.timed = temperature, warmup, warmup > 0
@@ -40,7 +38,8 @@ class ClassCenter(Term):
 
     def forward(self, seen: Seen):
         """Update the centers, then predict with them."""
-        centers, met = moved(*seen.memory, seen.embedding, seen.batch.labels, self.rate)
+        centers, met = seen.memory
+        centers, met = moved(centers, met, seen.embedding, seen.batch.labels, self.rate)
         target = self.target(seen.classifier(centers)[seen.batch.labels], seen.logits, seen.batch.labels)
         value = kl_to(seen.logits, target, self.temperature)
         return seen.clock.ramp(self.warmup) * value, (centers, met)

@@ -28,9 +28,7 @@ class SimilarAttention(Term):
     rows = 2
     over = "batch"
 
-    def __init__(
-        self, power: float, pairs: str, centered: bool, normalised: bool, warmup: float, weight: float
-    ):
+    def __init__(self, power: float, pairs: str, centered: bool, normalised: bool, warmup: float, weight: float):
         super().__init__()
         self.power, self.pairs, self.centered, self.normalised = power, pairs, centered, normalised
         self.warmup, self.timed, self.weight = warmup, warmup > 0, weight
@@ -49,9 +47,7 @@ class SimilarAttention(Term):
     def loss(self, seen: Seen):
         """Sum over pairs of the mean squared difference of their B x B similarities."""
         matrices = {name: self.matrix(seen.features[name]) for pair in self.matched for name in pair}
-        gaps = [
-            (matrices[shallow] - matrices[deep].detach()).square().mean() for shallow, deep in self.matched
-        ]
+        gaps = [(matrices[shallow] - matrices[deep].detach()).square().mean() for shallow, deep in self.matched]
         return seen.clock.ramp(self.warmup) * torch.stack(gaps).sum()
 
     def matrix(self, features):

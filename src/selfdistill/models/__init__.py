@@ -1,5 +1,6 @@
-"""Networks for small images, and timm's and torchvision's by name. Knows nothing of distillation."""
+"""Networks by name: CIFAR's own ones, timm's and torchvision's. Knows nothing of distillation."""
 
-from selfdistill.models.create import create, names
+from selfdistill.models.create import create
+from selfdistill.models.registry import names
 
 __all__ = ["create", "names"]

@@ -1,56 +1,68 @@
-"""A model by its name."""
+"""A network by its name."""
 
-from collections.abc import Callable
 from difflib import get_close_matches
 from pathlib import Path
 
 from torch import nn
 
 from selfdistill.errors import UserError
-from selfdistill.models import mobilenetv2, resnet, shufflenetv2, vgg
-from selfdistill.models.weights import load_weights
-from selfdistill.models.wrn import wrn
-
-NETWORKS: dict[str, Callable[[int], nn.Module]] = {
-    **resnet.NETWORKS,
-    **vgg.NETWORKS,
-    **mobilenetv2.NETWORKS,
-    **shufflenetv2.NETWORKS,
-}
-WIDE = ("wrn-16-2", "wrn-16-4", "wrn-28-10", "wrn-40-2", "wrn-40-4")  # examples: any wrn-D-W of depth 6n + 4
-
-
-def names() -> list[str]:
-    """The names of the library's own networks; others are timm/NAME and torchvision/NAME."""
-    return [*NETWORKS, *WIDE]
+from selfdistill.models import registry
+from selfdistill.models.library import LIBRARIES, from_library
+from selfdistill.models.weights import fit, read
 
 
 def create(
     name: str, classes: int, *, size: int = 32, pretrained: bool = False, weights: str | Path | None = None
 ) -> nn.Module:
-    """Make a model for images [B, 3, size, size] and so many classes.
+    """Make a network that takes images [B, 3, size, size] to logits [B, classes].
 
-    `name` is one of `names()`, timm/NAME or torchvision/NAME. `pretrained` takes the library's own
-    weights with a new head, `weights` those of a file. Raises `UserError` for a name that is unknown, a
-    size that does not fit, or weights that cannot be had.
+    The name is one of `names()`, any "wrn-DEPTH-WIDTH", "timm/NAME" or "torchvision/NAME". `pretrained`
+    takes the library's own weights, `weights` a file's (safetensors, or a .pt or .pth state dict); a
+    classifier of another class count stays new. What is drawn is drawn from torch's global generator.
+    Raises `UserError` for an unknown name, a size that the network cannot take, weights that cannot be
+    had, and a file that is broken or of another network.
     """
-    model = _make(name, classes, size, pretrained)
-    return model if weights is None else load_weights(model, weights)
+    _require_sense(name, classes, size, pretrained, weights)
+    state = None if weights is None else read(Path(weights))
+    network = _build(name, classes, size, pretrained)
+    if state is not None:
+        fit(network, state, classes, source=str(weights))
+    return network
 
 
-def _make(name: str, classes: int, size: int, pretrained: bool) -> nn.Module:
-    library, _, rest = name.partition("/")
-    if rest and library in ("timm", "torchvision"):
-        from selfdistill.models import zoo
+def _require_sense(name: str, classes: int, size: int, pretrained: bool, weights: str | Path | None) -> None:
+    if classes < 2:
+        raise UserError(f"a classifier needs 2 classes or more, not {classes}")
+    if size < 1:
+        raise UserError(f"images have a size of 1 pixel or more, not {size}")
+    if pretrained and weights is not None:
+        raise UserError(f"{name}: pass pretrained or weights, not both")
 
-        make = zoo.timm_model if library == "timm" else zoo.torchvision_model
-        return make(rest, classes, size, pretrained)
+
+def _build(name: str, classes: int, size: int, pretrained: bool) -> nn.Module:
+    family, _, rest = name.partition("/")
+    if rest and family in LIBRARIES:
+        return from_library(family, rest, classes, size, pretrained)
+    return _own(name, classes, size, pretrained)
+
+
+def _own(name: str, classes: int, size: int, pretrained: bool) -> nn.Module:
+    entry = registry.find(name)
+    if entry is None:
+        raise UserError(_unknown(name))
     if pretrained:
-        raise UserError(f"{name} has no weights to download; pass weights from a file, or take timm/… or torchvision/…")
-    if name.startswith("wrn-"):
-        return wrn(name, classes)
-    if name not in NETWORKS:
-        near = get_close_matches(name, names(), n=3)
-        hint = f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(names())}"
-        raise UserError(f"there is no model {name!r}; {hint} Others are written timm/NAME and torchvision/NAME")
-    return NETWORKS[name](classes)
+        raise UserError(f"there are no pretrained weights of {name}; pass weights=FILE, or a timm/NAME")
+    if size < entry.reduction:
+        smallest = f"{entry.reduction}x{entry.reduction}"
+        raise UserError(f"images of {size}x{size} pixels are too small for {name}; the smallest are {smallest}")
+    return entry.build(classes=classes)
+
+
+def _unknown(name: str) -> str:
+    known = registry.names()
+    near = get_close_matches(name, known, n=3)
+    nearest = f" (nearest: {', '.join(near)})" if near else ""
+    return (
+        f"there is no model {name!r}{nearest}; there are {', '.join(known)}, "
+        "wrn-DEPTH-WIDTH of depth 6n + 4, timm/NAME and torchvision/NAME"
+    )

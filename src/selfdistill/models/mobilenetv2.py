@@ -1,57 +1,37 @@
-"""MobileNetV2 for small images (https://arxiv.org/abs/1801.04381), at half width as in the distillation literature."""
+"""MobileNetV2 (https://arxiv.org/abs/1801.04381) of half width, for small images."""
 
 from torch import Tensor, nn
 
-from selfdistill.models.layers import Pooled, conv_norm, conv_norm_relu, initialised
-
-# expansion, width before halving, blocks, stride of the first; the first strides are 1, as 32 pixels are few
-STAGES = ((1, 16, 1, 1), (6, 24, 2, 1), (6, 32, 3, 2), (6, 64, 4, 2), (6, 96, 3, 1), (6, 160, 3, 2), (6, 320, 1, 1))
-SHARE = 0.5  # of the paper's widths
+from selfdistill.models.convolution import conv_norm, conv_norm_relu, depthwise
+from selfdistill.models.network import network, stage
 
 
 class Inverted(nn.Module):
-    """Widen, convolve each channel alone, narrow again; a shortcut where the shape stays."""
+    """A depthwise convolution at `expansion` times the width, and a linear way back."""
 
-    def __init__(self, width: int, out: int, expansion: int, stride: int):
+    def __init__(self, inside: int, out: int, stride: int, expansion: int = 6):
         super().__init__()
-        wide = width * expansion
-        widen = [conv_norm_relu(width, wide, 1)] if expansion > 1 else []
-        depthwise = conv_norm_relu(wide, wide, 3, stride, groups=wide)
-        self.residual = nn.Sequential(*widen, depthwise, *conv_norm(wide, out, 1))
-        self.joins = stride == 1 and width == out
+        width = expansion * inside
+        self.branch = nn.Sequential(
+            conv_norm_relu(inside, width, 1), depthwise(width, stride), nn.ReLU(), conv_norm(width, out, 1)
+        )
+        self.residual = inside == out and stride == 1
 
     def forward(self, features: Tensor) -> Tensor:
         """[B, D, H, W] -> [B, D', H', W']."""
-        narrow = self.residual(features)
-        return features + narrow if self.joins else narrow
+        return features + self.branch(features) if self.residual else self.branch(features)
 
 
-class MobileNetV2(nn.Module):
-    """A strided stem, stages of inverted residuals, a wide last layer, a linear classifier."""
+def mobilenetv2(classes: int) -> nn.Sequential:
+    """The distillation literature's MobileNetV2 for CIFAR: width 0.5, ReLU in place of ReLU6.
 
-    def __init__(self, classes: int):
-        super().__init__()
-        width = int(32 * SHARE)
-        self.stem = conv_norm_relu(3, width, 3, stride=2)
-        stages = []
-        for expansion, out, depth, stride in STAGES:
-            outs = int(out * SHARE)
-            blocks = [Inverted(width if k == 0 else outs, outs, expansion, stride if k == 0 else 1) for k in range(depth)]
-            stages.append(nn.Sequential(*blocks))
-            width = outs
-        self.stages = nn.Sequential(*stages)
-        self.last = conv_norm_relu(width, 1280, 1)
-        self.pool = Pooled()
-        self.fc = nn.Linear(1280, classes)
-
-    def forward(self, images: Tensor) -> Tensor:
-        """[B, 3, H, W] -> logits [B, C]."""
-        return self.fc(self.pool(self.last(self.stages(self.stem(images)))))
-
-
-def mobilenetv2(classes: int) -> nn.Module:
-    """MobileNetV2 at half width."""
-    return initialised(MobileNetV2(classes))
-
-
-NETWORKS = {"mobilenetv2": mobilenetv2}
+    Its stem halves the image and stage 1 does not, so that 32x32 pixels end in maps of 2x2.
+    """
+    stem = conv_norm_relu(3, 16, 3, stride=2)
+    layers = (
+        nn.Sequential(Inverted(16, 8, 1, expansion=1), *stage(Inverted, 8, 12, 2, stride=1)),
+        stage(Inverted, 12, 16, 3, stride=2),
+        nn.Sequential(*stage(Inverted, 16, 32, 4, stride=2), *stage(Inverted, 32, 48, 3, stride=1)),
+        nn.Sequential(*stage(Inverted, 48, 80, 3, stride=2), *stage(Inverted, 80, 160, 1, stride=1)),
+    )
+    return network(stem, layers, nn.Linear(1280, classes), closing=(conv_norm_relu(160, 1280, 1),))

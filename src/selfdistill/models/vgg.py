@@ -1,39 +1,25 @@
-"""VGG with BatchNorm for small images (https://arxiv.org/abs/1409.1556), as the distillation literature has it."""
+"""VGG (https://arxiv.org/abs/1409.1556) with BatchNorm and one linear classifier, for small images."""
 
-from collections.abc import Sequence
-from functools import partial
+from torch import nn
 
-from torch import Tensor, nn
-
-from selfdistill.models.layers import Pooled, conv_norm_relu, initialised
+from selfdistill.models.network import network
 
 WIDTHS = (64, 128, 256, 512, 512)
 
 
-class VGG(nn.Module):
-    """Five stages of 3x3 convolutions, pooled between all but the last two, and a linear classifier."""
+def vgg(convolutions: int, classes: int) -> nn.Sequential:
+    """VGG with so many 3x3 convolutions in each of its five stages.
 
-    def __init__(self, depths: Sequence[int], classes: int):
-        super().__init__()
-        ins = (3, *WIDTHS)
-        for number, depth in enumerate(depths, start=1):
-            width, out = ins[number - 1], ins[number]
-            convolutions = [conv_norm_relu(width if k == 0 else out, out, 3) for k in range(depth)]
-            halve = [nn.MaxPool2d(2)] if 1 < number < 5 else []
-            self.add_module(f"stage{number}", nn.Sequential(*halve, *convolutions))
-        self.pool = Pooled()
-        self.fc = nn.Linear(WIDTHS[-1], classes)
-
-    def forward(self, images: Tensor) -> Tensor:
-        """[B, 3, H, W] -> logits [B, C]."""
-        features = images
-        for number in range(1, 6):
-            features = self.get_submodule(f"stage{number}")(features)
-        return self.fc(self.pool(features))
+    As in the distillation literature, maps are halved before stages 2, 3 and 4 but not before the
+    fifth, which at 32x32 pixels ends in 4x4. The first stage is the stem.
+    """
+    inside = (3, *WIDTHS)
+    stem, *layers = [_stage(inside[i], out, convolutions, i in (1, 2, 3)) for i, out in enumerate(WIDTHS)]
+    return network(stem, layers, nn.Linear(WIDTHS[-1], classes))
 
 
-def _vgg(depths: Sequence[int], classes: int) -> nn.Module:
-    return initialised(VGG(depths, classes))
-
-
-NETWORKS = {"vgg8": partial(_vgg, [1] * 5), "vgg13": partial(_vgg, [2] * 5)}
+def _stage(inside: int, out: int, convolutions: int, halve: bool) -> nn.Sequential:
+    layers: list[nn.Module] = [nn.MaxPool2d(2)] if halve else []
+    for width in (inside, *[out] * (convolutions - 1)):
+        layers += [nn.Conv2d(width, out, 3, padding=1), nn.BatchNorm2d(out), nn.ReLU()]
+    return nn.Sequential(*layers)

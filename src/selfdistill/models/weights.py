@@ -1,54 +1,71 @@
-"""Weights from a file, into a model whose classifier may be another."""
+"""Weights from a file into a network, the classifier of another class count aside."""
 
 from collections.abc import Mapping
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from selfdistill.errors import UserError
 
+SHOWN = 3  # keys named in an error
 
-def load_weights(model: nn.Module, file: str | Path) -> nn.Module:
-    """Load a safetensors file or a state dict (.pt, .pth); a classifier of another class count stays new.
 
-    Nothing in the file is executed. Raises `UserError` where the file cannot be read or its keys are not
-    the model's.
+def read(path: Path) -> dict[str, Tensor]:
+    """Read a state dict: safetensors, or a .pt or .pth file of tensors, alone or under "state_dict".
+
+    Nothing in a file is ever run. Raises `UserError` where there is no such thing to read.
     """
-    given, own = _read(Path(file).expanduser()), model.state_dict()
-    fits = {key: value for key, value in given.items() if key in own and own[key].shape == value.shape}
-    reshaped = [key for key in given.keys() & own.keys() if key not in fits]
-    _require(file, "lacks", own.keys() - given.keys())
-    _require(file, "also has", given.keys() - own.keys())
-    if others := [key for key in reshaped if len(own[key]) == len(given[key]) or own[key].dim() > 2]:
-        raise UserError(
-            f"{file} has {min(others)} of shape {tuple(given[min(others)].shape)}, but the model's is "
-            f"{tuple(own[min(others)].shape)}; make the model that the weights were saved from"
-        )
-    model.load_state_dict(fits, strict=False)
-    return model
-
-
-def _require(file: str | Path, what: str, keys: set[str]) -> None:
-    if keys:
-        few = ", ".join(sorted(keys)[:3])
-        raise UserError(f"{file} {what} {len(keys)} keys ({few}); make the model that the weights were saved from")
-
-
-def _read(file: Path) -> Mapping[str, Tensor]:
-    if not file.is_file():
-        raise UserError(f"there is no weights file {str(file)!r}")
+    if not path.is_file():
+        raise UserError(f"there is no weights file {path}")
+    if path.suffix not in (".safetensors", ".pt", ".pth"):
+        raise UserError(f"weights are read from .safetensors, .pt and .pth files, not from {path}")
     try:
-        if file.suffix == ".safetensors":
-            return load_file(file)
-        loaded = torch.load(file, map_location="cpu", weights_only=True)
-    except (SafetensorError, OSError, RuntimeError, ValueError, EOFError, KeyError) as error:
-        raise UserError(f"cannot read {file}: {str(error).splitlines()[0]}") from None
-    except Exception as error:  # an unpickling error's kind depends on torch's version
-        raise UserError(f"{file} holds more than weights ({type(error).__name__}); save a state dict alone") from None
-    state = loaded.get("state_dict", loaded) if isinstance(loaded, dict) else None
-    if not isinstance(state, dict) or not all(isinstance(each, Tensor) for each in state.values()):
-        raise UserError(f"{file} holds no state dict of tensors; save model.state_dict()")
-    return state
+        state = load_file(path) if path.suffix == ".safetensors" else _unpickled(path)
+    except Exception as error:  # each format and torch version has its own
+        raise UserError(
+            f"{path} cannot be read: it is damaged, or holds more than tensors; "
+            "save the model's state_dict() again, best as safetensors"
+        ) from error
+    return _require_tensors(state, path)
+
+
+def _unpickled(path: Path) -> object:
+    state = torch.load(path, map_location="cpu", weights_only=True)
+    if not isinstance(state, Mapping):
+        return state
+    return state.get("state_dict", state.get("model", state))
+
+
+def _require_tensors(state: object, path: Path) -> dict[str, Tensor]:
+    if not isinstance(state, Mapping) or not all(isinstance(value, Tensor) for value in state.values()):
+        raise UserError(f"{path} holds no state dict; save model.state_dict()")
+    return dict(state)
+
+
+def fit(network: nn.Module, state: Mapping[str, Tensor], classes: int, source: str) -> None:
+    """Load what fits; a classifier of other classes than the network's keeps its own new weights.
+
+    Raises `UserError`, naming keys, where the weights are of another network.
+    """
+    own = network.state_dict()
+    unlike = [key for key in own if key in state and own[key].shape != state[key].shape]
+    new = {key for key in unlike if _differs_in_classes(own[key], state[key], classes)}
+    faults = {
+        "missing": [key for key in own if key not in state and not key.endswith("num_batches_tracked")],
+        "unexpected": [key for key in state if key not in own],
+        "of another shape": [key for key in unlike if key not in new],
+    }
+    if found := [f"{fault}: {_shown(keys)}" for fault, keys in faults.items() if keys]:
+        raise UserError(f"{source} holds the weights of another network ({'; '.join(found)})")
+    network.load_state_dict({key: state[key] for key in state if key not in new}, strict=False)
+
+
+def _differs_in_classes(own: Tensor, other: Tensor, classes: int) -> bool:
+    return own.dim() > 0 and own.shape[0] == classes and own.shape[1:] == other.shape[1:]
+
+
+def _shown(keys: list[str]) -> str:
+    first, more = keys[:SHOWN], len(keys) - SHOWN
+    return ", ".join(first) + (f" and {more} more" if more > 0 else "")

@@ -41,7 +41,12 @@ class Study:
 
 
 def compare(
-    methods: Sequence[str], base: RunConfig, seeds: Sequence[int], folder: str | Path, *, display: Display | None = None
+    methods: Sequence[str],
+    base: RunConfig,
+    seeds: Sequence[int],
+    folder: str | Path,
+    *,
+    display: Display | None = None,
 ) -> Study:
     """Run each method with each seed; skip what is finished, go on with what was interrupted.
 

@@ -37,7 +37,9 @@ def plain(study: Study) -> str:
     """Give the table as aligned text."""
     lines = [header(study), *rows(study)]
     widths = [max(len(line[column]) for line in lines) for column in range(len(COLUMNS))]
-    return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines)
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines
+    )
 
 
 def markdown(study: Study) -> str:
@@ -65,7 +67,8 @@ def _against(study: Study, method: str) -> tuple[str, str]:
         return "", "baseline"
     if not (pairs := _pairs(study, method)):
         return "", ""
-    difference = Difference.paired(*zip(*pairs, strict=True))
+    own, base = zip(*pairs, strict=True)
+    difference = Difference.paired(own, base)
     if difference.low is None:
         return f"{difference.mean:+.2f}", difference.verdict
     return f"{difference.mean:+.2f} [{difference.low:+.2f}, {difference.high:+.2f}]", difference.verdict

@@ -52,7 +52,12 @@ class RunConfig:
         _require(0 <= self.validation < 1, "validation", self.validation, "a share from 0 to below 1")
         _require(0 <= self.warmup <= self.epochs, "warmup", self.warmup, f"from 0 to the {self.epochs} epochs")
         _require(self.schedule in get_args(Schedule), "schedule", self.schedule, " or ".join(get_args(Schedule)))
-        _require(self.precision in get_args(Precision), "precision", self.precision, " or ".join(get_args(Precision)))
+        _require(
+            self.precision in get_args(Precision),
+            "precision",
+            self.precision,
+            " or ".join(get_args(Precision)),
+        )
 
     def to_json(self) -> dict[str, Any]:
         """Give the fields as JSON knows them."""

@@ -63,11 +63,15 @@ class Bar(Silent):
 
     def start(self, title: str, epochs: int, steps: int) -> None:
         """Show an empty bar."""
-        columns = (TextColumn("{task.description}"), BarColumn(24), TextColumn("{task.fields[row]}"), TimeRemainingColumn())
-        self.progress = Progress(*columns, console=self.console, transient=True)
-        self.task = self.progress.add_task(title, total=epochs * steps, row="")
-        self.steps = steps
-        self.progress.start()
+        columns = (
+            TextColumn("{task.description}"),
+            BarColumn(24),
+            TextColumn("{task.fields[row]}"),
+            TimeRemainingColumn(),
+        )
+        progress = Progress(*columns, console=self.console, transient=True)
+        self.task, self.steps, self.progress = progress.add_task(title, total=epochs * steps, row=""), steps, progress
+        progress.start()
 
     def step(self) -> None:
         """Move on by a step."""

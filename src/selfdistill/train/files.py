@@ -18,7 +18,9 @@ def write_whole(path: Path, write: Callable[[Path], Any]) -> None:
             os.fsync(file.fileno())
         beside.replace(path)
     except OSError as error:
-        raise UserError(f"cannot write {path}: {error.strerror or error}; free the disk or choose another --out") from None
+        raise UserError(
+            f"cannot write {path}: {error.strerror or error}; free the disk or choose another --out"
+        ) from None
     finally:
         beside.unlink(missing_ok=True)
 

@@ -47,7 +47,9 @@ class Trainer:
         self.run, self.optimiser = fabric.setup(distiller, make_optimiser(distiller, config))
         self.facts = distiller.facts(loader.batch_size // loader.ranks)
         self.memories = memory.start(distiller.terms, self.facts)
-        self.epoch, self.log, self.step_seconds = 0, [], []
+        self.epoch = 0
+        self.log: list[dict[str, Any]] = []
+        self.step_seconds: list[float] = []
 
     def fit(self) -> list[dict[str, Any]]:
         """Train to the last epoch; give the log's rows."""
@@ -86,7 +88,10 @@ class Trainer:
         """Make the steps of one epoch; give its row of the log."""
         self.run.train()
         self.memories = memory.renewed(self.distiller.terms, self.facts, self.memories)
-        start, sums = time.perf_counter(), torch.zeros(len(self.distiller.terms) + 1, device=self.fabric.device)
+        start, sums = (
+            time.perf_counter(),
+            torch.zeros(len(self.distiller.terms) + 1, device=self.fabric.device),
+        )
         for number, batch in enumerate(self.loader.epoch(self.epoch)):
             sums += self._step(batch, self.epoch * len(self.loader) + number)  # no value is read before the end
             self.display.step()
@@ -95,7 +100,12 @@ class Trainer:
         losses = dict(zip(self.distiller.terms, means, strict=True))
         self._require_finite(losses)
         images = len(self.loader) * self.loader.batch_size
-        return {"losses": losses, "train_top1": 100 * right, "seconds": seconds, "images_per_second": images / seconds}
+        return {
+            "losses": losses,
+            "train_top1": 100 * right,
+            "seconds": seconds,
+            "images_per_second": images / seconds,
+        }
 
     def _step(self, batch: Batch, step: int) -> Tensor:
         """Make one step; give its losses and the share of rows it had right. -> [terms + 1]."""

@@ -13,7 +13,10 @@ def make_optimiser(trained: nn.Module, config: RunConfig) -> torch.optim.SGD:
     if not config.decay_norms:
         groups = [
             {"params": [each for each in parameters if each.dim() > 1], "weight_decay": config.weight_decay},
-            {"params": [each for each in parameters if each.dim() <= 1], "weight_decay": 0.0},  # norms and biases
+            {
+                "params": [each for each in parameters if each.dim() <= 1],
+                "weight_decay": 0.0,
+            },  # norms and biases
         ]
     return torch.optim.SGD(
         [group for group in groups if group["params"]],

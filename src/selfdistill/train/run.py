@@ -50,7 +50,9 @@ def run(
         return finished
     splits = splits or load_data(config)
     display = display or Silent()
-    networks = dict(networks or {}) or _networks(method, config, splits, Path(teachers or folder.parent / "teachers"), display)
+    networks = dict(networks or {}) or _networks(
+        method, config, splits, Path(teachers or folder.parent / "teachers"), display
+    )
     fabric = Fabric(accelerator=config.accelerator, devices=1)
     trainer = make_trainer(config, method, splits, networks, fabric, folder, display)
     write_json(folder / RUN, facts(config, method, splits, trainer.augment))
@@ -63,9 +65,7 @@ def run(
 
 def load_data(config: RunConfig) -> Splits:
     """The data of a run."""
-    return data.load(
-        config.data, limit=config.limit, validation=config.validation, seed=config.seed, size=config.size
-    )
+    return data.load(config.data, limit=config.limit, validation=config.validation, seed=config.seed, size=config.size)
 
 
 def make_trainer(
@@ -80,12 +80,21 @@ def make_trainer(
     """Model, distiller and loader of a run, each from random streams of its own."""
     with own_stream(f"{config.seed}:student"):
         student = create(
-            config.model, len(splits.classes), size=splits.train.size, pretrained=config.pretrained, weights=config.weights
+            config.model,
+            len(splits.classes),
+            size=splits.train.size,
+            pretrained=config.pretrained,
+            weights=config.weights,
         )
     torch.manual_seed(config.seed)  # for dropout and its like; all else has a stream of its own
     augment = data.usual(splits)
     loader = Loader(
-        splits.train, config.batch_size, augment=augment, mixing=method.mixing, seed=config.seed, device=fabric.device
+        splits.train,
+        config.batch_size,
+        augment=augment,
+        mixing=method.mixing,
+        seed=config.seed,
+        device=fabric.device,
     )
     example = augment.normalise(splits.train.images[: loader.batch_size])
     distiller = Distiller(
@@ -121,9 +130,7 @@ def _finished(config: RunConfig, folder: Path, resume: bool) -> dict[str, Any] |
     stored = RunConfig.from_json(read_json(folder / RUN)["config"])
     if stored != config:
         fields = [key for key, value in config.to_json().items() if stored.to_json()[key] != value]
-        raise UserError(
-            f"{folder} holds a run with another {' and another '.join(fields)}; choose another --out"
-        )
+        raise UserError(f"{folder} holds a run with another {' and another '.join(fields)}; choose another --out")
     if (folder / RESULT).exists():
         return read_json(folder / RESULT)
     if (folder / checkpoint.LAST).exists() and not resume:
@@ -149,7 +156,7 @@ def _networks(
 def _laid_out(student: nn.Module) -> nn.Module:
     """A convolutional network in channels_last, in which its steps are faster on CPU and GPU alike."""
     maps = any(isinstance(module, nn.Conv2d) for module in student.modules())
-    return student.to(memory_format=torch.channels_last) if maps else student  # type: ignore[call-overload]
+    return student.to(memory_format=torch.channels_last) if maps else student
 
 
 def _require_rows(distiller: Distiller, loader: Loader, method: Method) -> None:

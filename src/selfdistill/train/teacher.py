@@ -42,7 +42,9 @@ def plan(reference: str | None, config: RunConfig) -> RunConfig | Path:
 
     None is the student's own architecture. Raises `UserError` for a name that is neither.
     """
-    if reference is not None and (is_run(reference) or "." in reference or reference.count("/") > 1 or Path(reference).exists()):
+    if reference is not None and (
+        is_run(reference) or "." in reference or reference.count("/") > 1 or Path(reference).exists()
+    ):
         return Path(reference)
     name = reference or config.model
     if reference and not reference.startswith(("timm/", "torchvision/", "wrn-")) and reference not in models.names():
@@ -50,8 +52,8 @@ def plan(reference: str | None, config: RunConfig) -> RunConfig | Path:
             f"the teacher {reference!r} is neither the folder of a run nor a model; name a folder such as runs/x, or a "
             f"model to be trained first, such as {config.model!r}"
         )
-    own = {} if name == config.model else {"pretrained": False, "weights": None, "classifier": None}
-    return replace(config, method="ce()", model=name, **own)
+    teacher = replace(config, method="ce()", model=name)
+    return teacher if name == config.model else replace(teacher, pretrained=False, weights=None, classifier=None)
 
 
 def folder_for(config: RunConfig, teachers: Path) -> Path:

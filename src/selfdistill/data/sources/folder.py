@@ -59,7 +59,7 @@ def _words(root: Path, ids: Sequence[str]) -> tuple[str, ...]:
     if not (root / "words.txt").exists():
         return tuple(ids)
     lines = (line.split("\t") for line in (root / "words.txt").read_text().splitlines() if "\t" in line)
-    words = {key: name for key, name in lines}
+    words = {line[0]: line[1] for line in lines}
     return tuple(words.get(each, each) for each in ids)
 
 
@@ -89,7 +89,12 @@ def _listed(pairs: Sequence[tuple[Path, int]]) -> Listed:
 
 
 def _assemble(
-    train: Listed, validation: Listed | None, test: Listed, classes: tuple[str, ...], pick: Pick, size: int | None
+    train: Listed,
+    validation: Listed | None,
+    test: Listed,
+    classes: tuple[str, ...],
+    pick: Pick,
+    size: int | None,
 ) -> Raw:
     chosen = pick(torch.tensor(train.labels, dtype=torch.long)).tolist()
     train = Listed([train.files[k] for k in chosen], [train.labels[k] for k in chosen])

@@ -38,7 +38,12 @@ def read(name: str, argument: str, pick: Pick, size: int | None) -> Raw:
 
 
 def assemble(
-    train: pa.Table, validation: pa.Table | None, test: pa.Table, columns: Columns, pick: Pick, size: int | None
+    train: pa.Table,
+    validation: pa.Table | None,
+    test: pa.Table,
+    columns: Columns,
+    pick: Pick,
+    size: int | None,
 ) -> Raw:
     """Decode the rows that are wanted of each split."""
     labels = _labels(train, columns, "train")
@@ -50,7 +55,9 @@ def assemble(
 
 def _files(path: Path) -> dict[str, list[Path]]:
     if not path.is_dir():
-        raise UserError(f"there is no folder {str(path)!r}; parquet:PATH is one that holds train-*.parquet and test-*.parquet")
+        raise UserError(
+            f"there is no folder {str(path)!r}; parquet:PATH is one that holds train-*.parquet and test-*.parquet"
+        )
     found = {
         split: sorted([*path.glob(f"{split}*.parquet"), *path.glob(f"data/{split}*.parquet")])
         for split in ("train", "validation", "test")
@@ -75,7 +82,9 @@ def find_columns(schema: pa.Schema, wanted: str, path: str) -> Columns:
     """Find the columns of images and labels in a table."""
     image = next((each.name for each in schema if _holds_images(each.type)), None)
     if image is None:
-        raise UserError(f"no column of {path} holds images (a struct of bytes and path); it has {', '.join(schema.names)}")
+        raise UserError(
+            f"no column of {path} holds images (a struct of bytes and path); it has {', '.join(schema.names)}"
+        )
     label = wanted or next((each for each in LABELS if each in schema.names), "")
     if label not in schema.names:
         raise UserError(
@@ -112,7 +121,12 @@ def _labels(table: pa.Table, columns: Columns, split: str) -> Tensor:
 
 
 def _images(
-    table: pa.Table, columns: Columns, classes: tuple[str, ...], split: str, size: int | None, rows: Tensor | None = None
+    table: pa.Table,
+    columns: Columns,
+    classes: tuple[str, ...],
+    split: str,
+    size: int | None,
+    rows: Tensor | None = None,
 ) -> Images:
     """Decode a table; `rows` are the places its rows had in the file, for messages."""
     encoded = table[columns.image].combine_chunks()

@@ -1,0 +1,105 @@
+"""Networks of timm and torchvision, tried once with images of the size that they will get."""
+
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from difflib import get_close_matches
+from itertools import islice
+from typing import Protocol
+
+import torch
+from torch import Tensor, nn
+
+from selfdistill.errors import UserError
+
+LIBRARIES = ("timm", "torchvision")
+SIZES = (32, 48, 64, 96, 128, 160, 192, 224, 256, 299, 384)  # offered where the wanted size does not work
+
+
+class Library(Protocol):
+    """What each library's module has."""
+
+    def names(self) -> list[str]:
+        """List its classifiers."""
+        ...
+
+    def build(self, name: str, classes: int, size: int, pretrained: bool) -> nn.Module:
+        """Build one of them."""
+        ...
+
+
+def from_library(family: str, name: str, classes: int, size: int, pretrained: bool) -> nn.Module:
+    """Build a library's network, and make sure that it takes images of this size."""
+    library = _library(family)
+    with _quiet():
+        _require_known(library, family, name)
+        network = _sized(library, family, name, classes, size)
+        return _pretrained(library, family, name, classes, size) if pretrained else network
+
+
+def _library(family: str) -> Library:
+    # Imported when asked for: each of them takes seconds.
+    if family == "timm":
+        from selfdistill.models import from_timm
+
+        return from_timm
+    from selfdistill.models import from_torchvision
+
+    return from_torchvision
+
+
+def _require_known(library: Library, family: str, name: str) -> None:
+    known = library.names()
+    if name.partition(".")[0] not in known:  # timm's tags, as in resnet18.a1_in1k, name weights
+        near = [f"{family}/{close}" for close in get_close_matches(name, known, n=3)]
+        nearest = f"nearest: {', '.join(near)}" if near else f"{family}'s documentation lists its models"
+        raise UserError(f"{family} has no classifier {name!r}; {nearest}")
+
+
+def _sized(library: Library, family: str, name: str, classes: int, size: int) -> nn.Module:
+    try:
+        return _tried(library, name, classes, size)
+    except Exception as error:  # whatever the library's layers raise: asserts, shapes, kernels
+        works = list(islice(_working(library, name, classes), 3))
+        sizes = f"; sizes that work: {', '.join(map(str, works))}" if works else ""
+        reason = _first_line(error)
+        raise UserError(f"{family}/{name} cannot take images of {size}x{size} pixels ({reason}){sizes}") from error
+
+
+def _tried(library: Library, name: str, classes: int, size: int) -> nn.Module:
+    network = library.build(name, classes, size, pretrained=False).eval()
+    with torch.no_grad():
+        logits = network(torch.zeros(2, 3, size, size))
+    if not isinstance(logits, Tensor) or logits.shape != (2, classes):
+        raise UserError("it does not answer with one row of logits an image")
+    return network.train()
+
+
+def _working(library: Library, name: str, classes: int) -> Iterator[int]:
+    for size in SIZES:
+        try:
+            _tried(library, name, classes, size)
+        except Exception:  # the next size may do
+            continue
+        yield size
+
+
+def _pretrained(library: Library, family: str, name: str, classes: int, size: int) -> nn.Module:
+    try:
+        return library.build(name, classes, size, pretrained=True)
+    except Exception as error:  # no weights, no network, no space, a changed file: each library its own
+        raise UserError(
+            f"pretrained weights of {family}/{name} could not be had ({_first_line(error)}); "
+            "mend the connection, or pass weights=FILE"
+        ) from error
+
+
+def _first_line(error: Exception) -> str:
+    return next(iter(str(error).splitlines()), "") or type(error).__name__
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield

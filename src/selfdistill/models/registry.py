@@ -1,0 +1,55 @@
+"""Our own networks by name."""
+
+import re
+from collections.abc import Callable
+from functools import partial
+from typing import NamedTuple
+
+from torch import nn
+
+from selfdistill.models.mobilenetv2 import mobilenetv2
+from selfdistill.models.preact import preact_resnet18, wide
+from selfdistill.models.resnet import basic, bottleneck, thick, thin
+from selfdistill.models.shufflenetv2 import shufflenetv2
+from selfdistill.models.vgg import vgg
+
+
+class Entry(NamedTuple):
+    """What builds a network, given `classes`, and by how much it divides an image's sides."""
+
+    build: Callable[..., nn.Module]
+    reduction: int
+
+
+FOURFOLD = (32, 64, 128, 256)
+NARROW, EXPANDED = (64, 128, 256, 512), (256, 512, 1024, 2048)
+WIDE = re.compile(r"wrn-(\d+)-(\d+)")
+WIDES = ((16, 1), (16, 2), (16, 4), (28, 10), (40, 1), (40, 2))
+
+NETWORKS = {
+    **{f"resnet{depth}": Entry(partial(thin, depth), 4) for depth in (8, 14, 20, 32, 44, 56, 110)},
+    **{f"resnet{depth}x4": Entry(partial(thin, depth, widths=FOURFOLD), 4) for depth in (8, 32)},
+    "resnet18": Entry(partial(thick, basic, NARROW, (2, 2, 2, 2)), 8),
+    "resnet34": Entry(partial(thick, basic, NARROW, (3, 4, 6, 3)), 8),
+    "resnet50": Entry(partial(thick, bottleneck, EXPANDED, (3, 4, 6, 3)), 8),
+    "preact_resnet18": Entry(preact_resnet18, 8),
+    **{f"wrn-{depth}-{width}": Entry(partial(wide, depth, width), 4) for depth, width in WIDES},
+    "vgg8": Entry(partial(vgg, 1), 8),
+    "vgg13": Entry(partial(vgg, 2), 8),
+    "mobilenetv2": Entry(mobilenetv2, 16),
+    "shufflenetv2": Entry(shufflenetv2, 8),
+}
+
+
+def names() -> list[str]:
+    """List our own networks; any other wrn-DEPTH-WIDTH of depth 6n + 4 exists too."""
+    return list(NETWORKS)
+
+
+def find(name: str) -> Entry | None:
+    """Find a network of ours, if there is one of this name."""
+    if found := WIDE.fullmatch(name):
+        depth, width = map(int, found.groups())
+        exists = depth % 6 == 4 and depth > 4 and width > 0
+        return Entry(partial(wide, depth, width), 4) if exists else None
+    return NETWORKS.get(name)
