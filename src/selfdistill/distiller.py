@@ -1,7 +1,7 @@
 """One training step's passes and losses: the module that DDP wraps and torch.compile compiles."""
 
 import zlib
-from collections.abc import Callable, ItemsView, Iterable, Iterator, Mapping, ValuesView
+from collections.abc import ItemsView, Iterable, Iterator, Mapping, ValuesView
 from contextlib import contextmanager
 from copy import deepcopy
 from typing import TYPE_CHECKING, NamedTuple
@@ -30,9 +30,10 @@ class Terms(nn.ModuleDict):
     """Terms by name."""
 
     if TYPE_CHECKING:  # that they are terms, and not any modules
-        __getitem__: Callable[[str], Term]
-        values: Callable[[], ValuesView[Term]]
-        items: Callable[[], ItemsView[str, Term]]
+
+        def __getitem__(self, key: str) -> Term: ...
+        def values(self) -> ValuesView[Term]: ...  # noqa: D102
+        def items(self) -> ItemsView[str, Term]: ...  # noqa: D102
 
 
 class Distiller(nn.Module):

@@ -114,8 +114,9 @@ class Teach(nn.Module):
         """Memories for batches of so many rows: one for each slot of accumulation."""
         self._rows, self._slot = rows, 0
         self._calls = like(self.student)  # a tensor: a number would be compiled in
-        self._fresh = memory.start(self._terms, self.step.facts(rows))
-        self._memories = [dict(self._fresh) for _ in range(self.accumulate)]
+        facts = self.step.facts(rows)
+        self._fresh = memory.start(self._terms, facts)  # tensors of its own: shared ones would be compiled in as one
+        self._memories = [memory.start(self._terms, facts) for _ in range(self.accumulate)]
 
     @property
     def _terms(self) -> Terms:
