@@ -13,7 +13,7 @@ FLOORS = (
     ("methods", "data", "models", "citation"),
     ("teaching", "measure", "train", "deploy", "plan"),
     ("study", "report"),
-    ("cli", "__init__"),
+    ("cli", "__init__", "__main__"),
 )
 FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
 APART = {"methods", "data", "models", "citation"}  # neighbours that do not know each other

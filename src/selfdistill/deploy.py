@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import torch
+from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from selfdistill.errors import UserError
@@ -58,7 +59,8 @@ def _safetensors(model: nn.Module, images: Tensor, path: Path, folder: Path, fac
     if path.resolve() != (folder / WEIGHTS).resolve():
         write_whole(path, lambda beside: shutil.copyfile(folder / WEIGHTS, beside))
     config = RunConfig.from_json(facts["config"])
-    again = create(config.model, facts["classes"], size=facts["size"], weights=path)
+    again = create(config.model, facts["classes"], size=facts["size"])
+    again.load_state_dict(load_file(path))
     with torch.no_grad():
         return logits_of(again.eval()(images))
 

@@ -1,0 +1,5 @@
+"""`python -m selfdistill`: the command."""
+
+from selfdistill.cli import main
+
+main()
