@@ -1,0 +1,56 @@
+"""What the documents say runs, and names what there is."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from selfdistill.methods import REGISTRY
+from selfdistill.recipe import signature
+
+ROOT = Path(__file__).parents[1]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+BLOCKS = [
+    pytest.param(block, id=f"{page.relative_to(ROOT)}-{k}")
+    for page in PAGES
+    for k, block in enumerate(re.findall(r"```python\n(.*?)```", page.read_text(), re.S))
+]
+
+
+@pytest.mark.parametrize("block", BLOCKS)
+def test_code_runs(block):
+    exec(compile(block, "document", "exec"), {"__name__": "document"})
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_lead_somewhere(page):
+    for target in re.findall(r"\]\(([^)#]+)\)", page.read_text()):
+        assert target.startswith("https://") or (page.parent / target).exists(), target
+
+
+@pytest.mark.parametrize("name", REGISTRY)
+def test_every_method_has_a_card_with_its_arguments(name):
+    card = (ROOT / "docs" / "methods" / f"{name}.md").read_text()
+    headings = re.findall(r"^## (.*)$", card, re.M)
+    wanted = "Formula,Use,Arguments,What is exact, what is ours,Traps,Cost,What to expect,Source"
+    assert ",".join(headings) == wanted
+    told = [f"{key}={value}" for key, value in re.findall(r"^\| `(\w+)` \| `(.*?)` \|", card, re.M)]
+    assert f"{name}({', '.join(told)})" == signature(name, REGISTRY[name])
+
+
+def test_the_tables_name_every_method():
+    for page in (ROOT / "README.md", ROOT / "docs" / "methods" / "README.md"):
+        assert set(re.findall(r"^\| \[`(\w+)`\]", page.read_text(), re.M)) == set(REGISTRY)
+
+
+def test_the_readme_links_each_methods_paper():
+    text = (ROOT / "README.md").read_text()
+    for make in REGISTRY.values():
+        for paper in make().papers:
+            assert paper.url in text
+
+
+def test_the_commands_of_the_readme_exist():
+    makefile = (ROOT / "Makefile").read_text()
+    assert re.search(r"^demo:", makefile, re.M)
+    assert re.search(r"^test:", makefile, re.M)
