@@ -195,7 +195,7 @@ WRONG = [
     (["train", "drg() + drg()"], "both bring the term 'guidance'"),
     (["train", "drg(tap='stage9')"], "nothing to tap at 'stage9'; its stages are stage1"),
     (["train", "ce()", "--epochs", "0"], "epochs must be 1 or more, but is 0"),
-    (["train", "ce()", "--limit", "5"], "5 images cannot hold one of each of 10 classes"),
+    (["train", "ce()", "--limit", "5"], "5 training images cannot hold one of each of 10 classes"),
     (["train", "ce()", "--weights", "/nowhere.safetensors"], "/nowhere.safetensors"),
     (["train", "ce()", "--milestones", "half"], "--milestones are shares of the run such as 0.5,0.75"),
     (["compare", "--seeds", "0"], "seeds must be 1 or more"),

@@ -1,150 +1,145 @@
-"""Order, augmentation and mixing: seeded, apart from one another, shared out among ranks."""
-
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from torch.testing import assert_close
 
-from selfdistill import data
-from selfdistill.data.augment import Augmentation, crop, mirror
-from selfdistill.data.split import held_out, stratified
+from selfdistill.data import Augmentation, Images, Loader, batches
 from selfdistill.errors import UserError
-from selfdistill.methods import REGISTRY
 from selfdistill.mixing import Mixing
 
-SPLITS = data.load("fake:classes=4,size=8,train=50,test=10")
-AUGMENT = data.usual(SPLITS)
+AUGMENT = Augmentation(1, True, (0.5,) * 3, (0.25,) * 3)
 
 
-def loader(**options):
-    return data.Loader(SPLITS.train, options.pop("batch_size", 16), augment=AUGMENT, **options)
+def images(count=22, size=6):
+    draws = torch.Generator().manual_seed(0)
+    pixels = torch.randint(0, 256, (count, 3, size, size), generator=draws, dtype=torch.uint8)
+    return Images(pixels, torch.arange(count) % 3)
 
 
-def test_every_method_sees_the_same_batches_at_one_seed():
-    plain = list(loader(seed=3).epoch(2))
-    for make in REGISTRY.values():
-        mixing = make().mixing
-        if mixing is not None:
-            mixing = Mixing(mixing.alpha, mixing.per, mixing.images, clean=True)
-        for one, other in zip(plain, loader(seed=3, mixing=mixing).epoch(2), strict=True):
-            assert torch.equal(one.index, other.index)
-            assert torch.equal(one.labels, other.labels)
-            assert torch.equal(one.images, other.extra["clean"] if mixing else other.images)
+def loader(count=22, batch_size=8, augment=AUGMENT, **options):
+    return Loader(images(count), batch_size, augment=augment, **options)
 
 
-def test_epochs_and_seeds_differ_and_repeat():
-    def order(seed, epoch):
-        return torch.cat([each.index for each in loader(seed=seed).epoch(epoch)]).tolist()
-
-    assert order(0, 0) == order(0, 0)
-    assert len({tuple(order(seed, epoch)) for seed in range(3) for epoch in range(3)}) == 9
-    assert len(set(order(0, 0))) == 48
+def same(one, other):
+    assert one.images.equal(other.images)
+    assert one.labels.equal(other.labels)
+    assert one.index.equal(other.index)
 
 
-def test_an_epoch_can_be_taken_up_in_the_middle():
-    mixing = Mixing()
-    whole = list(loader(mixing=mixing).epoch(1))
-    rest = list(loader(mixing=mixing).epoch(1, start=2))
-    assert len(rest) == 1
-    assert torch.equal(rest[0].images, whole[2].images)
+def test_batches_hold_what_their_index_says():
+    plain = Augmentation(0, False, (0.0,) * 3, (1.0,) * 3)
+    for batch in loader(augment=plain).epoch(0):
+        assert batch.images.dtype == torch.float32
+        assert_close(batch.images, images().images[batch.index] / 255)
+        assert batch.labels.equal(images().labels[batch.index])
+        assert batch.mix is None
 
 
-def test_ranks_share_out_one_batch():
-    whole = list(loader().epoch(0))
-    ranks = [list(loader(rank=rank, ranks=2).epoch(0)) for rank in range(2)]
-    for step, batch in enumerate(whole):
-        assert torch.equal(batch.images, torch.cat([rank[step].images for rank in ranks]))
-        assert torch.equal(batch.index, torch.cat([rank[step].index for rank in ranks]))
+@pytest.mark.parametrize(("drop_last", "sizes"), [(True, [8, 8]), (False, [8, 8, 6])])
+def test_a_short_last_batch_is_dropped_on_request(drop_last, sizes):
+    made = loader(drop_last=drop_last)
+    assert [len(batch.labels) for batch in made.epoch(0)] == sizes
+    assert len(made) == len(sizes)
 
 
-def test_the_last_short_batch():
-    assert [len(each.labels) for each in loader().epoch(0)] == [16, 16, 16]
-    assert [len(each.labels) for each in loader(drop_last=False).epoch(0)] == [16, 16, 16, 2]
-    few = list(loader(batch_size=64).epoch(0))
-    assert [len(each.labels) for each in few] == [50]
+def test_the_only_batch_is_kept_though_it_is_short():
+    made = loader(count=5)
+    assert [len(batch.labels) for batch in made.epoch(0)] == [5]
+    assert len(made) == 1
 
 
-@pytest.mark.parametrize(
-    ("options", "answer"),
-    [
-        ({"batch_size": 0}, "a batch of 0 cannot be shared out"),
-        ({"batch_size": 15, "ranks": 2}, "a batch of 15 cannot be shared out evenly among 2"),
-        ({"batch_size": 64, "ranks": 64}, "50 training images are fewer than the 64 processes"),
-    ],
-)
-def test_impossible_batches(options, answer):
-    with pytest.raises(UserError, match=answer):
-        loader(**options)
+def test_an_epoch_shows_each_image_once_in_an_order_of_its_own():
+    made = loader(drop_last=False)
+    first, second = (torch.cat([batch.index for batch in made.epoch(n)]) for n in (0, 1))
+    assert first.sort().values.equal(torch.arange(22))
+    assert second.sort().values.equal(torch.arange(22))
+    assert not first.equal(second)
 
 
-def test_normalised_images_have_mean_zero_and_deviation_one():
-    images = torch.cat([each.images for each in data.batches(SPLITS.train, 7, AUGMENT)])
-    assert images.shape == (50, 3, 8, 8)
-    assert_close(images.mean(dim=(0, 2, 3)), torch.zeros(3), rtol=0, atol=1e-5)
-    assert_close(images.std(dim=(0, 2, 3), correction=0), torch.ones(3), rtol=0, atol=1e-4)
+def test_an_epoch_is_the_same_whenever_it_is_asked_for():
+    made = loader()
+    list(made.epoch(0))
+    for one, other in zip(made.epoch(3), loader().epoch(3), strict=True):
+        same(one, other)
 
 
-@given(st.integers(0, 2**31), st.integers(1, 4), st.integers(5, 9))
-@settings(max_examples=30, deadline=None)
-def test_a_crop_is_a_window_of_the_padded_image(seed, pad, size):
-    draws = torch.Generator().manual_seed(seed)
-    images = torch.randint(1, 256, (3, 3, size, size), generator=draws, dtype=torch.uint8)
-    drawn = Augmentation(pad, True, (0.0,) * 3, (1.0,) * 3).draw(3, draws)
-    cut = crop(images, drawn.top, drawn.left, pad)
-    padded = torch.nn.functional.pad(images, (pad,) * 4)
-    for row, (top, left) in enumerate(zip(drawn.top.tolist(), drawn.left.tolist(), strict=True)):
-        assert 0 <= top <= 2 * pad
-        assert torch.equal(cut[row], padded[row, :, top : top + size, left : left + size])
+def test_another_seed_gives_other_batches():
+    one, other = next(loader(seed=0).epoch(0)), next(loader(seed=1).epoch(0))
+    assert not one.index.equal(other.index)
 
 
-def test_crops_and_mirrors_are_drawn_evenly():
-    drawn = Augmentation(4, True, (0.0,) * 3, (1.0,) * 3).draw(9000, torch.Generator().manual_seed(0))
-    counts = torch.bincount(drawn.top, minlength=9)
-    assert counts.min() > 850
-    assert counts.max() < 1150
-    assert abs(drawn.mirrored.float().mean() - 0.5) < 0.02
-    assert not Augmentation(4, False, (0.0,) * 3, (1.0,) * 3).draw(99, torch.Generator()).mirrored.any()
+@pytest.mark.parametrize("mixing", [None, Mixing(per="row", clean=True)])
+@pytest.mark.parametrize("start", [1, 2, 3])
+def test_an_epoch_can_be_continued(mixing, start):
+    made = loader(drop_last=False, mixing=mixing)
+    rest = list(made.epoch(2, start=start))
+    assert len(rest) == 3 - start
+    for one, other in zip(list(made.epoch(2))[start:], rest, strict=True):
+        same(one, other)
 
 
-def test_mirror():
-    images = torch.arange(2 * 3 * 2 * 2).view(2, 3, 2, 2)
-    shown = mirror(images, torch.tensor([True, False]))
-    assert torch.equal(shown[0], images[0].flip(2))
-    assert torch.equal(shown[1], images[1])
+def test_the_global_random_state_neither_matters_nor_moves():
+    torch.manual_seed(0)
+    before = torch.get_rng_state()
+    one = list(loader(mixing=Mixing()).epoch(0))
+    assert torch.get_rng_state().equal(before)
+    torch.manual_seed(1)
+    for each, other in zip(one, loader(mixing=Mixing()).epoch(0), strict=True):
+        same(each, other)
 
 
-@given(st.lists(st.integers(1, 40), min_size=2, max_size=8), st.integers(0, 100), st.integers(0, 2**31))
-@settings(max_examples=60, deadline=None)
-def test_a_stratified_few_keep_the_shares(sizes, extra, seed):
-    labels = torch.repeat_interleave(torch.arange(len(sizes)), torch.tensor(sizes))
-    count = min(len(sizes) + extra, len(labels))
-    rows = stratified(labels, count, seed)
-    assert len(rows) == len(set(rows.tolist())) == count
-    kept = torch.bincount(labels[rows], minlength=len(sizes))
-    assert kept.min() >= 1
-    exact = torch.tensor(sizes).double() * count / len(labels)
-    if (exact >= 1).all():
-        assert ((kept - exact).abs() < 1).all()
+def test_mixing_changes_neither_order_nor_augmentation():
+    for batch, mixed in zip(loader().epoch(1), loader(mixing=Mixing(clean=True)).epoch(1), strict=True):
+        assert mixed.extra["clean"].equal(batch.images)
+        assert mixed.index.equal(batch.index)
+        assert mixed.labels.equal(batch.labels)
+        shares, partners = mixed.mix
+        assert_close(mixed.images, torch.einsum("bn,bnchw->bchw", shares, batch.images[partners]), atol=1e-5, rtol=1e-5)
 
 
-def test_held_out_rows_are_apart_and_by_seed():
-    labels = torch.arange(100) % 5
-    kept, held = held_out(labels, 0.2, seed=1)
-    assert sorted([*kept.tolist(), *held.tolist()]) == list(range(100))
-    assert torch.bincount(labels[held]).tolist() == [4] * 5
-    assert not torch.equal(held, held_out(labels, 0.2, seed=2)[1])
+def test_steps_and_epochs_mix_differently():
+    made = loader(mixing=Mixing())
+    drawn = [batch.mix.shares[0, 0].item() for epoch in (0, 1) for batch in made.epoch(epoch)]
+    assert len(set(drawn)) == 4
 
 
-@pytest.mark.parametrize(
-    ("limit", "validation", "answer"),
-    [(3, 0.0, "3 images cannot hold one of each of 4"), (None, 1.5, "must lie between 0 and 1")],
-)
-def test_impossible_splits(limit, validation, answer):
-    with pytest.raises(UserError, match=answer):
-        data.load("fake:classes=4", limit=limit, validation=validation)
+@pytest.mark.parametrize("drop_last", [True, False])
+def test_ranks_share_out_the_batch_of_one_process(drop_last):
+    whole = list(loader(drop_last=drop_last).epoch(0))
+    shares = [list(loader(drop_last=drop_last, rank=rank, ranks=2).epoch(0)) for rank in (0, 1)]
+    for batch, *parts in zip(whole, *shares, strict=True):
+        assert torch.cat([part.index for part in parts]).equal(batch.index)
+        assert torch.cat([part.images for part in parts]).equal(batch.images)
 
 
-def test_validation_is_cut_from_the_training_images():
-    splits = data.load("fake:classes=4", validation=0.25, seed=1)
-    assert (len(splits.train), len(splits.validation), len(splits.test)) == (192, 64, 64)
+def test_ranks_mix_on_their_own():
+    one, other = (next(loader(mixing=Mixing(), rank=rank, ranks=2).epoch(0)) for rank in (0, 1))
+    assert one.mix.partners.max() < 4
+    assert not one.mix.shares.equal(other.mix.shares)
+
+
+def test_every_rank_makes_as_many_steps_as_the_others():
+    parts = [loader(count=17, drop_last=False, rank=rank, ranks=2) for rank in (0, 1)]  # one row is left over
+    assert [[len(batch.labels) for batch in part.epoch(0)] for part in parts] == [[4, 4], [4, 4]]
+    assert [len(part) for part in parts] == [2, 2]
+
+
+def test_ranks_must_divide_the_batch():
+    with pytest.raises(UserError, match=r"batch of 8 cannot be shared out evenly among 3 process.*multiple of 3"):
+        loader(ranks=3)
+
+
+def test_fewer_images_than_ranks_are_refused():
+    with pytest.raises(UserError, match=r"3 training images are too few for 4 processes"):
+        loader(count=3, ranks=4)
+
+
+def test_a_batch_has_a_row_at_least():
+    with pytest.raises(UserError, match="a batch of 0"):
+        loader(batch_size=0)
+
+
+def test_evaluation_sees_all_images_in_order_as_they_are():
+    seen = list(batches(images(), 8, AUGMENT))
+    assert [len(batch.labels) for batch in seen] == [8, 8, 6]
+    assert torch.cat([batch.index for batch in seen]).equal(torch.arange(22))
+    assert_close(torch.cat([batch.images for batch in seen]), (images().images / 255 - 0.5) / 0.25)

@@ -1,6 +1,5 @@
 """Augmentation as batched tensor operations, with a draw for each image."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -21,6 +20,10 @@ class Draw(NamedTuple):
     def rows(self, rows: slice) -> "Draw":
         """The draws of some of the images."""
         return Draw(*(each[rows] for each in self))
+
+    def to(self, device: torch.device | str) -> "Draw":
+        """The draws on a device."""
+        return Draw(*(each.to(device) for each in self))
 
 
 @dataclass(frozen=True)
@@ -47,30 +50,27 @@ class Augmentation:
 
     def normalise(self, images: Tensor) -> Tensor:
         """Pixels from 0 to 255 into units of the training images' deviation. -> [B, 3, H, W] float32."""
-        return (images.float() / 255 - _column(self.mean, images)) / _column(self.std, images)
+        mean, std = torch.tensor([self.mean, self.std], device=images.device)[..., None, None] * 255
+        return (images.float() - mean) / std
 
 
 def usual(splits: Splits) -> Augmentation:
-    """The augmentation that fits a data set: an eighth of the side as padding, mirrored where that is sound."""
+    """The augmentation that fits a data set: pads an eighth of the side, mirrors where that is sound."""
     return Augmentation(splits.train.size // 8, splits.flip, splits.mean, splits.std)
 
 
 def crop(images: Tensor, top: Tensor, left: Tensor, pad: int) -> Tensor:
-    """Windows of the images padded with zeros, each at its own offset. [B, 3, H, W], [B], [B] -> [B, 3, H, W]."""
+    """Windows of the zero-padded images, each at its own offset. [B, 3, H, W], [B], [B] -> [B, 3, H, W]."""
     if pad == 0:
         return images
     rows, _, height, width = images.shape
-    padded = F.pad(images, (pad,) * 4)
+    padded = F.pad(images, (pad,) * 4).permute(0, 2, 3, 1)
     b = torch.arange(rows, device=images.device)[:, None, None]
-    y = (top.to(images.device)[:, None] + torch.arange(height, device=images.device))[:, :, None]
-    x = (left.to(images.device)[:, None] + torch.arange(width, device=images.device))[:, None, :]
-    return padded.permute(0, 2, 3, 1)[b, y, x].permute(0, 3, 1, 2)
+    y = (top[:, None] + torch.arange(height, device=images.device))[:, :, None]
+    x = (left[:, None] + torch.arange(width, device=images.device))[:, None, :]
+    return padded[b, y, x].permute(0, 3, 1, 2)
 
 
 def mirror(images: Tensor, mirrored: Tensor) -> Tensor:
     """Those images flipped left to right. [B, 3, H, W], [B] -> [B, 3, H, W]."""
-    return torch.where(mirrored.to(images.device)[:, None, None, None], images.flip(3), images)
-
-
-def _column(values: Sequence[float], images: Tensor) -> Tensor:
-    return torch.tensor(values, dtype=torch.float32, device=images.device)[:, None, None]
+    return torch.where(mirrored[:, None, None, None], images.flip(3), images)

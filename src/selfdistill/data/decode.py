@@ -11,41 +11,51 @@ import torch
 from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 
+from selfdistill.data.pixels import require_memory
 from selfdistill.errors import UserError
 
-Source = bytes | Path
+BLOCK = 64  # images a thread decodes at a time
 
 
-def decode(sources: Sequence[Source], names: Callable[[int], str], size: int | None) -> Tensor:
-    """Decode images in threads. -> [N, 3, S, S] uint8.
+def decode(sources: Sequence[bytes | Path], name: Callable[[int], str], size: int | None) -> Tensor:
+    """Decode one image or more in threads. -> [N, 3, S, S] uint8.
 
     With `size` S the shorter side is resized to it and the centre cut out; without, all must be squares
-    of one size. `names(row)` says which image a message is about. Raises `UserError`.
+    of one size. `name(row)` is what a message calls an image. Raises `UserError`.
     """
-    if not sources:
-        raise UserError(f"there are no images in {names(0)}")
-    side = size or _side(sources[0], names(0))
-    _require_memory(len(sources), side)
-    pixels = torch.empty(len(sources), 3, side, side, dtype=torch.uint8)
+    side = size or _side(sources[0], name(0))
+    require_memory(len(sources), side)
+    pixels = np.empty((len(sources), 3, side, side), dtype=np.uint8)
 
-    def fill(row: int) -> None:
-        pixels[row] = torch.from_numpy(_pixels(sources[row], names(row), side, size is not None, names(0)))
+    def fill(start: int) -> None:
+        for row in range(start, min(start + BLOCK, len(sources))):
+            image = _open(sources[row], name(row))
+            if size:
+                image = _cut(image, size)
+            elif image.size != (side, side):
+                raise UserError(
+                    f"images differ in size: {name(0)} has {side}x{side} pixels, {name(row)} "
+                    f"{image.width}x{image.height}; pass --size, to which all are resized"
+                )
+            pixels[row] = np.asarray(image).transpose(2, 0, 1)
 
     with ThreadPoolExecutor(os.cpu_count()) as threads:
-        for _ in threads.map(fill, range(len(sources)), chunksize=64):
-            pass  # an error of any thread is raised here
-    return pixels
+        for _ in threads.map(fill, range(0, len(sources), BLOCK)):
+            pass  # the error of the first row that has one is raised here
+    return torch.from_numpy(pixels)
 
 
-def _open(source: Source, name: str) -> Image.Image:
+def _open(source: bytes | Path, name: str) -> Image.Image:
     try:
-        image = Image.open(io.BytesIO(source) if isinstance(source, bytes) else source)
-        return image.convert("RGB")
-    except (UnidentifiedImageError, OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise UserError(f"cannot read the image {name}: {error}; mend or remove it") from None
+        with Image.open(io.BytesIO(source) if isinstance(source, bytes) else source) as image:
+            return image.convert("RGB")
+    except Exception as error:  # PIL's formats raise a dozen kinds on broken files
+        known = not isinstance(error, UnidentifiedImageError)
+        reason = f"{type(error).__name__}: {error}" if known else "it has no known image format"
+        raise UserError(f"cannot read the image {name}: {reason}; mend or remove it") from None
 
 
-def _side(source: Source, name: str) -> int:
+def _side(source: bytes | Path, name: str) -> int:
     image = _open(source, name)
     if image.width != image.height:
         raise UserError(
@@ -55,31 +65,10 @@ def _side(source: Source, name: str) -> int:
     return image.width
 
 
-def _pixels(source: Source, name: str, side: int, resize: bool, first: str) -> np.ndarray:
-    image = _open(source, name)
-    if image.size != (side, side):
-        if not resize:
-            raise UserError(
-                f"images differ in size: {first} has {side}x{side} pixels, {name} {image.width}x{image.height}; "
-                "pass --size, to which all are resized"
-            )
-        image = _cut(image, side)
-    return np.array(image).transpose(2, 0, 1)  # a copy: PIL's own array cannot be written to
-
-
-def _cut(image: Image.Image, side: int) -> Image.Image:
+def _cut(image: Image.Image, size: int) -> Image.Image:
     """The centre of the image with its shorter side resized."""
-    scale = side / min(image.size)
-    width, height = (max(round(each * scale), side) for each in image.size)
-    image = image.resize((width, height), Image.Resampling.BICUBIC)
-    left, top = (width - side) // 2, (height - side) // 2
-    return image.crop((left, top, left + side, top + side))
-
-
-def _require_memory(count: int, side: int) -> None:
-    needed, there = count * 3 * side * side, os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    if needed > there / 2:
-        raise UserError(
-            f"{count} images of {side}x{side} pixels need {needed / 2**30:.1f} GiB, more than half of this machine's "
-            f"{there / 2**30:.1f}; pass a smaller --size, or --limit"
-        )
+    scale = size / min(image.size)
+    width, height = (max(round(each * scale), size) for each in image.size)
+    left, top = (width - size) // 2, (height - size) // 2
+    smooth = image.resize((width, height), Image.Resampling.BICUBIC)
+    return smooth.crop((left, top, left + size, top + size))

@@ -2,18 +2,21 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor
 
 from selfdistill.errors import UserError
 
+BLOCK = 4096  # images counted at once
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, eq=False)
 class Images:
-    """Decoded images with their labels; a data set of (image, label)."""
+    """Decoded square images with their labels; a data set of (image, label)."""
 
-    images: Tensor  # [N, 3, H, W] uint8
+    images: Tensor  # [N, 3, H, H] uint8
     labels: Tensor  # [N] class ids
 
     def __len__(self) -> int:
@@ -28,11 +31,11 @@ class Images:
 
     @property
     def size(self) -> int:
-        """Pixels of a side; images are square."""
+        """Pixels of a side."""
         return self.images.shape[-1]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Splits:
     """A data set: what to train on, what to choose by, what to report."""
 
@@ -43,45 +46,41 @@ class Splits:
     name: str
     flip: bool = True  # whether a mirrored image keeps its class
 
-    @property
+    @cached_property
     def mean(self) -> tuple[float, ...]:
         """Mean of each channel over the training images, from 0 to 1."""
-        return tuple((_over_channels(self.train.images, 1) / 255).tolist())
+        return tuple((self._average(self._values) / 255).tolist())
 
-    @property
+    @cached_property
     def std(self) -> tuple[float, ...]:
-        """Standard deviation of each channel over the training images, from 0 to 1."""
-        mean, square = _over_channels(self.train.images, 1), _over_channels(self.train.images, 2)
-        return tuple(max(float((s - m * m) ** 0.5) / 255, 1e-3) for m, s in zip(mean, square, strict=True))
+        """Standard deviation of each channel over the training images, from 0 to 1; never 0."""
+        variance = self._average(self._values**2) - self._average(self._values) ** 2
+        return tuple((variance.clamp(min=0).sqrt() / 255).clamp(min=1e-3).tolist())
 
+    @cached_property
+    def _values(self) -> Tensor:
+        return torch.arange(256, dtype=torch.float64)
 
-def _over_channels(images: Tensor, power: int) -> Tensor:
-    """Mean of value^power by channel, exactly: from counts of the 256 values."""
-    values = torch.arange(256, dtype=torch.float64) ** power
-    counts = torch.stack([torch.bincount(images[:, c].flatten().int(), minlength=256) for c in range(3)])
-    return (counts.double() @ values) / counts.sum(dim=1)
+    @cached_property
+    def _shares(self) -> Tensor:
+        """How often each channel takes each value: mean and deviation follow exactly. [3, 256]."""
+        counts = torch.zeros(3, 256, dtype=torch.long)
+        for block in self.train.images.split(BLOCK):
+            counts += torch.stack([torch.bincount(block[:, c].flatten(), minlength=256) for c in range(3)])
+        return counts.double() / counts.sum(dim=1, keepdim=True)
 
-
-def checked(images: Images, classes: Sequence[str], where: str) -> Images:
-    """The images, if every label is a class; raises `UserError` naming the first row whose is not."""
-    wrong = ((images.labels < 0) | (images.labels >= len(classes))).nonzero().flatten()
-    if len(wrong):
-        row = int(wrong[0])
-        raise UserError(
-            f"row {row} of {where} has the label {int(images.labels[row])}, but there are {len(classes)} classes, "
-            f"0 to {len(classes) - 1}; mend the label or the class names"
-        )
-    return images
+    def _average(self, values: Tensor) -> Tensor:
+        return self._shares @ values
 
 
 def require_classes(labels: Tensor, classes: Sequence[str], where: str) -> None:
-    """Raise `UserError` for a single class, or a class without a training image."""
+    """Raise `UserError` for a single class, or a class without a training image. labels [N]."""
     if len(classes) < 2:
-        raise UserError(f"{where} has {len(classes)} class; a classifier needs two at least")
-    counts = torch.bincount(labels.clamp(0, len(classes) - 1), minlength=len(classes))
-    if len(empty := (counts == 0).nonzero().flatten()):
-        names = ", ".join(classes[int(k)] for k in empty[:3])
+        raise UserError(f"{where} has {len(classes) or 'no'} class; a classifier needs two at least")
+    counts = torch.bincount(labels, minlength=len(classes))
+    if empty := [name for name, count in zip(classes, counts.tolist(), strict=True) if count == 0]:
+        names = ", ".join(empty[:3])
         raise UserError(
-            f"{len(empty)} of {len(classes)} classes in {where} have no training image ({names}); "
-            "add images or take the class away"
+            f"{len(empty)} of {len(classes)} classes in {where} have no training image ({names}"
+            f"{', …' if len(empty) > 3 else ''}); add images, or take the class away"
         )

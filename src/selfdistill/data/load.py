@@ -1,28 +1,34 @@
 """A data set by its specification, split as a run wants it."""
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
 from selfdistill.data.images import Images, Splits, require_classes
-from selfdistill.data.sources import read
+from selfdistill.data.sources import Raw, read
 from selfdistill.data.split import held_out, stratified
+from selfdistill.errors import UserError
 
 
 def load(
     spec: str, *, limit: int | None = None, validation: float = 0.0, seed: int = 0, size: int | None = None
 ) -> Splits:
-    """Load a data set such as "digits", "parquet:PATH", "folder:PATH" or "cifar100".
+    """Load a data set by its specification: "digits", "parquet:PATH", "folder:PATH", "cifar100", "fake".
 
-    `limit` keeps so many training images, stratified; `validation` is the share of the training set
-    that is held out; both are drawn by `seed`. `size` in pixels is what images are resized to. Raises
-    `UserError` for whatever is wrong with the data, before any training.
+    `limit` keeps so many training images, stratified; `validation` is the share of them that is then held
+    out, in the place of a validation set that the source may have; both are drawn by `seed`. `size` in
+    pixels is what images are resized to. Raises `UserError` for whatever is wrong with the data.
     """
+    if size is not None and size < 1:
+        raise UserError(f"images must have 1 pixel a side at least, but --size is {size}")
 
-    def pick(labels: Tensor) -> Tensor:
+    def pick(labels: Tensor, classes: Sequence[str]) -> Tensor:
+        require_classes(labels, classes, spec)
         return torch.arange(len(labels)) if limit is None else stratified(labels, limit, seed)
 
     raw = read(spec, pick, size)
-    require_classes(raw.train.labels, raw.classes, spec)
+    _require_one_size(raw, spec)
     train, held = _hold_out(raw.train, validation, seed) if validation else (raw.train, raw.validation)
     return Splits(train, held, raw.test, raw.classes, spec, raw.flip)
 
@@ -30,3 +36,12 @@ def load(
 def _hold_out(images: Images, share: float, seed: int) -> tuple[Images, Images]:
     kept, held = held_out(images.labels, share, seed)
     return images.rows(kept), images.rows(held)
+
+
+def _require_one_size(raw: Raw, spec: str) -> None:
+    for name, images in (("validation", raw.validation), ("test", raw.test)):
+        if images is not None and images.size != raw.train.size:
+            raise UserError(
+                f"the training images of {spec} have {raw.train.size} pixels a side, its {name} images "
+                f"{images.size}; pass --size, to which all are resized"
+            )

@@ -1,13 +1,13 @@
 """Batches from decoded images: order, augmentation and mixing, each from a random stream of its own."""
 
-import zlib
 from collections.abc import Iterator
 
 import torch
-from torch import Generator, Tensor
+from torch import Tensor
 
-from selfdistill.data.augment import Augmentation
+from selfdistill.data.augment import Augmentation, Draw
 from selfdistill.data.images import Images
+from selfdistill.data.stream import stream
 from selfdistill.errors import UserError
 from selfdistill.mixing import Mixing, mix_batch
 from selfdistill.terms import Batch, Mix
@@ -16,9 +16,10 @@ from selfdistill.terms import Batch, Mix
 class Loader:
     """Training batches of `batch_size` rows over all ranks, each epoch in a new order.
 
-    Whatever a method asks for, the order and the augmentation at one seed stay the same; they are drawn
-    for the batch of all ranks and cut. Mixing is drawn within a rank. The last short batch is dropped,
-    unless it is the only one.
+    Whatever a method asks for, order and augmentation at one seed stay the same: they are drawn for the
+    batch of all ranks and cut. Mixing is drawn within each rank's part. Every step of every epoch can be
+    made anew, so a resumed run needs no state of the loader. The last short batch is dropped, unless it
+    is the only one. Raises `UserError` where the ranks do not divide the batch.
     """
 
     def __init__(
@@ -35,9 +36,12 @@ class Loader:
         device: torch.device | str = "cpu",
     ):
         if batch_size < 1 or batch_size % ranks:
-            raise UserError(f"a batch of {batch_size} cannot be shared out evenly among {ranks} processes")
+            raise UserError(
+                f"a batch of {batch_size} cannot be shared out evenly among {ranks} process(es); "
+                f"take a multiple of {ranks}"
+            )
         if len(images) < ranks:
-            raise UserError(f"{len(images)} training images are fewer than the {ranks} processes; start fewer")
+            raise UserError(f"{len(images)} training images are too few for {ranks} processes; start fewer")
         self.images, self.labels = images.images.to(device), images.labels.to(device)
         self.batch_size, self.drop_last = min(batch_size, len(images) // ranks * ranks), drop_last
         self.augment, self.mixing, self.seed = augment, mixing, seed
@@ -45,36 +49,31 @@ class Loader:
 
     def __len__(self) -> int:
         whole, rest = divmod(len(self.labels), self.batch_size)
-        return whole + (rest > 0 and not self.drop_last)
+        return whole + (rest >= self.ranks and not self.drop_last)
 
     def epoch(self, number: int, start: int = 0) -> Iterator[Batch]:
-        """The batches of an epoch, from step `start` on; equal to those of any other call with its number."""
-        order = torch.randperm(len(self.labels), generator=self._stream("order", number))
-        augment, mix = self._stream("augment", number), self._stream(f"mix{self.rank}", number)
-        for step in range(len(self)):
-            index = order[step * self.batch_size : (step + 1) * self.batch_size]
-            batch = self._batch(index, augment, mix, skip=step < start)
-            if batch is not None:
-                yield batch
+        """The batches of an epoch from step `start` on, the same at every call."""
+        order = torch.randperm(len(self.labels), generator=stream(self.seed, "order", number))
+        draws = self.augment.draw(len(order), stream(self.seed, "augment", number))
+        order, draws = order.to(self.device), draws.to(self.device)  # once an epoch, not once a step
+        for step in range(start, len(self)):
+            rows = self._share(step)
+            yield self._mixed(self._batch(order[rows], draws.rows(rows)), number, step)
 
-    def _batch(self, index: Tensor, augment: Generator, mix: Generator, skip: bool) -> Batch | None:
-        """Give this rank's rows of a batch; one that is skipped makes its draws all the same."""
-        share = len(index) // self.ranks
-        own = slice(self.rank * share, (self.rank + 1) * share)
-        draw = self.augment.draw(len(index), augment)
-        mixed = self.mixing.draw(share, mix) if self.mixing else None
-        if skip:
-            return None
-        rows = index[own].to(self.device)
-        images = self.augment(self.images[rows], draw.rows(own))
-        batch = Batch(images, self.labels[rows], rows)
-        if self.mixing is None or mixed is None:
+    def _share(self, step: int) -> slice:
+        """Where in the epoch's order this rank's rows of a step stand."""
+        first = step * self.batch_size
+        share = min(self.batch_size, len(self.labels) - first) // self.ranks
+        return slice(first + self.rank * share, first + (self.rank + 1) * share)
+
+    def _batch(self, index: Tensor, draw: Draw) -> Batch:
+        return Batch(self.augment(self.images[index], draw), self.labels[index], index)
+
+    def _mixed(self, batch: Batch, epoch: int, step: int) -> Batch:
+        if self.mixing is None:
             return batch
-        return mix_batch(batch, Mix(*(each.to(self.device) for each in mixed)), self.mixing.clean)
-
-    def _stream(self, name: str, epoch: int) -> Generator:
-        """The generator of one kind of draw in one epoch."""
-        return Generator().manual_seed(zlib.crc32(f"{self.seed}:{name}:{epoch}".encode()))
+        mix = self.mixing.draw(len(batch.labels), stream(self.seed, "mix", epoch, step, self.rank))
+        return mix_batch(batch, Mix(*(each.to(self.device) for each in mix)), self.mixing.clean)
 
 
 def batches(

@@ -3,9 +3,11 @@
 from collections.abc import Iterator
 from typing import Any, Protocol
 
-from torch import Generator
+from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
+from selfdistill.data.stream import stream
+from selfdistill.errors import UserError
 from selfdistill.mixing import Mixing, mix_batch
 from selfdistill.terms import Batch
 
@@ -19,12 +21,23 @@ class Asks(Protocol):
         ...
 
 
+def loader(dataset: Any, teach: Asks, batch_size: int, **options: Any) -> "PlainLoader":
+    """Batches of a data set as a method needs them, for `teach(batch)`.
+
+    Options: `shuffle`, `drop_last`, `seed`, and those of torch's DataLoader (`num_workers`, `sampler` …).
+    """
+    return PlainLoader(dataset, teach, batch_size, **options)
+
+
 class PlainLoader:
-    """Batches of a map-style data set whose items are (image tensor [3, H, W], class id)."""
+    """Batches of a map-style data set whose items are (float image [3, H, W], class id).
+
+    Each pass has a new order. The last short batch is dropped, unless it is the only one.
+    """
 
     def __init__(
         self,
-        dataset: Dataset,
+        dataset: Any,
         teach: Asks,
         batch_size: int,
         *,
@@ -33,10 +46,14 @@ class PlainLoader:
         seed: int = 0,
         **options: Any,
     ):
-        self.mixing, self._draws = teach.mixing, Generator().manual_seed(seed)
-        order = Generator().manual_seed(seed)
+        self.mixing, self._draws = teach.mixing, stream(seed, "mix")
         self._loader = DataLoader(
-            Indexed(dataset), batch_size, shuffle=shuffle, drop_last=drop_last, generator=order, **options
+            Indexed(dataset),
+            batch_size,
+            shuffle=shuffle and "sampler" not in options,
+            drop_last=drop_last and len(dataset) >= batch_size,
+            generator=stream(seed, "order"),
+            **options,
         )
 
     def __len__(self) -> int:
@@ -51,22 +68,22 @@ class PlainLoader:
 
 
 class Indexed(Dataset):
-    """A data set whose items also say which they are."""
+    """A data set whose items also say which they are; raises `UserError` for items of another kind."""
 
     def __init__(self, dataset: Any):
+        if not hasattr(dataset, "__getitem__") or not hasattr(dataset, "__len__"):
+            raise UserError(f"{type(dataset).__name__} has no length or rows; give a map-style data set")
         self.dataset = dataset
 
     def __len__(self) -> int:
         return len(self.dataset)
 
-    def __getitem__(self, row: int) -> tuple[Any, int, int]:
+    def __getitem__(self, row: int) -> tuple[Tensor, int, int]:
         image, label = self.dataset[row]
+        if not isinstance(image, Tensor) or not image.is_floating_point():
+            kind = image.dtype if isinstance(image, Tensor) else type(image).__name__
+            raise UserError(
+                f"item {row} of the data set holds an image of kind {kind}, but a float tensor [3, H, W] is "
+                "needed; convert and normalise it in the data set's transform"
+            )
         return image, int(label), row
-
-
-def loader(dataset: Dataset, teach: Asks, batch_size: int, **options: Any) -> PlainLoader:
-    """Batches of a data set as a method needs them, for `teach(batch)`.
-
-    Options: `shuffle`, `drop_last`, `seed`, and those of torch's DataLoader (`num_workers` …).
-    """
-    return PlainLoader(dataset, teach, batch_size, **options)

@@ -14,35 +14,39 @@ def stratified(labels: Tensor, count: int, seed: int) -> Tensor:
     classes, sizes = labels.unique(return_counts=True)
     if count < len(classes):
         raise UserError(
-            f"{count} images cannot hold one of each of {len(classes)} classes; take {len(classes)} or more"
+            f"{count} training images cannot hold one of each of {len(classes)} classes; take {len(classes)} or more"
         )
     if count >= len(labels):
         return torch.arange(len(labels))
-    draws = Generator().manual_seed(seed)
-    shuffled = torch.randperm(len(labels), generator=draws)
-    quota = dict(zip(classes.tolist(), _quotas(sizes, count), strict=True))
-    chosen = [shuffled[labels[shuffled] == k][:rows] for k, rows in quota.items()]
-    return torch.cat(chosen).sort().values
+    shuffled = torch.randperm(len(labels), generator=Generator().manual_seed(seed))
+    order = labels[shuffled]
+    quotas = zip(classes, quota(sizes, count).tolist(), strict=True)
+    return torch.cat([shuffled[order == k][:rows] for k, rows in quotas]).sort().values
 
 
-def _quotas(sizes: Tensor, count: int) -> list[int]:
-    """Rows of each class: one each, then the rest by largest remainder. [K] -> K numbers that sum to count."""
+def quota(sizes: Tensor, count: int) -> Tensor:
+    """Share out `count` rows by the sizes of classes: largest remainder, one each at least. [K] -> [K]."""
     exact = sizes.double() * count / sizes.sum()
     rows = exact.floor().long().clamp(min=1)
-    by_need = (exact - rows.double()).sort(descending=True, stable=True).indices.tolist()
     missing = count - int(rows.sum())
-    for k in by_need[: max(missing, 0)]:
-        rows[k] += 1
-    for _ in range(-missing):  # the rows that classes below one had to be given
-        rows[int((rows.double() - exact).where(rows > 1, torch.tensor(-torch.inf).double()).argmax())] -= 1
-    return rows.tolist()
+    step = 1 if missing > 0 else -1  # giving each class one may have given too many
+    for _ in range(abs(missing)):
+        need = (exact - rows) * step
+        rows[int(need.masked_fill(rows + step < 1, -torch.inf).argmax())] += step
+    return rows
 
 
 def held_out(labels: Tensor, share: float, seed: int) -> tuple[Tensor, Tensor]:
-    """Indices of a training part and of a stratified part held out of it. [N] -> [N - V], [V]."""
+    """Indices of a training part, which keeps every class, and of a stratified rest. [N] -> [N - V], [V]."""
     if not 0 < share < 1:
         raise UserError(f"the validation share must lie between 0 and 1, but is {share}")
-    held = stratified(labels, max(round(len(labels) * share), len(labels.unique())), seed)
-    kept = torch.ones(len(labels), dtype=torch.bool)
-    kept[held] = False
-    return kept.nonzero().flatten(), held
+    held = max(round(len(labels) * share), 1)
+    kept = stratified(labels, len(labels) - held, seed)
+    return kept, others(kept, len(labels))
+
+
+def others(chosen: Tensor, count: int) -> Tensor:
+    """The indices below `count` that are not chosen, ascending. [M] -> [count - M]."""
+    left = torch.ones(count, dtype=torch.bool)
+    left[chosen] = False
+    return left.nonzero().flatten()

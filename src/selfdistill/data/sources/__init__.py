@@ -1,8 +1,9 @@
 """Where images come from: one file a source, found by the first word of a data specification."""
 
 import importlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from difflib import get_close_matches
+from pathlib import Path
 from typing import NamedTuple
 
 from torch import Tensor
@@ -10,7 +11,7 @@ from torch import Tensor
 from selfdistill.data.images import Images
 from selfdistill.errors import UserError
 
-Pick = Callable[[Tensor], Tensor]  # training labels [N] -> indices of those to decode
+Pick = Callable[[Tensor, Sequence[str]], Tensor]  # training labels [N] and class names -> rows to decode
 
 
 class Raw(NamedTuple):
@@ -23,16 +24,30 @@ class Raw(NamedTuple):
     flip: bool = True
 
 
+class Source(NamedTuple):
+    """One place that images come from."""
+
+    module: str  # imported when it is first read, with the libraries it needs
+    usage: str
+    about: str
+
+
 SOURCES = {
-    "digits": ("digits", "scikit-learn's 1797 handwritten digits, 8x8, embedded"),
-    "parquet": ("parquet", "parquet:PATH, files in the hub's layout: train-*.parquet, test-*.parquet"),
-    "folder": ("folder", "folder:PATH, class folders in train/ and val/ or test/"),
-    "cifar10": ("torchvision_sets", "CIFAR-10, downloaded"),
-    "cifar100": ("torchvision_sets", "CIFAR-100, downloaded"),
-    "svhn": ("torchvision_sets", "Street View House Numbers, downloaded"),
-    "fashion-mnist": ("torchvision_sets", "Fashion-MNIST, downloaded"),
-    "hub": ("hub", "hub:ORG/NAME, a data set of the hub (needs selfdistill[hub])"),
-    "fake": ("fake", "fake:classes=10,size=32,train=256,test=64, random images for trying out"),
+    "digits": Source("digits", "digits", "scikit-learn's 1797 handwritten digits of 8x8, always there"),
+    "parquet": Source(
+        "parquet",
+        "parquet:PATH[?label=COLUMN]",
+        "a folder of train-*.parquet and test-*.parquet, as on the hub",
+    ),
+    "folder": Source("folder", "folder:PATH", "class folders in train/ and val/ or test/; CINIC-10, Tiny-ImageNet-200"),
+    "cifar10": Source("torchvision_sets", "cifar10", "CIFAR-10, downloaded once"),
+    "cifar100": Source("torchvision_sets", "cifar100", "CIFAR-100, downloaded once"),
+    "svhn": Source("torchvision_sets", "svhn", "Street View House Numbers, downloaded once"),
+    "fashion-mnist": Source("torchvision_sets", "fashion-mnist", "Fashion-MNIST, downloaded once"),
+    "hub": Source("hub", "hub:ORG/NAME[?label=COLUMN]", "a data set of the hub; needs pip install 'selfdistill[hub]'"),
+    "fake": Source(
+        "fake", "fake[:classes=10,size=32,train=256,test=64]", "random images of tinted noise, for trying out"
+    ),
 }
 
 
@@ -40,8 +55,23 @@ def read(spec: str, pick: Pick, size: int | None) -> Raw:
     """Read what a specification such as "digits" or "folder:PATH" names. Raises `UserError`."""
     name, _, argument = spec.partition(":")
     if name not in SOURCES:
-        near = get_close_matches(name, SOURCES, n=1)
-        hint = f"did you mean {near[0]!r}? " if near else ""
-        raise UserError(f"there is no data source {name!r}; {hint}There are {', '.join(SOURCES)}")
-    module = importlib.import_module(f"selfdistill.data.sources.{SOURCES[name][0]}")
+        raise UserError(f"there is no data source {name!r}; {_hint(spec, name)}there are {', '.join(SOURCES)}")
+    source = SOURCES[name]
+    if argument and ":" not in source.usage:
+        raise UserError(f"{name} takes nothing after the colon, but {argument!r} is there; write {source.usage}")
+    if not argument and ":" in source.usage.partition("[")[0]:
+        raise UserError(f"{name} needs to know where: {source.usage}, {source.about}")
+    module = importlib.import_module(f"selfdistill.data.sources.{source.module}")
     return module.read(name, argument, pick, size)
+
+
+def first_line(error: Exception) -> str:
+    """The first line of what another library says went wrong, or the error's kind."""
+    return next(iter(str(error).splitlines()), "") or type(error).__name__
+
+
+def _hint(spec: str, name: str) -> str:
+    near = get_close_matches(name.lower(), SOURCES, n=1)
+    if near:
+        return f"did you mean {near[0]!r}? "
+    return f"did you mean 'folder:{spec}' or 'parquet:{spec}'? " if Path(spec).exists() else ""

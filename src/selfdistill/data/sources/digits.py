@@ -1,30 +1,26 @@
 """scikit-learn's real handwritten digits: 1797 images of 8x8, always there."""
 
+from typing import Any
+
 import torch
-import torch.nn.functional as F
-from torch import Tensor
 
 from selfdistill.data.images import Images
+from selfdistill.data.pixels import resized
 from selfdistill.data.sources import Pick, Raw
-from selfdistill.data.split import held_out
+from selfdistill.data.split import others, stratified
 
-TEST_SHARE, TEST_SEED = 0.2, 0  # the same test images whatever the run's seed
+TEST, TEST_SEED = 359, 0  # a fifth: the same test images whatever the run's seed
+CLASSES = tuple("0123456789")
 
 
 def read(name: str, argument: str, pick: Pick, size: int | None) -> Raw:
     """Read all digits, a stratified fifth of them as the test set."""
     from sklearn.datasets import load_digits
 
-    digits = load_digits()
-    grey = torch.from_numpy(digits.images)[:, None] * (255 / 16)  # [N, 1, 8, 8], from 0 to 16
+    digits: Any = load_digits()
     labels = torch.from_numpy(digits.target).long()
-    whole = Images(_pixels(grey, size), labels)
-    train, test = held_out(labels, TEST_SHARE, TEST_SEED)
-    train = train[pick(labels[train])]
-    return Raw(whole.rows(train), None, whole.rows(test), tuple(map(str, range(10))), flip=False)
-
-
-def _pixels(grey: Tensor, size: int | None) -> Tensor:
-    if size and size != grey.shape[-1]:
-        grey = F.interpolate(grey, (size, size), mode="bilinear", align_corners=False)
-    return grey.round().to(torch.uint8).expand(-1, 3, -1, -1).contiguous()
+    grey = (torch.from_numpy(digits.images) * (255 / 16)).round().to(torch.uint8)  # they go from 0 to 16
+    whole = Images(resized(grey[:, None].repeat(1, 3, 1, 1), size), labels)
+    test = stratified(labels, TEST, TEST_SEED)
+    train = others(test, len(labels))
+    return Raw(whole.rows(train[pick(labels[train], CLASSES)]), None, whole.rows(test), CLASSES, flip=False)

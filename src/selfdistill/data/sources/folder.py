@@ -12,96 +12,112 @@ from selfdistill.data.sources import Pick, Raw
 from selfdistill.errors import UserError
 
 ENDINGS = {".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".gif"}
-VALIDATION = ("val", "valid", "validation")
+VALIDATION = ("val", "valid", "validation")  # CINIC-10 says "valid"
 
 
-class Listed(NamedTuple):
+class Files(NamedTuple):
     """The files of a split and the class of each."""
 
+    folder: Path
     files: list[Path]
     labels: list[int]
+
+
+class Layout(NamedTuple):
+    """The files of a data set, not yet read."""
+
+    train: Files
+    validation: Files | None
+    test: Files
+    classes: tuple[str, ...]
 
 
 def read(name: str, argument: str, pick: Pick, size: int | None) -> Raw:
     """Read `folder:PATH`."""
     root = Path(argument).expanduser()
-    if not argument or not root.is_dir():
-        raise UserError(f"there is no folder {argument!r}; folder:PATH is one that holds train/CLASS/IMAGE files")
-    if (root / "wnids.txt").exists():
-        return _tiny_imagenet(root, pick, size)
+    if not root.is_dir():
+        raise UserError(f"there is no folder {argument!r}; folder:PATH holds train/CLASS/ and test/CLASS/ images")
+    layout = _tiny_imagenet(root) if (root / "wnids.txt").exists() else _class_folders(root)
+    chosen = pick(torch.tensor(layout.train.labels, dtype=torch.long), layout.classes).tolist()
+    train = Files(layout.train.folder, *([each[k] for k in chosen] for each in layout.train[1:]))
+    held = None if layout.validation is None else _images(layout.validation, size)
+    return Raw(_images(train, size), held, _images(layout.test, size), layout.classes)
+
+
+def _images(split: Files, size: int | None) -> Images:
+    if not split.files:
+        raise UserError(f"there are no images in {str(split.folder)!r}; add some, or remove the folder")
+    return Images(decode(split.files, lambda row: str(split.files[row]), size), torch.tensor(split.labels))
+
+
+def _class_folders(root: Path) -> Layout:
     train = _require(root, "train")
-    classes = tuple(sorted(each.name for each in train.iterdir() if each.is_dir()))
     held = next((root / each for each in VALIDATION if (root / each).is_dir()), None)
     test = root / "test" if (root / "test").is_dir() else held
     if test is None:
-        raise UserError(f"{argument!r} has no test and no val folder beside train; make one, or move images there")
-    validation = _list(held, classes) if held and held != test else None
-    return _assemble(_list(train, classes), validation, _list(test, classes), classes, pick, size)
+        raise UserError(
+            f"{str(root)!r} has no test folder beside train, nor {', '.join(VALIDATION)}; move some images there"
+        )
+    classes = tuple(_folders(train))
+    validation = _split(held, classes) if held and held != test else None
+    return Layout(_split(train, classes), validation, _split(test, classes), classes)
 
 
-def _tiny_imagenet(root: Path, pick: Pick, size: int | None) -> Raw:
-    """Tiny-ImageNet-200: its test set has no labels, so its validation set is the test set."""
+def _split(folder: Path, classes: Sequence[str]) -> Files:
+    if strange := sorted(set(_folders(folder)) - set(classes)):
+        raise UserError(f"{str(folder / strange[0])!r} is a class that train has not; add its images or remove it")
+    return _files(folder, [(file, k) for k, name in enumerate(classes) for file in _listed(folder / name)])
+
+
+def _tiny_imagenet(root: Path) -> Layout:
+    """Tiny-ImageNet-200: its test images have no labels, so its validation set is the test set."""
     ids = (root / "wnids.txt").read_text().split()
     number = {each: k for k, each in enumerate(ids)}
-    train = [(file, k) for each, k in number.items() for file in _files(root / "train" / each)]
-    notes = _require(root, "val") / "val_annotations.txt"
+    folder = _require(root, "train")
+    train = [(file, k) for each, k in number.items() for file in _listed(folder / each)]
+    return Layout(_files(folder, train), None, _annotated(_require(root, "val"), number), _words(root, ids))
+
+
+def _annotated(folder: Path, number: dict[str, int]) -> Files:
+    """The images whose classes a text file gives, by lines of FILE, CLASS and a box."""
+    notes = folder / "val_annotations.txt"
     if not notes.exists():
-        raise UserError(f"{str(root)!r} has wnids.txt but no val/val_annotations.txt; unpack Tiny-ImageNet-200 again")
+        raise UserError(f"{str(notes)!r} is missing though wnids.txt is there; unpack Tiny-ImageNet-200 again")
     rows = [line.split("\t") for line in notes.read_text().splitlines() if line]
-    if unknown := [row[1] for row in rows if row[1] not in number]:
-        raise UserError(f"val_annotations.txt names the class {unknown[0]!r}, which wnids.txt does not list")
-    test = [(root / "val" / "images" / row[0], number[row[1]]) for row in rows]
-    return _assemble(_listed(train), None, _listed(test), _words(root, ids), pick, size)
+    for line, row in enumerate(rows, start=1):
+        if len(row) < 2 or row[1] not in number:
+            raise UserError(f"line {line} of {str(notes)!r} names no class of wnids.txt: {' '.join(row[:2])}")
+    return _files(folder, [(folder / "images" / row[0], number[row[1]]) for row in rows])
 
 
 def _words(root: Path, ids: Sequence[str]) -> tuple[str, ...]:
     """The classes' names in words.txt, or their ids."""
     if not (root / "words.txt").exists():
         return tuple(ids)
-    lines = (line.split("\t") for line in (root / "words.txt").read_text().splitlines() if "\t" in line)
-    words = {line[0]: line[1] for line in lines}
+    lines = (root / "words.txt").read_text().splitlines()
+    words = dict(line.split("\t", 1) for line in lines if "\t" in line)
     return tuple(words.get(each, each) for each in ids)
 
 
 def _require(root: Path, split: str) -> Path:
     if not (root / split).is_dir():
-        there = ", ".join(sorted(each.name for each in root.iterdir() if each.is_dir())[:5]) or "no folders"
+        there = ", ".join(_folders(root)[:5]) or "no folders"
         raise UserError(
-            f"{str(root)!r} has no {split} folder, it holds {there}; put the class folders in train/ and in "
-            "test/ or val/"
+            f"{str(root)!r} has no {split} folder, it holds {there}; put the class folders into train, and "
+            f"some images of each into test or {', '.join(VALIDATION)}"
         )
     return root / split
 
 
-def _list(folder: Path, classes: Sequence[str]) -> Listed:
-    there = {each.name for each in folder.iterdir() if each.is_dir()}
-    if strange := sorted(there - set(classes)):
-        raise UserError(f"{folder.name}/ has a class {strange[0]!r} that train/ has not; add images or remove it")
-    return _listed([(file, k) for k, name in enumerate(classes) for file in _files(folder / name)])
+def _folders(folder: Path) -> list[str]:
+    return sorted(each.name for each in folder.iterdir() if each.is_dir() and not each.name.startswith("."))
 
 
-def _files(folder: Path) -> list[Path]:
-    return sorted(each for each in folder.rglob("*") if each.suffix.lower() in ENDINGS) if folder.is_dir() else []
+def _listed(folder: Path) -> list[Path]:
+    """The images anywhere below a folder; none where it is missing."""
+    images = (each for each in folder.rglob("*") if each.suffix.lower() in ENDINGS)
+    return sorted(each for each in images if not each.name.startswith("."))
 
 
-def _listed(pairs: Sequence[tuple[Path, int]]) -> Listed:
-    return Listed([file for file, _ in pairs], [label for _, label in pairs])
-
-
-def _assemble(
-    train: Listed,
-    validation: Listed | None,
-    test: Listed,
-    classes: tuple[str, ...],
-    pick: Pick,
-    size: int | None,
-) -> Raw:
-    chosen = pick(torch.tensor(train.labels, dtype=torch.long)).tolist()
-    train = Listed([train.files[k] for k in chosen], [train.labels[k] for k in chosen])
-    held = None if validation is None else _images(validation, size)
-    return Raw(_images(train, size), held, _images(test, size), classes)
-
-
-def _images(listed: Listed, size: int | None) -> Images:
-    pixels = decode(listed.files, lambda row: str(listed.files[row]) if listed.files else "a split", size)
-    return Images(pixels, torch.tensor(listed.labels))
+def _files(folder: Path, pairs: Sequence[tuple[Path, int]]) -> Files:
+    return Files(folder, [file for file, _ in pairs], [label for _, label in pairs])

@@ -1,7 +1,7 @@
 """Parquet files in the hub's layout: encoded images beside labels, class names in the schema."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -11,15 +11,31 @@ import torch
 from torch import Tensor
 
 from selfdistill.data.decode import decode
-from selfdistill.data.images import Images, checked
-from selfdistill.data.sources import Pick, Raw
+from selfdistill.data.images import Images
+from selfdistill.data.sources import Pick, Raw, first_line
 from selfdistill.errors import UserError
 
 LABELS = ("fine_label", "label", "labels")  # in the order they are looked for
+SPLITS = {"train": ("train",), "validation": ("validation", "valid", "val"), "test": ("test",)}
+
+
+class Rows(NamedTuple):
+    """The rows of a split, and how many of them came from each file."""
+
+    table: pa.Table
+    files: Sequence[tuple[str, int]]
+
+    def name(self, row: int) -> str:
+        """What a message calls a row."""
+        for file, rows in self.files:
+            if row < rows:
+                return f"in row {row} of {file}"
+            row -= rows
+        raise IndexError(row)
 
 
 class Columns(NamedTuple):
-    """Which columns hold what."""
+    """Which columns hold what, and what the labels mean."""
 
     image: str
     label: str
@@ -28,112 +44,144 @@ class Columns(NamedTuple):
 
 def read(name: str, argument: str, pick: Pick, size: int | None) -> Raw:
     """Read `parquet:PATH` or `parquet:PATH?label=COLUMN`."""
+    path, label = parsed(argument)
+    splits = {split: _rows(files) for split, files in _files(Path(path).expanduser()).items()}
+    return assemble(splits, f"parquet:{path}", label, pick, size)
+
+
+def parsed(argument: str) -> tuple[str, str]:
+    """Split "PATH?label=COLUMN" into its two parts; the second may be empty."""
     path, _, query = argument.partition("?")
-    files = _files(Path(path).expanduser())
-    tables = {split: _table(names) for split, names in files.items()}
-    columns = find_columns(tables["train"].schema, query.removeprefix("label="), path)
-    test = "test" if "test" in tables else "validation"
-    validation = tables.get("validation") if test == "test" else None
-    return assemble(tables["train"], validation, tables[test], columns, pick, size)
+    if query and not query.startswith("label="):
+        raise UserError(f"cannot read ?{query}; the only option is ?label=COLUMN")
+    return path, query.removeprefix("label=")
 
 
-def assemble(
-    train: pa.Table,
-    validation: pa.Table | None,
-    test: pa.Table,
-    columns: Columns,
-    pick: Pick,
-    size: int | None,
-) -> Raw:
+def assemble(splits: Mapping[str, Rows], where: str, label: str, pick: Pick, size: int | None) -> Raw:
     """Decode the rows that are wanted of each split."""
-    labels = _labels(train, columns, "train")
-    classes = columns.classes or tuple(str(k) for k in range(int(labels.max()) + 1))
-    chosen = _images(train.take(pick(labels).numpy()), columns, classes, "train", size, pick(labels))
-    held = None if validation is None else _images(validation, columns, classes, "validation", size)
-    return Raw(chosen, held, _images(test, columns, classes, "test", size), classes)
+    test = "test" if "test" in splits else "validation"
+    if not {"train", test} <= set(splits):
+        there = ", ".join(splits) or "nothing"
+        raise UserError(f"{where} has no train, or no test and no validation split; it has {there}")
+    columns = _columns(splits["train"].table.schema, label, where)
+    labels = {split: _labels(rows, columns, where) for split, rows in splits.items()}
+    classes = columns.classes or _numbered(labels["train"], columns, where)
+    _require_range(labels["train"], classes, splits["train"])
+    chosen = pick(labels["train"], classes)  # refuses bad classes before others' labels are held against them
+    for split in ("validation", "test"):
+        if split in splits:
+            _require_range(labels[split], classes, splits[split])
+
+    def images(split: str, which: Tensor | None = None) -> Images:
+        which = torch.arange(len(labels[split])) if which is None else which
+        return Images(_decoded(splits[split], columns, which.tolist(), size), labels[split][which])
+
+    held = images("validation") if test == "test" and "validation" in splits else None
+    return Raw(images("train", chosen), held, images(test), classes)
 
 
-def _files(path: Path) -> dict[str, list[Path]]:
-    if not path.is_dir():
-        raise UserError(
-            f"there is no folder {str(path)!r}; parquet:PATH is one that holds train-*.parquet and test-*.parquet"
-        )
+def _files(folder: Path) -> dict[str, list[Path]]:
+    """The files of each split, beside each other or in a folder `data`."""
+    if not folder.is_dir():
+        raise UserError(f"there is no folder {str(folder)!r}; parquet:PATH holds train-*.parquet and test-*.parquet")
+    there = [*folder.glob("*.parquet"), *folder.glob("data/*.parquet")]
     found = {
-        split: sorted([*path.glob(f"{split}*.parquet"), *path.glob(f"data/{split}*.parquet")])
-        for split in ("train", "validation", "test")
+        split: sorted(each for each in there if each.stem.split("-")[0] in names) for split, names in SPLITS.items()
     }
-    there = ", ".join(sorted(each.name for each in path.iterdir())[:5]) or "nothing"
-    if not found["train"]:
-        raise UserError(f"{str(path)!r} has no train-*.parquet (nor data/train-*.parquet); it holds {there}")
-    if not found["test"] and not found["validation"]:
-        raise UserError(f"{str(path)!r} has no test-*.parquet and no validation-*.parquet; it holds {there}")
+    if not found["train"] or not found["test"] + found["validation"]:
+        names = ", ".join(sorted(each.name for each in there)[:5]) or "no *.parquet"
+        raise UserError(
+            f"{str(folder)!r} needs train-*.parquet, and test-*.parquet or validation-*.parquet (or a folder "
+            f"data with them); it holds {names}"
+        )
     return {split: files for split, files in found.items() if files}
 
 
-def _table(files: Sequence[Path]) -> pa.Table:
+def _rows(files: Sequence[Path]) -> Rows:
+    tables = [_table(each) for each in files]
     try:
-        return pa.concat_tables([pq.read_table(each) for each in files])
-    except (pa.ArrowInvalid, OSError) as error:
-        names = ", ".join(each.name for each in files)
-        raise UserError(f"cannot read {names}: {str(error).splitlines()[0]}") from None
+        table = pa.concat_tables(tables)
+    except pa.ArrowInvalid as error:
+        names = " and ".join(each.name for each in files)
+        raise UserError(f"{names} have different columns: {first_line(error)}") from None
+    return Rows(table, [(file.name, len(table)) for file, table in zip(files, tables, strict=True)])
 
 
-def find_columns(schema: pa.Schema, wanted: str, path: str) -> Columns:
-    """Find the columns of images and labels in a table."""
+def _table(file: Path) -> pa.Table:
+    try:
+        return pq.read_table(file)
+    except (pa.ArrowException, OSError) as error:
+        raise UserError(f"cannot read {str(file)!r}: {first_line(error)}; fetch the file again") from None
+
+
+def _columns(schema: pa.Schema, wanted: str, where: str) -> Columns:
     image = next((each.name for each in schema if _holds_images(each.type)), None)
     if image is None:
-        raise UserError(
-            f"no column of {path} holds images (a struct of bytes and path); it has {', '.join(schema.names)}"
-        )
-    label = wanted or next((each for each in LABELS if each in schema.names), "")
-    if label not in schema.names:
-        raise UserError(
-            f"{path} has no column {label or ' or '.join(LABELS)!r}; it has {', '.join(schema.names)}: "
-            "name one as parquet:PATH?label=COLUMN"
-        )
+        there = ", ".join(schema.names)
+        raise UserError(f"no column of {where} holds images (a struct with bytes); it has {there}")
+    label = wanted or next((each for each in LABELS if each in schema.names), LABELS[1])
     return Columns(image, label, _class_names(schema, label))
 
 
 def _holds_images(kind: pa.DataType) -> bool:
-    if pa.types.is_binary(kind) or pa.types.is_large_binary(kind):
-        return True
-    return pa.types.is_struct(kind) and any(field.name == "bytes" for field in kind)
+    if pa.types.is_struct(kind):
+        return kind.get_field_index("bytes") >= 0
+    return pa.types.is_binary(kind) or pa.types.is_large_binary(kind)
 
 
 def _class_names(schema: pa.Schema, label: str) -> tuple[str, ...] | None:
-    """The names in the schema's `huggingface` metadata."""
+    """The names in the schema's `huggingface` metadata, if it has any."""
     try:
         info = json.loads((schema.metadata or {})[b"huggingface"])
-        names = info["info"]["features"][label]["names"]
+        return tuple(info["info"]["features"][label]["names"])
     except (KeyError, TypeError, ValueError):
         return None
-    return tuple(names.values() if isinstance(names, dict) else names)
 
 
-def _labels(table: pa.Table, columns: Columns, split: str) -> Tensor:
-    column = table[columns.label]
+def _numbered(labels: Tensor, columns: Columns, where: str) -> tuple[str, ...]:
+    """Class names for labels without: their numbers. Ids of another kind are told by their height."""
+    highest = int(labels.max())
+    if highest >= len(labels):
+        raise UserError(
+            f"{columns.label!r} of {where} goes up to {highest} in {len(labels)} rows, so it numbers "
+            "no classes; name another column by ?label=COLUMN"
+        )
+    return tuple(str(k) for k in range(highest + 1))
+
+
+def _labels(rows: Rows, columns: Columns, where: str) -> Tensor:
+    names = rows.table.column_names
+    if columns.label not in names or columns.image not in names:
+        there = ", ".join(names)
+        raise UserError(
+            f"{where} has no columns {columns.image!r} and {columns.label!r} in {rows.files[0][0]}, "
+            f"but {there}; name the labels' one by ?label=COLUMN"
+        )
+    if not len(rows.table):
+        raise UserError(f"there are no rows in {rows.files[0][0]}; fetch the data set again")
+    column = rows.table[columns.label]
     if not pa.types.is_integer(column.type) or column.null_count:
         raise UserError(
-            f"labels are whole numbers, but {columns.label!r} of {split} holds {column.type} with "
-            f"{column.null_count} missing; name another column as parquet:PATH?label=COLUMN"
+            f"labels must be whole numbers, but {columns.label!r} of {where} is {column.type} with "
+            f"{column.null_count} missing; name another column by ?label=COLUMN"
         )
-    return torch.tensor(column.to_numpy()).long()
+    return torch.tensor(column.to_pylist(), dtype=torch.long)
 
 
-def _images(
-    table: pa.Table,
-    columns: Columns,
-    classes: tuple[str, ...],
-    split: str,
-    size: int | None,
-    rows: Tensor | None = None,
-) -> Images:
-    """Decode a table; `rows` are the places its rows had in the file, for messages."""
-    encoded = table[columns.image].combine_chunks()
-    if pa.types.is_struct(encoded.type):
-        encoded = encoded.field("bytes")
-    place = range(len(table)) if rows is None else rows.tolist()
-    if missing := [row for row, value in zip(place, encoded.is_null().to_pylist(), strict=True) if value]:
-        raise UserError(f"row {missing[0]} of {split} has no image; mend or remove it")
-    pixels = decode(encoded.to_pylist(), lambda row: f"in row {place[row]} of {split}" if place else split, size)
-    return checked(Images(pixels, _labels(table, columns, split)), classes, split)
+def _require_range(labels: Tensor, classes: Sequence[str], rows: Rows) -> None:
+    wrong = ((labels < 0) | (labels >= len(classes))).nonzero().flatten().tolist()
+    if wrong:
+        raise UserError(
+            f"the label {rows.name(wrong[0])} is {int(labels[wrong[0]])}, but there are {len(classes)} "
+            f"classes, 0 to {len(classes) - 1}; mend the label or the class names"
+        )
+
+
+def _decoded(rows: Rows, columns: Columns, chosen: Sequence[int], size: int | None) -> Tensor:
+    column = rows.table[columns.image]
+    cells = (column[row].as_py() for row in chosen)
+    encoded = [cell["bytes"] if isinstance(cell, dict) else cell for cell in cells]
+    if None in encoded:
+        missing = rows.name(chosen[encoded.index(None)])
+        raise UserError(f"there is no image {missing}; mend or remove it")
+    return decode(encoded, lambda row: rows.name(chosen[row]), size)

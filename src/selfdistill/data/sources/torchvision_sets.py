@@ -6,11 +6,11 @@ from typing import Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from selfdistill.data.images import Images
-from selfdistill.data.sources import Pick, Raw
+from selfdistill.data.pixels import resized
+from selfdistill.data.sources import Pick, Raw, first_line
 from selfdistill.errors import UserError
 
 NAMES = {"cifar10": "CIFAR10", "cifar100": "CIFAR100", "svhn": "SVHN", "fashion-mnist": "FashionMNIST"}
@@ -21,10 +21,15 @@ def read(name: str, argument: str, pick: Pick, size: int | None) -> Raw:
     """Read one of torchvision's sets, from $SELFDISTILL_DATA or the user's cache."""
     train, test = _download(name, train=True), _download(name, train=False)
     labels = _labels(train)
-    chosen = pick(labels)
-    classes = tuple(getattr(train, "classes", None) or map(str, range(int(labels.max()) + 1)))
-    images = Images(_pixels(train.data, size, chosen), labels[chosen])
-    return Raw(images, None, Images(_pixels(test.data, size), _labels(test)), classes, flip=name not in NO_FLIP)
+    classes = tuple(getattr(train, "classes", "0123456789"))  # SVHN names none
+    chosen = pick(labels, classes)
+    return Raw(
+        Images(resized(_pixels(train.data)[chosen], size), labels[chosen]),
+        None,
+        Images(resized(_pixels(test.data), size), _labels(test)),
+        classes,
+        flip=name not in NO_FLIP,
+    )
 
 
 def folder() -> Path:
@@ -35,14 +40,13 @@ def folder() -> Path:
 def _download(name: str, train: bool) -> Any:
     from torchvision import datasets
 
-    make = getattr(datasets, NAMES[name])
     split = {"split": "train" if train else "test"} if name == "svhn" else {"train": train}
     try:
-        return make(str(folder()), download=True, **split)
+        return getattr(datasets, NAMES[name])(str(folder()), download=True, **split)
     except (OSError, RuntimeError) as error:
         raise UserError(
-            f"cannot download {name}: {str(error).splitlines()[0]}; put torchvision's files for it into {folder()} "
-            "by hand, or set SELFDISTILL_DATA to where they lie"
+            f"cannot download {name}: {first_line(error)}; put torchvision's files of it into "
+            f"{str(folder())!r} by hand, or set SELFDISTILL_DATA to the folder that holds them"
         ) from None
 
 
@@ -51,14 +55,9 @@ def _labels(dataset: Any) -> Tensor:
     return torch.as_tensor(np.asarray(values)).long()
 
 
-def _pixels(data: Any, size: int | None, rows: Tensor | None = None) -> Tensor:
-    """[N, H, W, 3], [N, 3, H, W] or grey [N, H, W] -> [N, 3, S, S] uint8."""
+def _pixels(data: Any) -> Tensor:
+    """[N, H, W, 3], [N, 3, H, W] or grey [N, H, W] -> [N, 3, H, W] uint8."""
     pixels = torch.as_tensor(np.asarray(data))
-    pixels = pixels if rows is None else pixels[rows]
     if pixels.dim() == 3:
-        pixels = pixels[:, None].expand(-1, 3, -1, -1)
-    elif pixels.shape[-1] == 3:
-        pixels = pixels.permute(0, 3, 1, 2)
-    if size and size != pixels.shape[-1]:
-        pixels = F.interpolate(pixels.float(), (size, size), mode="bilinear", antialias=True).round().clamp(0, 255)
-    return pixels.to(torch.uint8).contiguous()
+        return pixels[:, None].repeat(1, 3, 1, 1)
+    return (pixels.permute(0, 3, 1, 2) if pixels.shape[-1] == 3 else pixels).contiguous()

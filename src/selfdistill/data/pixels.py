@@ -1,0 +1,41 @@
+"""Pixels in memory: whether they fit, and what size they have."""
+
+import os
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from selfdistill.errors import UserError
+
+BLOCK = 1024  # images resized at once, so that their float copies stay small
+
+
+def resized(images: Tensor, size: int | None) -> Tensor:
+    """Resize square images bilinearly, if a size is wanted. [N, 3, H, H] uint8 -> [N, 3, S, S] uint8."""
+    if size is None or size == images.shape[-1]:
+        return images
+    require_memory(len(images), size)
+    return torch.cat([_resized(block, size) for block in images.split(BLOCK)])
+
+
+def _resized(images: Tensor, size: int) -> Tensor:
+    smooth = F.interpolate(images.float(), (size, size), mode="bilinear", antialias=True)
+    return smooth.round().clamp(0, 255).to(torch.uint8)
+
+
+def require_memory(count: int, size: int) -> None:
+    """Raise `UserError` where so many images would fill more than half of the machine's memory."""
+    needed, there = count * 3 * size * size, physical_memory()
+    if needed > there / 2:
+        raise UserError(
+            f"{count} images of {size}x{size} pixels need {needed / 2**30:.1f} GiB, more than half of this "
+            f"machine's {there / 2**30:.1f}; pass a smaller --size, or --limit"
+        )
+
+
+def physical_memory() -> float:
+    """Bytes of this machine's memory; infinite where the system does not tell."""
+    if not hasattr(os, "sysconf"):
+        return float("inf")
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")

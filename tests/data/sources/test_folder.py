@@ -1,0 +1,129 @@
+import numpy as np
+import pytest
+
+from selfdistill.data import load
+from selfdistill.errors import UserError
+from tests.data.pictures import channels_first, class_folders, picture, save
+
+
+def read(root, **options):
+    return load(f"folder:{root}", **options)
+
+
+def test_class_folders_are_read_in_order(tmp_path):
+    class_folders(tmp_path, {"train/cat": 3, "train/ant": 2, "test/ant": 1, "test/cat": 2})
+    splits = read(tmp_path)
+    assert splits.classes == ("ant", "cat")
+    assert splits.train.labels.tolist() == [0, 0, 1, 1, 1]
+    assert splits.test.labels.tolist() == [0, 1, 1]
+    assert splits.validation is None
+    assert np.array_equal(splits.train.images[0].numpy(), channels_first(picture(100)))  # train/ant/00.png
+    assert np.array_equal(splits.train.images[4].numpy(), channels_first(picture(2)))  # train/cat/02.png
+
+
+@pytest.mark.parametrize("held", ["val", "valid", "validation"])
+def test_beside_a_test_folder_another_is_the_validation_set(tmp_path, held):
+    class_folders(tmp_path, {f"{s}/{c}": n for s, n in (("train", 3), (held, 2), ("test", 1)) for c in "ab"})
+    splits = read(tmp_path)
+    assert splits.validation is not None
+    assert [len(each) for each in (splits.train, splits.validation, splits.test)] == [6, 4, 2]
+
+
+def test_a_validation_folder_alone_is_the_test_set(tmp_path):
+    class_folders(tmp_path, {"train/a": 2, "train/b": 2, "val/a": 1, "val/b": 1})
+    splits = read(tmp_path)
+    assert splits.validation is None
+    assert len(splits.test) == 2
+
+
+def tiny_imagenet(root):
+    ids = ["n02", "n01"]
+    for k, each in enumerate(ids):
+        for n in range(2):
+            save(root / "train" / each / "images" / f"{each}_{n}.JPEG", 10 * k + n)
+    save(root / "val" / "images" / "val_0.JPEG", 50)
+    save(root / "val" / "images" / "val_1.JPEG", 51)
+    save(root / "test" / "images" / "test_0.JPEG", 60)
+    (root / "wnids.txt").write_text("\n".join(ids) + "\n")
+    (root / "words.txt").write_text("n01\tcat, true cat\nn02\tant\nn03\tbee\n")
+    (root / "val" / "val_annotations.txt").write_text("val_0.JPEG\tn01\t0\t0\t9\t9\nval_1.JPEG\tn02\t0\t0\t9\t9\n")
+    return root
+
+
+def test_tiny_imagenet_is_known_by_its_lists(tmp_path):
+    splits = read(tiny_imagenet(tmp_path))
+    assert splits.classes == ("ant", "cat, true cat")
+    assert splits.train.labels.tolist() == [0, 0, 1, 1]
+    assert splits.test.labels.tolist() == [1, 0]
+    assert splits.validation is None
+
+
+def test_tiny_imagenet_needs_no_words_but_its_annotations(tmp_path):
+    tiny_imagenet(tmp_path)
+    (tmp_path / "words.txt").unlink()
+    assert read(tmp_path).classes == ("n02", "n01")
+    (tmp_path / "val" / "val_annotations.txt").write_text("val_0.JPEG\tn01\nval_1.JPEG\tn09\n")
+    with pytest.raises(
+        UserError, match=r"line 2 of .*val_annotations.txt' names no class of wnids.txt: val_1.JPEG n09"
+    ):
+        read(tmp_path)
+    (tmp_path / "val" / "val_annotations.txt").unlink()
+    with pytest.raises(UserError, match=r"val_annotations.txt' is missing though wnids.txt is there"):
+        read(tmp_path)
+
+
+def test_only_the_chosen_images_are_decoded(tmp_path):
+    class_folders(tmp_path, {"train/a": 6, "train/b": 6, "test/a": 1, "test/b": 1})
+    few = read(tmp_path, limit=2, seed=0)
+    names = {images.numpy().tobytes() for images in few.train.images}
+    for file in (tmp_path / "train").glob("*/*.png"):
+        k = 0 if file.parent.name == "a" else 100
+        if channels_first(picture(k + int(file.stem))).tobytes() not in names:
+            file.write_bytes(b"broken")
+    assert read(tmp_path, limit=2, seed=0).train.images.equal(few.train.images)
+    with pytest.raises(UserError, match=r"cannot read the image .*train/[ab]/\d\d.png"):
+        read(tmp_path)
+
+
+def test_hidden_files_and_folders_are_passed_over(tmp_path):
+    class_folders(tmp_path, {"train/a": 1, "train/b": 1, "val/a": 1, "val/b": 1})
+    (tmp_path / "train" / ".cache").mkdir()
+    (tmp_path / "train" / "a" / "._00.png").write_bytes(b"a note of another system")
+    assert read(tmp_path).classes == ("a", "b")
+    assert len(read(tmp_path).train) == 2
+
+
+@pytest.mark.parametrize(
+    ("folders", "message"),
+    [
+        ({"ant": 1, "cat": 1}, r"has no train folder, it holds ant, cat; put the class folders into train"),
+        ({}, r"has no train folder, it holds no folders"),
+        ({"train/a": 1, "train/b": 1}, r"has no test folder beside train, nor val, valid, validation"),
+        ({"train/a": 1, "test/a": 1}, r"has 1 class.*two at least"),
+        (
+            {"train/a": 1, "train/b": 1, "train/c": 0, "test/a": 1},
+            r"1 of 3 classes in .* no training image \(c\)",
+        ),
+        ({"train/a": 1, "train/b": 1, "test/c": 1}, r"test/c' is a class that train has not"),
+        ({"train/a": 1, "train/b": 1, "test/a": 0}, r"there are no images in .*test'"),
+    ],
+)
+def test_a_folder_that_does_not_fit_is_answered(tmp_path, folders, message):
+    for each in folders:
+        (tmp_path / each).mkdir(parents=True)
+    class_folders(tmp_path, folders)
+    with pytest.raises(UserError, match=message):
+        read(tmp_path)
+
+
+def test_a_folder_that_is_not_there_is_named(tmp_path):
+    with pytest.raises(UserError, match=r"there is no folder '.*nowhere'; folder:PATH holds train/CLASS/"):
+        read(tmp_path / "nowhere")
+
+
+def test_two_files_of_different_sizes_are_named(tmp_path):
+    class_folders(tmp_path, {"train/a": 2, "train/b": 1, "val/a": 1, "val/b": 1})
+    save(tmp_path / "train" / "b" / "00.png", size=20)
+    with pytest.raises(UserError, match=r"train/a/00.png has 8x8 pixels, .*train/b/00.png 20x20; pass --size"):
+        read(tmp_path)
+    assert read(tmp_path, size=8).train.size == 8
