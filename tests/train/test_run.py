@@ -1,206 +1,156 @@
-"""A run from configuration to folder: repeatable, resumable, whole."""
-
 import json
-from dataclasses import replace
 
 import pytest
 import torch
 from safetensors.torch import load_file
+from torch import nn
 
 from selfdistill import data
 from selfdistill.errors import UserError
+from selfdistill.measure.accuracy import evaluate
 from selfdistill.models import create
-from selfdistill.train import RunConfig, run
-from selfdistill.train.display import Lines, Silent, display_for
+from selfdistill.train import run
+from selfdistill.train.record import save_weights
+from selfdistill.train.run import load_data
 from selfdistill.train.teacher import load_run
-
-CONFIG = RunConfig("ce()", limit=200, epochs=3, batch_size=32)
-SPLITS = data.load("digits", limit=200)
-
-
-def train(folder, method="ce()", **options):
-    config = replace(CONFIG, method=method, **{k: v for k, v in options.items() if k in RunConfig.__dataclass_fields__})
-    rest = {k: v for k, v in options.items() if k not in RunConfig.__dataclass_fields__}
-    return run(config, folder, splits=SPLITS, **rest)
+from tests.train.small import Interrupted, StopAfter, log, small, untimed
 
 
 def weights(folder):
-    return load_file(folder / "student.safetensors")
+    return (folder / "student.safetensors").read_bytes()
 
 
-def same(one, other):
-    return list(one) == list(other) and all(torch.equal(one[key], other[key]) for key in one)
+def test_two_runs_are_bitwise_the_same(tmp_path):
+    results = [run(small("lightskd()"), tmp_path / name) for name in "ab"]
+    assert weights(tmp_path / "a") == weights(tmp_path / "b")
+    assert untimed(results[0]) == untimed(results[1])
+    assert log(tmp_path / "a") == log(tmp_path / "b")
 
 
-class Stop(Exception):
-    pass
+def test_another_seed_is_another_run(digits, tmp_path):
+    for seed in range(2):
+        run(small(seed=seed, epochs=1), tmp_path / str(seed), splits=digits)
+    assert weights(tmp_path / "0") != weights(tmp_path / "1")
 
 
-class StopAfter(Silent):
-    """Somebody pulls the plug after an epoch."""
-
-    def __init__(self, epoch):
-        self.last = epoch
-
-    def epoch(self, row):
-        if row["epoch"] == self.last:
-            raise Stop
-
-
-METHODS = ["ce()", "scd() + lightskd() + csd()", "mixup()", "stkd()"]
-
-
-@pytest.mark.parametrize("method", METHODS)
-def test_an_interrupted_run_goes_on_bitwise(tmp_path, method):
-    whole = train(tmp_path / "whole", method)
-    with pytest.raises(Stop):
-        train(tmp_path / "cut", method, display=StopAfter(2), teachers=tmp_path / "teachers")
-    with pytest.raises(UserError, match="holds this run, unfinished; add --resume"):
-        train(tmp_path / "cut", method)
-    rest = train(tmp_path / "cut", method, resume=True)
-    assert same(weights(tmp_path / "whole"), weights(tmp_path / "cut"))
-    timed = {"step_ms", "images_per_second", "train_seconds", "seconds"}
-    assert {k: v for k, v in whole.items() if k not in timed} == {k: v for k, v in rest.items() if k not in timed}
-    logs = [(tmp_path / each / "log.jsonl").read_text().splitlines() for each in ("whole", "cut")]
-    losses = [[json.loads(line)["losses"] for line in log] for log in logs]
-    assert losses[0] == losses[1]
-    assert len(losses[0]) == 3
+@pytest.mark.parametrize("text", ["ce()", "lightskd()", "csd()", "stkd()"])
+def test_a_run_that_is_taken_up_ends_bitwise_the_same(text, digits, tmp_path):
+    config = small(text, epochs=3)
+    whole, halved = tmp_path / "whole", tmp_path / "halved"
+    result = run(config, whole, splits=digits)
+    with pytest.raises(Interrupted):
+        run(config, halved, splits=digits, display=StopAfter(1))
+    assert not (halved / "result.json").exists()
+    torch.rand(11)
+    again = run(config, halved, splits=digits, resume=True)
+    assert weights(halved) == weights(whole)
+    assert untimed(again) == untimed(result)
+    assert log(halved) == log(whole)
+    ends = [torch.load(folder / "last.ckpt", weights_only=True) for folder in (whole, halved)]
+    for part in ("terms", "optimiser", "ranks", "epoch", "step"):
+        torch.testing.assert_close(ends[0][part], ends[1][part], rtol=0, atol=0)
 
 
-def test_a_run_is_repeatable_and_seeds_differ(tmp_path):
-    for name in ("one", "other"):
-        train(tmp_path / name, "drg() + csd()")
-    assert same(weights(tmp_path / "one"), weights(tmp_path / "other"))
-    train(tmp_path / "third", "drg() + csd()", seed=1)
-    assert not same(weights(tmp_path / "one"), weights(tmp_path / "third"))
+def test_a_checkpoint_holds_no_teacher(digits, tmp_path):
+    run(small("stkd()", epochs=1), tmp_path / "a", splits=digits)
+    state = torch.load(tmp_path / "a" / "last.ckpt", weights_only=True)
+    assert set(state["student"]) == set(create("resnet8", 10, size=8).state_dict())
+    assert state["terms"] == {}
 
 
-def test_the_folder_holds_all_there_is_to_know(tmp_path):
-    result = train(tmp_path / "run", "lightskd()", validation=0.2)
-    assert {each.name for each in (tmp_path / "run").iterdir()} >= {
-        "run.json",
-        "log.jsonl",
-        "last.ckpt",
-        "previous.ckpt",
-        "student.safetensors",
-        "result.json",
-    }
-    facts = json.loads((tmp_path / "run" / "run.json").read_text())
-    assert RunConfig.from_json(facts["config"]).method == "lightskd()"
-    assert facts["resolved"].startswith("drg(tap='stage2', alpha=0.2")
-    assert facts["versions"]["torch"].startswith(torch.__version__.split("+")[0])
-    assert json.loads((tmp_path / "run" / "result.json").read_text()) == result
-    assert set(weights(tmp_path / "run")) == set(create("resnet8", 10).state_dict())
+def test_the_students_file_holds_the_models_own_keys(digits, tmp_path):
+    result = run(small("lightskd()"), tmp_path / "a", splits=digits)
+    own, saved = create("resnet8", 10, size=8).state_dict(), load_file(tmp_path / "a" / "student.safetensors")
+    assert saved.keys() == own.keys()
+    student, facts = load_run(tmp_path / "a")
+    found = evaluate(student, digits.test, data.usual(digits))
+    assert {key: result[key] for key in found} == pytest.approx(found)
+    assert (facts["mean"], facts["std"]) == (list(digits.mean), list(digits.std))
+
+
+def test_tied_and_transposed_weights_can_be_saved(tmp_path):
+    net = nn.Sequential(nn.Linear(3, 3), nn.Linear(3, 3))
+    net[1].weight = net[0].weight
+    net[0].weight.data = net[0].weight.data.T
+    save_weights(net, tmp_path / "net.safetensors")
+    saved = load_file(tmp_path / "net.safetensors")
+    assert saved.keys() == net.state_dict().keys()
+    assert torch.equal(saved["1.weight"], net[0].weight)
+
+
+def test_what_a_run_leaves(digits, tmp_path):
+    config = small("drg() + dsr()", validation=0.25)
+    result = run(config, tmp_path / "a")
+    files = ["last.ckpt", "log.jsonl", "previous.ckpt", "result.json", "run.json", "student.safetensors"]
+    assert sorted(path.name for path in (tmp_path / "a").iterdir()) == files
+    assert json.loads((tmp_path / "a" / "result.json").read_text()) == result
+    said = json.loads((tmp_path / "a" / "run.json").read_text())
+    assert said["config"] == config.to_json()
+    assert said["resolved"].startswith("drg(tap='stage2', alpha=0.2, ")
+    assert said["images"] == {"train": 150, "test": 359}
+    assert said["versions"]["torch"] == torch.__version__
+    held = [row["validation_top1"] for row in log(tmp_path / "a")]
+    assert (result["validation_top1"], result["best_validation_top1"]) == (held[-1], max(held))
+    assert result["parameters"] == sum(each.numel() for each in create("resnet8", 10, size=8).parameters())
     assert result["added_parameters"] > 0
-    assert result["parameters"] == sum(each.numel() for each in create("resnet8", 10).parameters())
-    rows = [json.loads(line) for line in (tmp_path / "run" / "log.jsonl").read_text().splitlines()]
-    assert set(rows[0]["losses"]) == {"task", "guidance", "shape"}
+    assert not any(isinstance(value, dict | list) for value in result.values())
+    times = {"step_ms", "images_per_second", "train_seconds"}
+    assert all(result[key] > 0 for key in times)
+    rest = {"top1", "top5", "nll", "ece", "method", "resolved", "model", "data", "seed", "epochs", "parameters"}
+    assert set(result) == times | rest | {"added_parameters", "validation_top1", "best_validation_top1"}
 
 
-def test_the_student_in_the_folder_is_the_one_measured(tmp_path):
-    result = train(tmp_path / "run", "ce()", epochs=4)
-    student, _ = load_run(tmp_path / "run")
-    normalise = data.usual(SPLITS).normalise
-    with torch.no_grad():
-        right = student.eval()(normalise(SPLITS.test.images)).argmax(dim=1) == SPLITS.test.labels
-    assert result["top1"] == pytest.approx(100 * right.double().mean().item())
+def test_a_finished_run_is_not_trained_again(digits, tmp_path):
+    first = run(small("drg() + dsr()", epochs=1), tmp_path / "a", splits=digits)
+    before = (tmp_path / "a" / "last.ckpt").stat().st_mtime_ns
+    again = run(small("drg()+dsr( )", epochs=1), tmp_path / "a", display=StopAfter(1), splits=digits)
+    assert again == first
+    assert (tmp_path / "a" / "last.ckpt").stat().st_mtime_ns == before
 
 
-def test_validation_is_measured_after_each_epoch(tmp_path):
-    splits = data.load("digits", limit=200, validation=0.2)
-    result = run(replace(CONFIG, validation=0.2), tmp_path / "run", splits=splits)
-    rows = [json.loads(line) for line in (tmp_path / "run" / "log.jsonl").read_text().splitlines()]
-    assert result["best_validation_top1"] == max(row["validation_top1"] for row in rows)
-    assert result["validation_top1"] == rows[-1]["validation_top1"]
+def test_another_configuration_needs_another_folder(digits, tmp_path):
+    run(small(epochs=1), tmp_path / "a", splits=digits)
+    with pytest.raises(UserError, match="a holds a run with another batch size and another lr; choose another --out"):
+        run(small(epochs=1, lr=0.2, batch_size=16), tmp_path / "a", splits=digits, resume=True)
 
 
-def test_a_finished_run_is_not_trained_again(tmp_path):
-    first = train(tmp_path / "run")
-    stamp = (tmp_path / "run" / "student.safetensors").stat().st_mtime_ns
-    assert train(tmp_path / "run") == first
-    assert (tmp_path / "run" / "student.safetensors").stat().st_mtime_ns == stamp
-    with pytest.raises(UserError, match="holds a run with another epochs and another seed; choose another --out"):
-        train(tmp_path / "run", epochs=9, seed=4)
+def test_an_unfinished_run_waits_for_resume(digits, tmp_path):
+    with pytest.raises(Interrupted):
+        run(small(), tmp_path / "a", splits=digits, display=StopAfter(1))
+    with pytest.raises(UserError, match=r"a holds this run, unfinished; add --resume or choose another --out"):
+        run(small(), tmp_path / "a", splits=digits)
 
 
-def test_a_teacher_is_trained_first_and_kept(tmp_path):
-    train(tmp_path / "a", "kd()")
-    (teacher,) = (tmp_path / "teachers").iterdir()
-    stamp = (teacher / "result.json").stat().st_mtime_ns
-    train(tmp_path / "b", "stkd()")
-    assert list((tmp_path / "teachers").iterdir()) == [teacher]
-    assert (teacher / "result.json").stat().st_mtime_ns == stamp
-    by_name = train(tmp_path / "c", f"kd(teacher={str(teacher)!r})")
-    assert by_name["top1"] == json.loads((tmp_path / "a" / "result.json").read_text())["top1"]
-    checkpoint = torch.load(tmp_path / "a" / "last.ckpt", weights_only=True)
-    assert not any("teacher" in key for key in checkpoint["distiller"])
+def test_resume_where_nothing_was_started_starts(digits, tmp_path):
+    assert run(small(epochs=1), tmp_path / "a", splits=digits, resume=True)["epochs"] == 1
 
 
-def test_a_larger_teacher_is_trained_first(tmp_path):
-    train(tmp_path / "a", "kd(teacher='resnet14')", epochs=1)
-    (teacher,) = (tmp_path / "teachers").iterdir()
-    assert teacher.name.startswith("resnet14-")
+def test_images_are_loaded_as_configured():
+    asked = small(limit=100, validation=0.2, seed=3, size=12)
+    found, want = load_data(asked), data.load("digits", limit=100, validation=0.2, seed=3, size=12)
+    assert torch.equal(found.train.images, want.train.images)
+    assert found.validation is not None
+    assert (len(found.train), len(found.validation), found.train.size) == (80, 20, 12)
 
 
-@pytest.mark.parametrize(
-    ("method", "options", "answer"),
-    [
-        ("kd(teacher='runs/nowhere')", {}, "the teacher 'runs/nowhere' is neither the folder of a run nor a model"),
-        ("kd(teacher='resnet9')", {}, "the teacher 'resnet9' is neither the folder of a run nor a model"),
-        (
-            "scd()",
-            {"batch_size": 1},
-            r"scd\(\) compares the rows of a batch .* a batch has 1; pass a larger --batch-size",
-        ),
-        ("ce()", {"lr": 1e6, "epochs": 2}, "the loss of the term 'task' of .* became .* in epoch .*; try a lower --lr"),
-        ("csd()", {"classifier": "layer1"}, "no module 'layer1' that gives logits"),
-    ],
-)
-def test_mistakes_are_answered(tmp_path, method, options, answer):
-    with pytest.raises(UserError, match=answer):
-        train(tmp_path / "run", method, **options)
+def test_a_batch_too_small_for_a_term_is_refused_before_training(digits, tmp_path):
+    with pytest.raises(UserError) as told:
+        run(small("scd()", batch_size=1, size=32), tmp_path / "a")
+    assert str(told.value) == (
+        "scd() compares the rows of a batch (term 'similarity') and needs 2 at least, but a batch has 1; "
+        "pass a larger --batch-size"
+    )
+    assert not (tmp_path / "a").exists()
 
 
-def test_a_teacher_of_other_classes_is_refused(tmp_path):
-    train(tmp_path / "ten")
-    other = data.load("fake:classes=4,size=8")
-    config = replace(CONFIG, method=f"kd(teacher={str(tmp_path / 'ten')!r})", data="fake:classes=4,size=8", limit=None)
-    with pytest.raises(UserError, match="tells 10 classes apart, but fake:classes=4,size=8 has 4"):
-        run(config, tmp_path / "four", splits=other)
+def test_a_device_that_is_not_there(digits, tmp_path, monkeypatch):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 0)
+    with pytest.raises(UserError, match=r"cannot train on cuda: .*; try --accelerator auto"):
+        run(small(accelerator="cuda"), tmp_path / "a", splits=digits)
 
 
-def test_bf16_trains(tmp_path):
-    assert train(tmp_path / "run", "scd() + lightskd() + csd()", precision="bf16")["top1"] > 5
-
-
-def test_weights_from_a_file_are_the_start(tmp_path):
-    train(tmp_path / "first", epochs=5)
-    file = str(tmp_path / "first" / "student.safetensors")
-    on = train(tmp_path / "second", weights=file, epochs=1, lr=1e-6)
-    first = json.loads((tmp_path / "first" / "result.json").read_text())
-    assert abs(on["top1"] - first["top1"]) < 10
-
-
-def test_what_a_person_sees(tmp_path):
-    from rich.console import Console
-
-    console = Console(width=200, record=True, force_terminal=False)
-    assert isinstance(display_for(console), Lines)
-    train(tmp_path / "run", "drg()", display=display_for(console))
-    text = console.export_text()
-    assert text.count("epoch ") == 3
-    assert "task " in text
-    assert "guidance " in text
-    assert "train top-1 " in text
-    assert "images/s" in text
-
-
-def test_the_bar_on_a_terminal(tmp_path):
-    from rich.console import Console
-
-    console = Console(width=200, force_terminal=True, file=(tmp_path / "shown").open("w"))
-    train(tmp_path / "run", "drg()", display=display_for(console))
-    console.file.close()
-    shown = (tmp_path / "shown").read_text()
-    assert "epoch 3" in shown
-    assert "images/s" in shown
+def test_few_images_are_one_batch(digits, tmp_path):
+    result = run(small("dsr()", batch_size=1000, epochs=1), tmp_path / "a", splits=digits)
+    assert result["images_per_second"] == pytest.approx(200 / result["train_seconds"])
+    assert result["step_ms"] == pytest.approx(1000 * result["train_seconds"])  # too few steps to time one

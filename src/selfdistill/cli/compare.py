@@ -100,7 +100,7 @@ def compare(
         pretrained=pretrained,
         weights=str(weights) if weights else None,
         classifier=classifier,
-        accelerator=accelerator,
+        accelerator=accelerator,  # type: ignore[arg-type]
         precision=precision,  # type: ignore[arg-type]
     )
     study = run_all(asked, base, range(seeds), out, display=display_for(console))

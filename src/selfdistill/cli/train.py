@@ -85,7 +85,7 @@ def train(
         pretrained=pretrained,
         weights=str(weights) if weights else None,
         classifier=classifier,
-        accelerator=accelerator,
+        accelerator=accelerator,  # type: ignore[arg-type]
         precision=precision,  # type: ignore[arg-type]
     )
     words = re.sub(r"[^A-Za-z0-9.]+", "-", f"{method}-{data}-{model}-{seed}").strip("-")

@@ -1,1 +1,1 @@
-"""Measures of one trained network."""
+"""Measures of one network: accuracy, calibration, cost."""

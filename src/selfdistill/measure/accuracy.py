@@ -47,16 +47,15 @@ def predict(
 
 
 def measures(logits: Tensor, labels: Tensor) -> dict[str, float]:
-    """Top-1, top-5 (where there are more than five classes), NLL and ECE of logits [N, C]."""
+    """Top-1, top-5 (where there are more than five classes), NLL and ECE of logits [N, C], labels [N]."""
     classes = logits.shape[1]
-    found = {"top1": 100 * top(logits, labels, 1)}
-    if classes > 5:
-        found["top5"] = 100 * top(logits, labels, 5)
-    found["nll"] = nn.functional.cross_entropy(logits.double(), labels).item()
+    top5 = {"top5": accuracy(logits, labels, 5)} if classes > 5 else {}
+    nll = nn.functional.cross_entropy(logits.double(), labels).item()
     error = multiclass_calibration_error(logits.softmax(dim=1), labels, classes, n_bins=BINS)
-    return found | {"ece": 100 * error.item()}
+    return {"top1": accuracy(logits, labels), **top5, "nll": nll, "ece": 100 * error.item()}
 
 
-def top(logits: Tensor, labels: Tensor, count: int) -> float:
-    """Share of rows whose label is among the `count` largest logits."""
-    return (logits.topk(count, dim=1).indices == labels[:, None]).any(dim=1).double().mean().item()
+def accuracy(logits: Tensor, labels: Tensor, top: int = 1) -> float:
+    """Percent of rows whose label is among the `top` largest logits [N, C]."""
+    right = (logits.topk(top, dim=1).indices == labels[:, None]).any(dim=1)
+    return 100 * int(right.sum()) / len(labels)

@@ -5,7 +5,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
+import torch.distributed as dist
 
+from selfdistill import ranks
 from selfdistill.errors import UserError
 from selfdistill.train.files import write_whole
 
@@ -26,9 +28,17 @@ def load(folder: Path) -> dict[str, Any]:
         return torch.load(folder / LAST, map_location="cpu", weights_only=True)
     except Exception as error:  # torch's kinds for a damaged file differ by where it is damaged
         raise UserError(
-            f"cannot read the checkpoint {folder / LAST} ({type(error).__name__}); put {PREVIOUS} in its place, or "
-            "start the run again in another --out"
+            f"cannot read the checkpoint {folder / LAST} ({type(error).__name__}); put {PREVIOUS} in its "
+            "place, or start the run again in another --out"
         ) from None
+
+
+def of_each_rank(value: Any) -> list[Any]:
+    """The value of every process, in the order of their ranks; all must call this."""
+    values = [value] * ranks.count()
+    if len(values) > 1:
+        dist.all_gather_object(values, value)
+    return values
 
 
 def random_state() -> dict[str, Any]:

@@ -1,13 +1,15 @@
 """One run's configuration, in full."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, fields
+from math import inf
 from typing import Any, Literal, get_args
 
 from selfdistill.errors import UserError
 
 Schedule = Literal["cosine", "step"]
 Precision = Literal["32", "bf16"]
+Accelerator = Literal["auto", "cpu", "gpu", "cuda", "mps"]
 
 
 @dataclass(frozen=True)
@@ -38,26 +40,14 @@ class RunConfig:
     pretrained: bool = False
     weights: str | None = None  # a file
     classifier: str | None = None  # path of the module that makes the logits
-    accelerator: str = "auto"
+    accelerator: Accelerator = "auto"
     precision: Precision = "32"
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "milestones", tuple(self.milestones))
-        for name in ("epochs", "batch_size"):
-            _require(getattr(self, name) >= 1, name, getattr(self, name), "1 or more")
-        _require(self.limit is None or self.limit >= 1, "limit", self.limit, "1 or more")
-        _require(self.lr > 0, "lr", self.lr, "above 0")
-        _require(0 <= self.momentum < 1, "momentum", self.momentum, "from 0 to below 1")
-        _require(self.weight_decay >= 0, "weight_decay", self.weight_decay, "0 or more")
-        _require(0 <= self.validation < 1, "validation", self.validation, "a share from 0 to below 1")
-        _require(0 <= self.warmup <= self.epochs, "warmup", self.warmup, f"from 0 to the {self.epochs} epochs")
-        _require(self.schedule in get_args(Schedule), "schedule", self.schedule, " or ".join(get_args(Schedule)))
-        _require(
-            self.precision in get_args(Precision),
-            "precision",
-            self.precision,
-            " or ".join(get_args(Precision)),
-        )
+        for name, fits, wanted in self._rules():
+            if not fits:
+                raise UserError(f"{name.replace('_', ' ')} must be {wanted}, but is {getattr(self, name)}")
 
     def to_json(self) -> dict[str, Any]:
         """Give the fields as JSON knows them."""
@@ -69,7 +59,18 @@ class RunConfig:
         known = {field.name for field in fields(cls)}
         return cls(**{key: value for key, value in values.items() if key in known})
 
-
-def _require(fits: bool, name: str, value: Any, wanted: str) -> None:
-    if not fits:
-        raise UserError(f"{name.replace('_', ' ')} must be {wanted}, but is {value}")
+    def _rules(self) -> Iterator[tuple[str, bool, str]]:
+        """Each field that has a range, whether its value lies there, and the range in words."""
+        yield "epochs", self.epochs >= 1, "1 or more"
+        yield "batch_size", self.batch_size >= 1, "1 or more"
+        yield "lr", 0 < self.lr < inf, "above 0"
+        yield "momentum", 0 <= self.momentum < 1, "from 0 to below 1"
+        yield "weight_decay", 0 <= self.weight_decay < inf, "0 or more"
+        yield "milestones", all(0 < each < 1 for each in self.milestones), "shares between 0 and 1"
+        yield "gamma", 0 < self.gamma < inf, "above 0"
+        yield "warmup", 0 <= self.warmup <= self.epochs, f"from 0 to the {self.epochs} epochs"
+        yield "limit", self.limit is None or self.limit >= 1, "1 or more"
+        yield "validation", 0 <= self.validation < 1, "a share from 0 to below 1"
+        yield "size", self.size is None or self.size >= 1, "1 or more"
+        for name, kind in (("schedule", Schedule), ("accelerator", Accelerator), ("precision", Precision)):
+            yield name, getattr(self, name) in get_args(kind), " or ".join(get_args(kind))

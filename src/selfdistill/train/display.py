@@ -47,11 +47,12 @@ class Lines(Silent):
     def start(self, title: str, epochs: int, steps: int) -> None:
         """Show what runs."""
         self.epochs = epochs
-        self.console.print(title, highlight=False)
+        self.console.print(title, highlight=False, markup=False)
 
     def epoch(self, row: dict[str, Any]) -> None:
         """Show the epoch's numbers."""
-        self.console.print(f"  epoch {row['epoch']}/{self.epochs}  {in_words(row)}", highlight=False, soft_wrap=True)
+        words = f"  epoch {row['epoch']}/{self.epochs}  {in_words(row)}"
+        self.console.print(words, highlight=False, markup=False, soft_wrap=True)
 
 
 class Bar(Silent):
@@ -63,15 +64,12 @@ class Bar(Silent):
 
     def start(self, title: str, epochs: int, steps: int) -> None:
         """Show an empty bar."""
-        columns = (
-            TextColumn("{task.description}"),
-            BarColumn(24),
-            TextColumn("{task.fields[row]}"),
-            TimeRemainingColumn(),
-        )
-        progress = Progress(*columns, console=self.console, transient=True)
-        self.task, self.steps, self.progress = progress.add_task(title, total=epochs * steps, row=""), steps, progress
-        progress.start()
+        words = (TextColumn(each, markup=False) for each in ("{task.description}", "{task.fields[row]}"))
+        columns = (BarColumn(24), *words, TimeRemainingColumn())
+        self.progress = Progress(*columns, console=self.console, transient=True)
+        self.task = self.progress.add_task(title, total=epochs * steps, row="")
+        self.steps = steps
+        self.progress.start()
 
     def step(self) -> None:
         """Move on by a step."""

@@ -18,9 +18,8 @@ def write_whole(path: Path, write: Callable[[Path], Any]) -> None:
             os.fsync(file.fileno())
         beside.replace(path)
     except OSError as error:
-        raise UserError(
-            f"cannot write {path}: {error.strerror or error}; free the disk or choose another --out"
-        ) from None
+        why = error.strerror or error
+        raise UserError(f"cannot write {path}: {why}; free the disk or choose another --out") from None
     finally:
         beside.unlink(missing_ok=True)
 

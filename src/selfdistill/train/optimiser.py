@@ -1,5 +1,7 @@
 """The optimiser of a run."""
 
+from typing import Any
+
 import torch
 from torch import nn
 
@@ -8,19 +10,19 @@ from selfdistill.train.config import RunConfig
 
 def make_optimiser(trained: nn.Module, config: RunConfig) -> torch.optim.SGD:
     """SGD over everything that trains, the student's parameters and the heads'."""
-    parameters = [each for each in trained.parameters() if each.requires_grad]
-    groups = [{"params": parameters, "weight_decay": config.weight_decay}]
-    if not config.decay_norms:
-        groups = [
-            {"params": [each for each in parameters if each.dim() > 1], "weight_decay": config.weight_decay},
-            {
-                "params": [each for each in parameters if each.dim() <= 1],
-                "weight_decay": 0.0,
-            },  # norms and biases
-        ]
     return torch.optim.SGD(
-        [group for group in groups if group["params"]],
+        parameter_groups(trained, config.weight_decay, config.decay_norms),
         lr=config.lr,
         momentum=config.momentum,
         nesterov=config.nesterov and config.momentum > 0,
     )
+
+
+def parameter_groups(trained: nn.Module, decay: float, decay_norms: bool) -> list[dict[str, Any]]:
+    """What decays and, without `decay_norms`, what does not: vectors, which are norms and biases."""
+    parameters = [each for each in trained.parameters() if each.requires_grad]
+    vectors = [] if decay_norms else [each for each in parameters if each.dim() <= 1]
+    spared = set(map(id, vectors))
+    decaying = [each for each in parameters if id(each) not in spared]
+    groups = [{"params": decaying, "weight_decay": decay}, {"params": vectors, "weight_decay": 0.0}]
+    return [group for group in groups if group["params"]]

@@ -28,9 +28,9 @@ def load_run(folder: str | Path) -> tuple[nn.Module, dict[str, Any]]:
     """The student of a finished run, and what run.json says. Raises `UserError`."""
     folder = Path(folder)
     if not is_run(folder):
-        raise UserError(f"{str(folder)!r} holds no run (no {RUN}); name the folder that a train command wrote")
+        raise UserError(f"'{folder}' holds no run (no {RUN}); name the folder that a train command wrote")
     if not (folder / WEIGHTS).is_file():
-        raise UserError(f"the run in {str(folder)!r} is not finished (no {WEIGHTS}); finish it with train --resume")
+        raise UserError(f"the run in '{folder}' is not finished (no {WEIGHTS}); finish it with train --resume")
     facts = read_json(folder / RUN)
     config = RunConfig.from_json(facts["config"])
     model = create(config.model, facts["classes"], size=facts["size"], weights=folder / WEIGHTS)
@@ -42,18 +42,22 @@ def plan(reference: str | None, config: RunConfig) -> RunConfig | Path:
 
     None is the student's own architecture. Raises `UserError` for a name that is neither.
     """
-    if reference is not None and (
-        is_run(reference) or "." in reference or reference.count("/") > 1 or Path(reference).exists()
-    ):
+    if reference is None:
+        return replace(config, method="ce()")
+    if is_run(reference):
         return Path(reference)
-    name = reference or config.model
-    if reference and not reference.startswith(("timm/", "torchvision/", "wrn-")) and reference not in models.names():
+    if not _is_model(reference):
         raise UserError(
-            f"the teacher {reference!r} is neither the folder of a run nor a model; name a folder such as runs/x, or a "
-            f"model to be trained first, such as {config.model!r}"
+            f"the teacher {reference!r} is neither the folder of a run nor a model; name a folder such as "
+            f"runs/x, or a model to be trained first, such as {config.model!r}"
         )
-    teacher = replace(config, method="ce()", model=name)
-    return teacher if name == config.model else replace(teacher, pretrained=False, weights=None, classifier=None)
+    if reference == config.model:
+        return replace(config, method="ce()")
+    return replace(config, method="ce()", model=reference, pretrained=False, weights=None, classifier=None)
+
+
+def _is_model(name: str) -> bool:
+    return name in models.names() or name.startswith(("wrn-", "timm/", "torchvision/"))
 
 
 def folder_for(config: RunConfig, teachers: Path) -> Path:
@@ -66,7 +70,7 @@ def require_classes(model: nn.Module, facts: Mapping[str, Any], splits: Splits, 
     """The teacher, if it tells as many classes as the data has; raises `UserError`."""
     if facts["classes"] != len(splits.classes):
         raise UserError(
-            f"the teacher in {str(folder)!r} tells {facts['classes']} classes apart, but {splits.name} has "
+            f"the network in '{folder}' tells {facts['classes']} classes apart, but {splits.name} has "
             f"{len(splits.classes)}; take one trained on the same data"
         )
     return model

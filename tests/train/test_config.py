@@ -1,0 +1,41 @@
+import json
+
+import pytest
+
+from selfdistill.errors import UserError
+from selfdistill.train import RunConfig
+
+
+def test_json_gives_back_the_same_configuration():
+    config = RunConfig("drg()", milestones=(0.3, 0.6), weights="w.pt", limit=50, decay_norms=False)
+    assert RunConfig.from_json(json.loads(json.dumps(config.to_json()))) == config
+
+
+def test_fields_of_other_versions_are_left_out():
+    assert RunConfig.from_json({"method": "ce()", "sharpness": 3}) == RunConfig("ce()")
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "text"),
+    [
+        ("epochs", 0, "epochs must be 1 or more, but is 0"),
+        ("batch_size", 0, "batch size must be 1 or more, but is 0"),
+        ("lr", 0.0, "lr must be above 0, but is 0.0"),
+        ("lr", float("nan"), "lr must be above 0, but is nan"),
+        ("momentum", 1.0, "momentum must be from 0 to below 1, but is 1.0"),
+        ("weight_decay", -0.1, "weight decay must be 0 or more, but is -0.1"),
+        ("milestones", (0.5, 60), "milestones must be shares between 0 and 1, but is (0.5, 60)"),
+        ("gamma", 0, "gamma must be above 0, but is 0"),
+        ("warmup", 21, "warmup must be from 0 to the 20 epochs, but is 21"),
+        ("limit", 0, "limit must be 1 or more, but is 0"),
+        ("validation", 1.0, "validation must be a share from 0 to below 1, but is 1.0"),
+        ("size", 0, "size must be 1 or more, but is 0"),
+        ("schedule", "linear", "schedule must be cosine or step, but is linear"),
+        ("accelerator", "tpu", "accelerator must be auto or cpu or gpu or cuda or mps, but is tpu"),
+        ("precision", "16", "precision must be 32 or bf16, but is 16"),
+    ],
+)
+def test_values_that_no_run_could_have(field, value, text):
+    with pytest.raises(UserError) as told:
+        RunConfig(**{"method": "ce()", "epochs": 20, field: value})
+    assert str(told.value) == text

@@ -1,0 +1,65 @@
+import pytest
+
+from selfdistill import data
+from selfdistill.errors import UserError
+from selfdistill.train import run, teacher
+from tests.train.small import small
+
+
+def test_a_teacher_is_trained_once_and_kept(digits, tmp_path):
+    run(small("stkd()", epochs=1), tmp_path / "a", splits=digits)
+    (made,) = (tmp_path / "teachers").iterdir()
+    assert made.name.startswith("resnet8-")
+    before = (made / "last.ckpt").stat().st_mtime_ns
+    run(small("stkd(weight=0.5)", epochs=1), tmp_path / "b", splits=digits)
+    run(small("stkd(teacher='resnet8')", epochs=1), tmp_path / "c", splits=digits)
+    assert [*(tmp_path / "teachers").iterdir()] == [made]
+    assert (made / "last.ckpt").stat().st_mtime_ns == before
+    assert teacher.load_run(made)[1]["method"] == "ce()"
+
+
+def test_a_run_can_teach(digits, tmp_path):
+    run(small("ce()", epochs=1), tmp_path / "plain", splits=digits)
+    text = f"stkd(teacher={str(tmp_path / 'plain')!r})"
+    run(small(text, epochs=1), tmp_path / "taught", splits=digits)
+    assert not (tmp_path / "teachers").exists()
+    given = {"teacher": teacher.load_run(tmp_path / "plain")[0]}
+    run(small("stkd()", epochs=1), tmp_path / "given", splits=digits, networks=given)
+    weights = [(tmp_path / name / "student.safetensors").read_bytes() for name in ("taught", "given")]
+    assert weights[0] == weights[1]
+    assert not (tmp_path / "teachers").exists()
+
+
+def test_a_teacher_for_other_classes(digits, tmp_path):
+    three = data.load("fake:classes=3,size=8,train=12,test=6")
+    run(small("ce()", data=three.name, limit=None, epochs=1), tmp_path / "three", splits=three)
+    text = f"stkd(teacher={str(tmp_path / 'three')!r})"
+    with pytest.raises(
+        UserError, match="three' tells 3 classes apart, but digits has 10; take one trained on the same"
+    ):
+        run(small(text), tmp_path / "a", splits=digits)
+
+
+def test_what_a_teachers_name_means(tmp_path):
+    config = small("stkd()", model="resnet20", weights="w.pt", seed=4)
+    own = teacher.plan(None, config)
+    assert own == small("ce()", model="resnet20", weights="w.pt", seed=4)
+    assert teacher.plan("wrn-16-2", config) == small("ce()", model="wrn-16-2", seed=4)
+    dotted = "timm/vit_tiny_patch16_224.augreg_in21k"
+    assert teacher.plan(dotted, config) == small("ce()", model=dotted, seed=4)
+    assert teacher.folder_for(own, tmp_path) == teacher.folder_for(own, tmp_path)
+    assert teacher.folder_for(own, tmp_path) != teacher.folder_for(small("ce()"), tmp_path)
+    with pytest.raises(UserError) as told:
+        teacher.plan("runs/x", config)
+    assert str(told.value) == (
+        "the teacher 'runs/x' is neither the folder of a run nor a model; name a folder such as runs/x, or a "
+        "model to be trained first, such as 'resnet20'"
+    )
+
+
+def test_folders_that_hold_no_student(tmp_path):
+    with pytest.raises(UserError, match=r"holds no run \(no run.json\); name the folder that a train command wrote"):
+        teacher.load_run(tmp_path)
+    (tmp_path / "run.json").write_text("{}")
+    with pytest.raises(UserError, match=r"is not finished \(no student.safetensors\); finish it with train --resume"):
+        teacher.load_run(tmp_path)
