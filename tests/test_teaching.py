@@ -350,7 +350,7 @@ def test_no_head_no_complaint():
         ),
         (
             lambda: sd.teach(network(), "drg(tap='layer9')", IMAGES),
-            "nothing to tap at 'layer9'.*did you mean layer3 or layer2",
+            "nothing to tap at 'layer9'.*did you mean 'layer3' or 'layer2'",
         ),
         (
             lambda: sd.teach(network(), "drg(tap='stage7')", IMAGES),
@@ -358,8 +358,8 @@ def test_no_head_no_complaint():
         ),
         (lambda: sd.teach(network(), "drg(head='gated')", IMAGES[:, :, :14, :14]), "gated head halves a map.*7x7"),
         (lambda: sd.teach(network("tokens"), "drg(head='gated')", IMAGES), "reads maps, but the tap gives tokens"),
-        (lambda: sd.teach(network(), "drg()", IMAGES[0]), r"images are a tensor \[B, 3, H, W\]"),
-        (lambda: sd.teach(network(), "drg()", IMAGES[:, :1]), "cannot run on images of 1 channels"),
+        (lambda: sd.teach(network(), "drg()", IMAGES[0]), r"an example of images is a float tensor \[B, 3, H, W\]"),
+        (lambda: sd.teach(network(), "drg()", IMAGES[:, :1]), "cannot take images of 1 channels"),
         (lambda: sd.teach(network(), "ce()", IMAGES)(IMAGES), "needs labels beside images"),
         (lambda: sd.teach(network(), "scd()", IMAGES)(IMAGES[:1], LABELS[:1]), r"compares the rows.*needs 2.*has 1"),
         (lambda: closed()(IMAGES, LABELS), "this teach was closed"),
@@ -368,7 +368,7 @@ def test_no_head_no_complaint():
             lambda: sd.teach(Shared(), "csd()", IMAGES),
             r"csd\(\) reads the embedding and the classifier.*pass classifier=",
         ),
-        (lambda: sd.teach(Spatial(), "ce()", IMAGES), r"gives \(2, 5, 16, 16\).*a classifier gives \[B, C\]"),
+        (lambda: sd.teach(Spatial(), "ce()", IMAGES), r"gives \[2, 5, 16, 16\].*a classifier gives \[B, C\]"),
     ],
 )
 def test_mistakes_are_answered(make, answer):

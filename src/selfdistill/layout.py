@@ -1,6 +1,5 @@
 """How a model lays out its activations, and how they are handed out."""
 
-import math
 from enum import Enum
 
 from torch import Size, Tensor, nn
@@ -18,7 +17,7 @@ class Layout(Enum):
 
     def resolution(self, shape: Size) -> int:
         """How many positions an activation has."""
-        return math.prod(self.handed_out(shape)[2:]) if len(shape) == 4 else shape[1]
+        return self.handed_out(shape)[2:].numel() if len(shape) == 4 else shape[1]
 
     def handed_out(self, shape: Size) -> Size:
         """The shape [B, D, H, W] or [B, N, D] of an activation of this shape."""

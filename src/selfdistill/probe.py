@@ -1,7 +1,9 @@
-"""One recorded pass: every module call from images to logits, on a copy that can be thrown away."""
+"""What a model does between images and logits: every module's answer, seen on a copy of the model."""
 
-from collections.abc import Iterable, Iterator
+import copy
+from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any, NamedTuple
 
 import torch
@@ -10,6 +12,9 @@ from torch.autograd.graph import Node
 
 from selfdistill.errors import UserError
 
+FAILURES = (RuntimeError, ValueError, AssertionError, IndexError)  # what models raise at a wrong size
+WRAPPERS = ("DistributedDataParallel", "DataParallel", "FullyShardedDataParallel")
+
 
 class Call(NamedTuple):
     """One module's answer in a pass."""
@@ -17,11 +22,10 @@ class Call(NamedTuple):
     order: int  # of completion
     path: str  # of the module, as in `named_modules`
     module: nn.Module
+    input: Tensor | None  # its first positional argument
     output: Tensor
     version: int  # how often the output had been written to when the module gave it
     node: Node | None  # what made the output, in the autograd graph
-    input: Tensor | None
-    times: int  # how often this module had been called, this call included
 
     @property
     def shape(self) -> Size:
@@ -42,48 +46,39 @@ class Call(NamedTuple):
 class Pass(NamedTuple):
     """What one pass showed."""
 
+    model: nn.Module  # the copy
+    images: Tensor
     calls: list[Call]
     logits: Tensor
-    images: Tensor
 
 
-def record(model: nn.Module, images: Tensor) -> Pass:
-    """Run the model over images [B, 3, H, W] with gradient, and keep each module's answer."""
-    calls: list[Call] = []
-    images = images.clone().requires_grad_()
-    with _listening(model, calls), torch.enable_grad():
-        logits = logits_of(model(images))
-    return Pass(calls, logits, images)
+def probe(model: nn.Module, images: Tensor) -> tuple[Pass, Pass]:
+    """Pass two of these images [B, 3, H, W] through a copy of the model, in eval and in train mode.
+
+    The copy and the forked random state leave the model, its modes, whatever it caches and every
+    later draw as they were. Raises `UserError` for a model or images that cannot be passed.
+    """
+    refuse_wrapped(model)
+    with torch.random.fork_rng(devices={each.device for each in model.parameters() if each.is_cuda}):
+        copied = _copied(model)
+        two = _two(images, copied)
+        return _passed(copied.eval(), two), _passed(copied.train(), two)
 
 
-@contextmanager
-def _listening(model: nn.Module, calls: list[Call]) -> Iterator[None]:
-    times: dict[nn.Module, int] = {}
-
-    def keep(path: str, module: nn.Module, args: tuple, kwargs: dict, output: Any) -> None:
-        times[module] = times.get(module, 0) + 1
-        if isinstance(output, Tensor):
-            first = next(_tensors((*args, *kwargs.values())), None)
-            made = (output, output._version, output.grad_fn, first, times[module])
-            calls.append(Call(len(calls), path, module, *made))
-
-    def hook(path: str, module: nn.Module) -> Any:
-        return module.register_forward_hook(lambda *call: keep(path, *call), with_kwargs=True)
-
-    hooks = [hook(path, module) for path, module in model.named_modules() if path]
-    try:
-        yield
-    finally:
-        for each in hooks:
-            each.remove()
-
-
-def _tensors(values: Iterable[Any]) -> Iterator[Tensor]:
-    for value in values:
-        if isinstance(value, Tensor):
-            yield value
-        elif isinstance(value, tuple | list):
-            yield from _tensors(value)
+def refuse_wrapped(model: nn.Module) -> None:
+    """Raise `UserError` for a model whose modules cannot be read, naming what to do instead."""
+    kind = type(model).__name__
+    if not isinstance(model, nn.Module):
+        raise UserError(f"a model to be taught is an nn.Module, but this is a {kind}")
+    if isinstance(model, torch.jit.ScriptModule):
+        raise UserError("a ScriptModule takes no hooks; teach the model that it was scripted from")
+    if hasattr(model, "_orig_mod") or getattr(model, "_compiled_call_impl", None) is not None:
+        raise UserError("the model is compiled; compile the step, not the model: torch.compile(teach)")
+    if kind in WRAPPERS or kind.startswith("FSDP"):
+        raise UserError(
+            f"the model is wrapped in {kind}; wrap the teach, not the model, so that the heads of terms "
+            "are synchronised too"
+        )
 
 
 def logits_of(output: Any) -> Tensor:
@@ -97,6 +92,75 @@ def logits_of(output: Any) -> Tensor:
     if isinstance(output, tuple | list) and output:
         return logits_of(output[0])
     raise UserError(
-        f"the model returned a {type(output).__name__}; it should return logits [B, C], or an object, dict or "
-        "tuple that holds them (.logits, ['logits'], or first)"
+        f"the model returned a {type(output).__name__}; it should return logits [B, C], or an object, "
+        "dict or tuple that holds them (.logits, ['logits'], or first)"
     )
+
+
+def _copied(model: nn.Module) -> nn.Module:
+    try:
+        return copy.deepcopy(model)
+    except RuntimeError as error:
+        raise UserError(
+            f"{type(model).__name__} cannot be copied, and it is read on a copy: {_first_line(error)}; "
+            "give the model as it is before its first pass"
+        ) from error
+
+
+def _two(images: Tensor, model: nn.Module) -> Tensor:
+    """Two of the images, as the model's first parameter would have them."""
+    if not isinstance(images, Tensor) or images.dim() != 4 or not images.is_floating_point() or not len(images):
+        found = f"{images.dtype} {[*images.shape]}" if isinstance(images, Tensor) else type(images).__name__
+        raise UserError(f"an example of images is a float tensor [B, 3, H, W], but this is {found}")
+    first = next(model.parameters(), None)
+    if first is None:
+        raise UserError(f"{type(model).__name__} has no parameters to train")
+    return torch.cat([images, images])[:2].detach().to(first.device, first.dtype)
+
+
+def _passed(model: nn.Module, images: Tensor) -> Pass:
+    """One recorded pass, in the mode that the model is in."""
+    where = f"{type(model).__name__} in {'train' if model.training else 'eval'} mode"
+    try:
+        shown = _record(model, images)
+    except UserError:
+        raise
+    except FAILURES as error:
+        channels, height, width = images.shape[1:]
+        raise UserError(
+            f"{where} cannot take images of {channels} channels and {height}x{width} pixels: "
+            f"{_first_line(error)}; take the size it was made for, or make it for this one"
+        ) from error
+    if shown.logits.dim() != 2:
+        raise UserError(f"{where} gives {[*shown.logits.shape]} for its logits; a classifier gives [B, C]")
+    return shown
+
+
+def _record(model: nn.Module, images: Tensor) -> Pass:
+    images = images.clone().requires_grad_()  # the trunk is looked for in the graph that starts here
+    calls: list[Call] = []
+    with _listening(model, calls), torch.enable_grad():
+        logits = logits_of(model(images))
+    return Pass(model, images, calls, logits)
+
+
+@contextmanager
+def _listening(model: nn.Module, calls: list[Call]) -> Iterator[None]:
+    """Note every call of a module that gives a tensor."""
+
+    def note(path: str, module: nn.Module, inputs: tuple, output: Any) -> None:
+        if isinstance(output, Tensor):
+            first = inputs[0] if inputs and isinstance(inputs[0], Tensor) else None
+            calls.append(Call(len(calls), path, module, first, output, output._version, output.grad_fn))
+
+    named = [(path, module) for path, module in model.named_modules() if path]
+    hooks = [module.register_forward_hook(partial(note, path)) for path, module in named]
+    try:
+        yield
+    finally:
+        for each in hooks:
+            each.remove()
+
+
+def _first_line(error: Exception) -> str:
+    return next(iter(str(error).splitlines()), type(error).__name__).rstrip(".")

@@ -1,31 +1,33 @@
 """Named inner activations of a model, kept only during a pass."""
 
 from collections.abc import Sequence
-from typing import Any
 
 from torch import Tensor, nn
+from torch.utils.hooks import RemovableHandle
 
-from selfdistill.anatomy import Anatomy
+from selfdistill.anatomy import Anatomy, Stage
 from selfdistill.layout import Layout
 
 
 class Taps:
     """Hooks that keep what named modules put out between `record()` and `take()`.
 
-    Names are those of `Anatomy.stage`, and "embedding" for what the classifier takes in. Attach before
-    torch.compile: a hook added to a compiled module is silently ignored.
+    Names are those of `Anatomy.stage`; "embedding" is what the classifier takes in. A module that is
+    called twice shows its last answer. Attach before torch.compile: a hook added to a compiled module
+    is silently ignored. Raises `UserError` for an unknown name, before any hook is set.
     """
 
     def __init__(self, model: nn.Module, anatomy: Anatomy, names: Sequence[str]):
         self.kept, self.names = Kept(), tuple(names)
-        self.hooks = [self._attach(model, anatomy, name) for name in names]
+        stages = {name: anatomy.stage(name) for name in names}
+        self.hooks = [self._attach(model, name, stage) for name, stage in stages.items()]
 
     def record(self) -> None:
         """Start a pass."""
         self.kept.features = {}
 
     def take(self) -> dict[str, Tensor]:
-        """End the pass; give each tap's [B, D, H, W] or [B, N, D], and hold nothing any more."""
+        """End the pass; give each tap's [B, D, H, W], [B, N, D] or [B, D], and hold nothing any more."""
         features, self.kept.features = self.kept.features, None
         return features or {}
 
@@ -34,12 +36,11 @@ class Taps:
         for each in self.hooks:
             each.remove()
 
-    def _attach(self, model: nn.Module, anatomy: Anatomy, name: str) -> Any:
+    def _attach(self, model: nn.Module, name: str, stage: Stage) -> RemovableHandle:
+        module = model.get_submodule(stage.path)
         if name == "embedding":
-            module = model.get_submodule(str(anatomy.classifier))
             return module.register_forward_pre_hook(EmbeddingHook(self.kept))
-        stage = anatomy.stage(name)
-        return model.get_submodule(stage.path).register_forward_hook(StageHook(self.kept, name, stage.layout))
+        return module.register_forward_hook(StageHook(self.kept, name, stage.layout))
 
 
 class Kept:
@@ -47,9 +48,6 @@ class Kept:
 
     def __init__(self) -> None:
         self.features: dict[str, Tensor] | None = None
-
-    def __deepcopy__(self, memo: dict) -> "Kept":
-        return Kept()
 
     def __reduce__(self) -> tuple:
         return Kept, ()  # a model that is pickled or copied while it is taught carries idle hooks

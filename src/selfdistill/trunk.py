@@ -18,7 +18,7 @@ class Trunk:
     def __init__(self, logits: Tensor, images: Tensor):
         live = _live(_inputs_first(logits.grad_fn), images)
         below, above = _paths(live, logits.grad_fn)
-        total = below[live[-1]] if live else 0
+        total = below[live[-1]] if live else 0  # the last is the logits' own node
         self.nodes = {node for node in live if below[node] * above[node] % PRIME == total}
         self._inputs = {node: [each for each in _inputs(node) if each in below] for node in live}
 
