@@ -169,7 +169,7 @@ def test_control_c_is_no_traceback(capsys, monkeypatch):
     def interrupt(*args, **kwargs):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("selfdistill.train.run", interrupt)
+    monkeypatch.setattr("selfdistill.train.run.run", interrupt)
     status, _, err = command(capsys, "train", "ce()", *QUICK)
     assert status == 130
     assert "Traceback" not in err

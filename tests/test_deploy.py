@@ -12,7 +12,8 @@ from selfdistill import data
 from selfdistill.deploy import export
 from selfdistill.errors import UserError
 from selfdistill.models import create
-from selfdistill.train import RunConfig, run
+from selfdistill.train.config import RunConfig
+from selfdistill.train.run import run
 from selfdistill.train.teacher import load_run
 
 

@@ -10,7 +10,7 @@ from selfdistill.study import compare
 from selfdistill.study.compare import run_folder
 from selfdistill.study.table import footer, header, markdown, plain, rows
 from selfdistill.terms import Term
-from selfdistill.train import RunConfig
+from selfdistill.train.config import RunConfig
 
 BASE = RunConfig("ce()", limit=100, epochs=1, batch_size=32)
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from selfdistill.methods import method
-from selfdistill.train import RunConfig
+from selfdistill.train.config import RunConfig
 from selfdistill.train.display import Silent
 from selfdistill.train.run import make_trainer
 

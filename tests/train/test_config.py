@@ -3,7 +3,7 @@ import json
 import pytest
 
 from selfdistill.errors import UserError
-from selfdistill.train import RunConfig
+from selfdistill.train.config import RunConfig
 
 
 def test_json_gives_back_the_same_configuration():

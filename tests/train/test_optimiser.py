@@ -1,6 +1,6 @@
 from torch import nn
 
-from selfdistill.train import RunConfig
+from selfdistill.train.config import RunConfig
 from selfdistill.train.optimiser import make_optimiser
 
 NET = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.Flatten(), nn.Linear(4, 2))

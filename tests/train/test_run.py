@@ -9,9 +9,8 @@ from selfdistill import data
 from selfdistill.errors import UserError
 from selfdistill.measure.accuracy import evaluate
 from selfdistill.models import create
-from selfdistill.train import run
 from selfdistill.train.record import save_weights
-from selfdistill.train.run import load_data
+from selfdistill.train.run import load_data, run
 from selfdistill.train.teacher import load_run
 from tests.train.small import Interrupted, StopAfter, log, small, untimed
 

@@ -2,7 +2,7 @@ from math import cos, pi
 
 import pytest
 
-from selfdistill.train import RunConfig
+from selfdistill.train.config import RunConfig
 from selfdistill.train.schedule import learning_rate
 
 

@@ -2,7 +2,8 @@ import pytest
 
 from selfdistill import data
 from selfdistill.errors import UserError
-from selfdistill.train import run, teacher
+from selfdistill.train import teacher
+from selfdistill.train.run import run
 from tests.train.small import small
 
 

@@ -10,8 +10,9 @@ from safetensors.torch import load_file
 from selfdistill import data
 from selfdistill.errors import UserError
 from selfdistill.models import create
-from selfdistill.train import RunConfig, run
+from selfdistill.train.config import RunConfig
 from selfdistill.train.display import Lines, Silent, display_for
+from selfdistill.train.run import run
 from selfdistill.train.teacher import load_run
 
 CONFIG = RunConfig("ce()", limit=200, epochs=3, batch_size=32)

@@ -18,7 +18,7 @@ def evaluate(
     from selfdistill.cli.show import aligned
     from selfdistill.data import Augmentation
     from selfdistill.measure.accuracy import evaluate as measure
-    from selfdistill.train import RunConfig
+    from selfdistill.train.config import RunConfig
     from selfdistill.train.run import load_data
     from selfdistill.train.teacher import load_run, require_classes
 

@@ -1,40 +1,85 @@
-"""Options that several commands share, each with its unit and default, and the configuration they make."""
+"""The options that make a run's configuration, shared by the commands that train."""
 
+import functools
+import inspect
+from collections.abc import Callable
+from dataclasses import fields
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-DATA_HELP = "Images: digits, cifar10, cifar100, svhn, fashion-mnist, parquet:PATH, folder:PATH, hub:ORG/NAME or fake."
-MODEL_HELP = "Network: resnet8, resnet20 … wrn-40-2, vgg8, mobilenetv2, shufflenetv2, timm/NAME or torchvision/NAME."
+from selfdistill.errors import UserError
+from selfdistill.train.config import RunConfig
 
-Data = Annotated[str, typer.Option(help=DATA_HELP)]
-Model = Annotated[str, typer.Option(help=MODEL_HELP)]
-Epochs = Annotated[int, typer.Option(help="Passes over the training images.")]
+Data = Annotated[
+    str,
+    typer.Option(help="digits, cifar10, cifar100, svhn, fashion-mnist, parquet:PATH, folder:PATH, hub:ORG/NAME, fake."),
+]
+Model = Annotated[
+    str, typer.Option(help="resnet8, resnet20 … wrn-40-2, vgg8, mobilenetv2, timm/NAME or torchvision/NAME.")
+]
 BatchSize = Annotated[int, typer.Option(help="Images a step.")]
-Rate = Annotated[float, typer.Option("--lr", help="Learning rate at its peak.")]
-Momentum = Annotated[float, typer.Option(help="SGD's momentum, from 0 to below 1.")]
-Decay = Annotated[float, typer.Option("--weight-decay", help="Weight decay (L2).")]
-DecayNorms = Annotated[bool, typer.Option(help="Weight decay on norms and biases too.")]
-Schedule = Annotated[str, typer.Option(help="cosine, or step: lowered at --milestones.")]
-Milestones = Annotated[str, typer.Option(help="Shares of the run at which step lowers the rate.")]
-Gamma = Annotated[float, typer.Option(help="What step multiplies the rate with.")]
-Warmup = Annotated[int, typer.Option(help="Epochs over which the rate grows.")]
 Limit = Annotated[int | None, typer.Option(help="Training images to keep, stratified; default: all.")]
-Validation = Annotated[float, typer.Option(help="Share of the training images held out for choices.")]
 Size = Annotated[int | None, typer.Option(help="Pixels of a side to resize to; default: the data's own.")]
-Pretrained = Annotated[bool, typer.Option("--pretrained", help="Start from the library's weights, with a new head.")]
-Weights = Annotated[Path | None, typer.Option(help="Start from the weights in this file.")]
 Classifier = Annotated[str | None, typer.Option(help="Path of the module that makes the logits, if not found.")]
-Accelerator = Annotated[str, typer.Option(help="auto, cpu, gpu or mps.")]
-Precision = Annotated[str, typer.Option(help="Of the passes: 32 or bf16.")]
-Seed = Annotated[int, typer.Option(help="Of every random draw.")]
+
+SHARED: dict[str, Any] = {  # by the field of RunConfig, whose defaults they have
+    "data": Data,
+    "model": Model,
+    "epochs": Annotated[int, typer.Option(help="Passes over the training images.")],
+    "batch_size": BatchSize,
+    "lr": Annotated[float, typer.Option(help="Learning rate at its peak.")],
+    "momentum": Annotated[float, typer.Option(help="SGD's momentum, from 0 to below 1.")],
+    "nesterov": Annotated[bool, typer.Option(help="Nesterov's momentum.")],
+    "weight_decay": Annotated[float, typer.Option(help="Weight decay (L2).")],
+    "decay_norms": Annotated[bool, typer.Option(help="Weight decay on norms and biases too.")],
+    "schedule": Annotated[str, typer.Option(help="cosine, or step: lowered at --milestones.")],
+    "milestones": Annotated[str, typer.Option(help="Shares of the run at which step lowers the rate.")],
+    "gamma": Annotated[float, typer.Option(help="What step multiplies the rate with.")],
+    "warmup": Annotated[int, typer.Option(help="Epochs over which the rate grows.")],
+    "limit": Limit,
+    "validation": Annotated[float, typer.Option(help="Share of the training images held out for choices.")],
+    "size": Size,
+    "pretrained": Annotated[
+        bool, typer.Option("--pretrained", help="Start from the library's weights, with a new head.")
+    ],
+    "weights": Annotated[Path | None, typer.Option(help="Start from the weights in this file.")],
+    "classifier": Classifier,
+    "accelerator": Annotated[str, typer.Option(help="auto, cpu, gpu, cuda or mps.")],
+    "precision": Annotated[str, typer.Option(help="Of the passes: 32 or bf16.")],
+}
+
+
+def configured(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the shared options; it gets them as `recipe`, what RunConfig is made of."""
+
+    @functools.wraps(command)
+    def taking(**words: Any) -> None:
+        recipe = {name: words.pop(name) for name in SHARED}
+        command(**words, recipe=_read(recipe))
+
+    own = [each for each in inspect.signature(command).parameters.values() if each.name != "recipe"]
+    parameters = [*own, *(_parameter(name, kind) for name, kind in SHARED.items())]
+    taking.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]  # what typer reads
+    taking.__annotations__ = {each.name: each.annotation for each in parameters}
+    return taking
+
+
+def _parameter(name: str, kind: Any) -> inspect.Parameter:
+    default = next(field.default for field in fields(RunConfig) if field.name == name)
+    shown = ",".join(map(str, default)) if isinstance(default, tuple) else default
+    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=shown, annotation=kind)
+
+
+def _read(recipe: dict[str, Any]) -> dict[str, Any]:
+    """The options as RunConfig's fields."""
+    weights = str(recipe["weights"]) if recipe["weights"] else None
+    return recipe | {"weights": weights, "milestones": shares(recipe["milestones"])}
 
 
 def shares(text: str) -> tuple[float, ...]:
     """Read "0.5,0.75"; raises `UserError`."""
-    from selfdistill.errors import UserError
-
     try:
         return tuple(float(each) for each in text.split(","))
     except ValueError:

@@ -13,10 +13,10 @@ from selfdistill.distiller import Distiller
 from selfdistill.errors import UserError
 from selfdistill.methods import method as named
 from selfdistill.models import create
-from selfdistill.train import RunConfig, run
+from selfdistill.train.config import RunConfig
 from selfdistill.train.display import Display, Silent
 from selfdistill.train.files import make_folder, write_json
-from selfdistill.train.run import load_data
+from selfdistill.train.run import load_data, run
 
 
 @dataclass
