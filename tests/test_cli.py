@@ -182,7 +182,7 @@ WRONG = [
         "got an unexpected keyword argument 'beta'; its arguments are drg(tap='stage2', alpha=0.2",
     ),
     (["train", "drg("], "cannot read the method 'drg('"),
-    (["train", "drg(alpha='x')"], "drg: alpha must be a number, but is 'x'"),
+    (["train", "drg(alpha='x')"], "drg: alpha must be a number of 0 or more, but is 'x'"),
     (["train", "ce()", "--model", "resnet21"], "there is no model 'resnet21' (nearest: resnet32"),
     (["train", "ce()", "--model", "timm/resnet18x"], "resnet18"),
     (["train", "ce()", "--data", "digit"], "there is no data source 'digit'; did you mean 'digits'?"),

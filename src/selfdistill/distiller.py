@@ -36,6 +36,15 @@ class Terms(nn.ModuleDict):
         def items(self) -> ItemsView[str, Term]: ...  # noqa: D102
 
 
+class Networks(nn.ModuleDict):
+    """Networks beside the student by role."""
+
+    if TYPE_CHECKING:  # that they are frozen
+
+        def __getitem__(self, key: str) -> "Frozen": ...
+        def values(self) -> ValuesView["Frozen"]: ...  # noqa: D102
+
+
 class Distiller(nn.Module):
     """A student and the terms that teach it, sharing its passes.
 
@@ -64,7 +73,7 @@ class Distiller(nn.Module):
         for name, term in self.terms.items():
             _require(term, name, self.anatomy, method.text)
             _build(term, _shapes(taps[name], self.anatomy, len(images)), f"{seed}:{name}", like(student))
-        self.networks = nn.ModuleDict({role: Frozen(each) for role, each in _cast(method, networks).items()})
+        self.networks = Networks({role: Frozen(each) for role, each in _cast(method, networks, student).items()})
         self.views = _views(self.terms.values())
         self.student = student  # last, so that no term can hold it and hooks are in no copy
         names = sorted({tap for each in taps.values() for tap in each} | {"embedding"})
@@ -98,8 +107,10 @@ class Distiller(nn.Module):
         return Facts(self.anatomy.logits[-1], embedding[-1] if embedding else None, batch, like(self.student))
 
     def close(self) -> nn.Module:
-        """Take every trace of training from the student, and return it."""
+        """Take every trace of training from the student, and return it; teachers are as they were."""
         self.taps.close()
+        for each in self.networks.values():
+            each.release()
         return self.student
 
     def _seen(
@@ -148,7 +159,16 @@ class Frozen(nn.Module):
 
     def __init__(self, network: nn.Module):
         super().__init__()
+        self._modes = {module: module.training for module in network.modules()}
+        self._trained = [each for each in network.parameters() if each.requires_grad]
         self.network = network.eval().requires_grad_(False)
+
+    def release(self) -> None:
+        """Give the network back the modes and gradients it came with."""
+        for module, mode in self._modes.items():
+            module.training = mode
+        for each in self._trained:
+            each.requires_grad_()
 
     def train(self, mode: bool = True) -> "Frozen":
         """Stay in eval mode, so that no running statistic moves."""
@@ -212,7 +232,7 @@ def own_stream(name: str) -> Iterator[None]:
         yield
 
 
-def _cast(method: Method, networks: Mapping[str, nn.Module] | None) -> dict[str, nn.Module]:
+def _cast(method: Method, networks: Mapping[str, nn.Module] | None, student: nn.Module) -> dict[str, nn.Module]:
     """The network of each role the method names."""
     given = dict(networks or {})
     for role in method.networks:
@@ -220,6 +240,10 @@ def _cast(method: Method, networks: Mapping[str, nn.Module] | None) -> dict[str,
             raise UserError(
                 f"{method.text} needs a {role}: pass networks={{'{role}': a trained model}}, or name one in a run "
                 f"of the command, as in {method.text.split('(')[0]}({role}='runs/NAME')"
+            )
+        if {id(each) for each in given[role].parameters()} & {id(each) for each in student.parameters()}:
+            raise UserError(
+                f"the {role} shares weights with the student, and would freeze them; pass a copy.deepcopy of it"
             )
     if extra := given.keys() - method.networks.keys():
         raise UserError(f"{method.text} has no role for the network {min(extra)!r}; leave it out")

@@ -4,12 +4,26 @@ import functools
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import Any, Literal, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, NamedTuple, get_args, get_origin, get_type_hints
 
 from selfdistill.errors import UserError
 from selfdistill.method import Method, Paper
 
 Constructor = Callable[..., Method]
+
+
+class Within(NamedTuple):
+    """The values that an argument may have."""
+
+    words: str
+    holds: Callable[[Any], bool]
+
+
+Positive = Annotated[float, Within("a number above 0", lambda value: value > 0)]
+NotNegative = Annotated[float, Within("a number of 0 or more", lambda value: value >= 0)]
+Share = Annotated[float, Within("a number from 0 to 1", lambda value: 0 <= value <= 1)]
+Power = Annotated[float, Within("a number of 1 or more", lambda value: value >= 1)]
+Several = Annotated[int, Within("a whole number of 2 or more", lambda value: value >= 2)]
 
 
 def recipe(paper: Paper | None = None) -> Callable[[Constructor], Constructor]:
@@ -55,13 +69,16 @@ def _bind(make: Constructor, args: tuple, kwargs: Mapping[str, Any]) -> dict[str
         known = signature(make.__name__, make)
         raise UserError(f"{make.__name__}: {error}; its arguments are {known}") from None
     bound.apply_defaults()
-    for name, kind in get_type_hints(make).items():
+    for name, kind in get_type_hints(make, include_extras=True).items():
         if name in bound.arguments and not _fits(bound.arguments[name], kind):
             raise UserError(f"{make.__name__}: {name} must be {_wanted(kind)}, but is {bound.arguments[name]!r}")
     return dict(bound.arguments)
 
 
 def _fits(value: Any, kind: Any) -> bool:
+    if get_origin(kind) is Annotated:
+        base, within = get_args(kind)
+        return _fits(value, base) and within.holds(value)
     if get_origin(kind) is Literal:
         return value in get_args(kind)
     if kind is float:
@@ -70,6 +87,8 @@ def _fits(value: Any, kind: Any) -> bool:
 
 
 def _wanted(kind: Any) -> str:
+    if get_origin(kind) is Annotated:
+        return get_args(kind)[1].words
     if get_origin(kind) is Literal:
         return " or ".join(repr(each) for each in get_args(kind))
     return {float: "a number", int: "a whole number", bool: "True or False"}.get(kind, "text")

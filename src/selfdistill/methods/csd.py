@@ -7,7 +7,7 @@ import torch
 from selfdistill.maths import class_sums, kl_to, softened
 from selfdistill.method import Method, Paper
 from selfdistill.ranks import summed
-from selfdistill.recipe import recipe
+from selfdistill.recipe import NotNegative, Positive, Share, recipe
 from selfdistill.terms import Facts, Seen, Term
 
 PAPER = Paper(
@@ -70,13 +70,13 @@ def moved(centers, met, embedding, labels, rate):
 
 @recipe(PAPER)
 def csd(
-    weight: float = 1.0,
-    trust: float = 0.5,
-    rate: float = 0.5,
-    temperature: float = 4.0,
+    weight: NotNegative = 1.0,
+    trust: Share = 0.5,
+    rate: Share = 0.5,
+    temperature: Positive = 4.0,
     fusion: Literal["logit", "prob", "confidence"] = "logit",
     detach: bool = True,
-    warmup: float = 0.0,
+    warmup: NotNegative = 0.0,
 ) -> Method:
     """Each sample's soft target is its class center's prediction, fused with its own."""
     term = ClassCenter(rate, trust, fusion, detach, temperature, warmup)

@@ -5,7 +5,7 @@ from typing import Literal
 from selfdistill.heads import head
 from selfdistill.maths import kl
 from selfdistill.method import Method, Paper
-from selfdistill.recipe import recipe
+from selfdistill.recipe import NotNegative, Positive, recipe
 from selfdistill.terms import Seen, Term
 
 PAPER = Paper(
@@ -37,8 +37,8 @@ class ReverseGuidance(Term):
 @recipe(PAPER)
 def drg(
     tap: str = "stage2",
-    alpha: float = 0.2,
-    temperature: float = 4.0,
+    alpha: NotNegative = 0.2,
+    temperature: Positive = 4.0,
     head: Literal["light", "gated"] = "light",
 ) -> Method:
     """A head on stage 2 guides the final prediction; `head="gated"` is the published one."""

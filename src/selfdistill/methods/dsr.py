@@ -8,7 +8,7 @@ from selfdistill.errors import UserError
 from selfdistill.maths import kl, ranked
 from selfdistill.method import Method
 from selfdistill.methods.drg import PAPER
-from selfdistill.recipe import recipe
+from selfdistill.recipe import NotNegative, Positive, recipe
 from selfdistill.terms import Facts, Seen, Term
 
 
@@ -40,6 +40,6 @@ class Shape(Term):
 
 
 @recipe(PAPER)
-def dsr(weight: float = 1.0, temperature: float = 4.0, forget: Literal["epoch", "never"] = "epoch") -> Method:
+def dsr(weight: NotNegative = 1.0, temperature: Positive = 4.0, forget: Literal["epoch", "never"] = "epoch") -> Method:
     """The shape of ranked outputs stays as it was a batch ago; starts again at each epoch."""
     return Method({"shape": Shape(temperature, weight, forget)})

@@ -2,7 +2,7 @@
 
 from selfdistill.maths import kl
 from selfdistill.method import Method, Paper
-from selfdistill.recipe import recipe
+from selfdistill.recipe import Positive, Share, recipe
 from selfdistill.terms import Seen, Term, View
 
 PAPER = Paper(
@@ -29,7 +29,7 @@ class Teacher(Term):
 
 
 @recipe(PAPER)
-def kd(teacher: str | None = None, alpha: float = 0.9, temperature: float = 4.0) -> Method:
+def kd(teacher: str | None = None, alpha: Share = 0.9, temperature: Positive = 4.0) -> Method:
     """(1 - alpha) of cross-entropy, alpha of a frozen teacher's predictions."""
     return Method(
         terms={"teacher": Teacher(temperature, weight=alpha)},

@@ -1,7 +1,7 @@
 """Label smoothing (https://arxiv.org/abs/1512.00567)."""
 
 from selfdistill.method import Method, Paper
-from selfdistill.recipe import recipe
+from selfdistill.recipe import Share, recipe
 from selfdistill.terms import CrossEntropy, Seen
 
 PAPER = Paper(
@@ -24,6 +24,6 @@ class Smoothed(CrossEntropy):
 
 
 @recipe(PAPER)
-def label_smoothing(smoothing: float = 0.1) -> Method:
+def label_smoothing(smoothing: Share = 0.1) -> Method:
     """Targets of 1 - smoothing for the true class, the rest spread over the others."""
     return Method(task=Smoothed(smoothing))

@@ -5,15 +5,15 @@ from typing import Literal
 from selfdistill.method import Method
 from selfdistill.methods.drg import drg
 from selfdistill.methods.dsr import dsr
-from selfdistill.recipe import recipe
+from selfdistill.recipe import NotNegative, Positive, recipe
 
 
 @recipe()
 def lightskd(
     tap: str = "stage2",
-    alpha: float = 0.2,
-    beta: float = 1.0,
-    temperature: float = 4.0,
+    alpha: NotNegative = 0.2,
+    beta: NotNegative = 1.0,
+    temperature: Positive = 4.0,
     head: Literal["light", "gated"] = "light",
     forget: Literal["epoch", "never"] = "epoch",
 ) -> Method:

@@ -4,7 +4,7 @@ from typing import Literal
 
 from selfdistill.method import Method, Paper
 from selfdistill.mixing import Mixing
-from selfdistill.recipe import recipe
+from selfdistill.recipe import Positive, Several, recipe
 
 PAPER = Paper(
     "mixup: Beyond Empirical Risk Minimization",
@@ -16,6 +16,6 @@ PAPER = Paper(
 
 
 @recipe(PAPER)
-def mixup(alpha: float = 1.0, per: Literal["batch", "row"] = "batch", images: int = 2) -> Method:
+def mixup(alpha: Positive = 1.0, per: Literal["batch", "row"] = "batch", images: Several = 2) -> Method:
     """Images and labels in pairs, mixed by a share drawn from Beta(alpha, alpha)."""
     return Method(mixing=Mixing(alpha, per, images))

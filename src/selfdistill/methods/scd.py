@@ -8,7 +8,7 @@ import torch
 from selfdistill.errors import UserError
 from selfdistill.maths import attention, similarity
 from selfdistill.method import Method, Paper
-from selfdistill.recipe import recipe
+from selfdistill.recipe import NotNegative, Power, recipe
 from selfdistill.terms import Seen, Term
 
 PAPER = Paper(
@@ -61,12 +61,12 @@ class SimilarAttention(Term):
 
 @recipe(PAPER)
 def scd(
-    weight: float = 100.0,
-    power: float = 2.0,
+    weight: NotNegative = 100.0,
+    power: Power = 2.0,
     pairs: Literal["adjacent", "last"] = "adjacent",
     centered: bool = False,
     normalised: bool = False,
-    warmup: float = 0.0,
+    warmup: NotNegative = 0.0,
 ) -> Method:
     """Shallow stages imitate how alike the images' attention is in deeper ones.
 

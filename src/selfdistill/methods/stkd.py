@@ -5,7 +5,7 @@ from typing import Literal
 from selfdistill.maths import kl, kl_to, softened
 from selfdistill.method import Method, Paper
 from selfdistill.mixing import Mixing, mixed
-from selfdistill.recipe import recipe
+from selfdistill.recipe import Positive, Several, Share, recipe
 from selfdistill.terms import Seen, Term, View
 
 PAPER = Paper(
@@ -47,11 +47,11 @@ class MixedPrediction(VirtualSample):
 @recipe(PAPER)
 def stkd(
     teacher: str | None = None,
-    weight: float = 0.9,
-    temperature: float = 4.0,
-    alpha: float = 1.0,
+    weight: Share = 0.9,
+    temperature: Positive = 4.0,
+    alpha: Positive = 1.0,
     per: Literal["batch", "row"] = "batch",
-    images: int = 2,
+    images: Several = 2,
     target: Literal["mixed image", "mixed predictions"] = "mixed image",
 ) -> Method:
     """(1 - weight) of mixup training, weight of the teacher's word on the mixed images."""
