@@ -217,6 +217,31 @@ class TwoHeads(nn.Module):
         return (self.one(features) + self.other(features)) / 2
 
 
+def unpadded():
+    """Sides of 30, 28 and 14: the second is no drop of resolution."""
+    first = nn.Conv2d(3, 8, 3), nn.ReLU(), nn.Conv2d(8, 8, 3), nn.ReLU(), nn.MaxPool2d(2)
+    second = (
+        nn.Conv2d(8, 16, 3, padding=1),
+        nn.ReLU(),
+        nn.AdaptiveAvgPool2d(1),
+        nn.Flatten(),
+        nn.Linear(16, 4),
+    )
+    return nn.Sequential(*first, *second)
+
+
+class SharedReLU(nn.Module):
+    """Its one activation module is called at every resolution; a tap there shows the last."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv1, self.conv2 = nn.Conv2d(3, 8, 3, padding=1), nn.Conv2d(8, 16, 3, 2, padding=1)
+        self.relu, self.fc = nn.ReLU(), nn.Linear(16, 4)
+
+    def forward(self, images):
+        return self.fc(self.relu(self.conv2(self.relu(self.conv1(images)))).mean((2, 3)))
+
+
 class TwoStreams(nn.Module):
     def __init__(self):
         super().__init__()
@@ -241,6 +266,8 @@ def mlp():
         (lambda: plain(nn.Conv2d(16, 4, 1), nn.Flatten()), "1 4", "6", (2, 16)),
         (mlp, "", "3", (2, 16)),
         (lambda: nn.Sequential(nn.Flatten(), nn.Linear(3 * 32 * 32, 4)), "", "1", (2, 3 * 32 * 32)),
+        (unpadded, "3 6", "9", (2, 16)),
+        (SharedReLU, "conv1 relu", "fc", (2, 16)),
         (TwoStreams, "", "fc", (2, 16)),
     ],
     ids=[
@@ -252,7 +279,9 @@ def mlp():
         "conv head",
         "mlp",
         "linear",
-        "tokens",
+        "unpadded",
+        "shared relu",
+        "two streams",
     ],
 )
 def test_peoples_own_networks(make, stages, classifier, embedding):
@@ -365,13 +394,18 @@ def test_one_image_is_enough():
     assert paths(anatomy.read(tv("resnet18"), images(32, rows=1))) == "layer1 layer2 layer3 avgpool"
 
 
+def test_no_draw_is_used_up():
+    noisy, random = plain(nn.Dropout(), nn.Flatten(), nn.Linear(16, 4)), torch.get_rng_state()
+    anatomy.read(noisy, images())
+    assert torch.equal(torch.get_rng_state(), random)
+
+
 def test_the_model_is_untouched():
     model = tm("levit_128s", img_size=64)
     model.stages[0].eval()
     modes = [each.training for each in model.modules()]
-    state, random = copy.deepcopy(model.state_dict()), torch.get_rng_state()
+    state = copy.deepcopy(model.state_dict())
     anatomy.read(model, images(64))
-    assert torch.equal(torch.get_rng_state(), random)
     assert [each.training for each in model.modules()] == modes
     assert all(torch.equal(value, state[name]) for name, value in model.state_dict().items())
     assert not any(each._forward_hooks or each._forward_pre_hooks for each in model.modules())
