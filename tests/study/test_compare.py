@@ -1,13 +1,15 @@
 """A grid of runs: finished ones are kept, a failing method does not take the others with it."""
 
 import json
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from selfdistill.errors import UserError
 from selfdistill.method import Method
 from selfdistill.study import compare
-from selfdistill.study.compare import run_folder
+from selfdistill.study.compare import run_folder, usual_folder
 from selfdistill.study.table import footer, header, markdown, plain, rows
 from selfdistill.terms import Term
 from selfdistill.train.config import RunConfig
@@ -94,3 +96,12 @@ def test_one_seed_has_no_interval(tmp_path):
     assert study.baseline == "dsr()"
     assert rows(study)[1][3] == "one seed"
     assert header(study)[2] == "against dsr()"
+
+
+def test_studies_of_other_data_models_and_lengths_lie_apart():
+    base = RunConfig("ce()", data="parquet:../x/cifar100/", limit=50, model="timm/convnext_atto", epochs=3)
+    assert usual_folder(base) == Path("runs/cifar100-50-convnext_atto-3epochs")
+    others = {
+        usual_folder(replace(base, **change)) for change in ({}, {"data": "digits"}, {"epochs": 4}, {"limit": 60})
+    }
+    assert len(others) == 4

@@ -17,7 +17,7 @@ def compare(
         typer.Option(help='Method expressions, as in --methods "ce()" "drg() + dsr()"; or all.'),
     ] = None,
     seeds: Annotated[int, typer.Option(help="Runs of each method, of seeds 0, 1, 2 …")] = 3,
-    out: Annotated[Path, typer.Option(help="Folder of the study.")] = Path("runs/compare"),
+    out: Annotated[Path | None, typer.Option(help="Folder of the study; default: runs/DATA-MODEL-EPOCHS.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on; the same command does so anyway.")] = False,
     *,
     recipe: dict[str, Any],
@@ -31,13 +31,15 @@ def compare(
     from selfdistill.errors import UserError
     from selfdistill.methods import REGISTRY
     from selfdistill.study import compare as run_all
+    from selfdistill.study.compare import usual_folder
     from selfdistill.train.config import RunConfig
     from selfdistill.train.display import display_for
 
     if seeds < 1:
         raise UserError(f"seeds must be 1 or more, but is {seeds}")
     asked = [f"{name}()" for name in REGISTRY] if methods == ["all"] else methods or DEFAULT
-    show(run_all(asked, RunConfig("ce()", **recipe), range(seeds), out, display=display_for(console)))
+    base = RunConfig("ce()", **recipe)
+    show(run_all(asked, base, range(seeds), out or usual_folder(base), display=display_for(console)))
 
 
 def show(study: Any) -> None:

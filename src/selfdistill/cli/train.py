@@ -1,6 +1,5 @@
 """`selfdistill train`: one run."""
 
-import re
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -24,11 +23,11 @@ def train(
     from selfdistill.cli.show import aligned, console
     from selfdistill.train.config import RunConfig
     from selfdistill.train.display import display_for
+    from selfdistill.train.files import folder_name
     from selfdistill.train.run import run
 
     config = RunConfig(method, seed=seed, **recipe)
-    words = re.sub(r"[^A-Za-z0-9._]+", "-", f"{method}-{config.data}-{config.model}-{seed}").strip("-")
-    folder = out or Path("runs") / words
+    folder = out or Path("runs") / folder_name(f"{method}-{config.data}-{config.model}-{seed}")
     result = run(config, folder, resume=resume, display=display_for(console))
     print(aligned([(name, in_figures(result[name])) for name in SHOWN if name in result]))
     print(f"run: {folder}")

@@ -1,7 +1,6 @@
 """Methods side by side: every method with every seed on one model and one data set."""
 
 import hashlib
-import re
 from collections.abc import Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
@@ -15,7 +14,7 @@ from selfdistill.methods import method as named
 from selfdistill.models import create
 from selfdistill.train.config import RunConfig
 from selfdistill.train.display import Display, Silent
-from selfdistill.train.files import make_folder, write_json
+from selfdistill.train.files import folder_name, make_folder, write_json
 from selfdistill.train.run import load_data, run
 
 
@@ -67,6 +66,13 @@ def compare(
     return study
 
 
+def usual_folder(base: RunConfig) -> Path:
+    """Where a study lies that is given no folder: one for each data set, its limit, model and length."""
+    data = base.data.rstrip("/").split("/")[-1]
+    parts = [data, base.limit, base.model.split("/")[-1], f"{base.epochs}epochs"]
+    return Path("runs") / folder_name("-".join(str(each) for each in parts if each))
+
+
 def require_fit(config: RunConfig, splits: Splits) -> None:
     """Raise `UserError` where method, model and data do not fit; costs a pass of two images."""
     method = named(config.method)
@@ -78,7 +84,7 @@ def require_fit(config: RunConfig, splits: Splits) -> None:
 
 def run_folder(folder: Path, method: str, seed: int) -> Path:
     """Where a run of a study lies: a name that can be read and is this method's alone."""
-    words = re.sub(r"[^A-Za-z0-9._]+", "-", method).strip("-")
+    words = folder_name(method)
     if words != method.removesuffix("()"):
         words = f"{words[:60]}-{hashlib.sha256(method.encode()).hexdigest()[:6]}"
     return folder / "runs" / words / f"seed{seed}"

@@ -2,11 +2,17 @@
 
 import json
 import os
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from selfdistill.errors import UserError
+
+
+def folder_name(text: str) -> str:
+    """The text as a name for a folder: what is no letter, digit, dot or underscore becomes a dash."""
+    return re.sub(r"[^A-Za-z0-9._]+", "-", text).strip("-")
 
 
 def write_whole(path: Path, write: Callable[[Path], Any]) -> None:
