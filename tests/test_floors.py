@@ -8,8 +8,8 @@ import pytest
 ROOT = Path(__file__).parents[1] / "src" / "selfdistill"
 FLOORS = (
     ("errors", "maths", "ranks"),
-    ("terms", "mixing", "heads", "probe", "layout", "trunk", "anatomy", "taps"),
-    ("method", "recipe", "expression", "memory", "distiller"),
+    ("terms", "needs", "roles", "mixing", "heads", "fresh", "tail", "probe", "layout", "trunk", "anatomy", "taps"),
+    ("method", "beside", "recipe", "expression", "memory", "distiller"),
     ("methods", "data", "models", "citation"),
     ("teaching", "measure", "train", "deploy", "plan"),
     ("study", "report"),

@@ -4,6 +4,7 @@ Names are loaded when they are first used, so that `import selfdistill` costs ne
 """
 
 import importlib
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -11,7 +12,7 @@ if TYPE_CHECKING:
     from selfdistill.distiller import Distiller
     from selfdistill.errors import UserError
     from selfdistill.method import Method
-    from selfdistill.methods import ce, csd, drg, dsr, kd, label_smoothing, lightskd, mixup, scd, stkd
+    from selfdistill.recipe import Constructor
     from selfdistill.teaching import Teach, teach
     from selfdistill.terms import Batch, Term, View
 
@@ -28,34 +29,14 @@ _HOMES = {
     "Term": "terms",
     "View": "terms",
 }
-_METHODS = ("ce", "csd", "drg", "dsr", "kd", "label_smoothing", "lightskd", "mixup", "scd", "stkd")
+_METHODS = tuple(sorted(each.stem for each in (Path(__file__).parent / "methods").glob("[a-z]*.py")))
 
-__all__ = [
-    "Batch",
-    "Distiller",
-    "Method",
-    "Teach",
-    "Term",
-    "UserError",
-    "View",
-    "__version__",
-    "ce",
-    "csd",
-    "drg",
-    "dsr",
-    "kd",
-    "label_smoothing",
-    "lightskd",
-    "loader",
-    "mixup",
-    "scd",
-    "stkd",
-    "teach",
-]
+__all__ = ["Batch", "Distiller", "Method", "Teach", "Term", "UserError", "View", "__version__", "loader", "teach"]
+__all__ += list(_METHODS)
 
 
-def __getattr__(name: str) -> Any:
-    """Load a public name at its first use."""
+def __getattr__(name: str) -> "Any | Constructor":
+    """Load a public name at its first use: each method by its name too, as `sd.drg`."""
     home = "methods" if name in _METHODS else _HOMES.get(name)
     if home is None:
         raise AttributeError(f"module 'selfdistill' has no attribute {name!r}")

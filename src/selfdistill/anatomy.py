@@ -55,6 +55,8 @@ class Anatomy:
     classifier_input: Size | None  # what it takes in, behind the batch
     logits: Size
     embedding: Size | None  # what the classifier takes in, flattened to [B, D]
+    linear: bool  # whether the classifier is a linear layer, or a 1x1 convolution of one position
+    images: Size  # [3, H, W] of the probe
     idle: tuple[str, ...]  # trainable parameters that get no gradient in training
 
     def stage(self, name: str) -> Stage:
@@ -69,6 +71,10 @@ class Anatomy:
         if name not in known:
             raise self._unknown(name)
         return known[name]
+
+    def spelled_out(self, tap: str, maps: bool = False) -> list[str]:
+        """The taps that a name stands for: all stages for "stages", else itself."""
+        return self.stages_named(maps) if tap == "stages" else [tap]
 
     def stages_named(self, maps: bool = False) -> list[str]:
         """The stages by name; with `maps`, only those of 2x2 positions or two tokens at least."""
@@ -115,6 +121,8 @@ def read(model: nn.Module, images: Tensor, classifier: str | None = None) -> Ana
         classifier_input=None if taken is None else taken.shape[1:],
         logits=tested.logits.shape,
         embedding=None if taken is None else taken.flatten(1).shape,
+        linear=head is not None and _linear(head),
+        images=tested.images.shape[1:],
         idle=_idle(trained),
     )
 
@@ -156,6 +164,13 @@ def _makes_logits(call: Call, shown: Pass) -> bool:
     if not part or call.input is None or call.overwritten or not _like_logits(call, shown):
         return False
     return torch.equal(call.output.reshape(shown.logits.shape), shown.logits)
+
+
+def _linear(head: Call) -> bool:
+    """Whether the logits are weight times embedding plus bias."""
+    if isinstance(head.module, nn.Conv2d):
+        return head.input is not None and head.module.weight[0].numel() == head.input[0].numel()
+    return type(head.module) is nn.Linear
 
 
 def _chosen(tested: Pass, path: str) -> Call:

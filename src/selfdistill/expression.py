@@ -18,10 +18,15 @@ from selfdistill.recipe import Constructor
 def parse(text: str, registry: Mapping[str, Constructor]) -> Method:
     """The method that an expression such as `drg(alpha=0.2) + dsr()` names.
 
-    A name is one of the registry's, or `package.module:name` for a method of your own. Raises
+    A name is one of the registry's, or `package.module:name` for a method of your own; `control(…)` around an
+    expression is the same without its distillation. Raises
     `UserError` where the text is no sum of calls, a name is unknown or an argument does not fit.
     """
-    return reduce(add, [_method(call, text, registry) for call in _calls(_tree(text), text)])
+    return _sum(_tree(text), text, registry)
+
+
+def _sum(node: ast.expr, text: str, registry: Mapping[str, Constructor]) -> Method:
+    return reduce(add, [_method(call, text, registry) for call in _calls(node, text)])
 
 
 def _tree(text: str) -> ast.expr:
@@ -58,6 +63,10 @@ def _unreadable(text: str, why: str) -> UserError:
 
 
 def _method(call: ast.Call, text: str, registry: Mapping[str, Constructor]) -> Method:
+    if isinstance(call.func, ast.Name) and call.func.id == "control":
+        if len(call.args) != 1 or call.keywords:
+            raise _unreadable(text, "control( ) goes around one expression")
+        return _sum(call.args[0], text, registry).as_control()
     module, _, name = ast.unparse(call.func).rpartition(f".{_COLON}.")
     constructor = _imported(module, name) if module else _constructor(name, registry)
     args, kwargs = _literals(call, name)

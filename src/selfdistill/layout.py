@@ -27,6 +27,10 @@ class Layout(Enum):
         """The activation as [B, D, H, W] or [B, N, D]."""
         return activation.permute(0, 3, 1, 2) if self is Layout.NHWC else activation
 
+    def take_back(self, activation: Tensor) -> Tensor:
+        """What `hand_out` gave, as the model itself lays it out."""
+        return activation.permute(0, 2, 3, 1) if self is Layout.NHWC else activation
+
 
 def layout_of(call: Call) -> Layout | None:
     """The layout of a module's output; None for what is neither a square map nor tokens."""

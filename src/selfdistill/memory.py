@@ -6,7 +6,8 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
-from selfdistill.terms import Facts, Memory, Term
+from selfdistill.ranks import gathered
+from selfdistill.terms import Facts, Memory, Rows, Term
 
 
 class Named(Protocol):
@@ -29,8 +30,23 @@ def renewed(terms: Named, facts: Facts, memories: Mapping[str, Memory]) -> dict[
 
 @torch.no_grad()
 def commit(memories: Mapping[str, Memory], remembered: Mapping[str, Memory]) -> dict[str, Memory]:
-    """What was remembered, term by term; a term that met an infinite value keeps what it had."""
-    return {name: _finite_or(remembered[name], memories[name]) for name in remembered}
+    """What was remembered, term by term; a term that met an infinite value keeps what it had.
+
+    Rows are gathered from all ranks and written into the table where it lies: a copy of a large
+    table costs seconds.
+    """
+    return {name: _finite_or(_from_all_ranks(remembered[name]), memories[name]) for name in remembered}
+
+
+def _from_all_ranks(new: Memory) -> Memory:
+    match new:
+        case Rows():
+            return Rows(gathered(new.index), gathered(new.values))
+        case dict():
+            return {key: _from_all_ranks(value) for key, value in new.items()}
+        case tuple():
+            return tuple(_from_all_ranks(value) for value in new)
+    return new
 
 
 def _finite_or(new: Memory, old: Memory) -> Memory:
@@ -44,6 +60,9 @@ def _finite_or(new: Memory, old: Memory) -> Memory:
 def where(choice: Tensor, new: Any, old: Any) -> Any:
     """One of two memories of the same structure, by a boolean tensor [] and so without a branch."""
     match new:
+        case Rows():
+            values = torch.where(choice, new.values.detach().to(old.dtype), old[new.index])
+            return old.index_copy_(0, new.index, values)
         case Tensor():
             return torch.where(choice, new.detach(), old)
         case dict():

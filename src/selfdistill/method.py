@@ -6,7 +6,9 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from selfdistill.errors import UserError
-from selfdistill.mixing import Mixing
+from selfdistill.mixing import Erasing, Mixing
+from selfdistill.needs import Need
+from selfdistill.roles import Role, Teacher
 from selfdistill.terms import CrossEntropy, Term
 
 
@@ -33,7 +35,12 @@ class Method:
     task: Term | None = None  # None: cross-entropy
     task_weight: float | None = None  # None: 1
     mixing: Mixing | None = None
-    networks: Mapping[str, Any] = field(default_factory=dict)  # role: a name to be resolved, or None
+    erasing: Erasing | None = None
+    needs: Mapping[str, Need] = field(default_factory=dict)  # of the data: peer, twin, last, negatives, order
+    networks: Mapping[str, Role] = field(default_factory=dict)  # beside the student, by role
+    deploys: str | None = None  # the role whose weights are deployed in the student's place
+    gap: float | None = None  # between the momenta of the task's gradient and of the distillation's
+    control: bool = False  # the distillation is left out, its heads and passes stay
     text: str = ""
     calls: tuple[str, ...] = ()
     papers: tuple[Paper, ...] = ()
@@ -48,11 +55,32 @@ class Method:
             task=_either(self, other, "task"),
             task_weight=_either(self, other, "task_weight"),
             mixing=_one_mixing(self, other),
+            erasing=_either(self, other, "erasing"),
+            needs=_needs(self, other),
             networks=_networks(self, other),
+            deploys=_either(self, other, "deploys"),
+            gap=_either(self, other, "gap"),
+            control=_both_or_neither(self, other),
             text=f"{self.text} + {other.text}",
             calls=tuple(dict.fromkeys((*self.calls, *other.calls))),
             papers=tuple(dict.fromkeys((*self.papers, *other.papers))),
         )
+
+    def as_control(self) -> "Method":
+        """The same heads and passes without distillation: the parts that imitate are left out."""
+        calls = tuple(f"control({call})" for call in self.calls)
+        return replace(self, control=True, text=f"control({self.text})", calls=calls)
+
+    @property
+    def teachers(self) -> tuple[str, ...]:
+        """The roles that must be given: networks trained before."""
+        return tuple(name for name, role in self.networks.items() if isinstance(role, Teacher))
+
+    @property
+    def has_control(self) -> bool:
+        """Whether it has heads that learn the labels, or more passes of the student."""
+        passes = any(view.network == "student" for term in self.all_terms.values() for view in term.views)
+        return not self.control and (passes or any(term.learns for term in self.all_terms.values()))
 
     @property
     def resolved(self) -> str:
@@ -105,7 +133,9 @@ def _same(first: Any, second: Any) -> bool:
 
 
 def _plain(value: Any) -> str:
-    return type(value).__name__ if isinstance(value, Term) else f"{value:g}"
+    if isinstance(value, float):
+        return f"{value:g}"
+    return type(value).__name__ if isinstance(value, Term) else str(value)
 
 
 def _one_mixing(one: Method, other: Method) -> Mixing | None:
@@ -119,14 +149,41 @@ def _one_mixing(one: Method, other: Method) -> Mixing | None:
     return first
 
 
-def _networks(one: Method, other: Method) -> dict[str, Any]:
-    """Who plays each role; a role that both cast must be played by one network."""
-    for role in one.networks.keys() & other.networks.keys():
-        first, second = one.networks[role], other.networks[role]
-        if first is not None and second is not None and first != second:
+def _needs(one: Method, other: Method) -> dict[str, Need]:
+    """What both ask of the data; one thing asked for in two ways cannot be brought."""
+    for key in one.needs.keys() & other.needs.keys():
+        if one.needs[key] != other.needs[key]:
             raise UserError(
-                f"{one.text} and {other.text} name different networks as {role}: {first!r} and {second!r}; "
-                "name the same one in both"
+                f"{one.text} and {other.text} each need batches of their own ({one.needs[key]} and "
+                f"{other.needs[key]}); train with one of the two, or give both the same"
             )
-    cast = {**one.networks, **other.networks}
-    return {role: one.networks.get(role) or other.networks.get(role) for role in cast}
+    return {**one.needs, **other.needs}
+
+
+def _both_or_neither(one: Method, other: Method) -> bool:
+    if one.control != other.control:
+        raise UserError(f"{one.text} + {other.text} is half a control; write control({one.text} + {other.text})")
+    return one.control
+
+
+def _networks(one: Method, other: Method) -> dict[str, Role]:
+    """Who plays each role; a role that both cast must be played by one network."""
+    return {
+        role: _one_role(role, one, other) if role in one.networks and role in other.networks else network
+        for role, network in {**one.networks, **other.networks}.items()
+    }
+
+
+def _one_role(role: str, one: Method, other: Method) -> Role:
+    first, second = one.networks[role], other.networks[role]
+    named = first if first.name else second
+    if replace(first, name=None) != replace(second, name=None) or (second.name or named.name) != named.name:
+        raise UserError(
+            f"{one.text} and {other.text} name different networks as {role}: {_called(first)} and {_called(second)}; "
+            "name the same one in both"
+        )
+    return named
+
+
+def _called(role: Role) -> str:
+    return repr(role.name) if role.name else str(role)

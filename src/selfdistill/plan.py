@@ -10,6 +10,8 @@ from selfdistill.anatomy import Anatomy
 from selfdistill.distiller import Distiller
 from selfdistill.memory import leaves
 from selfdistill.method import Method
+from selfdistill.roles import Average, Past, Peer, Role
+from selfdistill.terms import View
 
 
 @dataclass(frozen=True)
@@ -39,7 +41,7 @@ def plan(
             *_added(distiller, student),
             *_memories(distiller, len(images)),
             *_needs(distiller, method),
-            ("losses", " + ".join(f"{weight:g} · {name}" for name, weight in distiller.weights.items())),
+            ("losses", " + ".join(f"{weight:g} · {name}" for name, weight in method.weights.items())),
         ]
     finally:
         distiller.close()
@@ -66,9 +68,28 @@ def anatomy_lines(found: Anatomy) -> list[tuple[str, str]]:
 
 
 def _passes(distiller: Distiller) -> Iterator[tuple[str, str]]:
-    views = [f"{view.name} ({'grad' if view.grad else 'no grad'})" for view in distiller.views]
+    views = [f"{view.name} ({_manner(view)})" for view in distiller.views]
     backward = 1 + sum(view.grad for view in distiller.views)
     yield "passes", f"{' · '.join(['anchor (grad)', *views])}: {1 + len(views)} forward, {backward} backward"
+    roles = [f"{name}: {_cast(role)}" for name, role in distiller.method.networks.items()]
+    if roles:
+        yield "beside", " · ".join(roles)
+
+
+def _manner(view: View) -> str:
+    return f"{'grad' if view.grad else 'no grad'}{', one batch with the anchor' if view.joint else ''}"
+
+
+def _cast(role: Role) -> str:
+    """A role in words."""
+    match role:
+        case Average(decay=decay):
+            return f"the student's weights averaged, decay {decay:g}"
+        case Past(every=every, of=of):
+            return f"the {of} as it was up to {every} steps ago"
+        case Peer(name=name):
+            return f"a peer that trains too ({name or 'the same architecture'})"
+    return f"frozen ({role.name or 'the same architecture, trained first'})"
 
 
 def _taps(distiller: Distiller) -> Iterator[tuple[str, str]]:
@@ -91,7 +112,7 @@ def _added(distiller: Distiller, student: nn.Module) -> Iterator[tuple[str, str]
 
 
 def _memories(distiller: Distiller, rows: int) -> Iterator[tuple[str, str]]:
-    started = memory.start(distiller.terms, distiller.facts(rows))
+    started = memory.start(distiller.terms, distiller.facts(rows, images=rows))
     for name, term in distiller.terms.items():
         shapes = [str(list(leaf.shape)) for leaf in leaves(started[name]) if leaf.dim()]
         if shapes:
@@ -101,12 +122,22 @@ def _memories(distiller: Distiller, rows: int) -> Iterator[tuple[str, str]]:
 
 
 def _needs(distiller: Distiller, method: Method) -> Iterator[tuple[str, str]]:
-    needs = [f"a {role}" for role in method.networks]
+    needs = [_ASKED[key] for key in method.needs]
+    needs += ["each row's place in the data set"] if any(term.indexed for term in distiller.terms.values()) else []
     if method.mixing:
         needs.append(f"batches mixed of {method.mixing.images} images each")
     rows = max(term.rows for term in distiller.terms.values())
     needs += [f"{rows} images a batch at least"] if rows > 1 else []
     yield "needs", " · ".join(needs) or "nothing but images and labels"
+
+
+_ASKED = {
+    "peer": "another image of each row's class",
+    "twin": "each image augmented twice",
+    "last": "the batch before",
+    "negatives": "places of images of other classes",
+    "order": "batches in groups of a class",
+}
 
 
 def _shape(shape: Size) -> str:

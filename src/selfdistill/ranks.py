@@ -18,3 +18,13 @@ def summed(values: Tensor) -> Tensor:
     total = values.detach().clone()
     dist.all_reduce(total)
     return total
+
+
+@torch.no_grad()
+def gathered(values: Tensor) -> Tensor:
+    """The rows of all ranks in their order, without gradient; the shape must be equal on each. [B, …] -> [R·B, …]."""
+    if count() == 1:
+        return values.detach()
+    parts = [torch.empty_like(values) for _ in range(count())]
+    dist.all_gather(parts, values.detach().contiguous())
+    return torch.cat(parts)

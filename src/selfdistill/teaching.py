@@ -1,6 +1,6 @@
 """The plain-loop face: a callable that gives the loss of a step and remembers what its terms must."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import torch
@@ -11,7 +11,8 @@ from selfdistill.distiller import Distiller, Terms, like
 from selfdistill.errors import UserError
 from selfdistill.method import Method
 from selfdistill.methods import method as named
-from selfdistill.mixing import Mixing, mix_batch
+from selfdistill.mixing import Mixing
+from selfdistill.needs import KEYS, Need
 from selfdistill.terms import Batch, Clock, Memory
 
 
@@ -20,7 +21,8 @@ def teach(model: nn.Module, method: str | Method, images: Tensor, **options: Any
 
     `images` [B, 3, H, W] is a batch as the loop will bring it. Options: `networks` (teachers by
     role), `classifier`, `seed`, `epochs` and `steps_per_epoch` (for methods that read time),
-    `accumulate` (batches per optimiser step). Raises `UserError` where method and model do not fit.
+    `dataset_size` (for methods that remember each image), `accumulate` (batches per optimiser step).
+    Raises `UserError` where method and model do not fit.
 
         teach = sd.teach(model, "drg() + dsr()", images)
         optimizer = torch.optim.SGD(teach.parameters(), lr=0.1)
@@ -37,7 +39,7 @@ class Teach(nn.Module):
     of the batch, for a training accuracy.
 
     Memory rides in `state_dict()`. With the student in eval mode, or without gradient, a call gives
-    the task's loss and remembers nothing.
+    the cross-entropy and remembers nothing.
     """
 
     def __init__(
@@ -51,13 +53,17 @@ class Teach(nn.Module):
         seed: int = 0,
         epochs: int | None = None,
         steps_per_epoch: int | None = None,
+        dataset_size: int = 0,
         accumulate: int = 1,
     ):
         super().__init__()
+        _require_own_loop(method)
         self.method = method
         self.step = Distiller(model, method, images, networks=networks, classifier=classifier, seed=seed)
         self.epochs, self.steps_per_epoch, self.accumulate = epochs, steps_per_epoch, accumulate
+        self.dataset_size = dataset_size
         _require_time(self)
+        _require_size(self)
         self.losses: dict[str, Tensor] = {}
         self.logits: Tensor | None = None
         self._draws = Generator().manual_seed(seed)
@@ -74,6 +80,11 @@ class Teach(nn.Module):
     def mixing(self) -> Mixing | None:
         """How the method wants its batches mixed."""
         return self.method.mixing
+
+    @property
+    def needs(self) -> Mapping[str, Need]:
+        """What the method asks of the data beside images and labels."""
+        return self.method.needs
 
     def forward(
         self,
@@ -96,6 +107,8 @@ class Teach(nn.Module):
 
     def close(self) -> nn.Module:
         """End the teaching: the model comes back without a trace of it."""
+        if self._started and not self._closed:
+            self.step.after_step()
         self._closed = True
         return self.step.close()
 
@@ -114,7 +127,7 @@ class Teach(nn.Module):
         """Memories for batches of so many rows: one for each slot of accumulation."""
         self._rows, self._slot = rows, 0
         self._calls = like(self.student)  # a tensor: a number would be compiled in
-        facts = self.step.facts(rows)
+        facts = self.step.facts(rows, self.dataset_size)
         self._fresh = memory.start(self._terms, facts)  # tensors of its own: shared ones would be compiled in as one
         self._memories = [memory.start(self._terms, facts) for _ in range(self.accumulate)]
 
@@ -124,6 +137,8 @@ class Teach(nn.Module):
 
     def _train(self, batch: Batch, remember: bool) -> Tensor:
         memories = self._renewed(self._memories[self._slot])
+        if self._started > 1 and self._slot == 0 and remember:
+            self.step.after_step()  # the optimiser's last step is known to be done when the next batch comes
         step = self.step(batch, self._clock(), memories)
         self.losses = {name: loss.detach() for name, loss in step.losses.items()}
         self.logits = step.logits
@@ -162,9 +177,10 @@ class Teach(nn.Module):
     def _ready(self, batch: Batch) -> Batch:
         """The batch with all that the method needs; `UserError` where something is missing."""
         _require_rows(self, batch)
+        if self.method.erasing:
+            batch = self.method.erasing(batch, self._draws)
         if self.mixing and batch.mix is None:
-            mix = self.mixing.draw(len(batch.images), self._draws)
-            batch = mix_batch(batch, type(mix)(*(each.to(batch.images.device) for each in mix)), self.mixing.clean)
+            batch = self.mixing(batch, self._draws)
         _require_extra(self, batch)
         if not torch.compiler.is_compiling():
             self._meet(batch)
@@ -210,12 +226,48 @@ def _require_rows(teach: Teach, batch: Batch) -> None:
 
 
 def _require_extra(teach: Teach, batch: Batch) -> None:
-    for view in teach.step.views:
-        if view.source and view.source not in batch.extra:
+    for name in _asked(teach):
+        if (batch.index is None) if name == "index" else (name not in batch.extra):
             raise UserError(
-                f"{teach.method.text} also needs `{view.source}` images [B, 3, H, W]; pass "
-                f"teach(images, labels, {view.source}=…), or take batches from sd.loader(dataset, teach, …)"
+                f"{teach.method.text} also needs `{name}`: {_WORDS.get(name, 'images [B, 3, H, W]')}; pass "
+                f"teach(images, labels, {name}=…), or take batches from sd.loader(dataset, teach, …)"
             )
+
+
+def _asked(teach: Teach) -> Iterator[str]:
+    """Names of what a batch must bring beside images and labels."""
+    if any(term.indexed for term in teach.step.terms.values()):
+        yield "index"
+    yield from (view.source for view in teach.step.views if view.source)
+    for key in teach.needs:
+        yield from KEYS[key]
+
+
+_WORDS = {
+    "index": "each row's place in the data set [B]",
+    "peer": "for each row another image of its class [B, 3, H, W]",
+    "twin": "the same images augmented once more [B, 3, H, W]",
+    "last": "the images of the batch before [B, 3, H, W]",
+    "last_labels": "the labels of the batch before [B]",
+    "negatives": "for each row places of images of other classes [B, K]",
+}
+
+
+def _require_own_loop(method: Method) -> None:
+    if method.gap is not None:
+        raise UserError(
+            f"{method.text} changes the optimiser, and yours is your own; train with the command instead: "
+            f"selfdistill train {method.text!r}"
+        )
+
+
+def _require_size(teach: Teach) -> None:
+    indexed = [name for name, term in teach.step.terms.items() if term.indexed]
+    if indexed and not teach.dataset_size:
+        raise UserError(
+            f"{teach.method.text} remembers something of each training image (term {indexed[0]!r}); "
+            "pass sd.teach(…, dataset_size=len(dataset))"
+        )
 
 
 def _versions(teach: Teach) -> tuple[int, ...]:

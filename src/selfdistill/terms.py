@@ -17,6 +17,7 @@ class Mix(NamedTuple):
 
     shares: Tensor  # [B, n] weights; each row sums to 1
     partners: Tensor  # [B, n] rows of the batch; the first column is the row itself
+    region: Tensor | None = None  # [H, W] where a row shows itself, if parts are pasted and not blended; n is 2
 
 
 class Batch(NamedTuple):
@@ -26,7 +27,7 @@ class Batch(NamedTuple):
     labels: Tensor  # [B] class ids
     index: Tensor | None = None  # type: ignore[assignment]  # [B] places in the data set; no one asks a batch for tuple's index
     mix: Mix | None = None
-    extra: Mapping[str, Tensor] = MappingProxyType({})  # more images: clean, peer …
+    extra: Mapping[str, Tensor] = MappingProxyType({})  # what else was asked for: clean, peer, twin, last …
 
 
 class Clock(NamedTuple):
@@ -42,6 +43,15 @@ class Clock(NamedTuple):
             return torch.ones_like(self.progress)
         return (self.progress * self.epochs / epochs).clamp(max=1.0)
 
+    def ramp_up(self, epochs: float) -> Tensor:
+        """exp(-5 (1 - t)²), t from 0 to 1 over the first so many whole epochs; 1 where `epochs` is 0. -> [].
+
+        The sigmoid-shaped ramp of Laine and Aila, 2017 (https://arxiv.org/abs/1610.02242).
+        """
+        if epochs <= 0:
+            return torch.ones_like(self.progress)
+        return torch.exp(-5 * (1 - (self.epoch / epochs).clamp(max=1.0)).square())
+
 
 class Outputs(NamedTuple):
     """What one pass shows, in float32 at least."""
@@ -55,13 +65,30 @@ class Outputs(NamedTuple):
 class View:
     """One more pass that a step must make, shared by all terms that ask for it by this name.
 
-    It goes over `batch.extra[source]`, or over the batch's images where `source` is None.
+    It goes over `batch.extra[source]`, or over the batch's images where `source` is None, as `make`
+    changes them. A `joint` one is part of the anchor's own pass, and of its batch statistics.
     """
 
     name: str
     grad: bool
-    network: str = "student"
+    network: str = "student"  # or the role of another
     source: str | None = None
+    make: Callable[[Tensor], Tensor] | None = None  # images [B, 3, H, W] -> images
+    joint: bool = False
+    taps: tuple[str, ...] = ()  # what it reads inside another network; "stages": all of them
+
+
+class Parts(NamedTuple):
+    """What a term builds its heads from."""
+
+    shapes: Mapping[str, Size]  # of the student's taps it reads, of "logits" and of "embedding"
+    views: Mapping[str, Mapping[str, Size]]  # the same of other networks, by view
+    tail: Callable[[str], nn.Module]  # what follows a tap in the student, copied and drawn anew
+
+    @property
+    def classes(self) -> int:
+        """How many classes the student tells apart."""
+        return self.shapes["logits"][-1]
 
 
 class Facts(NamedTuple):
@@ -71,6 +98,14 @@ class Facts(NamedTuple):
     width: int | None  # D of the embedding; None where there is no classifier
     batch: int  # rows a step
     like: Tensor  # [] of the memory's device and dtype
+    images: int = 0  # in the training set; 0 where nobody said
+
+
+class Rows(NamedTuple):
+    """Rows to be written into a table that is remembered, once the step is done."""
+
+    index: Tensor  # type: ignore[assignment]  # [B]; no one asks it for tuple's index
+    values: Tensor  # [B, …]
 
 
 @dataclass(frozen=True)
@@ -83,6 +118,7 @@ class Seen:
     features: Mapping[str, Tensor]
     views: Mapping[str, Outputs]
     classifier: Callable[[Tensor], Tensor]  # [*, D] -> [*, C], without gradient
+    directions: Tensor | None  # [C, D] the classifier's weight, with gradient; None where it is not linear
     clock: Clock
     memory: Memory = None  # what this term remembered at the step before
 
@@ -103,12 +139,16 @@ def label_loss(logits: Tensor, batch: Batch, smoothing: float = 0.0) -> Tensor:
     return (batch.mix.shares * torch.stack(each, dim=1)).sum(dim=1).mean()
 
 
+Value = Tensor | Mapping[str, Tensor]  # a loss [], or its parts: what learns the labels, what imitates
+
+
 class Term(nn.Module):
     """One loss: what it must see, its value, and what it keeps for the next step.
 
-    Modules made in `build` train, synchronise and checkpoint with the student and never reach the
-    deployed model. What a term keeps between steps goes through `remember`, never through a
-    buffer: DDP overwrites every rank's buffers with rank 0's.
+    A value in parts, {"learn": …, "mimic": …}, says which share of it is distillation: a control
+    drops that. A value in one is all imitation. Modules made in `build` train, synchronise and
+    checkpoint with the student and never reach the deployed model. What a term keeps between steps
+    goes through `remember`, never through a buffer: DDP overwrites every rank's buffers with rank 0's.
     """
 
     weight: float = 1.0
@@ -118,29 +158,37 @@ class Term(nn.Module):
     reads: tuple[str, ...] = ()  # parts of the student it needs: "embedding", "classifier"
     mixed: bool = True  # it can read batches whose rows are mixed
     timed: bool = False  # it reads the clock
+    indexed: bool = False  # it reads batch.index and the number of training images
+    learns: bool = False  # a part of its value learns the labels
     rows: int = 1  # the fewest rows a batch must have
     over: Literal["rows", "batch"] = "rows"  # "batch": its value is no mean over rows
     memory_scope: Literal["rank", "run"] = "rank"  # each rank its own, or one for the run
     forget: Literal["never", "epoch"] = "never"  # when memory starts again
 
-    def build(self, shapes: Mapping[str, Size]) -> None:
-        """Make heads; `shapes` are of this term's taps, of "logits" and of "embedding"."""
+    def build(self, parts: Parts) -> None:
+        """Make heads."""
 
     def start(self, facts: Facts) -> Memory:
         """Give the memory before the first step; None: this term keeps nothing."""
         return None
 
-    def loss(self, seen: Seen) -> Tensor:
-        """Give this term's value, a scalar before `weight`."""
+    def loss(self, seen: Seen) -> Value:
+        """Give this term's value before `weight`: a scalar, or its parts."""
         raise NotImplementedError(f"{type(self).__name__} defines no loss")
 
     def remember(self, seen: Seen) -> Memory:
         """Give the memory for the next step."""
         return None
 
-    def forward(self, seen: Seen) -> tuple[Tensor, Memory]:
+    def forward(self, seen: Seen) -> tuple[Value, Memory]:
         """Give the loss and the next memory. Override only where the two share work."""
         return self.loss(seen), self.remember(seen)
+
+    def after_step(self) -> None:
+        """Follow what the optimiser did, as averages of heads do."""
+
+    def finish(self, student: nn.Module, classifier: str) -> None:
+        """Fold what was trained into the student's own weights, its classifier at this path."""
 
 
 class CrossEntropy(Term):
@@ -150,6 +198,6 @@ class CrossEntropy(Term):
         super().__init__()
         self.smoothing = smoothing
 
-    def loss(self, seen: Seen) -> Tensor:
+    def loss(self, seen: Seen) -> Value:
         """Cross-entropy of the student's logits."""
         return seen.learn(seen.logits, self.smoothing)

@@ -6,11 +6,12 @@ from torch import nn
 from selfdistill import memory
 from selfdistill.distiller import Distiller
 from selfdistill.methods import REGISTRY, method
-from selfdistill.mixing import mix_batch
+from selfdistill.needs import Groups, Negatives
 from selfdistill.terms import Batch, Clock
 from tests.networks import CLASSES, network
 
 ROWS, SIZE, STEPS = 8, 16, 4
+IMAGES = 2 * ROWS  # in the training set
 TOGETHER = "scd() + lightskd() + csd()"
 EXPRESSIONS = (
     *(f"{name}()" for name in REGISTRY),
@@ -30,15 +31,30 @@ def batch(seed, made, rank=None):
     draws = torch.Generator().manual_seed(1000 + seed)
     rows = slice(None) if rank is None else slice(rank * ROWS // 2, (rank + 1) * ROWS // 2)
     labels = torch.randint(0, CLASSES, (ROWS,), generator=draws)
-    plain = Batch(images(seed)[rows], labels[rows], torch.arange(ROWS)[rows])
-    if made.mixing is None:
-        return plain
-    return mix_batch(plain, made.mixing.draw(len(plain.labels), draws), made.mixing.clean)
+    if isinstance(order := made.needs.get("order"), Groups):
+        labels = labels[:: 1 + order.others].repeat_interleave(1 + order.others)
+    extra = {name: each[rows] for name, each in beside(seed, made.needs).items()}
+    index = torch.arange(ROWS) + ROWS * (seed % 2)
+    plain = Batch(images(seed)[rows], labels[rows], index[rows], None, extra)
+    if made.erasing is not None:
+        plain = made.erasing(plain, draws)
+    return plain if made.mixing is None else made.mixing(plain, draws)
+
+
+def beside(seed, needs):
+    """What a method asks for beside images and labels."""
+    draws = torch.Generator().manual_seed(2000 + seed)
+    extra = {name: images(3000 + seed + 100 * k) for k, name in enumerate(("peer", "twin", "last")) if name in needs}
+    if "last" in needs:
+        extra["last_labels"] = torch.randint(0, CLASSES, (ROWS,), generator=draws)
+    if isinstance(need := needs.get("negatives"), Negatives):
+        extra["negatives"] = torch.randint(0, IMAGES, (ROWS, need.count), generator=draws)
+    return extra
 
 
 def distil(text, kind="batch", student=None, seed=0):
     made = method(text)
-    networks = {role: network(kind, seed=9) for role in made.networks}
+    networks = {role: network(kind, seed=9) for role in made.teachers}
     return Distiller(student or network(kind), made, images(0), networks=networks, seed=seed)
 
 
@@ -57,7 +73,7 @@ class Training:
     def __init__(self, distiller, run=None, rows=ROWS):
         self.distiller, self.run = distiller, distiller if run is None else run
         self.optimizer = optimizer(distiller)
-        self.memories = memory.start(distiller.terms, distiller.facts(rows))
+        self.memories = memory.start(distiller.terms, distiller.facts(rows, IMAGES))
         self.step, self.log = 0, []
 
     def steps(self, count, rank=None):
@@ -67,6 +83,7 @@ class Training:
             self.optimizer.zero_grad()
             self.distiller.total(losses).backward()
             self.optimizer.step()
+            self.distiller.after_step()
             self.memories = memory.commit(self.memories, remembered)
             self.log.append({name: loss.detach() for name, loss in losses.items()})
             self.step += 1

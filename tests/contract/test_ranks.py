@@ -29,7 +29,7 @@ def told(tmp_path_factory):
         "MASTER_ADDR": "127.0.0.1",
         "MASTER_PORT": port,
         "WORLD_SIZE": "2",
-        "PYTHONPATH": str(root),
+        "PYTHONPATH": os.pathsep.join([str(root), os.environ.get("PYTHONPATH", "")]),
     }
     ranks = [
         subprocess.Popen([sys.executable, str(SCRIPT), str(folder)], env={**environment, "RANK": str(rank)}, cwd=root)

@@ -18,6 +18,9 @@ def compare(
     ] = None,
     seeds: Annotated[int, typer.Option(help="Runs of each method, of seeds 0, 1, 2 …")] = 3,
     out: Annotated[Path | None, typer.Option(help="Folder of the study; default: runs/DATA-MODEL-EPOCHS.")] = None,
+    controls: Annotated[
+        bool, typer.Option("--controls", help="Add each method's heads and passes without its distillation.")
+    ] = False,
     resume: Annotated[bool, typer.Option("--resume", help="Go on; the same command does so anyway.")] = False,
     *,
     recipe: dict[str, Any],
@@ -31,13 +34,14 @@ def compare(
     from selfdistill.errors import UserError
     from selfdistill.methods import REGISTRY
     from selfdistill.study import compare as run_all
-    from selfdistill.study.compare import usual_folder
+    from selfdistill.study.compare import usual_folder, with_controls
     from selfdistill.train.config import RunConfig
     from selfdistill.train.display import display_for
 
     if seeds < 1:
         raise UserError(f"seeds must be 1 or more, but is {seeds}")
     asked = [f"{name}()" for name in REGISTRY] if methods == ["all"] else methods or DEFAULT
+    asked = with_controls(asked) if controls else asked
     base = RunConfig("ce()", **recipe)
     show(run_all(asked, base, range(seeds), out or usual_folder(base), display=display_for(console)))
 

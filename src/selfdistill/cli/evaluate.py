@@ -25,7 +25,7 @@ def evaluate(
     student, facts = load_run(folder)
     config = RunConfig.from_json(facts["config"])
     splits = load_data(replace(config, data=data or config.data, size=facts["size"]))
-    require_classes(student, facts, splits, folder)
+    require_classes(facts, splits, folder)
     augment = Augmentation(0, False, tuple(facts["mean"]), tuple(facts["std"]))  # those it was trained with
     found = measure(student, splits.test, augment)
     print(aligned([(name, f"{value:.4f}") for name, value in found.items()]))

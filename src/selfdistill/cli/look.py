@@ -28,7 +28,7 @@ def plan(
     splits = sources.load(data, limit=limit, size=size)
     student = create(model, len(splits.classes), size=splits.train.size)
     example = sources.usual(splits).normalise(splits.train.images[:batch_size])
-    stand_ins = {role: deepcopy(student) for role in asked.networks}
+    stand_ins = {role: deepcopy(student) for role in asked.teachers}
     print(make_plan(asked, student, example, stand_ins, classifier))
 
 

@@ -1,25 +1,29 @@
 """Batches from decoded images: order, augmentation and mixing, each from a random stream of its own."""
 
-from collections.abc import Iterator
+import functools
+from collections.abc import Iterator, Mapping
 
 import torch
 from torch import Tensor
 
 from selfdistill.data.augment import Augmentation, Draw
+from selfdistill.data.classmates import Classmates
 from selfdistill.data.images import Images
 from selfdistill.data.stream import stream
 from selfdistill.errors import UserError
-from selfdistill.mixing import Mixing, mix_batch
-from selfdistill.terms import Batch, Mix
+from selfdistill.mixing import Erasing, Mixing
+from selfdistill.needs import Groups, Need, Negatives, Peer
+from selfdistill.terms import Batch
 
 
 class Loader:
     """Training batches of `batch_size` rows over all ranks, each epoch in a new order.
 
     Whatever a method asks for, order and augmentation at one seed stay the same: they are drawn for the
-    batch of all ranks and cut. Mixing is drawn within each rank's part. Every step of every epoch can be
-    made anew, so a resumed run needs no state of the loader. The last short batch is dropped, unless it
-    is the only one. Raises `UserError` where the ranks do not divide the batch.
+    batch of all ranks and cut. Mixing, erasing and negatives are drawn within each rank's part. Every step of
+    every epoch can be made anew, so a resumed run needs no state of the loader. The last short batch is
+    dropped, unless it is the only one. Raises `UserError` where the ranks do not divide the batch, or the
+    data cannot bring what is asked.
     """
 
     def __init__(
@@ -29,6 +33,8 @@ class Loader:
         *,
         augment: Augmentation,
         mixing: Mixing | None = None,
+        erasing: Erasing | None = None,
+        needs: Mapping[str, Need] | None = None,
         seed: int = 0,
         drop_last: bool = True,
         rank: int = 0,
@@ -44,8 +50,15 @@ class Loader:
             raise UserError(f"{len(images)} training images are too few for {ranks} processes; start fewer")
         self.images, self.labels = images.images.to(device), images.labels.to(device)
         self.batch_size, self.drop_last = min(batch_size, len(images) // ranks * ranks), drop_last
-        self.augment, self.mixing, self.seed = augment, mixing, seed
+        self.augment, self.mixing, self.erasing, self.seed = augment, mixing, erasing, seed
+        self.needs = dict(needs or {})
         self.rank, self.ranks, self.device = rank, ranks, device
+        self.classmates = Classmates(images.labels)
+        self._order = functools.lru_cache(2)(self._draw_order)  # drawn once an epoch, not once a step
+        self._draws = functools.lru_cache(8)(self._draw_augmentation)
+        self._peers = functools.lru_cache(2)(self._draw_peers)
+        _require_whole_groups(self.needs.get("order"), self.batch_size // ranks)
+        self._extra(0, 0)  # what cannot be brought is said before the first step
 
     def __len__(self) -> int:
         whole, rest = divmod(len(self.labels), self.batch_size)
@@ -53,12 +66,28 @@ class Loader:
 
     def epoch(self, number: int, start: int = 0) -> Iterator[Batch]:
         """The batches of an epoch from step `start` on, the same at every call."""
-        order = torch.randperm(len(self.labels), generator=stream(self.seed, "order", number))
-        draws = self.augment.draw(len(order), stream(self.seed, "augment", number))
-        order, draws = order.to(self.device), draws.to(self.device)  # once an epoch, not once a step
+        order, draws = self._order(number).to(self.device), self._draws(number, "augment").to(self.device)
         for step in range(start, len(self)):
             rows = self._share(step)
-            yield self._mixed(self._batch(order[rows], draws.rows(rows)), number, step)
+            index = order[rows]
+            batch = Batch(self.augment(self.images[index], draws.rows(rows)), self.labels[index], index)
+            yield self._altered(batch._replace(extra=self._extra(number, step)), number, step)
+
+    def _draw_order(self, epoch: int) -> Tensor:
+        """The rows of an epoch in their order. -> [N]; where groups are asked for, each as long as the other."""
+        draws = stream(self.seed, "order", epoch)
+        order = torch.randperm(len(self.labels), generator=draws)
+        match self.needs.get("order"):
+            case Groups(others):
+                anchors = order[: -(-len(order) // (1 + others))]
+                order = self.classmates.groups(anchors, others, draws).flatten()[: len(order)]
+        return order
+
+    def _draw_augmentation(self, epoch: int, of: str) -> Draw:
+        return self.augment.draw(len(self.labels), stream(self.seed, of, epoch))
+
+    def _draw_peers(self, epoch: int, itself: bool) -> Tensor:
+        return self.classmates.peers(self._order(epoch), stream(self.seed, "peer", epoch), itself)
 
     def _share(self, step: int) -> slice:
         """Where in the epoch's order this rank's rows of a step stand."""
@@ -66,14 +95,54 @@ class Loader:
         share = min(self.batch_size, len(self.labels) - first) // self.ranks
         return slice(first + self.rank * share, first + (self.rank + 1) * share)
 
-    def _batch(self, index: Tensor, draw: Draw) -> Batch:
-        return Batch(self.augment(self.images[index], draw), self.labels[index], index)
+    def _extra(self, epoch: int, step: int) -> dict[str, Tensor]:
+        """What the method asked for beside the batch's images."""
+        extra: dict[str, Tensor] = {}
+        for key, need in self.needs.items():
+            match key, need:
+                case "peer", Peer(itself):
+                    extra["peer"] = self._shown(self._peers(epoch, itself), epoch, step, "peer")
+                case "twin", _:
+                    extra["twin"] = self._shown(self._order(epoch), epoch, step, "twin")
+                case "last", _:
+                    extra["last"], extra["last_labels"] = self._last(epoch, step)
+                case "negatives", Negatives(count):
+                    rows = self._order(epoch)[self._share(step)]
+                    draws = stream(self.seed, "negatives", epoch, step, self.rank)
+                    extra["negatives"] = self.classmates.negatives(rows, count, draws).to(self.device)
+        return extra
 
-    def _mixed(self, batch: Batch, epoch: int, step: int) -> Batch:
+    def _shown(self, order: Tensor, epoch: int, step: int, stream_of: str) -> Tensor:
+        """Give this rank's images of a step in an order of the epoch, augmented by draws of their own."""
+        rows = self._share(step)
+        draws = self._draws(epoch, stream_of).rows(rows).to(self.device)
+        return self.augment(self.images[order[rows].to(self.device)], draws)
+
+    def _last(self, epoch: int, step: int) -> tuple[Tensor, Tensor]:
+        """The batch before, augmented once more, and its labels; at the first step of all its own."""
+        if step > 0:
+            step = step - 1
+        elif epoch > 0:
+            epoch, step = epoch - 1, len(self) - 1
+        order = self._order(epoch)
+        return self._shown(order, epoch, step, "last"), self.labels[order[self._share(step)].to(self.device)]
+
+    def _altered(self, batch: Batch, epoch: int, step: int) -> Batch:
+        """The batch erased and mixed as asked."""
+        if self.erasing is not None:
+            batch = self.erasing(batch, stream(self.seed, "erase", epoch, step, self.rank))
         if self.mixing is None:
             return batch
-        mix = self.mixing.draw(len(batch.labels), stream(self.seed, "mix", epoch, step, self.rank))
-        return mix_batch(batch, Mix(*(each.to(self.device) for each in mix)), self.mixing.clean)
+        return self.mixing(batch, stream(self.seed, "mix", epoch, step, self.rank))
+
+
+def _require_whole_groups(order: Need | None, rows: int) -> None:
+    match order:
+        case Groups(others) if rows % (1 + others):
+            raise UserError(
+                f"groups of {1 + others} images do not fill a batch of {rows} rows; "
+                f"take a --batch-size that {1 + others} divides"
+            )
 
 
 def batches(

@@ -1,23 +1,31 @@
 """Batches for a training loop of one's own, from any data set of images and labels."""
 
-from collections.abc import Iterator
-from typing import Any, Protocol
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple, Protocol
 
+import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import BatchSampler, DataLoader, Dataset, RandomSampler, Sampler, SequentialSampler
 
+from selfdistill.data.classmates import Classmates
 from selfdistill.data.stream import stream
 from selfdistill.errors import UserError
-from selfdistill.mixing import Mixing, mix_batch
+from selfdistill.mixing import Mixing
+from selfdistill.needs import Groups, Need, Negatives, Peer
 from selfdistill.terms import Batch
 
 
 class Asks(Protocol):
-    """Something that says how it wants batches mixed."""
+    """Something that says what batches it wants."""
 
     @property
     def mixing(self) -> Mixing | None:
-        """How, or None."""
+        """How they are mixed, or None."""
+        ...
+
+    @property
+    def needs(self) -> Mapping[str, Need]:
+        """What they hold beside images and labels."""
         ...
 
 
@@ -32,7 +40,8 @@ def loader(dataset: Any, teach: Asks, batch_size: int, **options: Any) -> "Plain
 class PlainLoader:
     """Batches of a map-style data set whose items are (float image [3, H, W], class id).
 
-    Each pass has a new order. The last short batch is dropped, unless it is the only one.
+    Each pass has a new order. The last short batch is dropped, unless it is the only one. Pairs and groups
+    within a class need all labels: the data set's `targets` or `labels`, or else every item is read once.
     """
 
     def __init__(
@@ -44,31 +53,94 @@ class PlainLoader:
         shuffle: bool = True,
         drop_last: bool = True,
         seed: int = 0,
+        sampler: Sampler | None = None,
         **options: Any,
     ):
-        self.mixing, self._draws = teach.mixing, stream(seed, "mix")
-        self._loader = DataLoader(
-            Indexed(dataset),
-            batch_size,
-            shuffle=shuffle and "sampler" not in options,
-            drop_last=drop_last and len(dataset) >= batch_size,
-            generator=stream(seed, "order"),
-            **options,
-        )
+        self.mixing, self.needs = teach.mixing, teach.needs
+        self._draws = stream(seed, "mix")
+        rows = sampler or _sampler(dataset, shuffle, seed)
+        self._asked = Asked(rows, dataset, self.needs, batch_size, drop_last and len(dataset) >= batch_size, seed)
+        self._loader = DataLoader(Indexed(dataset), batch_sampler=self._asked, **options)
 
     def __len__(self) -> int:
         return len(self._loader)
 
     def __iter__(self) -> Iterator[Batch]:
-        for images, labels, index in self._loader:
-            batch = Batch(images, labels, index)
-            if self.mixing:
-                batch = mix_batch(batch, self.mixing.draw(len(index), self._draws), self.mixing.clean)
-            yield batch
+        for found in self._loader:
+            images, labels, index = found.pop("anchor")
+            extra = {name: shown[0] for name, shown in found.items()}
+            if "last" in found:
+                extra["last_labels"] = found["last"][1]
+            batch = Batch(images, labels, index, None, extra | self._asked.negatives(index))
+            yield self.mixing(batch, self._draws) if self.mixing else batch
+
+
+class Ask(NamedTuple):
+    """A row of a batch, and what is to be shown beside it: rows of the data set by name."""
+
+    row: int
+    beside: tuple[tuple[str, int], ...]
+
+
+class Asked(Sampler[list[Ask]]):
+    """Batches of rows with what the method asked for beside each."""
+
+    def __init__(
+        self,
+        rows: Sampler[int],
+        dataset: Any,
+        needs: Mapping[str, Need],
+        batch_size: int,
+        drop_last: bool,
+        seed: int,
+    ):
+        self.needs, self.draws = needs, stream(seed, "beside")
+        order = needs.get("order")
+        self.others = order.others if isinstance(order, Groups) else 0
+        if batch_size % (1 + self.others):
+            raise UserError(f"groups of {1 + self.others} images do not fill a batch of {batch_size} rows")
+        self.batches = BatchSampler(rows, batch_size, drop_last)
+        self.classmates = Classmates(_labels(dataset)) if needs.keys() & {"peer", "negatives", "order"} else None
+        self.last: list[int] = []
+
+    def __len__(self) -> int:
+        return len(self.batches)
+
+    def __iter__(self) -> Iterator[list[Ask]]:
+        for rows in self.batches:
+            rows = self._grouped(rows)
+            beside = [self._beside(rows, name) for name in self.needs if name in ("peer", "twin", "last")]
+            names = [name for name in self.needs if name in ("peer", "twin", "last")]
+            pairs = zip(*beside, strict=True) if beside else [()] * len(rows)
+            yield [Ask(row, tuple(zip(names, each, strict=True))) for row, each in zip(rows, pairs, strict=True)]
+            self.last = rows
+
+    def negatives(self, index: Tensor) -> dict[str, Tensor]:
+        """Places of images of other classes, where they are asked for."""
+        match self.needs.get("negatives"):
+            case Negatives(count) if self.classmates:
+                return {"negatives": self.classmates.negatives(index, count, self.draws)}
+        return {}
+
+    def _grouped(self, rows: list[int]) -> list[int]:
+        """The batch in groups of a class: some of its rows, each followed by others of its class."""
+        if not self.others or self.classmates is None:
+            return rows
+        anchors = torch.tensor(rows[: len(rows) // (1 + self.others)])
+        return self.classmates.groups(anchors, self.others, self.draws).flatten().tolist()
+
+    def _beside(self, rows: list[int], name: str) -> Sequence[int]:
+        need = self.needs[name]
+        if isinstance(need, Peer) and self.classmates:
+            return self.classmates.peers(torch.tensor(rows), self.draws, need.itself).tolist()
+        return self.last if name == "last" and len(self.last) == len(rows) else rows
 
 
 class Indexed(Dataset):
-    """A data set whose items also say which they are; raises `UserError` for items of another kind."""
+    """A data set whose items also say which they are, with what was asked for beside them.
+
+    Raises `UserError` for items of another kind.
+    """
 
     def __init__(self, dataset: Any):
         if not hasattr(dataset, "__getitem__") or not hasattr(dataset, "__len__"):
@@ -78,7 +150,10 @@ class Indexed(Dataset):
     def __len__(self) -> int:
         return len(self.dataset)
 
-    def __getitem__(self, row: int) -> tuple[Tensor, int, int]:
+    def __getitem__(self, ask: Ask) -> dict[str, tuple[Tensor, int, int]]:
+        return {"anchor": self._item(ask.row)} | {name: self._item(row) for name, row in ask.beside}
+
+    def _item(self, row: int) -> tuple[Tensor, int, int]:
         image, label = self.dataset[row]
         if not isinstance(image, Tensor) or not image.is_floating_point():
             kind = image.dtype if isinstance(image, Tensor) else type(image).__name__
@@ -87,3 +162,15 @@ class Indexed(Dataset):
                 "needed; convert and normalise it in the data set's transform"
             )
         return image, int(label), row
+
+
+def _sampler(dataset: Any, shuffle: bool, seed: int) -> Sampler[int]:
+    return RandomSampler(dataset, generator=stream(seed, "order")) if shuffle else SequentialSampler(dataset)
+
+
+def _labels(dataset: Any) -> Tensor:
+    """The label of every item. -> [N]."""
+    known = getattr(dataset, "targets", getattr(dataset, "labels", None))
+    if known is not None and len(known) == len(dataset):
+        return torch.as_tensor(known)
+    return torch.tensor([int(dataset[row][1]) for row in range(len(dataset))])

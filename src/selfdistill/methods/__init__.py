@@ -1,19 +1,16 @@
 """One paper, one file; the registry of them all."""
 
+from importlib import import_module
+
 from selfdistill.expression import parse
 from selfdistill.method import Method
-from selfdistill.methods.ce import ce
-from selfdistill.methods.csd import csd
-from selfdistill.methods.drg import drg
-from selfdistill.methods.dsr import dsr
-from selfdistill.methods.kd import kd
-from selfdistill.methods.label_smoothing import label_smoothing
-from selfdistill.methods.lightskd import lightskd
-from selfdistill.methods.mixup import mixup
-from selfdistill.methods.scd import scd
-from selfdistill.methods.stkd import stkd
+from selfdistill.recipe import Constructor
 
-REGISTRY = {make.__name__: make for make in (ce, label_smoothing, mixup, kd, scd, drg, dsr, lightskd, stkd, csd)}
+NAMES = (
+    *("ce", "label_smoothing", "mixup", "kd"),
+    *("scd", "drg", "dsr", "lightskd", "stkd", "csd"),
+)
+REGISTRY: dict[str, Constructor] = {name: getattr(import_module(f"selfdistill.methods.{name}"), name) for name in NAMES}
 
 
 def method(text: str | Method) -> Method:
@@ -21,4 +18,5 @@ def method(text: str | Method) -> Method:
     return text if isinstance(text, Method) else parse(text, REGISTRY)
 
 
+globals().update(REGISTRY)
 __all__ = ["REGISTRY", "method", *REGISTRY]

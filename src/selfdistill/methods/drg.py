@@ -20,18 +20,20 @@ PAPER = Paper(
 class ReverseGuidance(Term):
     """A shallow head learns the labels, and teaches the final one."""
 
+    learns = True
+
     def __init__(self, tap: str, alpha: float, temperature: float, kind: str):
         super().__init__()
         self.taps, self.alpha, self.temperature, self.kind = (tap,), alpha, temperature, kind
 
-    def build(self, shapes):
+    def build(self, parts):
         """Put a head on the tap."""
-        self.head = head(shapes[self.taps[0]], shapes["logits"][-1], self.kind)
+        self.head = head(parts.shapes[self.taps[0]], parts.classes, self.kind)
 
     def loss(self, seen: Seen):
         """CE(a, y) + alpha T² KL(sg a || z), with a the shallow head's logits."""
         shallow = self.head(seen.features[self.taps[0]])
-        return seen.learn(shallow) + self.alpha * kl(seen.logits, shallow, self.temperature)
+        return {"learn": seen.learn(shallow), "mimic": self.alpha * kl(seen.logits, shallow, self.temperature)}
 
 
 @recipe(PAPER)

@@ -3,6 +3,7 @@
 from selfdistill.maths import kl
 from selfdistill.method import Method, Paper
 from selfdistill.recipe import Positive, Share, recipe
+from selfdistill.roles import teaching
 from selfdistill.terms import Seen, Term, View
 
 PAPER = Paper(
@@ -34,5 +35,5 @@ def kd(teacher: str | None = None, alpha: Share = 0.9, temperature: Positive = 4
     return Method(
         terms={"teacher": Teacher(temperature, weight=alpha)},
         task_weight=1.0 - alpha,
-        networks={"teacher": teacher},
+        networks={"teacher": teaching(teacher)},
     )

@@ -33,9 +33,9 @@ class SimilarAttention(Term):
         self.power, self.pairs, self.centered, self.normalised = power, pairs, centered, normalised
         self.warmup, self.timed, self.weight = warmup, warmup > 0, weight
 
-    def build(self, shapes):
+    def build(self, parts):
         """Pair the stages: each with the next, or each with the last."""
-        stages = [name for name in shapes if name.startswith("stage")]
+        stages = [name for name in parts.shapes if name.startswith("stage")]
         if len(stages) < 2:
             raise UserError(
                 f"scd() compares stages with one another, but found {len(stages)} of 2x2 positions or more; "

@@ -6,6 +6,7 @@ from selfdistill.maths import kl, kl_to, softened
 from selfdistill.method import Method, Paper
 from selfdistill.mixing import Mixing, mixed
 from selfdistill.recipe import Positive, Several, Share, recipe
+from selfdistill.roles import teaching
 from selfdistill.terms import Seen, Term, View
 
 PAPER = Paper(
@@ -61,5 +62,5 @@ def stkd(
         terms={"virtual": term},
         task_weight=1.0 - weight,
         mixing=Mixing(alpha, per, images, clean),
-        networks={"teacher": teacher},
+        networks={"teacher": teaching(teacher)},
     )

@@ -73,11 +73,18 @@ def usual_folder(base: RunConfig) -> Path:
     return Path("runs") / folder_name("-".join(str(each) for each in parts if each))
 
 
+def with_controls(methods: Sequence[str]) -> list[str]:
+    """Each method and, where it has heads or more passes, the same without distillation."""
+    made = [named(method) for method in methods]
+    pairs = [[each.text, each.as_control().text] if each.has_control else [each.text] for each in made]
+    return [text for pair in pairs for text in pair]
+
+
 def require_fit(config: RunConfig, splits: Splits) -> None:
     """Raise `UserError` where method, model and data do not fit; costs a pass of two images."""
     method = named(config.method)
     student = create(config.model, len(splits.classes), size=splits.train.size, weights=config.weights)
-    stand_ins = {role: deepcopy(student) for role in method.networks}
+    stand_ins = {role: deepcopy(student) for role in method.teachers}
     example = usual(splits).normalise(splits.train.images[:2])
     Distiller(student, method, example, networks=stand_ins, classifier=config.classifier).close()
 

@@ -11,15 +11,18 @@ from lightning_fabric import Fabric
 from torch import Tensor
 
 from selfdistill import memory
+from selfdistill.beside import Beside
 from selfdistill.data import Augmentation, Loader, Splits
 from selfdistill.distiller import Distiller
 from selfdistill.errors import UserError
 from selfdistill.measure.accuracy import accuracy, predict
+from selfdistill.roles import Teacher
 from selfdistill.terms import Batch, Clock
 from selfdistill.train import checkpoint
 from selfdistill.train.config import RunConfig
 from selfdistill.train.display import Display
 from selfdistill.train.files import write_whole
+from selfdistill.train.momenta import TwoMomenta
 from selfdistill.train.optimiser import make_optimiser
 from selfdistill.train.schedule import learning_rate
 from selfdistill.train.stopwatch import Stopwatch
@@ -47,7 +50,7 @@ class Trainer:
         self.distiller, self.loader, self.splits, self.augment = distiller, loader, splits, augment
         self.config, self.fabric, self.folder, self.display = config, fabric, folder, display
         self.run, self.optimiser = fabric.setup(distiller, make_optimiser(distiller, config))
-        self.facts = distiller.facts(loader.batch_size // loader.ranks)
+        self.facts = distiller.facts(loader.batch_size // loader.ranks, len(loader.images))
         self.memories = memory.start(distiller.terms, self.facts)
         self.stopwatch = Stopwatch(fabric.device)
         self.epoch = 0
@@ -71,6 +74,7 @@ class Trainer:
             "config": self.config.to_json(),
             "student": self.distiller.student.state_dict(),
             "terms": self.distiller.terms.state_dict(),
+            "networks": {name: each.state_dict() for name, each in self._living_networks()},
             "optimiser": self.optimiser.state_dict(),
             "ranks": checkpoint.of_each_rank(own),
             "epoch": self.epoch,
@@ -88,41 +92,58 @@ class Trainer:
             )
         self.distiller.student.load_state_dict(state["student"])
         self.distiller.terms.load_state_dict(state["terms"])
+        for name, each in self._living_networks():
+            each.load_state_dict(state["networks"][name])
         self.optimiser.load_state_dict(state["optimiser"])
         own = state["ranks"][self.fabric.global_rank]
         self.memories = self.fabric.to_device(own["memories"])
         checkpoint.set_random_state(own["random"])
         self.epoch, self.log, self.stopwatch.seconds = state["epoch"], state["log"], state["step_seconds"]
 
+    def _living_networks(self) -> list[tuple[str, Beside]]:
+        """The networks beside the student that change; teachers are files of their own."""
+        roles = self.distiller.method.networks
+        return [(name, each) for name, each in self.distiller.networks.items() if not isinstance(roles[name], Teacher)]
+
     def _train_epoch(self) -> dict[str, Any]:
         """Make the steps of one epoch; give what they showed."""
         self.run.train()
         self.memories = memory.renewed(self.distiller.terms, self.facts, self.memories)
-        start, shown = time.perf_counter(), []
+        start, shown, names = time.perf_counter(), [], []
         for number, batch in enumerate(self.loader.epoch(self.epoch), self.epoch * len(self.loader)):
             with self.stopwatch.step(number):
-                shown.append(self._step(batch, number))
+                losses, right = self._step(batch, number)
+            shown.append(torch.stack([*losses.values(), right]))
+            names = list(losses)
             self.display.step()
         table = torch.stack(shown).cpu()  # [steps, terms + 1]; no value is read off the device before this
         seconds = time.perf_counter() - start
-        self._require_finite(table[:, :-1])
-        *means, right = table.mean(dim=0).tolist()
-        losses = dict(zip(self.distiller.terms, means, strict=True))
+        self._require_finite(table[:, :-1], names)
+        *means, share = table.mean(dim=0).tolist()
         speed = {"seconds": seconds, "images_per_second": len(table) * self.loader.batch_size / seconds}
-        return {"losses": losses, "train_top1": 100 * right, **speed}
+        return {"losses": dict(zip(names, means, strict=True)), "train_top1": 100 * share, **speed}
 
-    def _step(self, batch: Batch, number: int) -> Tensor:
-        """Make one step; give its losses, and the share of rows that were right. -> [terms + 1]."""
+    def _step(self, batch: Batch, number: int) -> tuple[dict[str, Tensor], Tensor]:
+        """Make one step; give its losses by name, and the share of rows that were right."""
         for group in self.optimiser.param_groups:
             group["lr"] = self._rate(number)
         with self._precision():
             made = self.run(batch, self._clock(number), self.memories)
-        self.optimiser.zero_grad()
-        self.fabric.backward(self.distiller.total(made.losses))
-        self.optimiser.step()
+        self._descend(made.losses)
+        self.distiller.after_step()
         self.memories = memory.commit(self.memories, made.remembered)
         right = (made.logits.argmax(dim=1) == batch.labels).float().mean()
-        return torch.stack([*(loss.detach() for loss in made.losses.values()), right])
+        return {name: loss.detach() for name, loss in made.losses.items()}, right
+
+    def _descend(self, losses: dict[str, Tensor]) -> None:
+        """Take the optimiser's step, with one gradient or with two."""
+        self.optimiser.zero_grad()
+        if isinstance(inner := self.optimiser.optimizer, TwoMomenta):
+            learn, mimic = self.distiller.in_two(losses)
+            inner.backward(learn, mimic)
+        else:
+            self.fabric.backward(self.distiller.total(losses))
+        self.optimiser.step()
 
     def _end_epoch(self, shown: dict[str, Any]) -> None:
         """Measure, write the log and the checkpoint, tell the display."""
@@ -140,7 +161,7 @@ class Trainer:
         """Accuracy on the images held out; the test set is not looked at before the end."""
         if self.splits.validation is None:
             return {}
-        shown = predict(self.distiller.student, self.splits.validation, self.augment, device=self.fabric.device)
+        shown = predict(self.distiller.deployed(), self.splits.validation, self.augment, device=self.fabric.device)
         return {"validation_top1": accuracy(*shown)}
 
     def _rate(self, step: int) -> float:
@@ -158,13 +179,13 @@ class Trainer:
             return torch.autocast(self.fabric.device.type, torch.bfloat16)
         return nullcontext()
 
-    def _require_finite(self, losses: Tensor) -> None:
-        """Raise `UserError` naming the first step and term whose loss [steps, terms] is no number."""
+    def _require_finite(self, losses: Tensor, names: list[str]) -> None:
+        """Raise `UserError` naming the first step and loss, of [steps, losses], that is no number."""
         if losses.isfinite().all():
             return
         step, term = (~losses.isfinite()).nonzero()[0].tolist()
         raise UserError(
-            f"the loss of the term {list(self.distiller.terms)[term]!r} of {self.config.method} became "
+            f"the loss {names[term]!r} of {self.config.method} became "
             f"{losses[step, term].item()} in epoch {self.epoch + 1}, step {step + 1} of {len(losses)}; "
             f"try a lower --lr than {self.config.lr:g}, or a --warmup"
         )

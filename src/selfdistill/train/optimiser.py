@@ -5,13 +5,18 @@ from typing import Any
 import torch
 from torch import nn
 
+from selfdistill.distiller import Distiller
 from selfdistill.train.config import RunConfig
+from selfdistill.train.momenta import TwoMomenta
 
 
-def make_optimiser(trained: nn.Module, config: RunConfig) -> torch.optim.SGD:
-    """SGD over everything that trains, the student's parameters and the heads'."""
+def make_optimiser(trained: Distiller, config: RunConfig) -> torch.optim.Optimizer:
+    """SGD over everything that trains, the student's parameters and the heads'; with two momenta where asked."""
+    groups = parameter_groups(trained, config.weight_decay, config.decay_norms)
+    if trained.method.gap is not None:
+        return TwoMomenta(groups, lr=config.lr, momentum=config.momentum, gap=trained.method.gap)
     return torch.optim.SGD(
-        parameter_groups(trained, config.weight_decay, config.decay_norms),
+        groups,
         lr=config.lr,
         momentum=config.momentum,
         nesterov=config.nesterov and config.momentum > 0,

@@ -16,6 +16,7 @@ from selfdistill.errors import UserError
 from selfdistill.method import Method
 from selfdistill.methods import method as named
 from selfdistill.models import create
+from selfdistill.roles import Peer, Role, Teacher
 from selfdistill.train import checkpoint, record, teacher
 from selfdistill.train.config import RunConfig
 from selfdistill.train.display import Display, Silent
@@ -45,10 +46,12 @@ def run(
     if (finished := _finished(config, folder, resume)) is not None:
         return finished
     splits, display = splits or load_data(config), display or Silent()
-    cast = {role: name for role, name in method.networks.items() if role not in (networks or {})}
     teachers = Path(teachers or folder.parent / "teachers")
-    found = {role: _teacher(name, config, splits, teachers, display) for role, name in cast.items()}
-    trainer = make_trainer(config, method, splits, {**found, **(networks or {})}, folder, display)
+    cast = dict(networks or {})
+    for name, role in method.networks.items():
+        if name not in cast and (found := _network(name, role, config, splits, teachers, display)):
+            cast[name] = found
+    trainer = make_trainer(config, method, splits, cast, folder, display)
     write_json(make_folder(folder) / RUN, record.facts(config, method, splits, trainer.augment))
     if resume and (folder / checkpoint.LAST).exists():
         trainer.take_up(checkpoint.load(folder))
@@ -78,6 +81,8 @@ def make_trainer(
         config.batch_size,
         augment=augment,
         mixing=method.mixing,
+        erasing=method.erasing,
+        needs=method.needs,
         seed=config.seed,
         rank=fabric.global_rank,
         ranks=fabric.world_size,
@@ -103,13 +108,25 @@ def _finished(config: RunConfig, folder: Path, resume: bool) -> dict[str, Any] |
     return None
 
 
-def _teacher(name: str | None, config: RunConfig, splits: Splits, teachers: Path, display: Display) -> nn.Module:
+def _network(
+    name: str, role: Role, config: RunConfig, splits: Splits, teachers: Path, display: Display
+) -> nn.Module | None:
+    """Who plays a role, if it is not made of the student: a teacher, or a peer of another architecture."""
+    if isinstance(role, Peer) and role.name:
+        with own_stream(f"{config.seed}:{name}"):
+            return create(role.name, len(splits.classes), size=splits.train.size)
+    return _teacher(role, config, splits, teachers, display) if isinstance(role, Teacher) else None
+
+
+def _teacher(role: Teacher, config: RunConfig, splits: Splits, teachers: Path, display: Display) -> nn.Module:
     """The network of this name, trained first and kept where it must be."""
-    planned = teacher.plan(name, config)
+    planned = teacher.plan(role, config)
     folder = planned if isinstance(planned, Path) else teacher.folder_for(planned, teachers)
     if isinstance(planned, RunConfig):
-        run(planned, folder, resume=True, display=display, splits=splits)
-    return teacher.require_classes(*teacher.load_run(folder), splits, folder)
+        run(planned, folder, resume=True, display=display, splits=splits, teachers=teachers)
+    model, facts = teacher.load_run(folder)
+    teacher.require_classes(facts, splits, folder)
+    return teacher.adapted(model, facts, data.usual(splits), splits.train.size)
 
 
 def _fabric(config: RunConfig) -> Fabric:

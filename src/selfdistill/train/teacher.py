@@ -2,17 +2,20 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from torch import nn
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
 
 from selfdistill import models
-from selfdistill.data import Splits
+from selfdistill.data import Augmentation, Splits
 from selfdistill.errors import UserError
 from selfdistill.models import create
+from selfdistill.roles import Teacher
 from selfdistill.train.config import RunConfig
 from selfdistill.train.files import read_json
 
@@ -37,13 +40,14 @@ def load_run(folder: str | Path) -> tuple[nn.Module, dict[str, Any]]:
     return model, facts
 
 
-def plan(reference: str | None, config: RunConfig) -> RunConfig | Path:
+def plan(role: Teacher, config: RunConfig) -> RunConfig | Path:
     """What a teacher's name means: a run's folder, or the configuration to train it with first.
 
     None is the student's own architecture. Raises `UserError` for a name that is neither.
     """
+    reference, method = role.name, role.taught_by
     if reference is None:
-        return replace(config, method="ce()")
+        return replace(config, method=method)
     if is_run(reference):
         return Path(reference)
     if not _is_model(reference):
@@ -52,8 +56,8 @@ def plan(reference: str | None, config: RunConfig) -> RunConfig | Path:
             f"runs/x, or a model to be trained first, such as {config.model!r}"
         )
     if reference == config.model:
-        return replace(config, method="ce()")
-    return replace(config, method="ce()", model=reference, pretrained=False, weights=None, classifier=None)
+        return replace(config, method=method)
+    return replace(config, method=method, model=reference, pretrained=False, weights=None, classifier=None)
 
 
 def _is_model(name: str) -> bool:
@@ -66,11 +70,43 @@ def folder_for(config: RunConfig, teachers: Path) -> Path:
     return teachers / f"{config.model.replace('/', '-')}-{hashlib.sha256(text.encode()).hexdigest()[:10]}"
 
 
-def require_classes(model: nn.Module, facts: Mapping[str, Any], splits: Splits, folder: Path) -> nn.Module:
-    """The teacher, if it tells as many classes as the data has; raises `UserError`."""
+def require_classes(facts: Mapping[str, Any], splits: Splits, folder: Path) -> None:
+    """Raise `UserError` for a teacher that tells another number of classes apart than the data has."""
     if facts["classes"] != len(splits.classes):
         raise UserError(
             f"the network in '{folder}' tells {facts['classes']} classes apart, but {splits.name} has "
             f"{len(splits.classes)}; take one trained on the same data"
         )
-    return model
+
+
+def adapted(model: nn.Module, facts: Mapping[str, Any], augment: Augmentation, size: int) -> nn.Module:
+    """The teacher as it can be shown the student's images: of its own size, normalised as it was trained."""
+    mean, std = tuple(facts["mean"]), tuple(facts["std"])
+    if facts["size"] == size and mean == augment.mean and std == augment.std:
+        return model
+    return Adapted(model, facts["size"], (augment.mean, augment.std), (mean, std))
+
+
+class Adapted(nn.Module):
+    """A network that is shown images of another size or normalisation than it was trained on.
+
+    `shown` and `wanted` are each the mean and the deviation by channel, of pixels from 0 to 1.
+    """
+
+    def __init__(
+        self, network: nn.Module, size: int, shown: tuple[Sequence, Sequence], wanted: tuple[Sequence, Sequence]
+    ):
+        super().__init__()
+        (mean, std), (wanted_mean, wanted_std) = (torch.tensor(each)[:, :, None, None] for each in (shown, wanted))
+        self.network, self.size = network, size
+        self.register_buffer("scale", std / wanted_std, persistent=False)
+        self.register_buffer("shift", (mean - wanted_mean) / wanted_std, persistent=False)
+
+    scale: Tensor
+    shift: Tensor
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Give the network's answer to the images as it knows them. [B, 3, H, W] -> [B, C]."""
+        if images.shape[-1] != self.size:
+            images = F.interpolate(images, (self.size, self.size), mode="bilinear", antialias=True)
+        return self.network(images * self.scale + self.shift)

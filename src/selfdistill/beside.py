@@ -1,0 +1,110 @@
+"""The networks beside the student, each with taps of its own and one pass however many terms ask."""
+
+from collections.abc import Iterator, Sequence
+from copy import deepcopy
+from itertools import chain
+
+import torch
+from torch import Size, Tensor, nn
+
+from selfdistill import anatomy
+from selfdistill.errors import UserError
+from selfdistill.fresh import redraw
+from selfdistill.probe import logits_of
+from selfdistill.roles import Average, Past, Peer, Role
+from selfdistill.taps import Taps
+from selfdistill.terms import Outputs
+
+
+class Beside(nn.Module):
+    """A network that is shown what the student is shown; `tapped` names what terms read inside it."""
+
+    def __init__(self, network: nn.Module, images: Tensor, tapped: Sequence[str]):
+        super().__init__()
+        self.shapes, self.taps = {}, None
+        if tapped:  # a network that nobody looks into may be of any kind
+            found = anatomy.read(network, images)
+            names = list(dict.fromkeys(name for tap in tapped for name in found.spelled_out(tap)))
+            self.shapes = {name: Size((len(images), *found.stage(name).shape[1:])) for name in names}
+            self.taps = Taps(network, found, names)
+        self.network = network
+
+    def forward(self, images: Tensor) -> Outputs:
+        """Give what a pass shows. images [B, 3, H, W]."""
+        if self.taps is None:
+            return Outputs(logits_of(self.network(images)), None, {})
+        self.taps.record()
+        logits = logits_of(self.network(images))
+        features = self.taps.take()
+        return Outputs(logits, features.pop("embedding", None), features)
+
+    def after_step(self) -> None:
+        """Follow what the optimiser did."""
+
+    def close(self) -> None:
+        """Leave the network as it came."""
+        if self.taps is not None:
+            self.taps.close()
+
+
+class Frozen(Beside):
+    """A network that never trains, whatever mode its owner is put in."""
+
+    def __init__(self, network: nn.Module, images: Tensor, tapped: Sequence[str]):
+        super().__init__(network, images, tapped)
+        self._modes = {module: module.training for module in network.modules()}
+        self._trained = [each for each in network.parameters() if each.requires_grad]
+        self.network.eval().requires_grad_(False)
+
+    def train(self, mode: bool = True) -> "Frozen":
+        """Stay in eval mode, so that no running statistic moves."""
+        return super().train(False)
+
+    def close(self) -> None:
+        """Give the network back the modes and gradients it came with."""
+        super().close()
+        for module, mode in self._modes.items():
+            module.training = mode
+        for each in self._trained:
+            each.requires_grad_()
+
+
+class Follower(Frozen):
+    """A frozen copy that follows another network: by averaging, or by copying now and then."""
+
+    steps: Tensor
+
+    def __init__(self, of: nn.Module, role: Average | Past, images: Tensor, tapped: Sequence[str]):
+        super().__init__(deepcopy(of), images, tapped)
+        self.role, self._of = role, (of,)  # in a tuple, so that it is no part of this module
+        self.register_buffer("steps", torch.zeros((), device=images.device))
+
+    @torch.no_grad()
+    def after_step(self) -> None:
+        """Move towards, or become, the network that is followed."""
+        self.steps += 1
+        keep = self._keep()
+        for own, new in zip(_state(self.network), _state(self._of[0]), strict=True):
+            followed = torch.lerp(new, own, keep.to(own.dtype)) if own.is_floating_point() else new
+            own.copy_(followed)
+
+    def _keep(self) -> Tensor:
+        """The share of the old weights that stays. An average starts as a plain one of all steps. -> []."""
+        if isinstance(self.role, Average):
+            return (1 - 1 / self.steps).clamp(max=self.role.decay)
+        return (self.steps % self.role.every != 0).to(self.steps.dtype)
+
+
+def _state(network: nn.Module) -> Iterator[Tensor]:
+    return chain(network.parameters(), network.buffers())
+
+
+def beside(role: Role, given: nn.Module | None, followed: nn.Module, images: Tensor, tapped: Sequence[str]) -> Beside:
+    """The network that plays a role: given by the caller, or made from the one it follows."""
+    if isinstance(role, Average | Past):
+        return Follower(followed, role, images, tapped)
+    if isinstance(role, Peer):
+        return Beside(given or redraw(deepcopy(followed)), images, tapped)
+    if given is None:
+        raise UserError("a teacher must be given")
+    return Frozen(given, images, tapped)

@@ -1,0 +1,44 @@
+"""What a method may ask of the data beside images and labels."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Peer:
+    """`extra["peer"]`: for each row another image of its class, augmented apart. [B, 3, H, W]."""
+
+    itself: bool = True  # whether the row's own image may be drawn
+
+
+@dataclass(frozen=True)
+class Twin:
+    """`extra["twin"]`: the same images, augmented once more. [B, 3, H, W]."""
+
+
+@dataclass(frozen=True)
+class Last:
+    """`extra["last"]` and `["last_labels"]`: the batch before, augmented once more; at the first step its own."""
+
+
+@dataclass(frozen=True)
+class Negatives:
+    """`extra["negatives"]`: for each row indices of images of other classes. [B, count]."""
+
+    count: int
+
+
+@dataclass(frozen=True)
+class Groups:
+    """Batches in groups of one class: each row followed by `others` more of its class."""
+
+    others: int
+
+
+Need = Peer | Twin | Last | Negatives | Groups
+KEYS: dict[str, tuple[str, ...]] = {  # what a need puts into a batch's extra
+    "peer": ("peer",),
+    "twin": ("twin",),
+    "last": ("last", "last_labels"),
+    "negatives": ("negatives",),
+    "order": (),
+}

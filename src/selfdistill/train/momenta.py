@@ -1,0 +1,67 @@
+"""SGD with a momentum for the task's gradient and another for the distillation's."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from selfdistill import ranks
+
+TASK, MIMIC = "task_momentum", "mimic_momentum"
+
+
+class TwoMomenta(torch.optim.Optimizer):
+    """The task's gradient with momentum - gap, the distillation's with momentum + gap, both added to the weights.
+
+    Zhao et al., "DOT: A Distillation-Oriented Trainer", 2023 (https://arxiv.org/abs/2307.08436). A parameter that
+    only one of the two reaches has the plain momentum. Weight decay goes with the task's gradient; where
+    only distillation reaches a parameter, with that one, but for its first step.
+    """
+
+    def __init__(
+        self, params: Iterable[Any], lr: float, momentum: float = 0.9, gap: float = 0.075, weight_decay: float = 0.0
+    ):
+        super().__init__(params, {"lr": lr, "momentum": momentum, "gap": gap, "weight_decay": weight_decay})
+        self._grads: list[tuple[Tensor | None, Tensor | None]] = []
+
+    def backward(self, learn: Tensor, mimic: Tensor) -> None:
+        """Take the gradients of both losses [], for the next step."""
+        trained = [each for group in self.param_groups for each in group["params"]]
+        task = _gradients(learn, trained)
+        self._grads = list(zip(task, _gradients(mimic, trained), strict=True))
+
+    @torch.no_grad()
+    def step(self, closure: Any = None) -> None:  # type: ignore[override]  # it takes no closure
+        """Move every parameter by both of its momenta."""
+        grads = iter(self._grads)
+        for group in self.param_groups:
+            for parameter in group["params"]:
+                self._move(parameter, group, *next(grads))
+
+    def _move(self, parameter: Tensor, group: dict[str, Any], task: Tensor | None, mimic: Tensor | None) -> None:
+        gap = group["gap"] if task is not None and mimic is not None else 0.0
+        decay, state = group["weight_decay"] * parameter, self.state[parameter]
+        if mimic is not None and task is None and MIMIC in state:
+            mimic = mimic + decay
+        moves = []
+        if task is not None:
+            moves.append(_followed(state, TASK, task + decay, group["momentum"] - gap))
+        if mimic is not None:
+            moves.append(_followed(state, MIMIC, mimic, group["momentum"] + gap))
+        for move in moves:
+            parameter.sub_(group["lr"] * move)
+
+
+def _gradients(loss: Tensor, trained: list[Tensor]) -> list[Tensor | None]:
+    if not loss.requires_grad:
+        return [None] * len(trained)
+    own = torch.autograd.grad(loss, trained, retain_graph=True, allow_unused=True)
+    # the wrapper of several processes reduces what backward() makes, and this is not that
+    return [None if each is None else ranks.summed(each) / ranks.count() for each in own]
+
+
+def _followed(state: dict[str, Tensor], key: str, gradient: Tensor, momentum: float) -> Tensor:
+    """The momentum of this key after a gradient; at first the gradient itself."""
+    state[key] = state[key].mul_(momentum).add_(gradient) if key in state else gradient.clone()
+    return state[key]
