@@ -6,6 +6,7 @@ from selfdistill.errors import UserError
 from selfdistill.method import Method
 from selfdistill.methods import REGISTRY, csd, drg, dsr, kd, method, mixup, scd, stkd
 from selfdistill.recipe import recipe, signature
+from selfdistill.roles import Teacher
 
 
 @recipe()
@@ -60,7 +61,7 @@ def test_a_method_of_ones_own():
 
 
 def test_colons_in_text_stay():
-    assert method("kd(teacher='C:/runs/x:y()')").networks == {"teacher": "C:/runs/x:y()"}
+    assert method("kd(teacher='C:/runs/x:y()')").networks == {"teacher": Teacher("C:/runs/x:y()")}
 
 
 def test_a_method_passes_through():
@@ -134,7 +135,7 @@ def test_what_does_not_add_is_refused_with_both_names(one, other, answer):
 def test_needs_merge():
     made = mixup() + stkd(target="mixed predictions") + kd("t")
     assert made.mixing.clean
-    assert made.networks == {"teacher": "t"}
+    assert made.networks == {"teacher": Teacher("t")}
     assert made.weights["task"] == pytest.approx(0.1)
 
 

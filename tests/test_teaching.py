@@ -78,7 +78,9 @@ def test_total_is_the_weighted_sum_of_the_parts():
     teach = sd.teach(network(), "scd(weight=7.0) + drg()", IMAGES)
     loss = teach(IMAGES, LABELS)
     parts = teach.losses
-    assert_close(loss.detach(), parts["task"] + 7.0 * parts["similarity"] + parts["guidance"])
+    assert_close(
+        loss.detach(), parts["task"] + 7.0 * parts["similarity"] + parts["guidance.learn"] + parts["guidance.mimic"]
+    )
 
 
 def test_without_terms_it_is_cross_entropy():

@@ -92,7 +92,7 @@ def test_mixing_changes_neither_order_nor_augmentation():
         assert mixed.extra["clean"].equal(batch.images)
         assert mixed.index.equal(batch.index)
         assert mixed.labels.equal(batch.labels)
-        shares, partners = mixed.mix
+        shares, partners, _ = mixed.mix
         assert_close(mixed.images, torch.einsum("bn,bnchw->bchw", shares, batch.images[partners]), atol=1e-5, rtol=1e-5)
 
 

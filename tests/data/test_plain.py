@@ -9,7 +9,7 @@ from selfdistill.data import Images, loader
 from selfdistill.errors import UserError
 from selfdistill.mixing import Mixing
 
-PLAIN, MIXED = SimpleNamespace(mixing=None), SimpleNamespace(mixing=Mixing(clean=True))
+PLAIN, MIXED = SimpleNamespace(mixing=None, needs={}), SimpleNamespace(mixing=Mixing(clean=True), needs={})
 
 
 def dataset(count=11):
@@ -41,7 +41,7 @@ def test_it_mixes_as_the_method_asks_and_changes_no_order():
     for batch, mixed in zip(loader(dataset(), PLAIN, 4), loader(dataset(), MIXED, 4), strict=True):
         assert mixed.index.equal(batch.index)
         assert mixed.extra["clean"].equal(batch.images)
-        shares, partners = mixed.mix
+        shares, partners, _ = mixed.mix
         assert_close(mixed.images, torch.einsum("bn,bnchw->bchw", shares, batch.images[partners]))
 
 

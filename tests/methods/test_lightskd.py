@@ -6,7 +6,7 @@ from torch.testing import assert_close
 from selfdistill.heads import GatedHead
 from selfdistill.maths import kl
 from selfdistill.methods import drg, dsr, lightskd
-from tests.showing import only, seen
+from tests.showing import only, seen, total
 
 EXACT = {"rtol": 1e-9, "atol": 1e-12}
 
@@ -14,7 +14,7 @@ EXACT = {"rtol": 1e-9, "atol": 1e-12}
 def guided(term, logits, shallow, labels):
     """The term's loss with its head replaced by given logits."""
     term.head = lambda features: features
-    return term.loss(seen(logits, labels, features={term.taps[0]: shallow}))
+    return total(term.loss(seen(logits, labels, features={term.taps[0]: shallow})))
 
 
 def test_drg_is_the_published_loss(reference):

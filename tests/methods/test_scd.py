@@ -9,7 +9,7 @@ from torch.testing import assert_close
 from selfdistill.errors import UserError
 from selfdistill.maths import attention, similarity
 from selfdistill.methods import scd
-from tests.showing import clock, only, seen
+from tests.showing import clock, only, parts, seen
 
 SHAPES = {"stage1": (5, 4, 8, 8), "stage2": (5, 6, 4, 4), "stage3": (5, 8, 2, 2)}
 
@@ -21,7 +21,7 @@ def features(seed=0, dtype=torch.float64):
 
 def built(**options):
     term = only(scd(**options), "similarity")
-    term.build({name: torch.Size(shape) for name, shape in SHAPES.items()} | {"logits": torch.Size((5, 10))})
+    term.build(parts(**SHAPES, logits=(5, 10)))
     return term
 
 
@@ -150,7 +150,7 @@ def test_warmup_grows_with_the_epochs():
 
 def test_one_stage_is_not_enough():
     with pytest.raises(UserError, match="compares stages with one another, but found 1"):
-        only(scd(), "similarity").build({"stage1": torch.Size((2, 4, 8, 8))})
+        only(scd(), "similarity").build(parts(stage1=(2, 4, 8, 8)))
 
 
 def test_gradient_check():

@@ -52,7 +52,7 @@ def test_loss_is_the_plain_loop():
     draws = torch.Generator().manual_seed(3)
     logits, teacher = (torch.randn(ROWS, CLASSES, generator=draws, dtype=torch.float64) for _ in range(2))
     labels = torch.randint(0, CLASSES, (ROWS,), generator=draws)
-    mix = Mixing().draw(ROWS, draws)
+    mix = Mixing().draw(torch.Size((ROWS, 3, 8, 8)), draws)
     mix = Mix(mix.shares.double(), mix.partners)
     weight, temperature = 0.9, 4.0
     total = 0.0
@@ -77,14 +77,14 @@ def test_a_share_of_one_is_ordinary_kd():
 
 
 def test_no_weight_is_mixup():
-    at = mix_batch(batch(), Mixing().draw(ROWS, torch.Generator().manual_seed(1)))
+    at = mix_batch(batch(), Mixing().draw(torch.Size((ROWS, 3, 8, 8)), torch.Generator().manual_seed(1)))
     one, losses = step(stkd(weight=0.0), at)
     other, plain = step(mixup(), at)
     assert torch.equal(one.total(losses), other.total(plain))
 
 
 def test_a_student_like_its_teacher_has_nothing_to_learn():
-    at = mix_batch(batch(), Mixing().draw(ROWS, torch.Generator().manual_seed(1)))
+    at = mix_batch(batch(), Mixing().draw(torch.Size((ROWS, 3, 8, 8)), torch.Generator().manual_seed(1)))
     teacher, student = network(4).eval(), network(4).eval()
     _, losses = step(stkd(), at, teacher, student)
     assert abs(losses["virtual"].item()) < 1e-6
@@ -104,7 +104,7 @@ def test_the_teacher_stays_as_it_was():
 
 def test_the_mixture_of_clean_predictions():
     teacher, draws = network(9), torch.Generator().manual_seed(1)
-    mix = Mixing().draw(ROWS, draws)
+    mix = Mixing().draw(torch.Size((ROWS, 3, 8, 8)), draws)
     at = mix_batch(batch(), mix, clean=True)
     distiller, losses = step(stkd(target="mixed predictions", temperature=3.0), at, teacher)
     told = (teacher(batch().images) / 3.0).softmax(dim=1)
@@ -118,7 +118,7 @@ def test_the_mixture_of_clean_predictions():
 @pytest.mark.parametrize("per", ["batch", "row"])
 @pytest.mark.parametrize("images", [2, 3, 5])
 def test_mixing_is_a_weighted_sum(per, images):
-    mix = Mixing(per=per, images=images).draw(ROWS, torch.Generator().manual_seed(0))
+    mix = Mixing(per=per, images=images).draw(torch.Size((ROWS, 3, 8, 8)), torch.Generator().manual_seed(0))
     assert mix.shares.shape == mix.partners.shape == (ROWS, images)
     assert_close(mix.shares.sum(dim=1), torch.ones(ROWS))
     assert torch.equal(mix.partners[:, 0], torch.arange(ROWS))
@@ -129,7 +129,8 @@ def test_mixing_is_a_weighted_sum(per, images):
 
 
 def test_two_images_are_mixed_by_a_beta():
-    shares = torch.cat([Mixing(alpha=0.4, per="row").draw(4000, torch.Generator().manual_seed(0)).shares[:, 0]])
+    drawn = Mixing(alpha=0.4, per="row").draw(torch.Size((4000, 3, 8, 8)), torch.Generator().manual_seed(0))
+    shares = drawn.shares[:, 0]
     assert abs(shares.mean() - 0.5) < 0.02
     variance = 0.25 / (2 * 0.4 + 1)  # of Beta(0.4, 0.4)
     assert abs(shares.var() - variance) < 0.01

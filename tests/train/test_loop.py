@@ -46,7 +46,7 @@ def test_a_row_tells_losses_accuracy_rate_and_speed(digits, tmp_path):
     assert [row["epoch"] for row in rows] == [1, 2]
     assert rows[0]["lr"] == 0.1
     assert rows[1]["lr"] == pytest.approx(0.05)
-    assert list(rows[0]["losses"]) == ["task", "guidance", "shape"]
+    assert list(rows[0]["losses"]) == ["task", "guidance.learn", "guidance.mimic", "shape"]
     assert 0 < rows[1]["losses"]["task"] < rows[0]["losses"]["task"] < 3
     assert 0 < rows[0]["train_top1"] < rows[1]["train_top1"] <= 100
     assert rows[1]["images_per_second"] == pytest.approx(6 * 32 / rows[1]["seconds"])

@@ -2,6 +2,7 @@ import pytest
 
 from selfdistill import data
 from selfdistill.errors import UserError
+from selfdistill.roles import Teacher
 from selfdistill.train import teacher
 from selfdistill.train.run import run
 from tests.train.small import small
@@ -43,15 +44,15 @@ def test_a_teacher_for_other_classes(digits, tmp_path):
 
 def test_what_a_teachers_name_means(tmp_path):
     config = small("stkd()", model="resnet20", weights="w.pt", seed=4)
-    own = teacher.plan(None, config)
+    own = teacher.plan(Teacher(), config)
     assert own == small("ce()", model="resnet20", weights="w.pt", seed=4)
-    assert teacher.plan("wrn-16-2", config) == small("ce()", model="wrn-16-2", seed=4)
+    assert teacher.plan(Teacher("wrn-16-2"), config) == small("ce()", model="wrn-16-2", seed=4)
     dotted = "timm/vit_tiny_patch16_224.augreg_in21k"
-    assert teacher.plan(dotted, config) == small("ce()", model=dotted, seed=4)
+    assert teacher.plan(Teacher(dotted), config) == small("ce()", model=dotted, seed=4)
     assert teacher.folder_for(own, tmp_path) == teacher.folder_for(own, tmp_path)
     assert teacher.folder_for(own, tmp_path) != teacher.folder_for(small("ce()"), tmp_path)
     with pytest.raises(UserError) as told:
-        teacher.plan("runs/x", config)
+        teacher.plan(Teacher("runs/x"), config)
     assert str(told.value) == (
         "the teacher 'runs/x' is neither the folder of a run nor a model; name a folder such as runs/x, or a "
         "model to be trained first, such as 'resnet20'"

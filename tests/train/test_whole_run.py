@@ -95,7 +95,7 @@ def test_the_folder_holds_all_there_is_to_know(tmp_path):
     assert result["added_parameters"] > 0
     assert result["parameters"] == sum(each.numel() for each in create("resnet8", 10).parameters())
     rows = [json.loads(line) for line in (tmp_path / "run" / "log.jsonl").read_text().splitlines()]
-    assert set(rows[0]["losses"]) == {"task", "guidance", "shape"}
+    assert set(rows[0]["losses"]) == {"task", "guidance.learn", "guidance.mimic", "shape"}
 
 
 def test_the_student_in_the_folder_is_the_one_measured(tmp_path):
@@ -191,7 +191,7 @@ def test_what_a_person_sees(tmp_path):
     text = console.export_text()
     assert text.count("epoch ") == 3
     assert "task " in text
-    assert "guidance " in text
+    assert "guidance.learn " in text
     assert "train top-1 " in text
     assert "images/s" in text
 

@@ -56,11 +56,11 @@ class PlainLoader:
         sampler: Sampler | None = None,
         **options: Any,
     ):
-        self.mixing, self.needs = teach.mixing, teach.needs
+        self.mixing, self.needs, indexed = teach.mixing, teach.needs, Indexed(dataset)
         self._draws = stream(seed, "mix")
         rows = sampler or _sampler(dataset, shuffle, seed)
         self._asked = Asked(rows, dataset, self.needs, batch_size, drop_last and len(dataset) >= batch_size, seed)
-        self._loader = DataLoader(Indexed(dataset), batch_sampler=self._asked, **options)
+        self._loader = DataLoader(indexed, batch_sampler=self._asked, **options)
 
     def __len__(self) -> int:
         return len(self._loader)

@@ -49,7 +49,7 @@ class Trainer:
     ):
         self.distiller, self.loader, self.splits, self.augment = distiller, loader, splits, augment
         self.config, self.fabric, self.folder, self.display = config, fabric, folder, display
-        self.run, self.optimiser = fabric.setup(distiller, make_optimiser(distiller, config))
+        self.run, self.optimiser = fabric.setup(distiller, make_optimiser(distiller, config, distiller.method.gap))
         self.facts = distiller.facts(loader.batch_size // loader.ranks, len(loader.images))
         self.memories = memory.start(distiller.terms, self.facts)
         self.stopwatch = Stopwatch(fabric.device)
@@ -185,7 +185,7 @@ class Trainer:
             return
         step, term = (~losses.isfinite()).nonzero()[0].tolist()
         raise UserError(
-            f"the loss {names[term]!r} of {self.config.method} became "
+            f"the loss of the term {names[term]!r} of {self.config.method} became "
             f"{losses[step, term].item()} in epoch {self.epoch + 1}, step {step + 1} of {len(losses)}; "
             f"try a lower --lr than {self.config.lr:g}, or a --warmup"
         )

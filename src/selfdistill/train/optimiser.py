@@ -5,16 +5,15 @@ from typing import Any
 import torch
 from torch import nn
 
-from selfdistill.distiller import Distiller
 from selfdistill.train.config import RunConfig
 from selfdistill.train.momenta import TwoMomenta
 
 
-def make_optimiser(trained: Distiller, config: RunConfig) -> torch.optim.Optimizer:
-    """SGD over everything that trains, the student's parameters and the heads'; with two momenta where asked."""
+def make_optimiser(trained: nn.Module, config: RunConfig, gap: float | None = None) -> torch.optim.Optimizer:
+    """SGD over everything that trains, the student's parameters and the heads'; two momenta with a gap, where asked."""
     groups = parameter_groups(trained, config.weight_decay, config.decay_norms)
-    if trained.method.gap is not None:
-        return TwoMomenta(groups, lr=config.lr, momentum=config.momentum, gap=trained.method.gap)
+    if gap is not None:
+        return TwoMomenta(groups, lr=config.lr, momentum=config.momentum, gap=gap)
     return torch.optim.SGD(
         groups,
         lr=config.lr,
