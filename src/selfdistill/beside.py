@@ -10,6 +10,7 @@ from torch import Size, Tensor, nn
 from selfdistill import anatomy
 from selfdistill.errors import UserError
 from selfdistill.fresh import redraw
+from selfdistill.maths import averaged
 from selfdistill.probe import logits_of
 from selfdistill.roles import Average, Past, Peer, Role
 from selfdistill.taps import Taps
@@ -83,16 +84,14 @@ class Follower(Frozen):
     def after_step(self) -> None:
         """Move towards, or become, the network that is followed."""
         self.steps += 1
-        keep = self._keep()
         for own, new in zip(_state(self.network), _state(self._of[0]), strict=True):
-            followed = torch.lerp(new, own, keep.to(own.dtype)) if own.is_floating_point() else new
-            own.copy_(followed)
+            own.copy_(self._followed(own, new))
 
-    def _keep(self) -> Tensor:
-        """The share of the old weights that stays. An average starts as a plain one of all steps. -> []."""
-        if isinstance(self.role, Average):
-            return (1 - 1 / self.steps).clamp(max=self.role.decay)
-        return (self.steps % self.role.every != 0).to(self.steps.dtype)
+    def _followed(self, own: Tensor, new: Tensor) -> Tensor:
+        """What becomes of a weight beside the one that it follows."""
+        if isinstance(self.role, Past):
+            return torch.where(self.steps % self.role.every == 0, new, own)
+        return averaged(own, new, self.steps, self.role.decay) if own.is_floating_point() else new
 
 
 def _state(network: nn.Module) -> Iterator[Tensor]:

@@ -5,6 +5,7 @@ import torch.nn.functional as F
 from torch import Size, Tensor, nn
 
 from selfdistill.errors import UserError
+from selfdistill.terms import Outputs
 
 
 def head(shape: Size, classes: int, kind: str = "light") -> nn.Module:
@@ -43,6 +44,32 @@ class LightHead(nn.Sequential):
             nn.Flatten(),
             nn.Linear(width, classes),
         )
+
+
+class Exit(nn.Module):
+    """A head that also shows the feature it classifies: [B, D] of a width that can be chosen."""
+
+    def __init__(self, shape: Size, width: int, classes: int):
+        super().__init__()
+        if len(shape) == 4:
+            convolve = nn.Conv2d(shape[1], width, 3, stride=2, padding=1, bias=False)
+            self.embed = nn.Sequential(Halve(), convolve, nn.BatchNorm2d(width), nn.ReLU(), Pool())
+        else:
+            self.embed = nn.Sequential(nn.LayerNorm(shape[2]), nn.Linear(shape[2], width), nn.GELU(), Pool())
+        self.classify = nn.Linear(width, classes)
+
+    def forward(self, features: Tensor) -> Outputs:
+        """[B, D, H, W] or [B, N, D] -> logits [B, C] and embedding [B, width]."""
+        embedding = self.embed(features)
+        return Outputs(self.classify(embedding), embedding, {})
+
+
+class Pool(nn.Module):
+    """The mean over positions, or over tokens."""
+
+    def forward(self, features: Tensor) -> Tensor:
+        """[B, D, H, W] or [B, N, D] -> [B, D]."""
+        return features.mean(dim=(2, 3) if features.dim() == 4 else 1)
 
 
 class Halve(nn.Module):

@@ -1,5 +1,6 @@
 """The maths of self-distillation: pure functions of tensors, without state or modules."""
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -35,6 +36,17 @@ def kl_to(student: Tensor, target: Tensor, temperature: float = 1.0) -> Tensor:
 def softened(logits: Tensor, temperature: float) -> Tensor:
     """Probabilities at a temperature. [B, C] -> [B, C]."""
     return (logits / temperature).softmax(dim=1)
+
+
+def averaged(old: Tensor, new: Tensor, steps: Tensor | int, decay: float) -> Tensor:
+    """An exponential average after so many steps; at first the plain mean of all of them. -> like `old`."""
+    keep = torch.as_tensor(1 - 1 / steps, device=old.device).clamp(max=decay)
+    return torch.lerp(new, old, keep.to(old.dtype))
+
+
+def as_map(features: Tensor) -> Tensor:
+    """Features as a map, tokens as a column. [B, D, H, W] as it is; [B, N, D] -> [B, D, N, 1]."""
+    return features if features.dim() == 4 else features.transpose(1, 2)[..., None]
 
 
 def ranked(logits: Tensor) -> Tensor:

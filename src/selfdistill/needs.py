@@ -12,7 +12,14 @@ class Peer:
 
 @dataclass(frozen=True)
 class Twin:
-    """`extra["twin"]`: the same images, augmented once more. [B, 3, H, W]."""
+    """`extra["twin"]`, "twin2" …: the same images, augmented `more` times again. [B, 3, H, W] each."""
+
+    more: int = 1
+
+    @property
+    def names(self) -> list[str]:
+        """What they are called in a batch's extra."""
+        return ["twin", *(f"twin{k}" for k in range(2, self.more + 1))]
 
 
 @dataclass(frozen=True)

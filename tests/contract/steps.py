@@ -6,7 +6,7 @@ from torch import nn
 from selfdistill import memory
 from selfdistill.distiller import Distiller
 from selfdistill.methods import REGISTRY, method
-from selfdistill.needs import Groups, Negatives
+from selfdistill.needs import Groups, Negatives, Twin
 from selfdistill.terms import Batch, Clock
 from tests.networks import CLASSES, network
 
@@ -44,7 +44,9 @@ def batch(seed, made, rank=None):
 def beside(seed, needs):
     """What a method asks for beside images and labels."""
     draws = torch.Generator().manual_seed(2000 + seed)
-    extra = {name: images(3000 + seed + 100 * k) for k, name in enumerate(("peer", "twin", "last")) if name in needs}
+    extra = {name: images(3000 + seed + 100 * k) for k, name in enumerate(("peer", "last")) if name in needs}
+    if isinstance(need := needs.get("twin"), Twin):
+        extra |= {name: images(4000 + seed + 100 * k) for k, name in enumerate(need.names)}
     if "last" in needs:
         extra["last_labels"] = torch.randint(0, CLASSES, (ROWS,), generator=draws)
     if isinstance(need := needs.get("negatives"), Negatives):

@@ -12,7 +12,7 @@ from selfdistill.data.images import Images
 from selfdistill.data.stream import stream
 from selfdistill.errors import UserError
 from selfdistill.mixing import Erasing, Mixing
-from selfdistill.needs import Groups, Need, Negatives, Peer
+from selfdistill.needs import Groups, Need, Negatives, Peer, Twin
 from selfdistill.terms import Batch
 
 
@@ -102,8 +102,9 @@ class Loader:
             match key, need:
                 case "peer", Peer(itself):
                     extra["peer"] = self._shown(self._peers(epoch, itself), epoch, step, "peer")
-                case "twin", _:
-                    extra["twin"] = self._shown(self._order(epoch), epoch, step, "twin")
+                case "twin", Twin():
+                    order = self._order(epoch)
+                    extra |= {name: self._shown(order, epoch, step, name) for name in need.names}
                 case "last", _:
                     extra["last"], extra["last_labels"] = self._last(epoch, step)
                 case "negatives", Negatives(count):

@@ -11,7 +11,7 @@ from selfdistill.data.classmates import Classmates
 from selfdistill.data.stream import stream
 from selfdistill.errors import UserError
 from selfdistill.mixing import Mixing
-from selfdistill.needs import Groups, Need, Negatives, Peer
+from selfdistill.needs import Groups, Need, Negatives, Peer, Twin
 from selfdistill.terms import Batch
 
 
@@ -109,8 +109,8 @@ class Asked(Sampler[list[Ask]]):
     def __iter__(self) -> Iterator[list[Ask]]:
         for rows in self.batches:
             rows = self._grouped(rows)
-            beside = [self._beside(rows, name) for name in self.needs if name in ("peer", "twin", "last")]
-            names = [name for name in self.needs if name in ("peer", "twin", "last")]
+            names = [name for key, need in self.needs.items() for name in _images_asked(key, need)]
+            beside = [self._beside(rows, name) for name in names]
             pairs = zip(*beside, strict=True) if beside else [()] * len(rows)
             yield [Ask(row, tuple(zip(names, each, strict=True))) for row, each in zip(rows, pairs, strict=True)]
             self.last = rows
@@ -130,7 +130,7 @@ class Asked(Sampler[list[Ask]]):
         return self.classmates.groups(anchors, self.others, self.draws).flatten().tolist()
 
     def _beside(self, rows: list[int], name: str) -> Sequence[int]:
-        need = self.needs[name]
+        need = self.needs.get(name)
         if isinstance(need, Peer) and self.classmates:
             return self.classmates.peers(torch.tensor(rows), self.draws, need.itself).tolist()
         return self.last if name == "last" and len(self.last) == len(rows) else rows
@@ -162,6 +162,13 @@ class Indexed(Dataset):
                 "needed; convert and normalise it in the data set's transform"
             )
         return image, int(label), row
+
+
+def _images_asked(key: str, need: Need) -> list[str]:
+    """The images that a need puts beside each row, by name."""
+    if isinstance(need, Twin):
+        return need.names
+    return [key] if key in ("peer", "last") else []
 
 
 def _sampler(dataset: Any, shuffle: bool, seed: int) -> Sampler[int]:

@@ -9,6 +9,8 @@ from selfdistill.recipe import Constructor
 NAMES = (
     *("ce", "label_smoothing", "mixup", "kd"),
     *("scd", "drg", "dsr", "lightskd", "stkd", "csd"),
+    *("byot", "dks", "one", "okddip", "pcl", "mixskd"),
+    *("dml", "kdcl", "codistillation"),
 )
 REGISTRY: dict[str, Constructor] = {name: getattr(import_module(f"selfdistill.methods.{name}"), name) for name in NAMES}
 

@@ -1,0 +1,68 @@
+"""Online Knowledge Distillation with Diverse Peers (https://arxiv.org/abs/1912.00350)."""
+
+import torch
+from torch import nn
+
+from selfdistill.maths import kl_to, softened
+from selfdistill.method import Method, Paper
+from selfdistill.recipe import NotNegative, Positive, Several, recipe
+from selfdistill.terms import Parts, Seen, Term
+
+PAPER = Paper(
+    "Online Knowledge Distillation with Diverse Peers",
+    "Chen, Defang and Mei, Jian-Ping and Wang, Can and Feng, Yan and Chen, Chun",
+    2020,
+    "AAAI",
+    "https://arxiv.org/abs/1912.00350",
+)
+
+
+class DiversePeers(Term):
+    """Each peer branch learns from a mixture of its own choice; the leader, the student, from their mean."""
+
+    learns = True
+    reads = ("embedding",)
+
+    def __init__(self, tap: str, peers: int, alpha: float, temperature: float, ramp: float, epsilon: float):
+        super().__init__()
+        self.taps, self.count, self.alpha, self.temperature = (tap,), peers, alpha, temperature
+        self.ramp, self.epsilon, self.timed = ramp, epsilon, ramp > 0
+
+    def build(self, parts: Parts):
+        """Make the peers, and what they ask and answer each other with."""
+        width = parts.shapes["embedding"][-1]
+        self.peers = nn.ModuleList(parts.tail(self.taps[0]) for _ in range(self.count))
+        self.query, self.key = (nn.Linear(width, max(width // 8, 1), bias=False) for _ in range(2))
+
+    def loss(self, seen: Seen):
+        """CE of the peers; ramp · alpha · T² KL of each peer's own mixture and of the leader."""
+        shown = [peer(seen.features[self.taps[0]]) for peer in self.peers]
+        logits, embeddings = (torch.stack(each, dim=1) for each in zip(*(each[:2] for each in shown), strict=True))
+        learn = sum(seen.learn(each) for each in logits.unbind(dim=1))
+        mixtures = self.mixtures(logits, embeddings)
+        pairs = zip(logits.unbind(dim=1), mixtures.unbind(dim=1), strict=True)
+        mimic = sum(self.imitate(*pair) for pair in pairs) + self.imitate(seen.logits, logits.mean(dim=1))
+        return {"learn": learn, "mimic": seen.clock.ramp_up(self.ramp) * self.alpha * mimic}
+
+    def mixtures(self, logits, embeddings):
+        """What each peer is to learn: the others' logits as it attends to them. [B, m, C], [B, m, D] -> [B, m, C]."""
+        attention = (self.query(embeddings) @ self.key(embeddings).transpose(1, 2)).softmax(dim=2)
+        return attention @ logits
+
+    def imitate(self, logits, target):
+        """T² KL towards a target that has a gradient: attention is learnt by nothing else. -> []."""
+        # the epsilon keeps the gradient of a vanishing target finite
+        return kl_to(logits, softened(target, self.temperature) + self.epsilon, self.temperature)
+
+
+@recipe(PAPER)
+def okddip(
+    tap: str = "stage-2",
+    peers: Several = 3,
+    alpha: NotNegative = 1.0,
+    temperature: Positive = 3.0,
+    ramp: NotNegative = 80.0,
+    epsilon: Positive = 1e-7,
+) -> Method:
+    """Peer branches that teach each other by attention, and together the student."""
+    return Method({"peers": DiversePeers(tap, peers, alpha, temperature, ramp, epsilon)})

@@ -1,0 +1,64 @@
+"""Knowledge Distillation by On-the-Fly Native Ensemble (https://arxiv.org/abs/1806.04606)."""
+
+import torch
+from torch import nn
+
+from selfdistill.heads import Pool
+from selfdistill.maths import kl_to, softened
+from selfdistill.method import Method, Paper
+from selfdistill.recipe import NotNegative, Positive, Several, recipe
+from selfdistill.terms import Parts, Seen, Term
+
+PAPER = Paper(
+    "Knowledge Distillation by On-the-Fly Native Ensemble",
+    "Lan, Xu and Zhu, Xiatian and Gong, Shaogang",
+    2018,
+    "NeurIPS",
+    "https://arxiv.org/abs/1806.04606",
+)
+
+
+class NativeEnsemble(Term):
+    """Branches from one trunk, mixed by a gate into an ensemble that teaches each of them."""
+
+    learns = True
+    rows = 2  # the gate's batch norm
+
+    def __init__(self, tap: str, branches: int, temperature: float, ramp: float, epsilon: float):
+        super().__init__()
+        self.taps, self.count, self.temperature = (tap,), branches, temperature
+        self.ramp, self.epsilon, self.timed = ramp, epsilon, ramp > 0
+
+    def build(self, parts: Parts):
+        """Make the other branches, and the gate on the trunk's pooled feature."""
+        shape = parts.shapes[self.taps[0]]
+        self.branches = nn.ModuleList(parts.tail(self.taps[0]) for _ in range(self.count - 1))
+        width = shape[1] if len(shape) == 4 else shape[2]
+        layers = nn.Linear(width, self.count), nn.BatchNorm1d(self.count), nn.ReLU(), nn.Softmax(dim=1)
+        self.pool, self.gate = Pool(), nn.Sequential(*layers)
+
+    def loss(self, seen: Seen):
+        """CE of the other branches and the ensemble; ramp · sum of T² KL(sg ensemble || branch)."""
+        trunk = seen.features[self.taps[0]]
+        logits = [seen.logits, *(branch(trunk).logits for branch in self.branches)]
+        ensemble = self.ensemble(self.pool(trunk), logits)
+        learn = seen.learn(ensemble) + sum(seen.learn(each) for each in logits[1:])
+        target = softened(ensemble.detach(), self.temperature) + self.epsilon
+        mimic = sum(kl_to(each, target, self.temperature) for each in logits)
+        return {"learn": learn, "mimic": seen.clock.ramp_up(self.ramp) * mimic}
+
+    def ensemble(self, pooled, logits: list):
+        """Mix the branches' logits by the gate. [B, D], [B, C] each -> [B, C]."""
+        return torch.einsum("bm,mbc->bc", self.gate(pooled), torch.stack(logits))
+
+
+@recipe(PAPER)
+def one(
+    tap: str = "stage-2",
+    branches: Several = 3,
+    temperature: Positive = 3.0,
+    ramp: NotNegative = 0.0,
+    epsilon: NotNegative = 0.0,
+) -> Method:
+    """Copies of what follows a tap, gated into an ensemble that teaches each branch; the student is one of them."""
+    return Method({"ensemble": NativeEnsemble(tap, branches, temperature, ramp, epsilon)})
