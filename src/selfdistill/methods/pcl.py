@@ -1,6 +1,7 @@
 """Peer Collaborative Learning for Online Knowledge Distillation (https://arxiv.org/abs/2006.04147)."""
 
 from copy import deepcopy
+from itertools import product
 
 import torch
 from torch import nn
@@ -63,11 +64,9 @@ class Collaboration(Term):
 
     def imitation(self, logits, ensemble, slow):
         """What all peers owe to the ensemble and to the others' averages. -> []."""
-        value = sum(kl(each, ensemble, self.temperature) for each in logits)
-        for k, each in enumerate(logits):
-            others = [kl(each, other, self.temperature) for j, other in enumerate(slow) if j != k]
-            value = value + sum(others) / len(others)
-        return value
+        pairs = [(k, j) for k, j in product(range(len(logits)), repeat=2) if k != j]
+        from_others = sum(kl(logits[k], slow[j], self.temperature) for k, j in pairs) / (len(logits) - 1)
+        return sum(kl(each, ensemble, self.temperature) for each in logits) + from_others
 
     @torch.no_grad()
     def after_step(self):
