@@ -1,6 +1,11 @@
 import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+from torch.testing import assert_close
 
 from selfdistill import data
+from selfdistill.data import Augmentation
 from selfdistill.errors import UserError
 from selfdistill.roles import Teacher
 from selfdistill.train import teacher
@@ -65,3 +70,39 @@ def test_folders_that_hold_no_student(tmp_path):
     (tmp_path / "run.json").write_text("{}")
     with pytest.raises(UserError, match=r"is not finished \(no student.safetensors\); finish it with train --resume"):
         teacher.load_run(tmp_path)
+
+
+class Sees(nn.Module):
+    """Remembers what it was shown."""
+
+    def forward(self, images):
+        self.shown = images
+        return images.mean(dim=(2, 3))
+
+
+def test_a_teacher_of_another_size_and_normalisation_is_shown_the_images_as_it_knows_them():
+    pixels = torch.rand(2, 3, 16, 16)
+    smooth = F.interpolate(pixels, (8, 8), mode="bilinear", antialias=True)
+    here, there = ((0.5, 0.4, 0.3), (0.2, 0.25, 0.3)), ((0.1, 0.2, 0.3), (0.4, 0.5, 0.6))
+
+    def normal(images, mean, std):
+        return (images - torch.tensor(mean)[:, None, None]) / torch.tensor(std)[:, None, None]
+
+    network = Sees()
+    facts = {"size": 8, "mean": there[0], "std": there[1]}
+    adapted = teacher.adapted(network, facts, Augmentation(0, False, *here), 16)
+    adapted(normal(pixels, *here))
+    assert_close(network.shown, normal(smooth, *there), rtol=1e-4, atol=1e-5)
+    same = {"size": 16, "mean": list(here[0]), "std": list(here[1])}
+    assert teacher.adapted(network, same, Augmentation(0, False, *here), 16) is network
+
+
+def test_a_run_on_smaller_images_can_teach(tmp_path):
+    run(small("ce()", epochs=1, limit=100, size=8), tmp_path / "teacher")
+    result = run(small(f"kd(teacher='{tmp_path / 'teacher'}')", epochs=1, limit=100, size=16), tmp_path / "student")
+    assert result["top1"] > 0
+
+
+def test_a_peer_of_another_architecture_is_made_by_name(tmp_path):
+    result = run(small("dml(peer='resnet20')", epochs=1, limit=100), tmp_path)
+    assert result["added_parameters"] > 200_000  # a whole resnet20

@@ -58,7 +58,7 @@ class Loader:
         self._draws = functools.lru_cache(8)(self._draw_augmentation)
         self._peers = functools.lru_cache(2)(self._draw_peers)
         _require_whole_groups(self.needs.get("order"), self.batch_size // ranks)
-        self._extra(0, 0)  # what cannot be brought is said before the first step
+        self._order(0), self._extra(0, 0)  # what cannot be brought is said before the first step
 
     def __len__(self) -> int:
         whole, rest = divmod(len(self.labels), self.batch_size)
