@@ -105,7 +105,8 @@ def _taps(distiller: Distiller) -> Iterator[tuple[str, str]]:
 
 
 def _added(distiller: Distiller, student: nn.Module) -> Iterator[tuple[str, str]]:
-    counts = {name: sum(each.numel() for each in term.parameters()) for name, term in distiller.terms.items()}
+    parts = [*distiller.terms.items(), *distiller.networks.items()]
+    counts = {name: sum(each.numel() for each in part.parameters() if each.requires_grad) for name, part in parts}
     heads = [f"{name}: {count:,} parameters" for name, count in counts.items() if count]
     own = sum(each.numel() for each in student.parameters())
     yield "adds", f"{', '.join(heads) or 'nothing'}, training only; deployed: 0 beside the student's {own:,}"

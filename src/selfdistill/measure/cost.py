@@ -11,5 +11,6 @@ def parameters(model: nn.Module) -> int:
 
 
 def added_parameters(distiller: Distiller) -> int:
-    """How many parameters the terms' heads add, in training only."""
-    return parameters(distiller.terms)
+    """How many parameters are trained beside the student's: heads, branches and peers."""
+    beside = (distiller.terms, distiller.networks)
+    return sum(each.numel() for part in beside for each in part.parameters() if each.requires_grad)
