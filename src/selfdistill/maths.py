@@ -79,3 +79,30 @@ def class_sums(features: Tensor, labels: Tensor, classes: int) -> tuple[Tensor, 
     """Sum of features and number of rows of each class. [B, D], [B] -> [C, D], [C, 1]."""
     members = F.one_hot(labels, classes).to(features.dtype).T  # [C, B]
     return members @ features, members.sum(dim=1, keepdim=True)
+
+
+def unit(rows: Tensor) -> Tensor:
+    """Rows of length 1 along the last dimension; those below FAINT become zeros and pass no gradient. -> same shape."""
+    scaled = spread(rows)
+    return scaled * scaled.square().sum(dim=-1, keepdim=True).clamp_min(1.0).rsqrt()
+
+
+def spread(rows: Tensor) -> Tensor:
+    """Each row over its largest entry, so that its powers neither overflow nor vanish. -> same shape."""
+    largest = rows.detach().abs().amax(dim=-1, keepdim=True)
+    return torch.where(largest > FAINT, rows / largest.clamp_min(FAINT), 0.0)
+
+
+def same_size(student: Tensor, teacher: Tensor) -> tuple[Tensor, Tensor]:
+    """Two features as maps [B, D, H, W] of one size: the larger is averaged down, side by side."""
+    one, other = alike(student, teacher)
+    sides = min(one.shape[2], other.shape[2]), min(one.shape[3], other.shape[3])
+    return F.adaptive_avg_pool2d(one, sides), F.adaptive_avg_pool2d(other, sides)
+
+
+def alike(student: Tensor, teacher: Tensor) -> tuple[Tensor, Tensor]:
+    """Two features as maps; both of one column where one is tokens and the other a map."""
+    one, other = as_map(student), as_map(teacher)
+    if student.dim() == teacher.dim():
+        return one, other
+    return one.flatten(2).unsqueeze(3), other.flatten(2).unsqueeze(3)

@@ -11,6 +11,7 @@ NAMES = (
     *("scd", "drg", "dsr", "lightskd", "stkd", "csd"),
     *("byot", "dks", "one", "okddip", "pcl", "mixskd"),
     *("dml", "kdcl", "codistillation"),
+    *("fitnet", "at", "sp", "rkd", "pkt", "nst", "cc", "vid", "review_kd", "sad"),
 )
 REGISTRY: dict[str, Constructor] = {name: getattr(import_module(f"selfdistill.methods.{name}"), name) for name in NAMES}
 
