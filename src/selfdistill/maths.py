@@ -1,5 +1,6 @@
 """The maths of self-distillation: pure functions of tensors, without state or modules."""
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -67,3 +68,35 @@ def class_sums(features: Tensor, labels: Tensor, classes: int) -> tuple[Tensor, 
     """Sum of features and number of rows of each class. [B, D], [B] -> [C, D], [C, 1]."""
     members = F.one_hot(labels, classes).to(features.dtype).T  # [C, B]
     return members @ features, members.sum(dim=1, keepdim=True)
+
+
+def unit(rows: Tensor) -> Tensor:
+    """Rows of length 1 along the last dimension; those below FAINT become zeros and pass no gradient. -> same shape."""
+    scaled = spread(rows)
+    return scaled * scaled.square().sum(dim=-1, keepdim=True).clamp_min(1.0).rsqrt()
+
+
+def spread(rows: Tensor) -> Tensor:
+    """Each row over its largest entry, so that its powers neither overflow nor vanish. -> same shape."""
+    largest = rows.detach().abs().amax(dim=-1, keepdim=True)
+    return torch.where(largest > FAINT, rows / largest.clamp_min(FAINT), 0.0)
+
+
+def same_size(student: Tensor, teacher: Tensor) -> tuple[Tensor, Tensor]:
+    """Two features as maps [B, D, H, W] of one size: the larger is averaged down, side by side."""
+    one, other = alike(student, teacher)
+    sides = [min(pair) for pair in zip(one.shape[2:], other.shape[2:], strict=True)]
+    return F.adaptive_avg_pool2d(one, sides), F.adaptive_avg_pool2d(other, sides)
+
+
+def alike(student: Tensor, teacher: Tensor) -> tuple[Tensor, Tensor]:
+    """Two features as maps; both of one column where one is tokens and the other a map."""
+    one, other = as_maps(student), as_maps(teacher)
+    if student.dim() == teacher.dim():
+        return one, other
+    return one.flatten(2).unsqueeze(3), other.flatten(2).unsqueeze(3)
+
+
+def as_maps(features: Tensor) -> Tensor:
+    """Maps as they are; tokens [B, N, D] as maps of one column [B, D, N, 1]."""
+    return features.transpose(1, 2).unsqueeze(3) if features.dim() == 3 else features

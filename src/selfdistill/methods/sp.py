@@ -1,0 +1,81 @@
+"""Similarity-Preserving Knowledge Distillation (https://arxiv.org/abs/1907.09682)."""
+
+from itertools import pairwise
+from typing import Literal
+
+import torch
+
+from selfdistill.errors import UserError
+from selfdistill.maths import FAINT, unit
+from selfdistill.method import Method, Paper
+from selfdistill.pairs import STAGES, stages
+from selfdistill.recipe import NotNegative, recipe
+from selfdistill.roles import teaching
+from selfdistill.terms import Seen, Term
+
+PAPER = Paper(
+    "Similarity-Preserving Knowledge Distillation",
+    "Tung, Frederick and Mori, Greg",
+    2019,
+    "ICCV",
+    "https://arxiv.org/abs/1907.09682",
+)
+
+
+class AlikeImages(Term):
+    """Images that a deeper stage finds alike, a shallower one should."""
+
+    taps = ("stages",)
+    rows = 2
+    over = "batch"
+
+    def __init__(self, pairs: str, weight: float):
+        super().__init__()
+        self.pairs, self.weight = pairs, weight
+
+    def build(self, parts):
+        """Pair the student's stages: each with the next, or each with the last."""
+        own = stages(parts.shapes)
+        if len(own) < 2:
+            raise UserError(f"sp() compares stages with one another, but found {len(own)}; give it a teacher")
+        self.matched = [(each, own[-1]) for each in own[:-1]] if self.pairs == "last" else list(pairwise(own))
+
+    def loss(self, seen: Seen):
+        """Sum over pairs of the mean squared difference of their B x B similarities."""
+        return torch.stack([gap(seen.features[own], seen.features[deep]) for own, deep in self.matched]).sum()
+
+
+class AlikeToTeacher(AlikeImages):
+    """Images that a teacher's last stage finds alike, the student's should."""
+
+    views = (STAGES,)
+
+    def build(self, parts):
+        """Take the last stage of each."""
+        self.own, self.theirs = stages(parts.shapes)[-1], stages(parts.views["teacher"])[-1]
+
+    def loss(self, seen: Seen):
+        """Mean squared difference of the two B x B similarities."""
+        return gap(seen.features[self.own], seen.views["teacher"].features[self.theirs])
+
+
+def gap(student, teacher):
+    """1/B² ||G_s - sg G_t||². [B, …], [B, …] -> []."""
+    return (alikeness(student) - alikeness(teacher.detach())).square().mean()
+
+
+def alikeness(features):
+    """The Gram matrix of a batch, each row of length 1; that of an all-zero image stays zeros. [B, …] -> [B, B]."""
+    rows = features.flatten(1)
+    rows = rows / rows.detach().abs().max().clamp_min(FAINT)  # it cancels; no square overflows
+    return unit(rows @ rows.T)
+
+
+@recipe(PAPER)
+def sp(
+    teacher: str | None = None, weight: NotNegative = 3000.0, pairs: Literal["adjacent", "last"] = "adjacent"
+) -> Method:
+    """Shallow stages, or with a teacher the last one, find alike what deeper stages or the teacher do."""
+    if teacher is None:
+        return Method({"alike": AlikeImages(pairs, weight)})
+    return Method({"alike": AlikeToTeacher(pairs, weight)}, networks={"teacher": teaching(teacher)})
