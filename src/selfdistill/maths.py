@@ -85,7 +85,7 @@ def spread(rows: Tensor) -> Tensor:
 def same_size(student: Tensor, teacher: Tensor) -> tuple[Tensor, Tensor]:
     """Two features as maps [B, D, H, W] of one size: the larger is averaged down, side by side."""
     one, other = alike(student, teacher)
-    sides = [min(pair) for pair in zip(one.shape[2:], other.shape[2:], strict=True)]
+    sides = min(one.shape[2], other.shape[2]), min(one.shape[3], other.shape[3])
     return F.adaptive_avg_pool2d(one, sides), F.adaptive_avg_pool2d(other, sides)
 
 
