@@ -1,0 +1,81 @@
+"""Self Attention Distillation (https://arxiv.org/abs/1908.00821)."""
+
+from itertools import pairwise
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+
+from selfdistill.errors import UserError
+from selfdistill.maths import alike
+from selfdistill.method import Method, Paper
+from selfdistill.pairs import stages
+from selfdistill.recipe import NotNegative, recipe
+from selfdistill.terms import Seen, Term
+
+PAPER = Paper(
+    "Learning Lightweight Lane Detection CNNs by Self Attention Distillation",
+    "Hou, Yuenan and Ma, Zheng and Liu, Chunxiao and Loy, Chen Change",
+    2019,
+    "ICCV",
+    "https://arxiv.org/abs/1908.00821",
+)
+
+
+class NextAttention(Term):
+    """Each stage attends where the next deeper one does."""
+
+    taps = ("stages",)
+    maps = True  # in a 1x1 map all attention is alike
+
+    def __init__(self, form: str, start: float, detach: bool, weight: float):
+        super().__init__()
+        self.form, self.first, self.timed = form, start, start > 0
+        self.detach, self.weight = detach, weight
+
+    def build(self, parts):
+        """Pair each stage with the next."""
+        self.matched = list(pairwise(stages(parts.shapes, maps=True)))
+        if not self.matched:
+            raise UserError(
+                "sad() compares stages with one another, but found fewer than two of 2x2 positions or more; "
+                "take larger images or a deeper model"
+            )
+
+    def loss(self, seen: Seen):
+        """Sum over stages of the mean squared difference of attention; zero before its first epoch."""
+        gaps = [self.gap(seen.features[own], seen.features[deep]) for own, deep in self.matched]
+        return self.share(seen) * torch.stack(gaps).sum()
+
+    def share(self, seen):
+        """1 from the first epoch on, else 0."""
+        return (seen.clock.epoch >= self.first).to(seen.logits.dtype) if self.timed else 1.0
+
+    def gap(self, own, deep):
+        """Mean over images and positions of (Ψ(own) - Ψ(deep))². -> []."""
+        own, deep = alike(own, deep.detach() if self.detach else deep)
+        return (self.attend(own, own.shape[2:]) - self.attend(deep, own.shape[2:])).square().mean()
+
+    def attend(self, features, size):
+        """Ψ, the share of attention that each position of a map of this size gets. [B, D, H, W] -> [B, P]."""
+        if self.form == "lib":
+            strength = resized(features, size).square().mean(dim=1, keepdim=True)
+        else:
+            strength = resized(features.square().sum(dim=1, keepdim=True), size)
+        return strength.flatten(1).softmax(dim=1)
+
+
+def resized(maps, size):
+    """Bilinearly resized to this size. [B, D, H, W] -> [B, D, *size]."""
+    return F.interpolate(maps, size=size, mode="bilinear", align_corners=False)
+
+
+@recipe(PAPER)
+def sad(
+    weight: NotNegative = 1000.0,
+    form: Literal["paper", "lib"] = "paper",
+    start: NotNegative = 0.0,
+    detach: bool = True,
+) -> Method:
+    """Each stage attends where the next deeper one does, from epoch `start` on."""
+    return Method({"next_attention": NextAttention(form, start, detach, weight)})
