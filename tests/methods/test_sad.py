@@ -131,3 +131,10 @@ def test_degenerate_images_stay_finite(form, fill):
     found.backward()
     assert found.isfinite()
     assert own.grad.isfinite().all()
+
+
+def test_it_is_a_mean_over_images():
+    own, deep = tokens(0, 4, 2, 4, 4), tokens(1, 4, 5, 2, 2)
+    term = only(sad(), "next_attention")
+    halves = [term.gap(own[rows], deep[rows]) for rows in (slice(2), slice(2, 4))]
+    assert_close(term.gap(own, deep), sum(halves) / 2)
