@@ -60,3 +60,9 @@ def test_degenerate_channels_stay_finite(dtype, fill):
     assert found.isfinite()
     assert student.grad.isfinite().all()
     assert student.grad.abs().max() < 10
+
+
+def test_it_is_a_mean_over_images():
+    student, teacher = tokens(0, 4, 4, 3, 3), tokens(1, 4, 7, 3, 3)
+    halves = [gap(student[rows], teacher[rows]) for rows in (slice(2), slice(2, 4))]
+    assert_close(gap(student, teacher), sum(halves) / 2)

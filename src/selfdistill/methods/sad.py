@@ -72,10 +72,10 @@ def resized(maps, size):
 
 @recipe(PAPER)
 def sad(
-    weight: NotNegative = 1000.0,
+    weight: NotNegative = 10.0,
     form: Literal["paper", "lib"] = "paper",
     start: NotNegative = 0.0,
     detach: bool = True,
 ) -> Method:
-    """Each stage attends where the next deeper one does, from epoch `start` on."""
+    """Each stage attends where the next deeper one does; for `form="lib"` take a weight of 1000."""
     return Method({"next_attention": NextAttention(form, start, detach, weight)})
