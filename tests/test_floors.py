@@ -7,7 +7,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1] / "src" / "selfdistill"
 FLOORS = (
-    ("errors", "maths", "ranks"),
+    ("errors", "maths", "divergences", "ranks"),
     ("terms", "needs", "roles", "mixing", "heads", "fresh", "tail", "probe", "layout", "trunk", "anatomy", "taps"),
     ("method", "beside", "recipe", "expression", "memory", "distiller"),
     ("methods", "data", "models", "citation"),

@@ -9,7 +9,7 @@ from selfdistill.recipe import Constructor
 NAMES = (
     *("ce", "label_smoothing", "mixup", "kd"),
     *("scd", "drg", "dsr", "lightskd", "stkd", "csd"),
-    *("max_entropy", "focal", "virtual_softmax", "adacos", "ps_kd", "tf_kd"),
+    *("max_entropy", "focal", "virtual_softmax", "adacos", "ps_kd", "tf_kd", "uskd"),
 )
 REGISTRY: dict[str, Constructor] = {name: getattr(import_module(f"selfdistill.methods.{name}"), name) for name in NAMES}
 
