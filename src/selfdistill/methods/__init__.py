@@ -10,6 +10,7 @@ NAMES = (
     *("ce", "label_smoothing", "mixup", "kd"),
     *("scd", "drg", "dsr", "lightskd", "stkd", "csd"),
     *("max_entropy", "focal", "virtual_softmax", "adacos", "ps_kd", "tf_kd", "uskd"),
+    *("born_again", "dot", "cutmix", "cutout", "ema"),
 )
 REGISTRY: dict[str, Constructor] = {name: getattr(import_module(f"selfdistill.methods.{name}"), name) for name in NAMES}
 
