@@ -14,5 +14,5 @@ PAPER = Paper(
 
 @recipe(PAPER)
 def dot(gap: Share = 0.075) -> Method:
-    """Give the distillation's gradient more momentum than the task's; goes with any method: `kd() + dot()`."""
+    """Give the gradient of what imitates more momentum than that of the task; it is added to any method."""
     return Method(gap=gap)
