@@ -7,8 +7,11 @@ import pytest
 
 ROOT = Path(__file__).parents[1] / "src" / "selfdistill"
 FLOORS = (
-    ("errors", "maths", "ranks"),
-    ("terms", "needs", "roles", "mixing", "heads", "pairs", "fresh", "tail", "probe", "layout", "trunk", "anatomy", "taps"),
+    ("errors", "maths", "divergences", "ranks"),
+    (
+        *("terms", "needs", "roles", "mixing", "heads", "pyramid", "pairs", "fresh", "tail"),
+        *("probe", "layout", "trunk", "anatomy", "taps"),
+    ),
     ("method", "beside", "recipe", "expression", "memory", "distiller"),
     ("methods", "data", "models", "citation"),
     ("teaching", "measure", "train", "deploy", "plan"),

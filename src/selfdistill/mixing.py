@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import torch
+import torch.nn.functional as F
 from torch import Generator, Size, Tensor
 
 from selfdistill.terms import Batch, Mix
@@ -80,6 +81,14 @@ def mixed(rows: Tensor, mix: Mix) -> Tensor:
     shares = mix.shares.to(rows.dtype).view(*mix.shares.shape, *(1,) * (rows.dim() - 1))
     columns = zip(shares.unbind(dim=1), mix.partners.unbind(dim=1), strict=True)
     return sum((share * rows[partner] for share, partner in columns), start=torch.zeros_like(rows))
+
+
+def label_shares(batch: Batch, classes: int) -> Tensor:
+    """What share of each row is of which class: one-hot, where rows are not mixed. -> [B, C]."""
+    if batch.mix is None:
+        return F.one_hot(batch.labels, classes).to(batch.images.dtype)
+    each = F.one_hot(batch.labels[batch.mix.partners], classes)  # [B, n, C]
+    return (batch.mix.shares[:, :, None] * each).sum(dim=1)
 
 
 def mix_batch(batch: Batch, mix: Mix, clean: bool = False) -> Batch:

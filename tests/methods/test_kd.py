@@ -1,11 +1,12 @@
 import pytest
+import torch
 import torch.nn.functional as F
 from torch.testing import assert_close
 
 from selfdistill.errors import UserError
 from selfdistill.maths import kl
-from selfdistill.methods import ce, kd, label_smoothing
-from tests.showing import only, seen
+from selfdistill.methods import ce, kd, label_smoothing, mixup
+from tests.showing import clock, only, seen
 
 
 def test_kd_is_the_published_loss(reference):
@@ -55,3 +56,64 @@ def test_ce_is_cross_entropy(reference):
     want = reference("drg")
     assert_close(only(ce(), "task").loss(seen(want["logits"], want["targets"])), want["ce_main"], rtol=1e-9, atol=0)
     assert_close(F.cross_entropy(want["aux_logits"], want["targets"]), want["ce_aux"], rtol=1e-9, atol=0)
+
+
+DIVERGENCES = {
+    "standardized": ("logit_stand_kd_T2", {"temperature": "base_temperature"}),
+    "dkd": ("dkd_cifar", {"temperature": "temperature", "beta": "alpha", "gamma": "beta"}),
+    "dist": ("dist_tau1", {"temperature": "tau", "beta": "beta", "gamma": "gamma"}),
+    "nkd": ("nkd_cifar", {"temperature": "temperature", "gamma": "gamma"}),
+}
+
+
+@pytest.mark.parametrize("divergence", DIVERGENCES)
+def test_each_divergence_is_the_published_one(reference, divergence):
+    name, settings = DIVERGENCES[divergence]
+    want = reference(name)
+    logits = want["logits"].requires_grad_()
+    labels = want.get("targets", torch.zeros(len(logits), dtype=torch.long))
+    method = kd(divergence=divergence, **{ours: want[theirs].item() for ours, theirs in settings.items()})
+    loss = only(method, "teacher").loss(seen(logits, labels, views={"teacher": want["teacher_logits"]}))
+    loss.backward()
+    assert_close(loss.detach(), want["loss"], rtol=1e-8, atol=0)
+    assert_close(logits.grad, want["grad_logits"], rtol=1e-6, atol=1e-12)
+
+
+@pytest.mark.parametrize("part", ["tckd", "nckd", "inter", "intra"])
+def test_beta_and_gamma_weigh_the_two_parts(reference, part):
+    decoupled = part in ("tckd", "nckd")
+    want = reference("dkd_cifar" if decoupled else "dist_tau1")
+    weights = {"beta": 1.0, "gamma": 0.0} if part in ("tckd", "inter") else {"beta": 0.0, "gamma": 1.0}
+    method = kd(divergence="dkd" if decoupled else "dist", temperature=4.0 if decoupled else 1.0, **weights)
+    labels = want.get("targets", torch.zeros(len(want["logits"]), dtype=torch.long))
+    loss = only(method, "teacher").loss(seen(want["logits"], labels, views={"teacher": want["teacher_logits"]}))
+    assert_close(loss, want[f"loss_{part}" if decoupled else f"loss_{part}_unit"], rtol=1e-8, atol=0)
+
+
+def test_a_divergence_warms_up_with_the_epochs(reference):
+    want = reference("dkd_cifar")
+    term = only(kd(divergence="dkd", warmup=4), "teacher")
+    at = lambda progress: seen(  # noqa: E731
+        want["logits"],
+        want["targets"],
+        views={"teacher": want["teacher_logits"]},
+        clock=clock(epochs=20, progress=progress),
+    )
+    full = only(kd(divergence="dkd"), "teacher").loss(at(0.0))
+    assert term.timed
+    assert not only(kd(divergence="dkd"), "teacher").timed
+    assert term.loss(at(0.0)).item() == 0.0
+    assert_close(term.loss(at(0.1)), full / 2)
+    assert_close(term.loss(at(0.9)), full)
+
+
+def test_the_labels_may_count_in_full():
+    assert kd(alpha=0.75).weights == {"task": 0.25, "teacher": 0.75}
+    assert kd(alpha=0.75, labels="whole").weights == {"task": 1.0, "teacher": 0.75}
+
+
+@pytest.mark.parametrize("divergence", ["dkd", "nkd"])
+def test_a_true_class_is_needed(divergence):
+    with pytest.raises(UserError, match="mixes the images"):
+        kd(divergence=divergence) + mixup()
+    assert (kd(divergence="dist") + mixup()).mixing

@@ -7,11 +7,13 @@ from selfdistill.method import Method
 from selfdistill.recipe import Constructor
 
 NAMES = (
-    *("ce", "label_smoothing", "mixup", "kd"),
+    *("ce", "label_smoothing", "focal", "max_entropy", "virtual_softmax", "adacos"),
+    *("mixup", "cutmix", "cutout", "ema"),
     *("scd", "drg", "dsr", "lightskd", "stkd", "csd"),
-    *("byot", "dks", "one", "okddip", "pcl", "mixskd"),
-    *("dml", "kdcl", "codistillation"),
-    *("fitnet", "at", "sp", "rkd", "pkt", "nst", "cc", "vid", "review_kd", "sad"),
+    *("sad", "byot", "dks", "frskd", "uskd", "ps_kd", "tf_kd", "born_again"),
+    *("cs_kd", "ddgsd", "dlb", "bake", "mixskd", "sla", "sla_sd"),
+    *("one", "okddip", "pcl", "dml", "kdcl", "codistillation"),
+    *("kd", "dot", "fitnet", "at", "sp", "rkd", "pkt", "nst", "cc", "vid", "crd", "review_kd", "sskd"),
 )
 REGISTRY: dict[str, Constructor] = {name: getattr(import_module(f"selfdistill.methods.{name}"), name) for name in NAMES}
 

@@ -1,0 +1,80 @@
+"""AdaCos: Adaptively Scaling Cosine Logits (https://arxiv.org/abs/1905.00292)."""
+
+import math
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from selfdistill import ranks
+from selfdistill.errors import UserError
+from selfdistill.maths import FAINT
+from selfdistill.method import Method, Paper
+from selfdistill.recipe import recipe
+from selfdistill.terms import Facts, Seen, Term
+
+PAPER = Paper(
+    "AdaCos: Adaptively Scaling Cosine Logits for Effectively Learning Deep Face Representations",
+    "Zhang, Xiao and Zhao, Rui and Qiao, Yu and Wang, Xiaogang and Li, Hongsheng",
+    2019,
+    "CVPR",
+    "https://arxiv.org/abs/1905.00292",
+)
+
+
+class Cosine(Term):
+    """Only the angle between an embedding and a class's direction counts, times a scale that nobody tunes."""
+
+    reads = ("embedding", "classifier", "directions")
+    memory_scope = "run"  # the scale []
+
+    def __init__(self, dynamic: bool):
+        super().__init__()
+        self.dynamic, self.mixed = dynamic, not dynamic
+
+    def build(self, parts):
+        """Refuse two classes, for which the scale is zero."""
+        if parts.classes < 3:
+            raise UserError("adacos() scales by log(C - 1), which is zero for two classes; take ce()")
+        self.scale = math.sqrt(2) * math.log(parts.classes - 1)
+
+    def start(self, facts: Facts):
+        """√2 log(C - 1), the fixed scale."""
+        return facts.like + math.sqrt(2) * math.log(facts.classes - 1)
+
+    def forward(self, seen: Seen):
+        """CE(s cos θ, y); the student's own logits get a gradient of zero."""
+        cosine = unit(seen.embedding) @ unit(seen.directions).T
+        scale = adapted(seen.memory, cosine.detach(), seen.batch.labels) if self.dynamic else seen.memory.clone()
+        return seen.learn(scale * cosine + 0 * seen.logits), scale
+
+    @torch.no_grad()
+    def finish(self, student: nn.Module, classifier: str) -> None:
+        """Give W's rows one length and take the bias away, so that the plain logits rank classes by cosine."""
+        module = student.get_submodule(classifier)
+        weight = module.get_parameter("weight")
+        weight.copy_(self.scale * unit(weight.flatten(1)).view_as(weight))
+        if isinstance(module.bias, Tensor):
+            module.bias.zero_()
+
+
+def adapted(scale, cosine, labels):
+    """log(B_avg) / cos(min(π/4, median θ_y)) over the rows of all ranks. [], [B, C], [B] -> []."""
+    own = labels[:, None]
+    others = torch.exp(scale * cosine).scatter(1, own, 0.0).sum(dim=1)
+    others, true = ranks.gathered(others), ranks.gathered(cosine.gather(1, own)[:, 0])
+    # an angle of π/4 at most is a cosine of √½ at least, and the lower of two middle angles is the upper cosine
+    median = -(-true).median()
+    return others.mean().log() / median.clamp_min(math.sqrt(0.5))
+
+
+def unit(rows):
+    """Rows of length 1; one of zeros stays, and passes no gradient. [B, D] -> [B, D]."""
+    squares = rows.square().sum(dim=1, keepdim=True)
+    return rows * torch.where(squares > FAINT**2, squares.clamp_min(FAINT**2).rsqrt(), 0.0)
+
+
+@recipe(PAPER)
+def adacos(scale: Literal["dynamic", "fixed"] = "dynamic") -> Method:
+    """Cross-entropy of scaled cosines; the scale follows training, or stays √2 log(C - 1)."""
+    return Method(task=Cosine(scale == "dynamic"))

@@ -1,0 +1,35 @@
+"""Born-Again Neural Networks (https://arxiv.org/abs/1805.04770)."""
+
+from typing import Annotated
+
+from selfdistill.maths import kl
+from selfdistill.method import Method, Paper
+from selfdistill.recipe import Within, recipe
+from selfdistill.roles import Teacher
+from selfdistill.terms import Seen, Term, View
+
+PAPER = Paper(
+    "Born-Again Neural Networks",
+    "Furlanello, Tommaso and Lipton, Zachary and Tschannen, Michael and Itti, Laurent and Anandkumar, Anima",
+    2018,
+    "ICML",
+    "https://arxiv.org/abs/1805.04770",
+)
+Generations = Annotated[int, Within("a whole number of 1 or more", lambda value: value >= 1)]
+
+
+class Parent(Term):
+    """The generation before, of the same architecture, teaches."""
+
+    views = (View("teacher", grad=False, network="teacher"),)
+
+    def loss(self, seen: Seen):
+        """KL(parent || student) at a temperature of 1."""
+        return kl(seen.logits, seen.views["teacher"].logits)
+
+
+@recipe(PAPER)
+def born_again(generations: Generations = 1) -> Method:
+    """Cross-entropy and the predictions of a parent, itself born again of one fewer generations."""
+    taught_by = f"born_again(generations={generations - 1})" if generations > 1 else "ce()"
+    return Method({"parent": Parent()}, networks={"teacher": Teacher(taught_by=taught_by)})

@@ -1,0 +1,39 @@
+"""Focal Loss for Dense Object Detection (https://arxiv.org/abs/1708.02002)."""
+
+import torch
+import torch.nn.functional as F
+
+from selfdistill.maths import FAINT
+from selfdistill.method import Method, Paper
+from selfdistill.mixing import label_shares
+from selfdistill.recipe import NotNegative, recipe
+from selfdistill.terms import Seen, Term
+
+PAPER = Paper(
+    "Focal Loss for Dense Object Detection",
+    "Lin, Tsung-Yi and Goyal, Priya and Girshick, Ross and He, Kaiming and Dollar, Piotr",
+    2017,
+    "ICCV",
+    "https://arxiv.org/abs/1708.02002",
+)
+
+
+class Focused(Term):
+    """What is predicted well already counts less."""
+
+    def __init__(self, gamma: float):
+        super().__init__()
+        self.gamma = gamma
+
+    def loss(self, seen: Seen):
+        """-(1 - p_y)^gamma log p_y, the mean over rows; of mixed labels each by its share."""
+        log_p = F.log_softmax(seen.logits, dim=1)
+        doubt = (-torch.expm1(log_p)).clamp_min(FAINT).pow(self.gamma)  # no power's gradient at zero
+        shares = label_shares(seen.batch, seen.logits.shape[1])
+        return -(shares * doubt * log_p).sum(dim=1).mean()
+
+
+@recipe(PAPER)
+def focal(gamma: NotNegative = 2.0) -> Method:
+    """Cross-entropy in which easy images count less; gamma of 0 is cross-entropy itself."""
+    return Method(task=Focused(gamma))

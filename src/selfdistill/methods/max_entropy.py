@@ -1,0 +1,37 @@
+"""Regularizing Neural Networks by Penalizing Confident Output Distributions (https://arxiv.org/abs/1701.06548)."""
+
+from typing import Literal
+
+import torch.nn.functional as F
+
+from selfdistill.method import Method, Paper
+from selfdistill.recipe import NotNegative, recipe
+from selfdistill.terms import Seen, Term
+
+PAPER = Paper(
+    "Regularizing Neural Networks by Penalizing Confident Output Distributions",
+    "Pereyra, Gabriel and Tucker, George and Chorowski, Jan and Kaiser, Lukasz and Hinton, Geoffrey",
+    2017,
+    "ICLR Workshop",
+    "https://arxiv.org/abs/1701.06548",
+)
+
+
+class Confidence(Term):
+    """A prediction of low entropy costs."""
+
+    def __init__(self, weight: float, mean: str):
+        super().__init__()
+        self.weight, self.mean = weight, mean
+
+    def loss(self, seen: Seen):
+        """Sum of p log p: minus the entropy of the student's predictions."""
+        log_p = F.log_softmax(seen.logits, dim=1)
+        each = log_p.exp() * log_p  # [B, C]
+        return each.mean() if self.mean == "all" else each.sum(dim=1).mean()
+
+
+@recipe(PAPER)
+def max_entropy(weight: NotNegative = 0.1, mean: Literal["rows", "all"] = "rows") -> Method:
+    """Predictions of high entropy are favoured; `mean="all"` averages over classes too."""
+    return Method({"confidence": Confidence(weight, mean)})

@@ -1,0 +1,58 @@
+"""Virtual Class Enhanced Discriminative Embedding Learning (https://arxiv.org/abs/1811.12611)."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from selfdistill.maths import FAINT
+from selfdistill.method import Method, Paper
+from selfdistill.recipe import recipe
+from selfdistill.terms import Seen, Term
+
+PAPER = Paper(
+    "Virtual Class Enhanced Discriminative Embedding Learning",
+    "Chen, Binghui and Deng, Weihong and Shen, Haifeng",
+    2018,
+    "NeurIPS",
+    "https://arxiv.org/abs/1811.12611",
+)
+
+
+class VirtualClass(Term):
+    """One more class for each image: it lies where the image does, as far out as the image's own class."""
+
+    reads = ("embedding", "classifier", "directions")
+    mixed = False
+
+    def __init__(self, bias: bool):
+        super().__init__()
+        self.bias = bias
+
+    def loss(self, seen: Seen):
+        """Cross-entropy over C + 1 classes, the last logit ‖W_y‖·‖x‖."""
+        known = seen.logits if self.bias else without_bias(seen.logits, seen.embedding, seen.directions)
+        virtual = length(seen.directions)[seen.batch.labels] * length(seen.embedding)
+        return F.cross_entropy(torch.cat([known, virtual[:, None]], dim=1), seen.batch.labels)
+
+    @torch.no_grad()
+    def finish(self, student: nn.Module, classifier: str) -> None:
+        """Take away the bias that was not trained."""
+        module = student.get_submodule(classifier)
+        if not self.bias and isinstance(module.bias, Tensor):
+            module.bias.zero_()
+
+
+def without_bias(logits, embedding, directions):
+    """Logits of the weight alone; the bias gets a gradient of zero. [B, C], [B, D], [C, D] -> [B, C]."""
+    return embedding @ directions.T + 0 * logits
+
+
+def length(rows):
+    """Length of each row; one of zeros passes no gradient. [B, D] -> [B]."""
+    return rows.square().sum(dim=1).clamp_min(FAINT**2).sqrt()
+
+
+@recipe(PAPER)
+def virtual_softmax(bias: bool = False) -> Method:
+    """Cross-entropy with a virtual class that takes part in no prediction."""
+    return Method(task=VirtualClass(bias))

@@ -1,0 +1,37 @@
+import pytest
+import torch
+from torch import nn
+
+import selfdistill as sd
+from selfdistill.errors import UserError
+from selfdistill.methods import dot, kd, method
+from selfdistill.train.momenta import TwoMomenta
+from tests.train.conftest import digits  # noqa: F401  # a fixture
+from tests.train.small import small, trainer
+
+
+def test_it_adds_a_gap_to_any_method():
+    made = kd() + dot(gap=0.05)
+    assert made.gap == 0.05
+    assert made.terms.keys() == kd().terms.keys()
+    assert kd().gap is None
+    assert method("kd() + dot()").gap == 0.075
+
+
+def test_two_gaps_contradict():
+    with pytest.raises(UserError, match="each set their own gap"):
+        dot() + dot(gap=0.1)
+
+
+def test_a_run_has_the_optimiser_with_this_gap(digits, tmp_path):  # noqa: F811
+    inner = trainer(small("lightskd() + dot(gap=0.06)"), digits, tmp_path / "a").optimiser.optimizer
+    assert isinstance(inner, TwoMomenta)
+    assert inner.defaults["gap"] == 0.06
+    plain = trainer(small("lightskd()"), digits, tmp_path / "b").optimiser.optimizer
+    assert isinstance(plain, torch.optim.SGD)
+
+
+def test_a_loop_of_ones_own_has_its_own_optimiser():
+    model = nn.Sequential(nn.Flatten(), nn.Linear(12, 3))
+    with pytest.raises(UserError, match="changes the optimiser"):
+        sd.teach(model, "drg() + dot()", torch.zeros(2, 3, 2, 2))
