@@ -8,7 +8,21 @@ import pytest
 ROOT = Path(__file__).parents[1] / "src" / "selfdistill"
 FLOORS = (
     ("errors", "maths", "ranks"),
-    ("terms", "needs", "roles", "mixing", "heads", "fresh", "tail", "probe", "layout", "trunk", "anatomy", "taps"),
+    (
+        "terms",
+        "needs",
+        "roles",
+        "mixing",
+        "heads",
+        "pyramid",
+        "fresh",
+        "tail",
+        "probe",
+        "layout",
+        "trunk",
+        "anatomy",
+        "taps",
+    ),
     ("method", "beside", "recipe", "expression", "memory", "distiller"),
     ("methods", "data", "models", "citation"),
     ("teaching", "measure", "train", "deploy", "plan"),
