@@ -9,7 +9,7 @@ from selfdistill.recipe import Constructor
 NAMES = (
     *("ce", "label_smoothing", "mixup", "kd"),
     *("scd", "drg", "dsr", "lightskd", "stkd", "csd"),
-    *("cs_kd", "ddgsd", "dlb", "bake", "sla", "sla_sd", "sskd", "frskd"),
+    *("cs_kd", "ddgsd", "dlb", "bake", "sla", "sla_sd", "sskd", "frskd", "crd"),
 )
 REGISTRY: dict[str, Constructor] = {name: getattr(import_module(f"selfdistill.methods.{name}"), name) for name in NAMES}
 
