@@ -24,6 +24,7 @@ class TwinViews(Term):
     reads = ("embedding",)
     mixed = False
     learns = True
+    over = "batch"  # the distance of means
 
     def __init__(self, labels: float, kl_weight: float, mmd_weight: float, mmd: str, temperature: float):
         super().__init__()
