@@ -1,0 +1,58 @@
+"""Self-distillation with batch knowledge ensembling (https://arxiv.org/abs/2104.13298)."""
+
+from typing import Annotated
+
+import torch
+
+from selfdistill.maths import kl_to, similarity, softened
+from selfdistill.method import Method, Paper
+from selfdistill.needs import Groups
+from selfdistill.recipe import NotNegative, Positive, Within, recipe
+from selfdistill.terms import Seen, Term
+
+PAPER = Paper(
+    "Self-distillation with Batch Knowledge Ensembling Improves ImageNet Classification",
+    "Ge, Yixiao and Zhang, Xiao and Choi, Ching Lam and Cheung, Ka Chun and Zhao, Peipei and Zhu, Feng "
+    "and Wang, Xiaogang and Zhao, Rui and Li, Hongsheng",
+    2021,
+    "arXiv:2104.13298",
+    "https://arxiv.org/abs/2104.13298",
+)
+Count = Annotated[int, Within("a whole number of 1 or more", lambda value: value >= 1)]
+Part = Annotated[float, Within("a number from 0 to under 1", lambda value: 0 <= value < 1)]
+
+
+class Ensemble(Term):
+    """What the student says of the images of a batch, passed on between those that look alike, is the target."""
+
+    reads = ("embedding",)
+    rows = 2
+    over = "batch"
+
+    def __init__(self, omega: float, temperature: float, weight: float):
+        super().__init__()
+        self.omega, self.temperature, self.weight = omega, temperature, weight
+
+    def loss(self, seen: Seen):
+        """T² KL(sg Q || z)."""
+        own = softened(seen.logits.detach(), self.temperature)
+        target = passed_on(own, affinity(seen.embedding), self.omega)
+        return kl_to(seen.logits, target, self.temperature)
+
+
+def affinity(rows):
+    """Give each row's shares of the others by the softmax of its cosines with them. [B, D] -> [B, B]."""
+    itself = torch.eye(len(rows), dtype=torch.bool, device=rows.device)
+    return similarity(rows.detach()).masked_fill(itself, -torch.inf).softmax(dim=1)
+
+
+def passed_on(own, shares, omega):
+    """(1 - omega) (I - omega A)^-1 p: predictions passed on for ever. [B, C], [B, B] -> [B, C] probabilities."""
+    identity = torch.eye(len(own), dtype=own.dtype, device=own.device)
+    return (1 - omega) * torch.linalg.solve(identity - omega * shares, own)
+
+
+@recipe(PAPER)
+def bake(weight: NotNegative = 1.0, temperature: Positive = 4.0, omega: Part = 0.5, others: Count = 3) -> Method:
+    """Soft targets from the batch itself, in which each row is followed by `others` more of its class."""
+    return Method({"ensemble": Ensemble(omega, temperature, weight)}, needs={"order": Groups(others)})

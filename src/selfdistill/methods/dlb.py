@@ -1,0 +1,64 @@
+"""Self-distillation from the last mini-batch (https://arxiv.org/abs/2203.16172)."""
+
+import torch
+import torch.nn.functional as F
+
+from selfdistill.errors import UserError
+from selfdistill.maths import kl
+from selfdistill.method import Method, Paper
+from selfdistill.needs import Last
+from selfdistill.recipe import NotNegative, Positive, recipe
+from selfdistill.terms import Facts, Seen, Term, View
+
+PAPER = Paper(
+    "Self-Distillation from the Last Mini-Batch for Consistency Regularization",
+    "Shen, Yiqing and Xu, Liwu and Yang, Yuzhe and Li, Yaqian and Guo, Yandong",
+    2022,
+    "CVPR",
+    "https://arxiv.org/abs/2203.16172",
+)
+
+
+class LastBatch(Term):
+    """The batch before is shown once more, and should be predicted as it was then."""
+
+    views = (View("last", grad=True, source="last"),)
+    mixed = False
+    learns = True
+
+    def __init__(self, alpha: float, temperature: float):
+        super().__init__()
+        self.alpha, self.temperature = alpha, temperature
+
+    def start(self, facts: Facts):
+        """No batch came before: logits of zeros, and no row of them."""
+        return torch.zeros_like(facts.like).expand(facts.batch, facts.classes).clone(), facts.like * 0
+
+    def loss(self, seen: Seen):
+        """CE over both batches; T² KL(sg z_then || z_now) of the last. At the first step CE of this one alone."""
+        logits, (then, rows) = seen.views["last"].logits, seen.memory
+        _require_room(len(then), max(len(logits), len(seen.logits)))
+        known = (rows == len(logits)).to(logits.dtype)  # the rows remembered are those that are shown
+        again = F.cross_entropy(logits, seen.batch.extra["last_labels"])
+        before, now = known * len(logits), len(seen.logits)
+        learn = (before * again + now * seen.learn(seen.logits)) / (before + now)
+        return {"learn": learn, "mimic": self.alpha * known * kl(logits, then[: len(logits)], self.temperature)}
+
+    def remember(self, seen: Seen):
+        """Keep this batch's logits [B, C], short ones filled up with zeros, and how many there are."""
+        (then, rows), logits = seen.memory, seen.logits.detach()
+        return F.pad(logits, (0, 0, 0, len(then) - len(logits))), torch.full_like(rows, len(logits))
+
+
+def _require_room(there: int, rows: int) -> None:
+    if rows > there:
+        raise UserError(
+            f"dlb() remembers the {there} rows of the first batch, but this one has {rows}; "
+            "use a loader whose batches do not grow"
+        )
+
+
+@recipe(PAPER)
+def dlb(alpha: NotNegative = 1.0, temperature: Positive = 3.0) -> Method:
+    """Each batch is shown again a step later, and its predictions of then are its soft targets."""
+    return Method(task=LastBatch(alpha, temperature), needs={"last": Last()})

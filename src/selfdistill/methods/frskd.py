@@ -1,0 +1,56 @@
+"""Feature refinement via self-knowledge distillation (https://arxiv.org/abs/2103.08273)."""
+
+import torch
+import torch.nn.functional as F
+
+from selfdistill.maths import attention, kl
+from selfdistill.method import Method, Paper
+from selfdistill.pyramid import Pyramid
+from selfdistill.recipe import NotNegative, Positive, recipe
+from selfdistill.terms import Seen, Term
+
+PAPER = Paper(
+    "Refine Myself by Teaching Myself: Feature Refinement via Self-Knowledge Distillation",
+    "Ji, Mingi and Shin, Seungjae and Hwang, Seunghyun and Park, Gibeom and Moon, Il-Chul",
+    2021,
+    "CVPR",
+    "https://arxiv.org/abs/2103.08273",
+)
+
+
+class Refinement(Term):
+    """A pyramid over the stages learns the labels; its logits and where its maps are strong teach the student."""
+
+    taps = ("stages",)
+    learns = True
+
+    def __init__(self, alpha: float, beta: float, temperature: float):
+        super().__init__()
+        self.alpha, self.beta, self.temperature = alpha, beta, temperature
+
+    def build(self, parts):
+        """Put a pyramid over the stages."""
+        self.stages = [name for name in parts.shapes if name.startswith("stage")]
+        shapes = [parts.shapes[name] for name in self.stages]
+        self.pyramid = Pyramid([shape[1] if len(shape) == 4 else shape[2] for shape in shapes], parts.classes)
+
+    def loss(self, seen: Seen):
+        """CE of the pyramid; alpha T² KL(sg z_t || z), and beta times the distance of each stage's attention."""
+        features = [seen.features[name] for name in self.stages]
+        refined, logits = self.pyramid(features)
+        gaps = [
+            (focus(one) - focus(other.detach())).square().mean() for one, other in zip(features, refined, strict=True)
+        ]
+        mimic = self.alpha * kl(seen.logits, logits, self.temperature) + self.beta * torch.stack(gaps).sum()
+        return {"learn": seen.learn(logits), "mimic": mimic}
+
+
+def focus(features):
+    """Where a stage is strong, as a vector of unit length. Maps or tokens -> [B, positions]."""
+    return F.normalize(attention(features), dim=1, eps=1e-12)
+
+
+@recipe(PAPER)
+def frskd(alpha: NotNegative = 2.0, beta: NotNegative = 100.0, temperature: Positive = 4.0) -> Method:
+    """A feature pyramid over the student's stages refines them, and teaches the student what comes out."""
+    return Method({"refinement": Refinement(alpha, beta, temperature)})

@@ -1,0 +1,102 @@
+"""A pyramid over a network's stages: their maps refined from deep to shallow and back, and a classifier."""
+
+from itertools import pairwise
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+FAINTLY = 1e-6  # beside the sum of a fusion's weights
+
+
+class Pyramid(nn.Module):
+    """BiFPNc, the auxiliary network of FRSKD (https://arxiv.org/abs/2103.08273): one layer of a pyramid.
+
+    `widths` are the stages' channels from shallow to deep; a refined map has `factor` times as many.
+    """
+
+    def __init__(self, widths: list[int], classes: int, factor: int = 2, depth: int = 2):
+        super().__init__()
+        wide = [factor * width for width in widths]
+        pairs = list(pairwise(wide))  # of neighbours, the shallow one first
+        self.enter = nn.ModuleList(Point(*each) for each in zip(widths, wide, strict=True))
+        self.enter_again = nn.ModuleList(Point(*each) for each in zip(widths[1:], wide[1:], strict=True))
+        self.widen = nn.ModuleList(Point(deep, shallow) for shallow, deep in pairs)
+        self.narrow = nn.ModuleList(Point(shallow, deep) for shallow, deep in pairs)
+        self.fuse_up = nn.ModuleList(Fusion(2, shallow, depth) for shallow, _ in pairs)
+        last = len(pairs) - 1
+        self.fuse_down = nn.ModuleList(Fusion(2 if k == last else 3, deep, depth) for k, (_, deep) in enumerate(pairs))
+        self.classify = nn.Linear(wide[-1], classes)
+
+    def forward(self, features: list[Tensor]) -> tuple[list[Tensor], Tensor]:
+        """Give refined maps and logits. Maps or tokens from shallow to deep -> maps, [B, C]."""
+        maps = [as_map(each).relu() for each in features]
+        refined = [each.relu() for each in self.downwards(maps, self.upwards(maps))]
+        return refined, self.classify(refined[-1].mean(dim=(2, 3)))
+
+    def upwards(self, maps: list[Tensor]) -> list[Tensor]:
+        """From deep to shallow: each map fused with the next deeper one, enlarged."""
+        entered = [enter(each) for enter, each in zip(self.enter, maps, strict=True)]
+        found = entered[-1:]
+        for k in reversed(range(len(maps) - 1)):
+            larger = self.widen[k](enlarged(found[0].relu(), entered[k]))
+            found = [self.fuse_up[k](entered[k], larger), *found]
+        return found
+
+    def downwards(self, maps: list[Tensor], found: list[Tensor]) -> list[Tensor]:
+        """From shallow to deep: each map, entered again, fused with what was found and the next shallower one."""
+        refined = found[:1]
+        for k, enter in enumerate(self.enter_again):
+            entered = enter(maps[k + 1])
+            middle = [found[k + 1]] if k + 2 < len(maps) else []
+            smaller = self.narrow[k](reduced(refined[-1].relu(), entered))
+            refined = [*refined, self.fuse_down[k](entered, *middle, smaller)]
+        return refined
+
+
+class Point(nn.Sequential):
+    """A 1x1 convolution with BatchNorm."""
+
+    def __init__(self, width: int, out: int):
+        super().__init__(nn.Conv2d(width, out, 1, bias=False), nn.BatchNorm2d(out))
+
+
+class Fusion(nn.Module):
+    """A weighted mean of rectified maps and separable 3x3 convolutions over it; the weights are learned."""
+
+    def __init__(self, count: int, width: int, depth: int):
+        super().__init__()
+        self.weights = nn.Parameter(torch.ones(count))
+        blocks = [[nn.ReLU(), *separable(width)] for _ in range(depth)]
+        self.convolve = nn.Sequential(*[layer for block in blocks for layer in block][1:])
+
+    def forward(self, *maps: Tensor) -> Tensor:
+        """Give one map of several of its shape."""
+        weights = self.weights.relu()
+        shares = (weights / (weights.sum() + FAINTLY)).unbind()
+        fused = torch.stack([share * each.relu() for share, each in zip(shares, maps, strict=True)]).sum(dim=0)
+        return self.convolve(fused)
+
+
+def separable(width: int) -> list[nn.Module]:
+    """A depthwise 3x3 convolution, a 1x1 convolution and BatchNorm."""
+    depthwise = nn.Conv2d(width, width, 3, padding=1, groups=width, bias=False)
+    return [depthwise, nn.Conv2d(width, width, 1, bias=False), nn.BatchNorm2d(width)]
+
+
+def as_map(features: Tensor) -> Tensor:
+    """Tokens [B, N, D] as a map [B, D, N, 1]; a map stays."""
+    return features if features.dim() == 4 else features.transpose(1, 2)[..., None]
+
+
+def enlarged(deep: Tensor, shallow: Tensor) -> Tensor:
+    """A map with each position repeated, as large as another."""
+    return F.interpolate(deep, size=shallow.shape[2:], mode="nearest")
+
+
+def reduced(shallow: Tensor, deep: Tensor) -> Tensor:
+    """The maximum over 3x3 positions at every second one, or of as many parts as the deep map has."""
+    size = deep.shape[2:]
+    if shallow.shape[2:] == (2 * size[0], 2 * size[1]):
+        return F.max_pool2d(F.pad(shallow, (0, 1, 0, 1)), 3, stride=2)
+    return F.adaptive_max_pool2d(shallow, size)
