@@ -99,7 +99,7 @@ def _constructor(name: str, registry: Mapping[str, Constructor]) -> Constructor:
     if name in registry:
         return registry[name]
     near = get_close_matches(name, registry, n=3, cutoff=0.4)
-    hint = f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(sorted(registry))}"
+    hint = f"did you mean {' or '.join(near)}?" if near else f"`selfdistill methods` lists all {len(registry)}."
     raise UserError(f"there is no method {name!r}; {hint} Your own is written package.module:{name}()")
 
 

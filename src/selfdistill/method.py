@@ -13,17 +13,6 @@ from selfdistill.terms import CrossEntropy, Term
 
 
 @dataclass(frozen=True)
-class Paper:
-    """Where a method was published."""
-
-    title: str
-    authors: str  # "Family, Given and Family, Given", as BibTeX reads them
-    year: int
-    venue: str
-    url: str
-
-
-@dataclass(frozen=True)
 class Method:
     """What to train with: terms, the task's loss and weight, mixing, other networks.
 
@@ -43,7 +32,7 @@ class Method:
     control: bool = False  # the distillation is left out, its heads and passes stay
     text: str = ""
     calls: tuple[str, ...] = ()
-    papers: tuple[Paper, ...] = ()
+    papers: tuple[str, ...] = ()  # BibTeX entries
 
     def __add__(self, other: "Method") -> "Method":
         """Merge two methods; raises `UserError` with both names where their needs contradict."""

@@ -2,12 +2,14 @@
 
 import functools
 import inspect
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple, get_args, get_origin, get_type_hints
 
 from selfdistill.errors import UserError
-from selfdistill.method import Method, Paper
+from selfdistill.method import Method
 
 Constructor = Callable[..., Method]
 
@@ -26,28 +28,34 @@ Power = Annotated[float, Within("a number of 1 or more", lambda value: value >= 
 Several = Annotated[int, Within("a whole number of 2 or more", lambda value: value >= 2)]
 
 
-def recipe(paper: Paper | None = None) -> Callable[[Constructor], Constructor]:
-    """Mark a function as a method's constructor: what it makes carries the call that made it.
+def recipe(make: Constructor) -> Constructor:
+    """Mark a function as a method's constructor: what it makes carries the call that made it, and its papers.
 
     A method put together from others keeps their calls: `lightskd()` is `drg() + dsr()`. Arguments
-    that do not fit the annotations raise `UserError`.
+    that do not fit the annotations raise `UserError`. The papers are the entries of the BibTeX file beside the
+    function's own, if there is one.
     """
 
-    def mark(make: Constructor) -> Constructor:
-        @functools.wraps(make)
-        def stamped(*args: Any, **kwargs: Any) -> Method:
-            given = _bind(make, args, kwargs)
-            made = make(*args, **kwargs)
-            return replace(
-                made,
-                text=call_text(make.__name__, _unusual(make, given)),
-                calls=made.calls or (call_text(make.__name__, given),),
-                papers=made.papers or ((paper,) if paper else ()),
-            )
+    @functools.wraps(make)
+    def stamped(*args: Any, **kwargs: Any) -> Method:
+        given = _bind(make, args, kwargs)
+        made = make(*args, **kwargs)
+        return replace(
+            made,
+            text=call_text(make.__name__, _unusual(make, given)),
+            calls=made.calls or (call_text(make.__name__, given),),
+            papers=made.papers or _papers(Path(inspect.getfile(make)).with_suffix(".bib")),
+        )
 
-        return stamped
+    return stamped
 
-    return mark
+
+@functools.cache
+def _papers(file: Path) -> tuple[str, ...]:
+    """The entries of a BibTeX file; none where there is no file."""
+    if not file.is_file():
+        return ()
+    return tuple(each.strip() for each in re.split(r"\n(?=@)", file.read_text()) if each.strip())
 
 
 def call_text(name: str, arguments: Mapping[str, Any]) -> str:

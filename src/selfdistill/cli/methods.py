@@ -11,20 +11,22 @@ def list_methods(
     """List the methods, or show one."""
     import inspect
 
+    from selfdistill.citation import field
     from selfdistill.cli.show import aligned
     from selfdistill.methods import REGISTRY, method
     from selfdistill.recipe import signature
 
     if name is None:
         made = {each: make() for each, make in REGISTRY.items()}
-        print(aligned([(each, _year(made[each]), _first(REGISTRY[each])) for each in made]))
+        years = {each: field("\n".join(made[each].papers[:1]), "year") for each in made}
+        print(aligned([(each, years[each], _first(REGISTRY[each])) for each in made]))
         print('\nUse one as "drg()", several as "drg() + dsr()"; selfdistill methods NAME shows its arguments.')
         return
     bare = name.split("(")[0]
     asked = method(f"{bare}()")  # says which names are near where there is none
     print(signature(bare, REGISTRY[bare]), inspect.getdoc(REGISTRY[bare]), sep="\n\n")
     for paper in asked.papers:
-        print(f"\n{paper.title}, {paper.venue} ({paper.year})\n{paper.url}")
+        print(f"\n{field(paper, 'title')} ({field(paper, 'year')})\n{field(paper, 'url')}")
 
 
 def cite(
@@ -35,10 +37,6 @@ def cite(
     from selfdistill.methods import method as named
 
     print(bibtex(named(method)) or f"% {method} has no paper of its own")
-
-
-def _year(made) -> str:
-    return str(made.papers[0].year) if made.papers else ""
 
 
 def _first(make) -> str:

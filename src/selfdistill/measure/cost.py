@@ -3,6 +3,7 @@
 from torch import nn
 
 from selfdistill.distiller import Distiller
+from selfdistill.roles import Peer
 
 
 def parameters(model: nn.Module) -> int:
@@ -12,5 +13,6 @@ def parameters(model: nn.Module) -> int:
 
 def added_parameters(distiller: Distiller) -> int:
     """How many parameters are trained beside the student's: heads, branches and peers."""
-    beside = (distiller.terms, distiller.networks)
-    return sum(each.numel() for part in beside for each in part.parameters() if each.requires_grad)
+    roles = distiller.method.networks
+    peers = [each for name, each in distiller.networks.items() if isinstance(roles[name], Peer)]
+    return sum(each.numel() for part in (distiller.terms, *peers) for each in part.parameters() if each.requires_grad)

@@ -9,17 +9,9 @@ from torch import Tensor, nn
 from selfdistill import ranks
 from selfdistill.errors import UserError
 from selfdistill.maths import FAINT
-from selfdistill.method import Method, Paper
+from selfdistill.method import Method
 from selfdistill.recipe import recipe
 from selfdistill.terms import Facts, Seen, Term
-
-PAPER = Paper(
-    "AdaCos: Adaptively Scaling Cosine Logits for Effectively Learning Deep Face Representations",
-    "Zhang, Xiao and Zhao, Rui and Qiao, Yu and Wang, Xiaogang and Li, Hongsheng",
-    2019,
-    "CVPR",
-    "https://arxiv.org/abs/1905.00292",
-)
 
 
 class Cosine(Term):
@@ -74,7 +66,7 @@ def unit(rows):
     return rows * torch.where(squares > FAINT**2, squares.clamp_min(FAINT**2).rsqrt(), 0.0)
 
 
-@recipe(PAPER)
+@recipe
 def adacos(scale: Literal["dynamic", "fixed"] = "dynamic") -> Method:
     """Cross-entropy of scaled cosines; the scale follows training, or stays √2 log(C - 1)."""
     return Method(task=Cosine(scale == "dynamic"))

@@ -1,19 +1,10 @@
 """Attention Transfer (https://arxiv.org/abs/1612.03928)."""
 
 from selfdistill.maths import attention, same_size, spread, unit
-from selfdistill.method import Method, Paper
+from selfdistill.method import Method
 from selfdistill.pairs import StagePairs
 from selfdistill.recipe import NotNegative, Power, recipe
 from selfdistill.roles import teaching
-
-PAPER = Paper(
-    "Paying More Attention to Attention: Improving the Performance of Convolutional Neural Networks via "
-    "Attention Transfer",
-    "Zagoruyko, Sergey and Komodakis, Nikos",
-    2017,
-    "ICLR",
-    "https://arxiv.org/abs/1612.03928",
-)
 
 
 class SameAttention(StagePairs):
@@ -36,7 +27,7 @@ class SameAttention(StagePairs):
         return unit(attention(even, self.power))
 
 
-@recipe(PAPER)
+@recipe
 def at(teacher: str | None = None, weight: NotNegative = 1000.0, power: Power = 2.0) -> Method:
     """The labels, and where a frozen teacher looks at each stage."""
     return Method({"attention": SameAttention(power, weight)}, networks={"teacher": teaching(teacher)})

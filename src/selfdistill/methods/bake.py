@@ -5,19 +5,11 @@ from typing import Annotated
 import torch
 
 from selfdistill.maths import kl_to, similarity, softened
-from selfdistill.method import Method, Paper
+from selfdistill.method import Method
 from selfdistill.needs import Groups
 from selfdistill.recipe import NotNegative, Positive, Within, recipe
 from selfdistill.terms import Seen, Term
 
-PAPER = Paper(
-    "Self-distillation with Batch Knowledge Ensembling Improves ImageNet Classification",
-    "Ge, Yixiao and Zhang, Xiao and Choi, Ching Lam and Cheung, Ka Chun and Zhao, Peipei and Zhu, Feng "
-    "and Wang, Xiaogang and Zhao, Rui and Li, Hongsheng",
-    2021,
-    "arXiv:2104.13298",
-    "https://arxiv.org/abs/2104.13298",
-)
 Count = Annotated[int, Within("a whole number of 1 or more", lambda value: value >= 1)]
 Part = Annotated[float, Within("a number from 0 to under 1", lambda value: 0 <= value < 1)]
 
@@ -52,7 +44,7 @@ def passed_on(own, shares, omega):
     return (1 - omega) * torch.linalg.solve(identity - omega * shares, own)
 
 
-@recipe(PAPER)
+@recipe
 def bake(weight: NotNegative = 1.0, temperature: Positive = 4.0, omega: Part = 0.5, others: Count = 3) -> Method:
     """Soft targets from the batch itself, in which each row is followed by `others` more of its class."""
     return Method({"ensemble": Ensemble(omega, temperature, weight)}, needs={"order": Groups(others)})

@@ -3,18 +3,11 @@
 from typing import Annotated
 
 from selfdistill.maths import kl
-from selfdistill.method import Method, Paper
+from selfdistill.method import Method
 from selfdistill.recipe import Within, recipe
 from selfdistill.roles import Teacher
 from selfdistill.terms import Seen, Term, View
 
-PAPER = Paper(
-    "Born-Again Neural Networks",
-    "Furlanello, Tommaso and Lipton, Zachary and Tschannen, Michael and Itti, Laurent and Anandkumar, Anima",
-    2018,
-    "ICML",
-    "https://arxiv.org/abs/1805.04770",
-)
 Generations = Annotated[int, Within("a whole number of 1 or more", lambda value: value >= 1)]
 
 
@@ -28,7 +21,7 @@ class Parent(Term):
         return kl(seen.logits, seen.views["teacher"].logits)
 
 
-@recipe(PAPER)
+@recipe
 def born_again(generations: Generations = 1) -> Method:
     """Cross-entropy and the predictions of a parent, itself born again of one fewer generations."""
     taught_by = f"born_again(generations={generations - 1})" if generations > 1 else "ce()"

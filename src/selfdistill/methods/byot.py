@@ -8,17 +8,9 @@ from torch import nn
 from selfdistill.errors import UserError
 from selfdistill.heads import Exit
 from selfdistill.maths import FAINT, kl, softened
-from selfdistill.method import Method, Paper
+from selfdistill.method import Method
 from selfdistill.recipe import NotNegative, Positive, recipe
 from selfdistill.terms import Outputs, Parts, Seen, Term
-
-PAPER = Paper(
-    "Be Your Own Teacher: Improve the Performance of Convolutional Neural Networks via Self Distillation",
-    "Zhang, Linfeng and Song, Jiebo and Gao, Anni and Chen, Jingwei and Bao, Chenglong and Ma, Kaisheng",
-    2019,
-    "ICCV",
-    "https://arxiv.org/abs/1905.08094",
-)
 
 
 class DeepToShallow(Term):
@@ -91,7 +83,7 @@ class Journal(DeepToShallow):
         return self.mimic * soft + self.hint * norms
 
 
-@recipe(PAPER)
+@recipe
 def byot(
     learn: NotNegative = 0.7,
     mimic: NotNegative = 0.3,

@@ -6,20 +6,11 @@ from typing import Literal
 from torch import nn
 
 from selfdistill.maths import unit
-from selfdistill.method import Method, Paper
+from selfdistill.method import Method
 from selfdistill.pairs import EMBEDDING
 from selfdistill.recipe import NotNegative, Positive, Several, recipe
 from selfdistill.roles import teaching
 from selfdistill.terms import Seen, Term
-
-PAPER = Paper(
-    "Correlation Congruence for Knowledge Distillation",
-    "Peng, Baoyun and Jin, Xiao and Liu, Jiaheng and Zhou, Shunfeng and Wu, Yichao and Liu, Yu and Li, Dongsheng "
-    "and Zhang, Zhaoning",
-    2019,
-    "ICCV",
-    "https://arxiv.org/abs/1904.01802",
-)
 
 
 class Congruence(Term):
@@ -76,7 +67,7 @@ def correlation(rows, gamma, order=2):
     return math.exp(-2 * gamma) * sum(series)
 
 
-@recipe(PAPER)
+@recipe
 def cc(
     teacher: str | None = None,
     weight: NotNegative = 0.02,

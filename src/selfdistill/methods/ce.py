@@ -4,7 +4,7 @@ from selfdistill.method import Method
 from selfdistill.recipe import recipe
 
 
-@recipe()
+@recipe
 def ce() -> Method:
     """Plain cross-entropy with the labels."""
     return Method()

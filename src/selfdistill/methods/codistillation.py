@@ -5,19 +5,10 @@ from typing import Literal
 import torch.nn.functional as F
 
 from selfdistill.maths import kl
-from selfdistill.method import Method, Paper
+from selfdistill.method import Method
 from selfdistill.recipe import NotNegative, Several, Share, recipe
 from selfdistill.roles import Past, Peer
 from selfdistill.terms import Seen, Term, View
-
-PAPER = Paper(
-    "Large scale distributed training of neural networks through online distillation",
-    "Anil, Rohan and Pereyra, Gabriel and Passos, Alexandre and Ormandi, Robert and Dahl, George E. and "
-    "Hinton, Geoffrey E.",
-    2018,
-    "ICLR",
-    "https://arxiv.org/abs/1804.03235",
-)
 
 
 class Codistillation(Term):
@@ -51,7 +42,7 @@ class Codistillation(Term):
         return F.cross_entropy(logits, stale.detach().softmax(dim=1))
 
 
-@recipe(PAPER)
+@recipe
 def codistillation(
     peer: str | None = None,
     every: Several = 50,

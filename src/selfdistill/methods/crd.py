@@ -7,20 +7,13 @@ import torch.nn.functional as F
 from torch import Generator, nn
 
 from selfdistill.maths import FAINT
-from selfdistill.method import Method, Paper
+from selfdistill.method import Method
 from selfdistill.needs import Negatives
 from selfdistill.ranks import gathered
 from selfdistill.recipe import NotNegative, Positive, Several, Share, recipe
 from selfdistill.roles import teaching
 from selfdistill.terms import Facts, Rows, Seen, Term, View
 
-PAPER = Paper(
-    "Contrastive Representation Distillation",
-    "Tian, Yonglong and Krishnan, Dilip and Isola, Phillip",
-    2020,
-    "ICLR",
-    "https://arxiv.org/abs/1910.10699",
-)
 EPS = 1e-7
 
 
@@ -104,7 +97,7 @@ def contrast(log_x, share):
     return -(F.logsigmoid(odds[:, 0]) + others.sum(dim=1)).mean()
 
 
-@recipe(PAPER)
+@recipe
 def crd(
     teacher: str | None = None,
     weight: NotNegative = 0.8,

@@ -1,18 +1,10 @@
 """Regularizing class-wise predictions via self-knowledge distillation (https://arxiv.org/abs/2003.13964)."""
 
 from selfdistill.maths import kl
-from selfdistill.method import Method, Paper
+from selfdistill.method import Method
 from selfdistill.needs import Peer
 from selfdistill.recipe import NotNegative, Positive, recipe
 from selfdistill.terms import Seen, Term, View
-
-PAPER = Paper(
-    "Regularizing Class-wise Predictions via Self-knowledge Distillation",
-    "Yun, Sukmin and Park, Jongjin and Lee, Kimin and Shin, Jinwoo",
-    2020,
-    "CVPR",
-    "https://arxiv.org/abs/2003.13964",
-)
 
 
 class ClassMate(Term):
@@ -30,7 +22,7 @@ class ClassMate(Term):
         return kl(seen.logits, seen.views["peer"].logits, self.temperature)
 
 
-@recipe(PAPER)
+@recipe
 def cs_kd(weight: NotNegative = 1.0, temperature: Positive = 4.0, itself: bool = True) -> Method:
     """Predictions of two images of one class agree; `itself` lets an image be its own partner, as published."""
     return Method({"classmate": ClassMate(temperature, weight)}, needs={"peer": Peer(itself)})

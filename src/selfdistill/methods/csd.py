@@ -5,18 +5,10 @@ from typing import Literal
 import torch
 
 from selfdistill.maths import class_sums, kl_to, softened
-from selfdistill.method import Method, Paper
+from selfdistill.method import Method
 from selfdistill.ranks import summed
 from selfdistill.recipe import NotNegative, Positive, Share, recipe
 from selfdistill.terms import Facts, Seen, Term
-
-PAPER = Paper(
-    "Class-Center-Based Self-Knowledge Distillation: A Simple Method to Reduce Intra-Class Variance",
-    "Zhong, Ke and Zhang, Lei and Wang, Lituan and Shu, Xin and Wang, Zizhou",
-    2024,
-    "Applied Sciences 14(16)",
-    "https://www.mdpi.com/2076-3417/14/16/7022",
-)
 
 
 class ClassCenter(Term):
@@ -68,7 +60,7 @@ def moved(centers, met, embedding, labels, rate):
     return torch.where(first, mean, nearer), met + counts
 
 
-@recipe(PAPER)
+@recipe
 def csd(
     weight: NotNegative = 1.0,
     trust: Share = 0.5,

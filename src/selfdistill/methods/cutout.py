@@ -1,19 +1,11 @@
 """Improved Regularization of Convolutional Neural Networks with Cutout (https://arxiv.org/abs/1708.04552)."""
 
-from selfdistill.method import Method, Paper
+from selfdistill.method import Method
 from selfdistill.mixing import Erasing
 from selfdistill.recipe import Share, recipe
 
-PAPER = Paper(
-    "Improved Regularization of Convolutional Neural Networks with Cutout",
-    "DeVries, Terrance and Taylor, Graham W.",
-    2017,
-    "arXiv:1708.04552",
-    "https://arxiv.org/abs/1708.04552",
-)
 
-
-@recipe(PAPER)
+@recipe
 def cutout(share: Share = 0.5) -> Method:
     """A square of each image is erased, its side a share of the image's."""
     return Method(erasing=Erasing(share))

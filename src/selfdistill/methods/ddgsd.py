@@ -3,18 +3,10 @@
 from typing import Literal
 
 from selfdistill.maths import kl
-from selfdistill.method import Method, Paper
+from selfdistill.method import Method
 from selfdistill.needs import Twin
 from selfdistill.recipe import NotNegative, Positive, recipe
 from selfdistill.terms import Seen, Term, View
-
-PAPER = Paper(
-    "Data-Distortion Guided Self-Distillation for Deep Neural Networks",
-    "Xu, Ting-Bing and Liu, Cheng-Lin",
-    2019,
-    "AAAI",
-    "https://doi.org/10.1609/aaai.v33i01.33015565",
-)
 
 
 class TwinViews(Term):
@@ -45,7 +37,7 @@ class TwinViews(Term):
         return gap.square().sum() if self.mmd == "channels" else gap.mean().square()
 
 
-@recipe(PAPER)
+@recipe
 def ddgsd(
     labels: Positive = 1.0,
     kl_weight: NotNegative = 1.0,

@@ -5,17 +5,9 @@ from itertools import permutations
 from torch import nn
 
 from selfdistill.maths import kl
-from selfdistill.method import Method, Paper
+from selfdistill.method import Method
 from selfdistill.recipe import NotNegative, Positive, recipe
 from selfdistill.terms import Parts, Seen, Term
-
-PAPER = Paper(
-    "Deeply-supervised Knowledge Synergy",
-    "Sun, Dawei and Yao, Anbang and Zhou, Aojun and Zhao, Hao",
-    2019,
-    "CVPR",
-    "https://arxiv.org/abs/1906.00675",
-)
 
 
 class Synergy(Term):
@@ -45,7 +37,7 @@ class Synergy(Term):
         return {"learn": learn, "mimic": self.synergy * mimic}
 
 
-@recipe(PAPER)
+@recipe
 def dks(temperature: Positive = 1.0, weight: NotNegative = 1.0) -> Method:
     """Two branches from inner stages learn the labels, and from one another and the final classifier."""
     return Method({"synergy": Synergy(temperature, weight)})

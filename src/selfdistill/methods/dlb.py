@@ -5,18 +5,10 @@ import torch.nn.functional as F
 
 from selfdistill.errors import UserError
 from selfdistill.maths import kl
-from selfdistill.method import Method, Paper
+from selfdistill.method import Method
 from selfdistill.needs import Last
 from selfdistill.recipe import NotNegative, Positive, recipe
 from selfdistill.terms import Facts, Seen, Term, View
-
-PAPER = Paper(
-    "Self-Distillation from the Last Mini-Batch for Consistency Regularization",
-    "Shen, Yiqing and Xu, Liwu and Yang, Yuzhe and Li, Yaqian and Guo, Yandong",
-    2022,
-    "CVPR",
-    "https://arxiv.org/abs/2203.16172",
-)
 
 
 class LastBatch(Term):
@@ -58,7 +50,7 @@ def _require_room(there: int, rows: int) -> None:
         )
 
 
-@recipe(PAPER)
+@recipe
 def dlb(alpha: NotNegative = 1.0, temperature: Positive = 3.0) -> Method:
     """Each batch is shown again a step later, and its predictions of then are its soft targets."""
     return Method(task=LastBatch(alpha, temperature), needs={"last": Last()})

@@ -3,18 +3,11 @@
 from itertools import permutations
 
 from selfdistill.maths import kl, kl_to, softened
-from selfdistill.method import Method, Paper
+from selfdistill.method import Method
 from selfdistill.recipe import NotNegative, Positive, Several, recipe
 from selfdistill.roles import Peer
 from selfdistill.terms import Seen, Term, View
 
-PAPER = Paper(
-    "Deep Mutual Learning",
-    "Zhang, Ying and Xiang, Tao and Hospedales, Timothy M. and Lu, Huchuan",
-    2018,
-    "CVPR",
-    "https://arxiv.org/abs/1706.00384",
-)
 RAISED = 1e-7  # added to targets that have a gradient, which would be infinite where they vanish
 
 
@@ -42,7 +35,7 @@ class MutualLearning(Term):
         return kl_to(logits, softened(peer, self.temperature) + RAISED, self.temperature)
 
 
-@recipe(PAPER)
+@recipe
 def dml(
     peer: str | None = None,
     networks: Several = 2,

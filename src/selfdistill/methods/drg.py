@@ -4,17 +4,9 @@ from typing import Literal
 
 from selfdistill.heads import head
 from selfdistill.maths import kl
-from selfdistill.method import Method, Paper
+from selfdistill.method import Method
 from selfdistill.recipe import NotNegative, Positive, recipe
 from selfdistill.terms import Seen, Term
-
-PAPER = Paper(
-    "Lightweight Self-Knowledge Distillation with Multi-source Information Fusion",
-    "Wang, Xucong and Han, Pengchao and Guo, Lei",
-    2023,
-    "arXiv:2305.09183",
-    "https://arxiv.org/abs/2305.09183",
-)
 
 
 class ReverseGuidance(Term):
@@ -36,7 +28,7 @@ class ReverseGuidance(Term):
         return {"learn": seen.learn(shallow), "mimic": self.alpha * kl(seen.logits, shallow, self.temperature)}
 
 
-@recipe(PAPER)
+@recipe
 def drg(
     tap: str = "stage2",
     alpha: NotNegative = 0.2,

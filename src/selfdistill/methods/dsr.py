@@ -7,7 +7,6 @@ import torch
 from selfdistill.errors import UserError
 from selfdistill.maths import kl, ranked
 from selfdistill.method import Method
-from selfdistill.methods.drg import PAPER
 from selfdistill.recipe import NotNegative, Positive, recipe
 from selfdistill.terms import Facts, Seen, Term
 
@@ -39,7 +38,7 @@ class Shape(Term):
         return ranked(seen.logits.detach()), torch.ones_like(met)
 
 
-@recipe(PAPER)
+@recipe
 def dsr(weight: NotNegative = 1.0, temperature: Positive = 4.0, forget: Literal["epoch", "never"] = "epoch") -> Method:
     """The shape of ranked outputs stays as it was a batch ago; starts again at each epoch."""
     return Method({"shape": Shape(temperature, weight, forget)})

@@ -5,19 +5,10 @@ import torch.nn.functional as F
 from torch import nn
 
 from selfdistill.maths import alike
-from selfdistill.method import Method, Paper
+from selfdistill.method import Method
 from selfdistill.recipe import NotNegative, recipe
 from selfdistill.roles import teaching
 from selfdistill.terms import Seen, Term, View
-
-PAPER = Paper(
-    "FitNets: Hints for Thin Deep Nets",
-    "Romero, Adriana and Ballas, Nicolas and Kahou, Samira Ebrahimi and Chassang, Antoine and Gatta, Carlo and "
-    "Bengio, Yoshua",
-    2015,
-    "ICLR",
-    "https://arxiv.org/abs/1412.6550",
-)
 
 
 class Hint(Term):
@@ -68,7 +59,7 @@ def step(has, wanted):
     return False, (1 + max(0, has - wanted), 1, 0)
 
 
-@recipe(PAPER)
+@recipe
 def fitnet(
     teacher: str | None = None,
     weight: NotNegative = 100.0,

@@ -4,18 +4,10 @@ import torch
 import torch.nn.functional as F
 
 from selfdistill.maths import FAINT
-from selfdistill.method import Method, Paper
+from selfdistill.method import Method
 from selfdistill.mixing import label_shares
 from selfdistill.recipe import NotNegative, recipe
 from selfdistill.terms import Seen, Term
-
-PAPER = Paper(
-    "Focal Loss for Dense Object Detection",
-    "Lin, Tsung-Yi and Goyal, Priya and Girshick, Ross and He, Kaiming and Dollar, Piotr",
-    2017,
-    "ICCV",
-    "https://arxiv.org/abs/1708.02002",
-)
 
 
 class Focused(Term):
@@ -33,7 +25,7 @@ class Focused(Term):
         return -(shares * doubt * log_p).sum(dim=1).mean()
 
 
-@recipe(PAPER)
+@recipe
 def focal(gamma: NotNegative = 2.0) -> Method:
     """Cross-entropy in which easy images count less; gamma of 0 is cross-entropy itself."""
     return Method(task=Focused(gamma))

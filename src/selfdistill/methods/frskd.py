@@ -4,18 +4,10 @@ import torch
 import torch.nn.functional as F
 
 from selfdistill.maths import attention, kl
-from selfdistill.method import Method, Paper
+from selfdistill.method import Method
 from selfdistill.pyramid import Pyramid
 from selfdistill.recipe import NotNegative, Positive, recipe
 from selfdistill.terms import Seen, Term
-
-PAPER = Paper(
-    "Refine Myself by Teaching Myself: Feature Refinement via Self-Knowledge Distillation",
-    "Ji, Mingi and Shin, Seungjae and Hwang, Seunghyun and Park, Gibeom and Moon, Il-Chul",
-    2021,
-    "CVPR",
-    "https://arxiv.org/abs/2103.08273",
-)
 
 
 class Refinement(Term):
@@ -50,7 +42,7 @@ def focus(features):
     return F.normalize(attention(features), dim=1, eps=1e-12)
 
 
-@recipe(PAPER)
+@recipe
 def frskd(alpha: NotNegative = 2.0, beta: NotNegative = 100.0, temperature: Positive = 4.0) -> Method:
     """A feature pyramid over the student's stages refines them, and teaches the student what comes out."""
     return Method({"refinement": Refinement(alpha, beta, temperature)})

@@ -4,18 +4,11 @@ from typing import Literal
 
 from selfdistill.divergences import correlated, decoupled, normalized, standardized
 from selfdistill.maths import kl
-from selfdistill.method import Method, Paper
+from selfdistill.method import Method
 from selfdistill.recipe import NotNegative, Positive, Share, recipe
 from selfdistill.roles import teaching
 from selfdistill.terms import Seen, Term, View
 
-PAPER = Paper(
-    "Distilling the Knowledge in a Neural Network",
-    "Hinton, Geoffrey and Vinyals, Oriol and Dean, Jeff",
-    2015,
-    "NIPS Deep Learning Workshop",
-    "https://arxiv.org/abs/1503.02531",
-)
 Divergence = Literal["kl", "standardized", "dkd", "dist", "nkd"]
 
 
@@ -58,7 +51,7 @@ class Teacher(Term):
         return self.beta * kl(student, teacher, self.temperature)
 
 
-@recipe(PAPER)
+@recipe
 def kd(
     teacher: str | None = None,
     alpha: Share = 0.9,

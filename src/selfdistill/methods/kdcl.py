@@ -6,19 +6,12 @@ import torch
 import torch.nn.functional as F
 
 from selfdistill.maths import kl
-from selfdistill.method import Method, Paper
+from selfdistill.method import Method
 from selfdistill.needs import Twin
 from selfdistill.recipe import NotNegative, Positive, recipe
 from selfdistill.roles import Peer
 from selfdistill.terms import Seen, Term, View
 
-PAPER = Paper(
-    "Online Knowledge Distillation via Collaborative Learning",
-    "Guo, Qiushan and Wang, Xinjiang and Wu, Yichao and Yu, Zhipeng and Liang, Ding and Hu, Xiaolin and Luo, Ping",
-    2020,
-    "CVPR",
-    "https://doi.org/10.1109/CVPR42600.2020.01103",
-)
 STEPS = 20  # of the search for the mixture on the simplex
 
 
@@ -78,7 +71,7 @@ def mean(logits, labels):
 TARGETS = {"naive": naive, "linear": linear, "minlogit": minlogit, "mean": mean}
 
 
-@recipe(PAPER)
+@recipe
 def kdcl(
     peer: str | None = None,
     target: Literal["minlogit", "naive", "linear", "mean"] = "minlogit",

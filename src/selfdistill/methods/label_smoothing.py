@@ -1,16 +1,8 @@
 """Label smoothing (https://arxiv.org/abs/1512.00567)."""
 
-from selfdistill.method import Method, Paper
+from selfdistill.method import Method
 from selfdistill.recipe import Share, recipe
 from selfdistill.terms import CrossEntropy, Seen
-
-PAPER = Paper(
-    "Rethinking the Inception Architecture for Computer Vision",
-    "Szegedy, Christian and Vanhoucke, Vincent and Ioffe, Sergey and Shlens, Jon and Wojna, Zbigniew",
-    2016,
-    "CVPR",
-    "https://arxiv.org/abs/1512.00567",
-)
 
 
 class Smoothed(CrossEntropy):
@@ -23,7 +15,7 @@ class Smoothed(CrossEntropy):
         return seen.learn(seen.logits, spread)
 
 
-@recipe(PAPER)
+@recipe
 def label_smoothing(smoothing: Share = 0.1) -> Method:
     """Targets of 1 - smoothing for the true class, the rest spread over the others."""
     return Method(task=Smoothed(smoothing))

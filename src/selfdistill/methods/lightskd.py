@@ -8,7 +8,7 @@ from selfdistill.methods.dsr import dsr
 from selfdistill.recipe import NotNegative, Positive, recipe
 
 
-@recipe()
+@recipe
 def lightskd(
     tap: str = "stage2",
     alpha: NotNegative = 0.2,

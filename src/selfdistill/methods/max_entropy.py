@@ -4,17 +4,9 @@ from typing import Literal
 
 import torch.nn.functional as F
 
-from selfdistill.method import Method, Paper
+from selfdistill.method import Method
 from selfdistill.recipe import NotNegative, recipe
 from selfdistill.terms import Seen, Term
-
-PAPER = Paper(
-    "Regularizing Neural Networks by Penalizing Confident Output Distributions",
-    "Pereyra, Gabriel and Tucker, George and Chorowski, Jan and Kaiser, Lukasz and Hinton, Geoffrey",
-    2017,
-    "ICLR Workshop",
-    "https://arxiv.org/abs/1701.06548",
-)
 
 
 class Confidence(Term):
@@ -31,7 +23,7 @@ class Confidence(Term):
         return each.mean() if self.mean == "all" else each.sum(dim=1).mean()
 
 
-@recipe(PAPER)
+@recipe
 def max_entropy(weight: NotNegative = 0.1, mean: Literal["rows", "all"] = "rows") -> Method:
     """Predictions of high entropy are favoured; `mean="all"` averages over classes too."""
     return Method({"confidence": Confidence(weight, mean)})

@@ -6,19 +6,10 @@ from torch import Tensor, nn
 
 from selfdistill.heads import Pool
 from selfdistill.maths import as_map, kl
-from selfdistill.method import Method, Paper
+from selfdistill.method import Method
 from selfdistill.mixing import Mixing, mixed
 from selfdistill.recipe import NotNegative, Positive, recipe
 from selfdistill.terms import Outputs, Parts, Term, View, label_loss
-
-PAPER = Paper(
-    "MixSKD: Self-Knowledge Distillation from Mixup for Image Recognition",
-    "Yang, Chuanguang and An, Zhulin and Zhou, Helong and Cai, Linhang and Zhi, Xiang and Wu, Jiwen and "
-    "Xu, Yongjun and Zhang, Qian",
-    2022,
-    "ECCV",
-    "https://arxiv.org/abs/2208.05768",
-)
 
 
 class MixedKnowledge(Term):
@@ -93,7 +84,7 @@ class MixedKnowledge(Term):
         return F.binary_cross_entropy_with_logits(judge(pooled), truth)
 
 
-@recipe(PAPER)
+@recipe
 def mixskd(
     temperature: Positive = 3.0,
     alpha: Positive = 0.2,

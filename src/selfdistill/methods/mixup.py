@@ -2,20 +2,12 @@
 
 from typing import Literal
 
-from selfdistill.method import Method, Paper
+from selfdistill.method import Method
 from selfdistill.mixing import Mixing
 from selfdistill.recipe import Positive, Several, recipe
 
-PAPER = Paper(
-    "mixup: Beyond Empirical Risk Minimization",
-    "Zhang, Hongyi and Cisse, Moustapha and Dauphin, Yann N. and Lopez-Paz, David",
-    2018,
-    "ICLR",
-    "https://arxiv.org/abs/1710.09412",
-)
 
-
-@recipe(PAPER)
+@recipe
 def mixup(alpha: Positive = 1.0, per: Literal["batch", "row"] = "batch", images: Several = 2) -> Method:
     """Images and labels in pairs, mixed by a share drawn from Beta(alpha, alpha)."""
     return Method(mixing=Mixing(alpha, per, images))

@@ -1,18 +1,10 @@
 """Neuron Selectivity Transfer (https://arxiv.org/abs/1707.01219)."""
 
 from selfdistill.maths import same_size, unit
-from selfdistill.method import Method, Paper
+from selfdistill.method import Method
 from selfdistill.pairs import StagePairs
 from selfdistill.recipe import NotNegative, recipe
 from selfdistill.roles import teaching
-
-PAPER = Paper(
-    "Like What You Like: Knowledge Distill via Neuron Selectivity Transfer",
-    "Huang, Zehao and Wang, Naiyan",
-    2017,
-    "arXiv:1707.01219",
-    "https://arxiv.org/abs/1707.01219",
-)
 
 
 class Selectivity(StagePairs):
@@ -35,7 +27,7 @@ def kernel(one, other):
     return (one @ other.transpose(1, 2)).square().mean()
 
 
-@recipe(PAPER)
+@recipe
 def nst(teacher: str | None = None, weight: NotNegative = 50.0) -> Method:
     """The labels, and where the channels of a frozen teacher fire."""
     return Method({"selectivity": Selectivity(weight)}, networks={"teacher": teaching(teacher)})

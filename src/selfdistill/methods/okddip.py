@@ -4,17 +4,9 @@ import torch
 from torch import nn
 
 from selfdistill.maths import kl_to, softened
-from selfdistill.method import Method, Paper
+from selfdistill.method import Method
 from selfdistill.recipe import NotNegative, Positive, Several, recipe
 from selfdistill.terms import Parts, Seen, Term
-
-PAPER = Paper(
-    "Online Knowledge Distillation with Diverse Peers",
-    "Chen, Defang and Mei, Jian-Ping and Wang, Can and Feng, Yan and Chen, Chun",
-    2020,
-    "AAAI",
-    "https://arxiv.org/abs/1912.00350",
-)
 
 
 class DiversePeers(Term):
@@ -55,7 +47,7 @@ class DiversePeers(Term):
         return kl_to(logits, softened(target, self.temperature) + self.epsilon, self.temperature)
 
 
-@recipe(PAPER)
+@recipe
 def okddip(
     tap: str = "stage-2",
     peers: Several = 3,

@@ -5,17 +5,9 @@ from torch import nn
 
 from selfdistill.heads import Pool
 from selfdistill.maths import kl_to, softened
-from selfdistill.method import Method, Paper
+from selfdistill.method import Method
 from selfdistill.recipe import NotNegative, Positive, Several, recipe
 from selfdistill.terms import Parts, Seen, Term
-
-PAPER = Paper(
-    "Knowledge Distillation by On-the-Fly Native Ensemble",
-    "Lan, Xu and Zhu, Xiatian and Gong, Shaogang",
-    2018,
-    "NeurIPS",
-    "https://arxiv.org/abs/1806.04606",
-)
 
 
 class NativeEnsemble(Term):
@@ -52,7 +44,7 @@ class NativeEnsemble(Term):
         return torch.einsum("bm,mbc->bc", self.gate(pooled), torch.stack(logits))
 
 
-@recipe(PAPER)
+@recipe
 def one(
     tap: str = "stage-2",
     branches: Several = 3,

@@ -7,19 +7,11 @@ import torch
 from torch import nn
 
 from selfdistill.maths import averaged, kl
-from selfdistill.method import Method, Paper
+from selfdistill.method import Method
 from selfdistill.needs import Twin
 from selfdistill.recipe import NotNegative, Positive, Several, Share, recipe
 from selfdistill.roles import Average
 from selfdistill.terms import Outputs, Parts, Seen, Term, View
-
-PAPER = Paper(
-    "Peer Collaborative Learning for Online Knowledge Distillation",
-    "Wu, Guile and Gong, Shaogang",
-    2021,
-    "AAAI",
-    "https://arxiv.org/abs/2006.04147",
-)
 
 
 class Collaboration(Term):
@@ -76,7 +68,7 @@ class Collaboration(Term):
             slow.copy_(averaged(slow, live, self.steps, self.decay))
 
 
-@recipe(PAPER)
+@recipe
 def pcl(
     tap: str = "stage-2",
     peers: Several = 3,

@@ -1,19 +1,12 @@
 """Probabilistic Knowledge Transfer (https://arxiv.org/abs/1803.10837)."""
 
 from selfdistill.maths import unit
-from selfdistill.method import Method, Paper
+from selfdistill.method import Method
 from selfdistill.pairs import EMBEDDING
 from selfdistill.recipe import NotNegative, recipe
 from selfdistill.roles import teaching
 from selfdistill.terms import Seen, Term
 
-PAPER = Paper(
-    "Learning Deep Representations with Probabilistic Knowledge Transfer",
-    "Passalis, Nikolaos and Tefas, Anastasios",
-    2018,
-    "ECCV",
-    "https://arxiv.org/abs/1803.10837",
-)
 EPS = 1e-7  # as published; beside a probability of about 1 / B
 
 
@@ -42,7 +35,7 @@ def likely(rows):
     return close / close.sum(dim=1, keepdim=True)
 
 
-@recipe(PAPER)
+@recipe
 def pkt(teacher: str | None = None, weight: NotNegative = 30000.0) -> Method:
     """The labels, and who is whose neighbour among a frozen teacher's embeddings."""
     return Method({"neighbours": Neighbours(weight)}, networks={"teacher": teaching(teacher)})

@@ -3,17 +3,9 @@
 import torch
 import torch.nn.functional as F
 
-from selfdistill.method import Method, Paper
+from selfdistill.method import Method
 from selfdistill.recipe import Share, recipe
 from selfdistill.terms import Facts, Rows, Seen, Term
-
-PAPER = Paper(
-    "Self-Knowledge Distillation with Progressive Refinement of Targets",
-    "Kim, Kyungyul and Ji, ByeongMoon and Yoon, Doyoung and Hwang, Sangheum",
-    2021,
-    "ICCV",
-    "https://arxiv.org/abs/2006.12000",
-)
 
 
 class Refined(Term):
@@ -52,7 +44,7 @@ def known(past, labels):
     return torch.where(past.sum(dim=1, keepdim=True) > 0, past, hard)
 
 
-@recipe(PAPER)
+@recipe
 def ps_kd(alpha: Share = 0.8) -> Method:
     """Targets move from the labels to the student's own predictions of the epoch before."""
     return Method(task=Refined(alpha))

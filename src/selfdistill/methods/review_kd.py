@@ -5,19 +5,12 @@ import torch.nn.functional as F
 from torch import nn
 
 from selfdistill.maths import alike
-from selfdistill.method import Method, Paper
+from selfdistill.method import Method
 from selfdistill.pairs import EMBEDDING, STAGES, paired
 from selfdistill.recipe import NotNegative, Several, recipe
 from selfdistill.roles import teaching
 from selfdistill.terms import Seen, Term, View
 
-PAPER = Paper(
-    "Distilling Knowledge via Knowledge Review",
-    "Chen, Pengguang and Liu, Shu and Zhao, Hengshuang and Jia, Jiaya",
-    2021,
-    "CVPR",
-    "https://arxiv.org/abs/2104.09044",
-)
 GRIDS = (4, 2, 1)  # positions a side of the coarser looks at a map
 
 
@@ -97,7 +90,7 @@ def coarse(maps, grid):
     return F.adaptive_avg_pool2d(maps, (min(grid, maps.shape[2]), min(grid, maps.shape[3])))
 
 
-@recipe(PAPER)
+@recipe
 def review_kd(
     teacher: str | None = None, weight: NotNegative = 5.0, width: Several = 512, warmup: NotNegative = 20.0
 ) -> Method:

@@ -4,19 +4,12 @@ import torch
 import torch.nn.functional as F
 
 from selfdistill.maths import FAINT
-from selfdistill.method import Method, Paper
+from selfdistill.method import Method
 from selfdistill.pairs import EMBEDDING
 from selfdistill.recipe import NotNegative, recipe
 from selfdistill.roles import teaching
 from selfdistill.terms import Seen, Term
 
-PAPER = Paper(
-    "Relational Knowledge Distillation",
-    "Park, Wonpyo and Kim, Dongju and Lu, Yan and Cho, Minsu",
-    2019,
-    "CVPR",
-    "https://arxiv.org/abs/1904.05068",
-)
 NEAR = 1e-10  # squared distance, in units of the largest entry, below which two rows point nowhere
 FLOOR = 1e-12  # the least squared distance, as published
 
@@ -61,7 +54,7 @@ def angles(offsets):
     return unit @ unit.transpose(1, 2)
 
 
-@recipe(PAPER)
+@recipe
 def rkd(teacher: str | None = None, distance: NotNegative = 25.0, angle: NotNegative = 50.0) -> Method:
     """The labels, and the distances and angles between a frozen teacher's embeddings."""
     return Method({"relations": Relations(distance, angle)}, networks={"teacher": teaching(teacher)})

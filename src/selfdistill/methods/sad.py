@@ -8,18 +8,10 @@ import torch.nn.functional as F
 
 from selfdistill.errors import UserError
 from selfdistill.maths import alike
-from selfdistill.method import Method, Paper
+from selfdistill.method import Method
 from selfdistill.pairs import stages
 from selfdistill.recipe import NotNegative, recipe
 from selfdistill.terms import Seen, Term
-
-PAPER = Paper(
-    "Learning Lightweight Lane Detection CNNs by Self Attention Distillation",
-    "Hou, Yuenan and Ma, Zheng and Liu, Chunxiao and Loy, Chen Change",
-    2019,
-    "ICCV",
-    "https://arxiv.org/abs/1908.00821",
-)
 
 
 class NextAttention(Term):
@@ -70,7 +62,7 @@ def resized(maps, size):
     return F.interpolate(maps, size=size, mode="bilinear", align_corners=False)
 
 
-@recipe(PAPER)
+@recipe
 def sad(
     weight: NotNegative = 10.0,
     form: Literal["paper", "lib"] = "paper",

@@ -7,17 +7,9 @@ import torch
 
 from selfdistill.errors import UserError
 from selfdistill.maths import attention, similarity
-from selfdistill.method import Method, Paper
+from selfdistill.method import Method
 from selfdistill.recipe import NotNegative, Power, recipe
 from selfdistill.terms import Seen, Term
-
-PAPER = Paper(
-    "Similarity and Consistency by Self-distillation Method",
-    "Wan, Xu and Mao, Yingchi and Wang, Zibo and Liu, Yi and Ping, Ping",
-    2023,
-    "Computer Science 50(11)",
-    "https://doi.org/10.11896/jsjkx.221000009",
-)
 
 
 class SimilarAttention(Term):
@@ -59,7 +51,7 @@ class SimilarAttention(Term):
         return alike / alike.norm(dim=1, keepdim=True).clamp_min(1e-8) if self.normalised else alike
 
 
-@recipe(PAPER)
+@recipe
 def scd(
     weight: NotNegative = 100.0,
     power: Power = 2.0,

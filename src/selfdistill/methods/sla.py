@@ -6,17 +6,10 @@ import torch
 from torch import nn
 
 from selfdistill.errors import UserError
-from selfdistill.method import Method, Paper
+from selfdistill.method import Method
 from selfdistill.recipe import recipe
 from selfdistill.terms import Seen, Term, View, label_loss
 
-PAPER = Paper(
-    "Self-supervised Label Augmentation via Input Transformations",
-    "Lee, Hankook and Hwang, Sung Ju and Shin, Jinwoo",
-    2020,
-    "ICML",
-    "https://arxiv.org/abs/1910.05872",
-)
 Transform = Literal["rotation", "half turn", "color", "cyclic color"]
 
 
@@ -124,7 +117,7 @@ class JointLabels(Augmented):
             own.get_parameter("bias").zero_()
 
 
-@recipe(PAPER)
+@recipe
 def sla(transform: Transform = "rotation") -> Method:
     """A head of classes times rotations is trained; the student is deployed with its unrotated part."""
     return Method(task=JointLabels(transform))

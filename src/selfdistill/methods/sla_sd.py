@@ -4,7 +4,7 @@ import torch
 
 from selfdistill.maths import kl
 from selfdistill.method import Method
-from selfdistill.methods.sla import PAPER, Augmented, Transform
+from selfdistill.methods.sla import Augmented, Transform
 from selfdistill.recipe import NotNegative, Positive, recipe
 from selfdistill.terms import Seen
 
@@ -28,7 +28,7 @@ class Aggregated(Augmented):
         return torch.stack(own).mean(dim=0)
 
 
-@recipe(PAPER)
+@recipe
 def sla_sd(transform: Transform = "rotation", weight: NotNegative = 1.0, temperature: Positive = 1.0) -> Method:
     """The student's classifier learns from labels, and from a joint head that saw every rotation."""
     return Method({"aggregated": Aggregated(transform, weight, temperature)})

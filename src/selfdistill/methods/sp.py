@@ -7,19 +7,11 @@ import torch
 
 from selfdistill.errors import UserError
 from selfdistill.maths import FAINT, unit
-from selfdistill.method import Method, Paper
+from selfdistill.method import Method
 from selfdistill.pairs import STAGES, stages
 from selfdistill.recipe import NotNegative, recipe
 from selfdistill.roles import teaching
 from selfdistill.terms import Seen, Term
-
-PAPER = Paper(
-    "Similarity-Preserving Knowledge Distillation",
-    "Tung, Frederick and Mori, Greg",
-    2019,
-    "ICCV",
-    "https://arxiv.org/abs/1907.09682",
-)
 
 
 class AlikeImages(Term):
@@ -71,7 +63,7 @@ def alikeness(features):
     return unit(rows @ rows.T)
 
 
-@recipe(PAPER)
+@recipe
 def sp(
     teacher: str | None = None, weight: NotNegative = 3000.0, pairs: Literal["adjacent", "last"] = "adjacent"
 ) -> Method:

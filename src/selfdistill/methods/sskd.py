@@ -5,19 +5,12 @@ import torch.nn.functional as F
 from torch import nn
 
 from selfdistill.maths import FAINT, kl, softened
-from selfdistill.method import Method, Paper
+from selfdistill.method import Method
 from selfdistill.methods.sla import TRANSFORMS
 from selfdistill.recipe import NotNegative, Positive, Share, recipe
 from selfdistill.roles import teaching
 from selfdistill.terms import Seen, Term, View
 
-PAPER = Paper(
-    "Knowledge Distillation Meets Self-Supervision",
-    "Xu, Guodong and Liu, Ziwei and Li, Xiaoxiao and Loy, Chen Change",
-    2020,
-    "ECCV",
-    "https://arxiv.org/abs/2006.07114",
-)
 TURNS = TRANSFORMS["rotation"]
 TURNED = tuple(make.__name__ for make in TURNS)
 
@@ -98,7 +91,7 @@ def kl_where(keep, student, teacher, temperature):
     return temperature**2 * (rows * keep).sum() / keep.sum().clamp_min(1)
 
 
-@recipe(PAPER)
+@recipe
 def sskd(
     teacher: str | None = None,
     labels: NotNegative = 0.1,

@@ -3,19 +3,11 @@
 from typing import Literal
 
 from selfdistill.maths import kl, kl_to, softened
-from selfdistill.method import Method, Paper
+from selfdistill.method import Method
 from selfdistill.mixing import Mixing, mixed
 from selfdistill.recipe import Positive, Several, Share, recipe
 from selfdistill.roles import teaching
 from selfdistill.terms import Seen, Term, View
-
-PAPER = Paper(
-    "Similarity Transfer for Knowledge Distillation",
-    "Zhao, Haoran and Gong, Kun and Sun, Xin and Dong, Junyu and Yu, Hui",
-    2021,
-    "arXiv:2103.10047",
-    "https://arxiv.org/abs/2103.10047",
-)
 
 
 class VirtualSample(Term):
@@ -45,7 +37,7 @@ class MixedPrediction(VirtualSample):
         return kl_to(seen.logits, target, self.temperature)
 
 
-@recipe(PAPER)
+@recipe
 def stkd(
     teacher: str | None = None,
     weight: Share = 0.9,

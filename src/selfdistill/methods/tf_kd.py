@@ -3,19 +3,11 @@
 from typing import Literal
 
 from selfdistill.maths import kl, kl_to, softened
-from selfdistill.method import Method, Paper
+from selfdistill.method import Method
 from selfdistill.mixing import label_shares
 from selfdistill.recipe import NotNegative, Positive, Share, recipe
 from selfdistill.roles import teaching
 from selfdistill.terms import Seen, Term, View
-
-PAPER = Paper(
-    "Revisiting Knowledge Distillation via Label Smoothing Regularization",
-    "Yuan, Li and Tay, Francis E. H. and Li, Guilin and Wang, Tao and Feng, Jiashi",
-    2020,
-    "CVPR",
-    "https://arxiv.org/abs/1909.11723",
-)
 
 
 class TeacherFree(Term):
@@ -55,7 +47,7 @@ class VirtualTeacher(TeacherFree):
         return self.factor(seen.logits) * kl_to(seen.logits, told)
 
 
-@recipe(PAPER)
+@recipe
 def tf_kd(
     kind: Literal["self", "reg"] = "self",
     teacher: str | None = None,

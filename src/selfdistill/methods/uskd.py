@@ -6,18 +6,10 @@ import torch.nn.functional as F
 from torch import nn
 
 from selfdistill.divergences import without
-from selfdistill.method import Method, Paper
+from selfdistill.method import Method
 from selfdistill.recipe import NotNegative, recipe
 from selfdistill.terms import Seen, Term
 
-PAPER = Paper(
-    "From Knowledge Distillation to Self-Knowledge Distillation: A Unified Approach with Normalized Loss and "
-    "Customized Soft Labels",
-    "Yang, Zhendong and Zeng, Ailing and Li, Zhe and Zhang, Tianke and Yuan, Chun and Li, Yu",
-    2023,
-    "ICCV",
-    "https://arxiv.org/abs/2303.13005",
-)
 TINY = 1e-6
 
 
@@ -79,7 +71,7 @@ def pooled(features):
     return features.mean(dim=(2, 3)) if features.dim() == 4 else features.mean(dim=1)
 
 
-@recipe(PAPER)
+@recipe
 def uskd(
     alpha: NotNegative = 0.1,
     beta: NotNegative = 0.1,

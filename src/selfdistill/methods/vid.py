@@ -7,19 +7,12 @@ import torch.nn.functional as F
 from torch import nn
 
 from selfdistill.maths import alike, same_size
-from selfdistill.method import Method, Paper
+from selfdistill.method import Method
 from selfdistill.pairs import StagePairs
 from selfdistill.recipe import NotNegative, Positive, recipe
 from selfdistill.roles import teaching
 from selfdistill.terms import Seen
 
-PAPER = Paper(
-    "Variational Information Distillation for Knowledge Transfer",
-    "Ahn, Sungsoo and Hu, Shell Xu and Damianou, Andreas and Lawrence, Neil D. and Dai, Zhenwen",
-    2019,
-    "CVPR",
-    "https://arxiv.org/abs/1904.05835",
-)
 LEAST = 1e-5  # variance
 
 
@@ -62,7 +55,7 @@ class Guess(nn.Module):
         return ((self.regressor(student) - teacher).square() / variance + variance.log()).mean() / 2
 
 
-@recipe(PAPER)
+@recipe
 def vid(teacher: str | None = None, weight: NotNegative = 1.0, variance: Positive = 5.0) -> Method:
     """The labels, and as much information about a frozen teacher's features as the student can hold."""
     return Method({"information": Information(variance, weight)}, networks={"teacher": teaching(teacher)})

@@ -5,17 +5,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from selfdistill.maths import FAINT
-from selfdistill.method import Method, Paper
+from selfdistill.method import Method
 from selfdistill.recipe import recipe
 from selfdistill.terms import Seen, Term
-
-PAPER = Paper(
-    "Virtual Class Enhanced Discriminative Embedding Learning",
-    "Chen, Binghui and Deng, Weihong and Shen, Haifeng",
-    2018,
-    "NeurIPS",
-    "https://arxiv.org/abs/1811.12611",
-)
 
 
 class VirtualClass(Term):
@@ -52,7 +44,7 @@ def length(rows):
     return rows.square().sum(dim=1).clamp_min(FAINT**2).sqrt()
 
 
-@recipe(PAPER)
+@recipe
 def virtual_softmax(bias: bool = False) -> Method:
     """Cross-entropy with a virtual class that takes part in no prediction."""
     return Method(task=VirtualClass(bias))
