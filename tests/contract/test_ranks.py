@@ -13,6 +13,7 @@ from torch.testing import assert_close
 
 from tests.contract.steps import EXPRESSIONS, Training, batch, clock, distil
 
+pytestmark = pytest.mark.usefixtures("float64")  # as the ranks have it
 SCRIPT = Path(__file__).parent / "rank.py"
 
 
@@ -52,7 +53,7 @@ def test_gradients_are_the_mean_over_ranks(told, text):
         alone.append({name: each.grad for name, each in distiller.named_parameters() if each.requires_grad})
     for name, grad in told[0][text]["grads"].items():
         assert torch.equal(grad, told[1][text]["grads"][name]), name
-        assert_close(grad, (alone[0][name] + alone[1][name]) / 2, rtol=1e-4, atol=1e-6)
+        assert_close(grad, (alone[0][name] + alone[1][name]) / 2, rtol=1e-8, atol=1e-10)
 
 
 @pytest.mark.parametrize("text", EXPRESSIONS)
@@ -66,7 +67,7 @@ def test_run_memory_is_equal_on_ranks_and_to_one_process(told, text):
             "csd()",
             "csd(fusion='confidence', detach=False, warmup=1) + label_smoothing()",
         ):  # over rows
-            assert_close(one, whole.memories[name], rtol=1e-4, atol=1e-5)
+            assert_close(one, whole.memories[name], rtol=1e-8, atol=1e-10)
 
 
 @pytest.mark.parametrize("text", EXPRESSIONS)
@@ -78,7 +79,7 @@ def test_two_ranks_train_as_one_process(told, text):
     if normed or made.mixing or made.erasing or any(term.over == "batch" for term in terms.values()):
         pytest.skip("not a mean over rows")
     for name, each in whole.distiller.named_parameters():
-        assert_close(told[0][text]["parameters"][name], each.detach(), rtol=1e-4, atol=1e-5)
+        assert_close(told[0][text]["parameters"][name], each.detach(), rtol=1e-8, atol=1e-10)
 
 
 def test_rank_memory_is_each_ranks_own(told):
