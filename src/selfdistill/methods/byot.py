@@ -26,7 +26,8 @@ class DeepToShallow(Term):
     def __init__(self, learn: float, mimic: float, hint: float, temperature: float, exits: str, form: str):
         super().__init__()
         self.learn, self.mimic, self.hint, self.temperature = learn, mimic, hint, temperature
-        self.exits, (self.far, self.kind) = exits, FORMS[form]
+        self.exits = exits
+        self.far, self.kind = FORMS[form]
 
     def build(self, parts: Parts):
         """Put an exit on every stage but the last, and compare their features with the final ones."""

@@ -17,9 +17,9 @@ class Collaboration(Branching):
 
     def __init__(self, tap: str, peers: int, temperature: float, ramp: float, decay: float):
         super().__init__(tap, peers - 1, temperature, ramp)
-        self.decay, twins = decay, Twin(peers - 1).names
-        self.live = [View(name, grad=True, source=name) for name in twins]
-        self.slow = [View(f"average_{name}", False, "average", source=name, taps=(tap,)) for name in twins]
+        self.decay = decay
+        self.live = [View(name, grad=True, source=name) for name in Twin(peers - 1).names]
+        self.slow = [View(f"average_{each.name}", False, "average", each.source, taps=(tap,)) for each in self.live]
         self.views = (View("average", grad=False, network="average", taps=(tap,)), *self.live, *self.slow)
 
     def build(self, parts: Parts):
@@ -31,11 +31,10 @@ class Collaboration(Branching):
     def both(self, seen: Seen):
         """CE of peers and ensemble; T² (KL from the ensemble + mean KL from the others' averages)."""
         live = [seen.anchor, *self.branch_out(self.peers, [seen.views[view.name] for view in self.live])]
-        slow = self.branch_out(self.averages, [seen.views[view.name] for view in self.slow])
+        slow = [seen.views["average"], *self.branch_out(self.averages, [seen.views[view.name] for view in self.slow])]
         ensemble = self.join([each.embedding for each in live])
         learn = seen.learn(ensemble) + sum(seen.learn(each.logits) for each in live[1:])
-        told = [each.logits for each in (seen.views["average"], *slow)]
-        return learn, self.imitation([each.logits for each in live], ensemble, told)
+        return learn, self.imitation([each.logits for each in live], ensemble, [each.logits for each in slow])
 
     def imitation(self, logits, ensemble, slow):
         """What all peers owe to the ensemble and to the others' averages. -> []."""
@@ -56,5 +55,6 @@ def pcl(
     decay: Share = 0.999,
 ) -> Method:
     """Peer branches with a view each, their ensemble and their averages teach; the average is deployed."""
-    term, networks = Collaboration(tap, peers, temperature, ramp, decay), {"average": Average(decay=decay)}
+    term = Collaboration(tap, peers, temperature, ramp, decay)
+    networks = {"average": Average(decay=decay)}
     return Method({"collaboration": term}, needs={"twin": Twin(peers - 1)}, networks=networks, deploys="average")
