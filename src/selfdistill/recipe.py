@@ -24,7 +24,9 @@ class Within(NamedTuple):
 Positive = Annotated[float, Within("a number above 0", lambda value: value > 0)]
 NotNegative = Annotated[float, Within("a number of 0 or more", lambda value: value >= 0)]
 Share = Annotated[float, Within("a number from 0 to 1", lambda value: 0 <= value <= 1)]
+Part = Annotated[float, Within("a number from 0 to under 1", lambda value: 0 <= value < 1)]
 Power = Annotated[float, Within("a number of 1 or more", lambda value: value >= 1)]
+Count = Annotated[int, Within("a whole number of 1 or more", lambda value: value >= 1)]
 Several = Annotated[int, Within("a whole number of 2 or more", lambda value: value >= 2)]
 
 
