@@ -28,9 +28,13 @@ def places(batch: Batch) -> Tensor:
 
 
 def scores(own: Mapping[str, Tensor], banks: Banks, places: Tensor) -> list[Tensor]:
-    """How alike each row and the other bank's rows at its places are. [B, D] each, [B, P] -> [B, P] each."""
+    """How alike each row and the other bank's rows at its places are. [B, D] each, [B, P] -> [B, P] each.
+
+    Every row meets the whole bank in one product: gathering thousands of its rows for each would move far more.
+    The bank is copied, for it may be written to before the backward pass reads it.
+    """
     pairs = (own["student"], banks["teacher"]), (own["teacher"], banks["student"])
-    return [(bank[places] @ rows[:, :, None]).squeeze(2) for rows, bank in pairs]
+    return [(rows @ bank.clone().T).gather(1, places) for rows, bank in pairs]
 
 
 def constants(scores: list[Tensor], banks: Banks) -> Tensor:
