@@ -64,6 +64,12 @@ class Descent:
             "optimiser": self.optimiser.state_dict(),
         }
 
+    def finite(self) -> Tensor:
+        """Whether all weights and running statistics are finite numbers. -> []."""
+        parts = (self.distiller.student, self.distiller.terms, *(each for _, each in self._living()))
+        values = [each for part in parts for each in part.state_dict().values() if isinstance(each, Tensor)]
+        return torch.stack([each.isfinite().all() for each in values]).all()
+
     def take_up(self, state: dict[str, Any], memories: dict[str, Any]) -> None:
         """Go on where a state was taken, with these memories."""
         self.distiller.student.load_state_dict(state["student"])

@@ -25,7 +25,7 @@ from selfdistill.train.schedule import learning_rate
 from selfdistill.train.signals import Signals
 from selfdistill.train.stopwatch import Stopwatch
 from selfdistill.train.tally import Tally
-from selfdistill.train.unsound import unsound
+from selfdistill.train.unsound import unsound_step, unsound_weights
 
 LOG = "log.jsonl"
 SAVE_EVERY = 600.0  # seconds between checkpoints within an epoch
@@ -119,7 +119,12 @@ class Trainer:
         self.display.note(f"going on {'to the end' if done else f'from {place}'}: {self.folder / checkpoint.LAST}")
 
     def save(self) -> None:
-        """Write the checkpoint; all ranks must call this. Raises `UserError`, on all of them."""
+        """Write the checkpoint; all ranks must call this.
+
+        Raises `UserError`, on all of them, where it cannot be written or weights are no finite numbers.
+        """
+        if not ranks.all_true(self.descent.finite()):
+            raise unsound_weights(self.config, self._place(self.step))
         state = self.state()
         ranks.by_the_first(lambda: checkpoint.save(self.folder, state))
         self.saved = time.monotonic()
@@ -203,5 +208,7 @@ class Trainer:
             return
         step, losses = self.tally.first_unsound()
         index = next(self.loader.epoch(self.epoch, step)).index  # made anew, as it was
-        where = f"epoch {self.epoch + 1}, step {step + 1} of {len(self.loader)}"
-        raise unsound(self.config, losses, [] if index is None else index.tolist(), where)
+        raise unsound_step(self.config, losses, [] if index is None else index.tolist(), self._place(step))
+
+    def _place(self, step: int) -> str:
+        return f"epoch {self.epoch + 1}, step {step + 1} of {len(self.loader)}"

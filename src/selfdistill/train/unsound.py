@@ -10,7 +10,7 @@ from selfdistill.train.config import RunConfig
 SHOWN = 8  # rows of a batch
 
 
-def unsound(config: RunConfig, losses: Mapping[str, float], index: list[int], where: str) -> UserError:
+def unsound_step(config: RunConfig, losses: Mapping[str, float], index: list[int], where: str) -> UserError:
     """The error that names the term of any rank, where it happened, and the images; all ranks must call this.
 
     `losses` and `index` are this rank's, of the step `where` that was not sound.
@@ -20,10 +20,19 @@ def unsound(config: RunConfig, losses: Mapping[str, float], index: list[int], wh
     term = next((found for found, _ in told if found), None)
     rows = [row for _, index in told for row in index]
     what = f"the loss of the term {term[0]!r}" if term else "the gradient"
-    return UserError(
-        f"{what} of {config.method} became {term[1] if term else 'infinite'} in {where}, on the training images "
-        f"{_first(rows)}; try {', '.join(_remedies(config))}. What was saved before is as it was"
+    became = term[1] if term else "infinite"
+    return _error(
+        config, f"{what} of {config.method} became {became} in {where}, on the training images {_first(rows)}"
     )
+
+
+def unsound_weights(config: RunConfig, where: str) -> UserError:
+    """The error for weights that a last good step has made infinite."""
+    return _error(config, f"a weight or a running statistic of {config.method} became infinite before {where}")
+
+
+def _error(config: RunConfig, what: str) -> UserError:
+    return UserError(f"{what}; try {', '.join(_remedies(config))}. What was saved before is as it was")
 
 
 def _remedies(config: RunConfig) -> Iterator[str]:
