@@ -2,12 +2,13 @@
 
 import sys
 from collections.abc import Sequence
+from typing import NoReturn
 
 import typer
 
 from selfdistill import __version__
 from selfdistill.cli import compare, evaluate, look, methods, train
-from selfdistill.errors import UserError
+from selfdistill.errors import Interrupted, UserError
 
 app = typer.Typer(
     help="Train image classifiers that teach themselves, and compare the ways to do it.",
@@ -32,16 +33,23 @@ def selfdistill(version: bool = typer.Option(False, "--version", help="Show the 
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the command: exit status 2 and a line or two for a user's mistake, 130 for Ctrl-C."""
+    """Run the command: exit status 2 and a line or two for a user's mistake, 130 and 143 after a signal."""
     words = spread(sys.argv[1:] if arguments is None else arguments)
     try:
         app(words, prog_name="selfdistill")
     except UserError as error:
-        print(f"selfdistill: {error}", file=sys.stderr)
-        sys.exit(2)
-    except KeyboardInterrupt:
-        print("selfdistill: interrupted; the same command goes on from the last epoch", file=sys.stderr)
-        sys.exit(130)
+        _end(2, str(error))
+    except Interrupted as end:
+        _end(128 + end.number, str(end))
+    except SystemExit as end:
+        if end.code == 130:  # Ctrl-C while nothing trained
+            _end(130, "interrupted; the same command goes on from what was saved")
+        raise
+
+
+def _end(status: int, text: str) -> NoReturn:
+    print(f"selfdistill: {text}", file=sys.stderr)
+    sys.exit(status)
 
 
 def spread(words: Sequence[str], option: str = "--methods") -> list[str]:
