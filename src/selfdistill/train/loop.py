@@ -112,7 +112,7 @@ class Trainer:
         start, shown, names = time.perf_counter(), [], []
         for number, batch in enumerate(self.loader.epoch(self.epoch), self.epoch * len(self.loader)):
             with self.stopwatch.step(number):
-                losses, right = self._step(batch, number)
+                losses, right = self.step(batch, number)
             shown.append(torch.stack([*losses.values(), right]))
             names = list(losses)
             self.display.step()
@@ -123,7 +123,7 @@ class Trainer:
         speed = {"seconds": seconds, "images_per_second": len(table) * self.loader.batch_size / seconds}
         return {"losses": dict(zip(names, means, strict=True)), "train_top1": 100 * share, **speed}
 
-    def _step(self, batch: Batch, number: int) -> tuple[dict[str, Tensor], Tensor]:
+    def step(self, batch: Batch, number: int) -> tuple[dict[str, Tensor], Tensor]:
         """Make one step; give its losses by name, and the share of rows that were right."""
         for group in self.optimiser.param_groups:
             group["lr"] = self._rate(number)
@@ -168,10 +168,10 @@ class Trainer:
         return learning_rate(step, self.config.epochs * len(self.loader), len(self.loader), self.config)
 
     def _clock(self, step: int) -> Clock:
-        """Where a step stands, as tensors: numbers would be compiled in."""
+        """Where a step stands, as tensors: numbers would be compiled in, and a copy from the host be waited for."""
         steps = len(self.loader)
         times = (step // steps, self.config.epochs, step / (self.config.epochs * steps))
-        return Clock(*(torch.tensor(float(each), device=self.fabric.device) for each in times))
+        return Clock(*(torch.full((), float(each), device=self.fabric.device) for each in times))
 
     def _precision(self) -> AbstractContextManager:
         """Autocast around the passes only: the distiller's terms leave it by themselves."""

@@ -19,7 +19,13 @@ def make_optimiser(trained: nn.Module, config: RunConfig, gap: float | None = No
         lr=config.lr,
         momentum=config.momentum,
         nesterov=config.nesterov and config.momentum > 0,
+        fused=_fusible(trained),
     )
+
+
+def _fusible(trained: nn.Module) -> bool:
+    """Whether torch has one kernel for the whole update: a third of the time, with the same result but for rounding."""
+    return all(each.device.type in ("cpu", "cuda", "mps") and each.is_floating_point() for each in trained.parameters())
 
 
 def parameter_groups(trained: nn.Module, decay: float, decay_norms: bool) -> list[dict[str, Any]]:
