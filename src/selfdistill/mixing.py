@@ -52,8 +52,9 @@ class Mixing:
     def __call__(self, batch: Batch, generator: Generator) -> Batch:
         """The batch mixed as drawn from this generator."""
         mix = self.draw(batch.images.shape, generator)
-        there = Mix(*(each if each is None else _sent(each, batch.images.device) for each in mix))
-        return mix_batch(batch, there, self.clean)
+        device = batch.images.device
+        region = None if mix.region is None else _sent(mix.region, device)
+        return mix_batch(batch, Mix(_sent(mix.shares, device), _sent(mix.partners, device), region), self.clean)
 
 
 @dataclass(frozen=True)

@@ -77,6 +77,6 @@ def mirror(images: Tensor, mirrored: Tensor) -> Tensor:
 
 @lru_cache
 def _by_channel(mean: tuple[float, ...], std: tuple[float, ...], device: torch.device) -> tuple[Tensor, Tensor]:
-    """Both in pixels from 0 to 255, made once: a copy to a device at every step would wait for it. -> [3, 1, 1] each."""
+    """Both in pixels from 0 to 255, made once, as a copy at every step would wait for it. -> [3, 1, 1] each."""
     made = torch.tensor([mean, std], device=device)[..., None, None] * 255
     return made[0], made[1]

@@ -128,7 +128,7 @@ class Trainer:
         for group in self.optimiser.param_groups:
             group["lr"] = self._rate(number)
         with self._precision():
-            made = self.run(batch, self._clock(number), self.memories)
+            made = self.run(batch, self.clock(number), self.memories)
         self._descend(made.losses)
         self.distiller.after_step()
         self.memories = memory.commit(self.memories, made.remembered)
@@ -167,7 +167,7 @@ class Trainer:
     def _rate(self, step: int) -> float:
         return learning_rate(step, self.config.epochs * len(self.loader), len(self.loader), self.config)
 
-    def _clock(self, step: int) -> Clock:
+    def clock(self, step: int) -> Clock:
         """Where a step stands, as tensors: numbers would be compiled in, and a copy from the host be waited for."""
         steps = len(self.loader)
         times = (step // steps, self.config.epochs, step / (self.config.epochs * steps))
