@@ -106,6 +106,24 @@ def test_taps(capsys):
     assert "none found; pass --classifier" in out
 
 
+def test_bench(capsys, tmp_path):
+    import json
+
+    small = ("--data", "fake:classes=4,size=8,train=40", "--model", "resnet8", "--batch-size", "16", "--rounds", "2")
+    status, out, err = command(
+        capsys, "bench", *small, "--methods", "drg()", "ddgsd()", "--out", str(tmp_path / "costs.json")
+    )
+    assert (status, err) == (0, "")
+    assert re.search(r"^method +images/s +step +whole step +its quartiles +arithmetic +terms alone", out, re.M)
+    assert re.search(r"^ce\(\) +\d+ +\d+\.\d ms +1\.000x +\[1\.000, 1\.000\] +1\.000x +1\.\d+x +1\.00x", out, re.M)
+    assert re.search(r"^ce\(\) again .* 1\.000x", out, re.M)
+    assert re.search(r"^ddgsd\(\) .*\] +2\.\d+x +\d\.\d+x", out, re.M)
+    assert "resnet8, batches of 16, 1 thread(s)" in out
+    stored = json.loads((tmp_path / "costs.json").read_text())
+    assert [each["method"] for each in stored["costs"]] == ["ce()", "ce() again", "drg()", "ddgsd()"]
+    assert stored["rounds"] == 2
+
+
 def test_methods_and_cite(capsys):
     _, out, _ = command(capsys, "methods")
     assert re.search(r"^scd +2023 +Shallow stages imitate", out, re.M)
@@ -203,6 +221,8 @@ WRONG = [
     (["evaluate", "/nowhere"], "holds no run (no run.json)"),
     (["export", "/nowhere", "--to", "onnx"], "holds no run (no run.json)"),
     (["methods", "drgg"], "there is no method 'drgg'"),
+    (["bench", "--rounds", "1"], "rounds must be 2 or more, but is 1"),
+    (["bench", "--methods", "drgg()"], "there is no method 'drgg'"),
     (["taps", "--classifier", "nope"], "no module 'nope' that gives logits"),
 ]
 

@@ -90,7 +90,17 @@ class Distiller(nn.Module):
 
     def forward(self, batch: Batch, clock: Clock, memories: Mapping[str, Memory]) -> Step:
         """Make the passes; give each term's loss before its weight, and what each remembers."""
-        anchor, views = self._passes(batch)
+        return self.judge(batch, *self.passes(batch), clock, memories)
+
+    def judge(
+        self,
+        batch: Batch,
+        anchor: Outputs,
+        views: Mapping[str, Outputs],
+        clock: Clock,
+        memories: Mapping[str, Memory],
+    ) -> Step:
+        """What the terms make of what the passes showed."""
         losses, remembered = {}, {}
         with no_autocast(anchor.logits):
             for name, term in self.terms.items():
@@ -178,7 +188,7 @@ class Distiller(nn.Module):
     def _seen_alone(self, batch: Batch, anchor: Outputs, clock: Clock) -> Seen:
         return Seen(batch, *anchor, {}, self._classify, self._directions(), clock)
 
-    def _passes(self, batch: Batch) -> tuple[Outputs, dict[str, Outputs]]:
+    def passes(self, batch: Batch) -> tuple[Outputs, dict[str, Outputs]]:
         """The anchor's pass with the views that are joined to it, and the others, each its own."""
         joint = [view for view in self.views if view.joint]
         together = [batch.images, *(_images(view, batch) for view in joint)]

@@ -53,8 +53,8 @@ class Mixing:
         """The batch mixed as drawn from this generator."""
         mix = self.draw(batch.images.shape, generator)
         device = batch.images.device
-        region = None if mix.region is None else mix.region.to(device)
-        return mix_batch(batch, Mix(mix.shares.to(device), mix.partners.to(device), region), self.clean)
+        region = None if mix.region is None else _sent(mix.region, device)
+        return mix_batch(batch, Mix(_sent(mix.shares, device), _sent(mix.partners, device), region), self.clean)
 
 
 @dataclass(frozen=True)
@@ -69,11 +69,16 @@ class Erasing:
     def __call__(self, batch: Batch, generator: Generator) -> Batch:
         """The batch with a square of each image erased, as drawn from this generator."""
         rows, _, height, width = batch.images.shape
-        y, x = torch.rand(2, rows, 1, generator=generator).to(batch.images.device)
+        y, x = _sent(torch.rand(2, rows, 1, generator=generator), batch.images.device)
         gone_y = _near(y * height, height, self.share * height)
         gone_x = _near(x * width, width, self.share * width)
         gone = gone_y[:, :, None] & gone_x[:, None, :]
         return batch._replace(images=batch.images.masked_fill(gone[:, None], 0.0))
+
+
+def _sent(drawn: Tensor, device: torch.device) -> Tensor:
+    """What was drawn, on its way to a device: nobody waits until it is there."""
+    return drawn.to(device, non_blocking=True)
 
 
 def mixed(rows: Tensor, mix: Mix) -> Tensor:

@@ -2,7 +2,9 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.stats import chi2_contingency
 from torch.testing import assert_close
+from torchvision import transforms
 
 from selfdistill.data import Augmentation, Images, Splits, usual
 from selfdistill.data.augment import Draw, crop, mirror
@@ -85,3 +87,24 @@ def test_normalised_training_images_have_mean_0_and_deviation_1():
 def test_padding_grows_with_the_size(size, pad):
     images = Images(noise(2, size, size), torch.tensor([0, 1]))
     assert usual(Splits(images, None, images, ("a", "b"), "noise")).pad == pad
+
+
+def test_its_crops_and_mirrors_are_distributed_as_torchvisions():
+    """Images of which each window differs, shown often by both; the windows' counts must not tell them apart."""
+    shown, image = 20_000, torch.arange(1, 13, dtype=torch.uint8).view(1, 3, 2, 2)
+    theirs_draw = transforms.Compose([transforms.RandomCrop(2, padding=1), transforms.RandomHorizontalFlip()])
+    torch.manual_seed(0)
+    theirs = [theirs_draw(image[0]) for _ in range(shown)]
+    plain = Augmentation(1, True, (0.0,) * 3, (1 / 255,) * 3)
+    ours = plain(image.expand(shown, -1, -1, -1), plain.draw(shown, generator(1))).to(torch.uint8)
+    kinds, seen = torch.cat([torch.stack(theirs), ours]).flatten(1).unique(dim=0, return_inverse=True)
+    assert len(kinds) == 18  # nine windows, each mirrored or not
+    counts = torch.stack([torch.bincount(each, minlength=len(kinds)) for each in seen.split(shown)])
+    assert chi2_contingency(counts.numpy()).pvalue > 0.01
+
+
+def test_the_draws_of_an_image_do_not_depend_on_each_other():
+    draw = Augmentation(1, True, *GREY).draw(20_000, generator())
+    together = torch.bincount(draw.top * 6 + draw.left * 2 + draw.mirrored, minlength=18)
+    assert chi2_contingency(together.view(9, 2).numpy()).pvalue > 0.01
+    assert chi2_contingency(together.view(3, 3, 2).sum(dim=2).numpy()).pvalue > 0.01

@@ -55,6 +55,9 @@ class Loader:
         self.rank, self.ranks, self.device = rank, ranks, device
         self.classmates = Classmates(images.labels)
         self._order = functools.lru_cache(2)(self._draw_order)  # drawn once an epoch, not once a step
+        self._there = functools.lru_cache(2)(
+            lambda epoch: self._order(epoch).to(device)
+        )  # a copy at each step would wait
         self._draws = functools.lru_cache(8)(self._draw_augmentation)
         self._peers = functools.lru_cache(2)(self._draw_peers)
         _require_whole_groups(self.needs.get("order"), self.batch_size // ranks)
@@ -66,11 +69,10 @@ class Loader:
 
     def epoch(self, number: int, start: int = 0) -> Iterator[Batch]:
         """The batches of an epoch from step `start` on, the same at every call."""
-        order, draws = self._order(number).to(self.device), self._draws(number, "augment").to(self.device)
+        order = self._there(number)
         for step in range(start, len(self)):
-            rows = self._share(step)
-            index = order[rows]
-            batch = Batch(self.augment(self.images[index], draws.rows(rows)), self.labels[index], index)
+            index = order[self._share(step)]
+            batch = Batch(self._shown(order, number, step, "augment"), self.labels[index], index)
             yield self._altered(batch._replace(extra=self._extra(number, step)), number, step)
 
     def _draw_order(self, epoch: int) -> Tensor:
@@ -84,10 +86,10 @@ class Loader:
         return order
 
     def _draw_augmentation(self, epoch: int, of: str) -> Draw:
-        return self.augment.draw(len(self.labels), stream(self.seed, of, epoch))
+        return self.augment.draw(len(self.labels), stream(self.seed, of, epoch)).to(self.device)
 
     def _draw_peers(self, epoch: int, itself: bool) -> Tensor:
-        return self.classmates.peers(self._order(epoch), stream(self.seed, "peer", epoch), itself)
+        return self.classmates.peers(self._order(epoch), stream(self.seed, "peer", epoch), itself).to(self.device)
 
     def _share(self, step: int) -> slice:
         """Where in the epoch's order this rank's rows of a step stand."""
@@ -103,21 +105,21 @@ class Loader:
                 case "peer", Peer(itself):
                     extra["peer"] = self._shown(self._peers(epoch, itself), epoch, step, "peer")
                 case "twin", Twin():
-                    order = self._order(epoch)
-                    extra |= {name: self._shown(order, epoch, step, name) for name in need.names}
+                    extra |= {name: self._shown(self._there(epoch), epoch, step, name) for name in need.names}
                 case "last", _:
                     extra["last"], extra["last_labels"] = self._last(epoch, step)
                 case "negatives", Negatives(count):
                     rows = self._order(epoch)[self._share(step)]
                     draws = stream(self.seed, "negatives", epoch, step, self.rank)
-                    extra["negatives"] = self.classmates.negatives(rows, count, draws).to(self.device)
+                    extra["negatives"] = self.classmates.negatives(rows, count, draws).to(
+                        self.device, non_blocking=True
+                    )
         return extra
 
     def _shown(self, order: Tensor, epoch: int, step: int, stream_of: str) -> Tensor:
         """Give this rank's images of a step in an order of the epoch, augmented by draws of their own."""
         rows = self._share(step)
-        draws = self._draws(epoch, stream_of).rows(rows).to(self.device)
-        return self.augment(self.images[order[rows].to(self.device)], draws)
+        return self.augment(self.images[order[rows]], self._draws(epoch, stream_of).rows(rows))
 
     def _last(self, epoch: int, step: int) -> tuple[Tensor, Tensor]:
         """The batch before, augmented once more, and its labels; at the first step of all its own."""
@@ -125,8 +127,8 @@ class Loader:
             step = step - 1
         elif epoch > 0:
             epoch, step = epoch - 1, len(self) - 1
-        order = self._order(epoch)
-        return self._shown(order, epoch, step, "last"), self.labels[order[self._share(step)].to(self.device)]
+        order = self._there(epoch)
+        return self._shown(order, epoch, step, "last"), self.labels[order[self._share(step)]]
 
     def _altered(self, batch: Batch, epoch: int, step: int) -> Batch:
         """The batch erased and mixed as asked."""

@@ -29,7 +29,7 @@ class Descent:
 
     def __init__(self, distiller: Distiller, config: RunConfig, fabric: Fabric, facts: Facts):
         self.distiller, self.config, self.fabric, self.facts = distiller, config, fabric, facts
-        optimiser = make_optimiser(distiller, config, distiller.method.gap, fused=fabric.device.type == "cuda")
+        optimiser = make_optimiser(distiller, config, distiller.method.gap, fused=_fusible(distiller))
         self.run, self.optimiser = fabric.setup(distiller, optimiser)
         self.memories = memory.start(distiller.terms, facts)
         self.moving = Moving(_moving(distiller, (each for _, each in self._living())))
@@ -117,6 +117,12 @@ class Descent:
             self.optimiser.step()
         elif self.sound:
             self.optimiser.step()
+
+
+def _fusible(distiller: nn.Module) -> bool:
+    """Whether torch has one kernel for the whole update, a third of the time and equal but for rounding."""
+    parameters = list(distiller.parameters())
+    return all(each.device.type in ("cpu", "cuda", "mps") and each.is_floating_point() for each in parameters)
 
 
 def _moving(distiller: Distiller, living: Iterable[nn.Module]) -> list[Tensor]:

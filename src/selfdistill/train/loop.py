@@ -139,7 +139,7 @@ class Trainer:
         for batch in self.loader.epoch(self.epoch, self.step):
             number = before + self.step
             with self.stopwatch.step(number):
-                shown = self.descent.step(batch, self._clock(number), self._rate(number))
+                shown = self.descent.step(batch, self.clock(number), self.rate(number))
             self.tally.add(*shown, self.descent.sound)
             self.step += 1
             self.seconds = time.monotonic() - since
@@ -173,7 +173,7 @@ class Trainer:
         seconds = max(self.seconds, 1e-9)
         self._require_sound()
         speed = {"seconds": seconds, "images_per_second": len(self.tally) * self.loader.batch_size / seconds}
-        rate = self._rate(self.epoch * len(self.loader))
+        rate = self.rate(self.epoch * len(self.loader))
         self.epoch, self.step = self.epoch + 1, 0
         self.tally, self.seconds = Tally(), 0.0
         row = {"epoch": self.epoch, "lr": rate, **shown, **speed, **self._validated()}
@@ -193,14 +193,15 @@ class Trainer:
         shown = predict(self.distiller.deployed(), self.splits.validation, self.augment, device=self.fabric.device)
         return {"validation_top1": accuracy(*shown)}
 
-    def _rate(self, step: int) -> float:
+    def rate(self, step: int) -> float:
+        """The learning rate of a step."""
         return learning_rate(step, self.config.epochs * len(self.loader), len(self.loader), self.config)
 
-    def _clock(self, step: int) -> Clock:
-        """Where a step stands, as tensors: numbers would be compiled in."""
+    def clock(self, step: int) -> Clock:
+        """Where a step stands, as tensors: numbers would be compiled in, and a copy from the host be waited for."""
         steps = len(self.loader)
         times = (step // steps, self.config.epochs, step / (self.config.epochs * steps))
-        return Clock(*(torch.tensor(float(each), device=self.fabric.device) for each in times))
+        return Clock(*(torch.full((), float(each), device=self.fabric.device) for each in times))
 
     def _require_sound(self) -> None:
         """Raise `UserError` where a step was not sound: which loss, at which step, on which images."""

@@ -1,0 +1,42 @@
+"""Costs as a table."""
+
+from collections.abc import Sequence
+
+from selfdistill.bench.rounds import Cost, Spread
+
+HEADER = ("method", "images/s", "step", "whole step", "its quartiles", "arithmetic", "terms alone", "memory", "data")
+
+
+def rows(costs: Sequence[Cost]) -> list[tuple[str, ...]]:
+    """A row for each method."""
+    return [_row(each) for each in costs]
+
+
+def footer(rounds: int, steps: int, where: str) -> list[str]:
+    """What the numbers are of."""
+    return [
+        f"{where}; medians of {rounds} interleaved rounds of {steps} step(s). Ratios are to ce() in the same round; "
+        "its second row is ce() against itself: differences of that size mean nothing.",
+        "whole step: batch, passes, losses, backward, optimiser. arithmetic: as its floating-point operations predict.",
+        "terms alone: 1 + the method's losses and heads, forward and backward on recorded outputs, in steps of ce(); "
+        "more passes of a network are not in it. memory: tensors at the peak. data: share of the step until the batch "
+        "is there.",
+    ]
+
+
+def _row(cost: Cost) -> tuple[str, ...]:
+    return (
+        cost.method,
+        f"{cost.images_per_second:.0f}",
+        f"{cost.step_ms:.1f} ms",
+        f"{cost.step.middle:.3f}x",
+        _quartiles(cost.step),
+        f"{cost.arithmetic:.3f}x",
+        f"{cost.terms.middle:.4f}x",
+        f"{cost.memory:.2f}x",
+        f"{100 * cost.data.middle:.1f} %",
+    )
+
+
+def _quartiles(spread: Spread) -> str:
+    return f"[{spread.low:.3f}, {spread.high:.3f}]"
