@@ -70,6 +70,54 @@ def test_train_evaluate_export(capsys, finished, tmp_path):
         assert re.search(r"bytes; logits differ from the student's by \d", out)
 
 
+def test_evaluate_measures_what_is_named_and_keeps_it(capsys, finished):
+    import json
+
+    status, out, err = command(
+        capsys, "evaluate", str(finished), "--measures", "fgsm", "classes", "selective", "--epsilons", "1", "4"
+    )
+    assert (status, err) == (0, "")
+    assert re.search(r"^fgsm 1/255 +\d+\.\d{4}$", out, re.M)
+    assert re.search(r"^fgsm 4/255 +\d+\.\d{4}$", out, re.M)
+    assert re.search(r"^class +images +top1 +precision +taken_for$", out, re.M)
+    assert "top5" not in out
+    command(capsys, "evaluate", str(finished), "--ood", "fake:classes=4,size=8")
+    command(capsys, "evaluate", str(finished), "--data", "fake:classes=10,size=8", "--measures", "selective")
+    kept = json.loads((finished / "measures.json").read_text())
+    assert (kept["data"], kept["images"]) == ("digits", 359)
+    assert {"fgsm", "classes", "selective", "accuracy", "calibration", "outside"} == set(kept["measures"])
+    assert kept["measures"]["outside"]["data"] == "fake:classes=4,size=8"
+    other = json.loads((finished / "measures-fake-classes-10-size-8.json").read_text())
+    assert (other["data"], list(other["measures"])) == ("fake:classes=10,size=8", ["selective"])
+
+
+def test_evaluate_all(capsys, finished):
+    from selfdistill.measure import MEASURES
+
+    status, out, err = command(capsys, "evaluate", str(finished), "--measures", "all", "--epsilons", "2")
+    assert (status, err) == (0, "")
+    assert re.search(r"^recall_at_1 +\d+\.\d{4}$", out, re.M)
+    assert re.search(r"^corruption +1 +2 +3 +4 +5$", out, re.M)
+    assert re.search(r"^jpeg_compression( +\d+\.\d{4}){5}$", out, re.M)
+    assert "left out: outside (needs --ood DATA)" in out
+    shown = command(capsys, "evaluate", "--help")[1]
+    assert all(re.search(rf"\b{name}\b", shown) for name in MEASURES)
+
+
+def test_evaluate_refuses_what_is_not_there(capsys, finished):
+    for words, answer in (
+        (("--measures", "pgdd"), "there is no measure 'pgdd'; did you mean 'pgd'? there are basic, all, accuracy"),
+        (("--measures", "outside"), "the measure outside compares with images of other classes; name them: --ood DATA"),
+        (("--accelerator", "tpu"), "cannot measure on 'tpu'; this machine has cpu, auto"),
+        (("--classifier", "nope", "--measures", "spread"), "no module 'nope' that gives logits"),
+    ):
+        status, _, err = command(capsys, "evaluate", str(finished), *words)
+        assert status == 2
+        assert err.startswith("selfdistill: ")
+        assert answer in err
+        assert err.count("\n") == 1
+
+
 def test_evaluate_agrees_with_the_result(capsys, finished):
     import json
 

@@ -30,7 +30,7 @@ class Subject:
     augment: Augmentation  # of which only the normalisation is used
     device: torch.device
     batch_size: int = 512
-    anatomy: Anatomy | None = None  # where the embedding is
+    anatomy: Anatomy | None = None  # says where the embedding is
 
     def logits(self, pixels: Tensor) -> Tensor:
         """Logits of pixels from 0 to 255, as a function that has a gradient. [B, 3, H, W] -> [B, C] float32."""
