@@ -99,6 +99,7 @@ def test_evaluate_all(capsys, finished):
     assert re.search(r"^recall_at_1 +\d+\.\d{4}$", out, re.M)
     assert re.search(r"^corruption +1 +2 +3 +4 +5$", out, re.M)
     assert re.search(r"^jpeg_compression( +\d+\.\d{4}){5}$", out, re.M)
+    assert re.search(r"^added_parameters +9,610$", out, re.M)
     assert "left out: outside (needs --ood DATA)" in out
     shown = command(capsys, "evaluate", "--help")[1]
     assert all(re.search(rf"\b{name}\b", shown) for name in MEASURES)

@@ -1,6 +1,5 @@
 """`selfdistill evaluate` and `selfdistill export`: what to do with a finished run."""
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -35,6 +34,7 @@ def evaluate(
     """
     from dataclasses import replace
 
+    from selfdistill.cli.sheet import left_out, shown
     from selfdistill.cli.show import console
     from selfdistill.data import Augmentation, load
     from selfdistill.measure import evaluate as measure
@@ -59,9 +59,10 @@ def evaluate(
             epsilons=epsilons or EPSILONS,
             tell=lambda name: status.update(f"measuring {name}"),
         )
-    for part in _shown(found):
-        print(part)
-    if measures and "all" in measures and (left := _left_out(found)):
+    if "cost" in found:
+        found["cost"] |= _training_cost(folder)
+    print("\n\n".join(shown(found)))
+    if measures and "all" in measures and (left := left_out(found)):
         print(f"left out: {left}")
     print(f"{len(splits.test):,} test images of {splits.name}, {facts['method']}, {config.model}, last epoch")
     print(f"measures: {_keep(found, folder, splits.name, len(splits.test), own=data is None)}")
@@ -94,6 +95,15 @@ def _device(accelerator: str) -> Any:
     return kinds[accelerator]
 
 
+def _training_cost(folder: Path) -> dict[str, Any]:
+    """What result.json says of the cost of a training step."""
+    from selfdistill.train.files import read_json
+    from selfdistill.train.teacher import RESULT
+
+    result = read_json(folder / RESULT)
+    return {name: result[name] for name in ("added_parameters", "step_ms")}
+
+
 def _keep(found: dict[str, Any], folder: Path, data: str, images: int, *, own: bool) -> Path:
     """Add measures to what the folder holds of the same images."""
     from selfdistill.train.files import folder_name, read_json, write_json
@@ -102,41 +112,3 @@ def _keep(found: dict[str, Any], folder: Path, data: str, images: int, *, own: b
     before = read_json(path)["measures"] if path.exists() else {}
     write_json(path, {"data": data, "images": images, "measures": before | found})
     return path
-
-
-def _left_out(found: dict[str, Any]) -> str:
-    """What "all" could not measure."""
-    why = {"outside": "needs --ood DATA"} | dict.fromkeys(("recall", "knn", "spread"), "needs --classifier PATH")
-    return ", ".join(f"{name} ({need})" for name, need in why.items() if name not in found)
-
-
-def _shown(found: dict[str, Any]) -> Iterator[str]:
-    """One table of all single numbers, then those with rows of their own."""
-    from selfdistill.cli.show import aligned
-
-    if numbers := [line for name, group in found.items() for line in _numbers(name, group)]:
-        yield aligned(numbers)
-    if corruption := found.get("corruption"):
-        rows = [[name, *map(in_cell, values)] for name, values in corruption.items() if isinstance(values, list)]
-        yield "\n" + aligned([["corruption", *"12345"], *rows])
-    if classes := found.get("classes"):
-        yield "\n" + aligned([list(classes[0]), *([in_cell(cell) for cell in row.values()] for row in classes)])
-
-
-def _numbers(name: str, group: Any) -> Iterator[tuple[str, str]]:
-    """The single numbers of a group, each with its name; where that says too little, with the group's too."""
-    if not isinstance(group, dict):
-        return
-    said = f"{name} " if name in ("fgsm", "pgd", "corruption", "outside") else ""
-    for key, value in group.items():
-        if isinstance(value, dict):
-            yield from ((f"{said}{key} {inner}", in_cell(each)) for inner, each in value.items())
-        elif not isinstance(value, list):
-            yield f"{said}{key}", in_cell(value)
-
-
-def in_cell(value: str | float | None) -> str:
-    """A number with four digits behind the point, a count with its thousands apart, a dash for nothing."""
-    if isinstance(value, float):
-        return f"{value:.4f}"
-    return "–" if value is None else f"{value:,}" if isinstance(value, int) else value

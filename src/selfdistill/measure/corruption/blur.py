@@ -19,7 +19,8 @@ def gaussian_blur(images: Tensor, severity: int, generator: Generator) -> Tensor
 def defocus_blur(images: Tensor, severity: int, generator: Generator) -> Tensor:
     """A disc whose edge is softened."""
     radius, alias = ((0.3, 0.4), (0.4, 0.5), (0.5, 0.6), (1, 0.2), (1.5, 0.1))[severity - 1]
-    return stored(convolved(unit(images), disc(radius * scale(images), alias), mirrored))
+    kernel = disc(radius * scale(images), alias * scale(images))
+    return stored(convolved(unit(images), kernel, mirrored))
 
 
 def glass_blur(images: Tensor, severity: int, generator: Generator) -> Tensor:
