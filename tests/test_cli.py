@@ -91,6 +91,21 @@ def test_evaluate_measures_what_is_named_and_keeps_it(capsys, finished):
     assert (other["data"], list(other["measures"])) == ("fake:classes=10,size=8", ["selective"])
 
 
+def test_a_run_of_wrong_labels_is_measured_with_right_ones(capsys, tmp_path):
+    import json
+
+    from selfdistill import data, measure
+    from selfdistill.train.teacher import load_run
+
+    main_quietly("train", "ce()", *QUICK, "--label-noise", "0.8", "--out", str(tmp_path))
+    command(capsys, "evaluate", str(tmp_path), "--measures", "knn", "--accelerator", "cpu")
+    found = json.loads((tmp_path / "measures.json").read_text())["measures"]
+    student, facts = load_run(tmp_path)
+    assert facts["config"]["label_noise"] == 0.8
+    assert found == measure.evaluate(student, data.load("digits", limit=100), which="knn")
+    assert found["knn"]["knn"] > 50
+
+
 def test_evaluate_all(capsys, finished):
     from selfdistill.measure import MEASURES
 
@@ -248,6 +263,7 @@ WRONG = [
     (["train", "ce()", "--limit", "5"], "5 training images cannot hold one of each of 10 classes"),
     (["train", "ce()", "--weights", "/nowhere.safetensors"], "/nowhere.safetensors"),
     (["train", "ce()", "--milestones", "half"], "--milestones are shares of the run such as 0.5,0.75"),
+    (["train", "ce()", "--label-noise", "1"], "label noise must be a share from 0 to below 1, but is 1.0"),
     (["compare", "--seeds", "0"], "seeds must be 1 or more"),
     (["evaluate", "/nowhere"], "holds no run (no run.json)"),
     (["export", "/nowhere", "--to", "onnx"], "holds no run (no run.json)"),

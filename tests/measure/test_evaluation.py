@@ -35,6 +35,13 @@ def test_everything_is_measured_and_is_json(splits, ood):
     assert set(found["fgsm"]) == set(found["pgd"]) == {"2/255", "8/255"}
 
 
+@pytest.mark.parametrize("kind", ["group", "tokens"])
+def test_other_kinds_of_networks_are_measured(splits, kind):
+    found = measure.evaluate(network(kind), splits, which=["knn", "recall", "spread", "fgsm"])
+    assert 0 <= found["knn"]["knn"] <= 100
+    assert found["spread"]["intra"] > 0
+
+
 def test_basic_is_what_result_json_has_and_more(splits):
     model = network()
     found = measure.evaluate(model, splits, batch_size=16)
