@@ -53,14 +53,17 @@ def _end(status: int, text: str) -> NoReturn:
     sys.exit(status)
 
 
-def spread(words: Sequence[str], option: str = "--methods") -> list[str]:
-    """Let one option take several values: `--methods A B` as `--methods A --methods B`."""
-    out, taking, first = [], False, False
+SEVERAL = ("--methods", "--measures", "--epsilons")  # options that take several values
+
+
+def spread(words: Sequence[str]) -> list[str]:
+    """Let an option take several values: `--methods A B` as `--methods A --methods B`."""
+    out, option, first = [], "", False
     for word in words:
         if word.startswith("-"):
-            taking = first = word == option
+            option, first = (word if word in SEVERAL else ""), True
             out.append(word)
         else:
-            out.extend([word] if not taking or first else [option, word])
+            out.extend([word] if first or not option else [option, word])
             first = False
     return out

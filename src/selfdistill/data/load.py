@@ -1,6 +1,7 @@
 """A data set by its specification, split as a run wants it."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -8,17 +9,25 @@ from torch import Tensor
 from selfdistill.data.images import Images, Splits, require_classes
 from selfdistill.data.sources import Raw, read
 from selfdistill.data.split import held_out, stratified
+from selfdistill.data.wrong import with_noise
 from selfdistill.errors import UserError
 
 
 def load(
-    spec: str, *, limit: int | None = None, validation: float = 0.0, seed: int = 0, size: int | None = None
+    spec: str,
+    *,
+    limit: int | None = None,
+    validation: float = 0.0,
+    seed: int = 0,
+    size: int | None = None,
+    label_noise: float = 0.0,
 ) -> Splits:
     """Load a data set by its specification: "digits", "parquet:PATH", "folder:PATH", "cifar100", "fake".
 
     `limit` keeps so many training images, stratified; `validation` is the share of them that is then held
     out, in the place of a validation set that the source may have; both are drawn by `seed`. `size` in
-    pixels is what images are resized to. Raises `UserError` for whatever is wrong with the data.
+    pixels is what images are resized to. `label_noise` is the share of the training labels, the held out
+    ones not, that are then made wrong. Raises `UserError` for whatever is wrong with the data.
     """
     if size is not None and size < 1:
         raise UserError(f"images must have 1 pixel a side at least, but --size is {size}")
@@ -30,6 +39,7 @@ def load(
     raw = read(spec, pick, size)
     _require_one_size(raw, spec)
     train, held = _hold_out(raw.train, validation, seed) if validation else (raw.train, raw.validation)
+    train = replace(train, labels=with_noise(train.labels, label_noise, len(raw.classes), seed))
     return Splits(train, held, raw.test, raw.classes, spec, raw.flip)
 
 
