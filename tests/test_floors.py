@@ -8,14 +8,15 @@ import pytest
 
 ROOT = Path(__file__).parents[1] / "src" / "selfdistill"
 FLOORS = (
-    ("errors", "maths", "ranks"),
+    ("errors", "maths", "ranks", "streams"),
     (
         *("terms", "needs", "roles", "mixing", "heads", "pairs", "branches", "banks", "folding", "transforms"),
-        *("probe", "layout", "trunk", "anatomy", "taps", "tail", "fresh"),
+        *("probe", "layout", "trunk", "segments", "classifier", "anatomy", "taps", "tail", "fresh"),
+        *("precision", "passes", "fitting"),
     ),
     ("method", "beside", "recipe", "expression", "memory", "distiller"),
     ("methods", "data", "models", "citation"),
-    ("teaching", "measure", "train", "deploy", "plan"),
+    ("teaching", "demands", "measure", "train", "deploy", "plan"),
     ("study", "report", "bench"),
     ("cli", "__init__", "__main__"),
 )
