@@ -1,0 +1,113 @@
+"""How every picture looks: colours, sizes, panels.
+
+A page may be light or dark. Ink and background are therefore the page's own (see `svg`), and data have colours of
+middling lightness: a contrast of 3 at least against white and against near-black, and hues that the colour-blind
+tell apart. Where a colour comes again, dashes or markers differ.
+
+A figure has 72 dots an inch, so that a point is a pixel of the page: font sizes below are pixels.
+"""
+
+from collections.abc import Callable
+from functools import wraps
+from typing import ParamSpec, TypeVar
+
+import numpy as np
+from matplotlib import rc_context
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+PAGE, PHONE = 720, 340  # pixels of width
+INK = "#010203"  # stands for the page's own text colour; no data have it
+COLORS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#6d6d78")
+DASHES = ("-", (0, (5, 2)), (0, (1, 1.2)), (0, (6, 1.5, 1, 1.5)))
+MARKERS = ("o", "^", "s", "D", "v", "P", "X")
+HEAT = "cividis"  # one scale for light and dark pages, even in lightness for the colour-blind too
+DOTS = 72  # an inch
+
+LOOK = {
+    "font.size": 12,
+    "axes.titlesize": 12,
+    "axes.titlelocation": "left",
+    "axes.labelsize": 12,
+    "xtick.labelsize": 11,
+    "ytick.labelsize": 11,
+    "legend.fontsize": 12,
+    "legend.frameon": False,
+    "legend.handlelength": 2.4,
+    "text.color": INK,
+    "axes.edgecolor": INK,
+    "axes.labelcolor": INK,
+    "axes.titlecolor": INK,
+    "xtick.color": INK,
+    "ytick.color": INK,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.linewidth": 0.8,
+    "axes.facecolor": "none",
+    "axes.formatter.limits": (-3, 4),
+    "axes.formatter.useoffset": False,
+    "lines.linewidth": 1.8,
+    "grid.color": INK,
+    "grid.alpha": 0.15,
+    "grid.linewidth": 0.8,
+}
+
+
+def drawing(draw: Callable[P, R]) -> Callable[P, R]:
+    """Let a function draw in this look, whatever else matplotlib is set to."""
+
+    @wraps(draw)
+    def drawn(*args: P.args, **kwargs: P.kwargs) -> R:
+        with rc_context(LOOK):
+            return draw(*args, **kwargs)
+
+    return drawn
+
+
+def panels(rows: int, columns: int, width: int, height: float, **options) -> tuple[Figure, np.ndarray]:
+    """A figure of `width` pixels with rows x columns axes of `height` pixels a row. -> figure, axes [rows, columns]."""
+    figure = Figure(figsize=(width / DOTS, rows * height / DOTS), dpi=DOTS, layout="constrained")
+    return figure, figure.subplots(rows, columns, squeeze=False, **options)
+
+
+def flowing(count: int, width: int, height: float, least: int = 210) -> tuple[Figure, list[Axes]]:
+    """So many panels, side by side while each has `least` pixels; rows of even length."""
+    fitting = max(1, min(count, width // least))
+    rows = -(-count // fitting)
+    figure, axes = panels(rows, -(-count // rows), width, height)
+    every = list(axes.flat)
+    for spare in every[count:]:
+        spare.remove()
+    return figure, every[:count]
+
+
+def color(number: int) -> str:
+    """The colour of the n-th thing shown."""
+    return COLORS[number % len(COLORS)]
+
+
+def dash(number: int):
+    """The dashes of the n-th line: each round of colours has its own."""
+    return DASHES[number // len(COLORS) % len(DASHES)]
+
+
+def marker(number: int) -> str:
+    """The marker of the n-th kind of point; neighbours differ in colour and in shape."""
+    return MARKERS[(number + number // len(COLORS)) % len(MARKERS)]
+
+
+def bare(axes: Axes) -> None:
+    """Leave neither ticks nor frame: for images and maps whose units say nothing."""
+    axes.set(xticks=[], yticks=[])
+    axes.spines[:].set_visible(False)
+
+
+def legend(figure: Figure, names: list[str], handles: list) -> None:
+    """One legend above all panels, in as many columns as fit."""
+    longest = max(len(name) for name in names)
+    width = figure.get_size_inches()[0] * DOTS
+    columns = max(1, min(len(names), int(width // (45 + 8 * longest))))
+    figure.legend(handles, names, loc="outside upper left", ncols=columns)
