@@ -6,6 +6,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from selfdistill.errors import UserError
 from selfdistill.pictures.style import PAGE, color, dash, drawing, flowing, legend
@@ -29,13 +30,15 @@ def curves(logs: Mapping[str, Sequence[Sequence[Row]]], band: Band = "range") ->
     """Gather the logs of several seeds by method into curves by panel and method.
 
     `logs` holds, by method and for each seed, the rows of a run's log.jsonl. A panel is a loss by its name, as
-    "loss of task", or an accuracy. The `band` is from least to greatest, or a sample standard deviation to either side. Epochs
-    that not all seeds of a method have reached are left out. Raises `UserError` where there is no epoch at all.
+    "loss of task", or an accuracy. The `band` is from least to greatest, or a sample standard deviation to either
+    side. Epochs that not all seeds of a method have reached are left out. Raises `UserError` where there is none.
     """
     found: dict[str, dict[str, Curve]] = {}
     for method, seeds in logs.items():
         for panel in _panels(seeds):
-            table = [{row["epoch"]: value for row in rows if (value := _value(row, panel)) is not None} for rows in seeds]
+            table = [
+                {row["epoch"]: value for row in rows if (value := _value(row, panel)) is not None} for rows in seeds
+            ]
             if all(table):
                 found.setdefault(panel, {})[method] = _curve(table, band)
     if not found:
@@ -53,7 +56,7 @@ def draw_curves(found: Mapping[str, Mapping[str, Curve]], *, width: int = PAGE) 
             _line(each, curve, names.index(method))
         each.set(title=panel, xlabel="epoch")
         each.grid(axis="y")
-        each.xaxis.get_major_locator().set_params(integer=True)
+        each.xaxis.set_major_locator(MaxNLocator(integer=True))
     handles = {line.get_label(): line for each in axes for line in each.get_lines()}
     legend(figure, names, [handles[f"line {k}"] for k in range(len(names))])
     return figure

@@ -7,13 +7,16 @@ tell apart. Where a colour comes again, dashes or markers differ.
 A figure has 72 dots an inch, so that a point is a pixel of the page: font sizes below are pixels.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import wraps
-from typing import ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 import numpy as np
 from matplotlib import rc_context
 from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
+from matplotlib.colorbar import Colorbar
+from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 
 P = ParamSpec("P")
@@ -24,10 +27,13 @@ INK = "#010203"  # stands for the page's own text colour; no data have it
 COLORS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#6d6d78")
 DASHES = ("-", (0, (5, 2)), (0, (1, 1.2)), (0, (6, 1.5, 1, 1.5)))
 MARKERS = ("o", "^", "s", "D", "v", "P", "X")
-HEAT = "cividis"  # one scale for light and dark pages, even in lightness for the colour-blind too
+FADE = LinearSegmentedColormap.from_list(
+    "fade", [f"{COLORS[0]}00", COLORS[0]]
+)  # from the page's own ground to a colour
+GLOW = "inferno"  # laid over images
 DOTS = 72  # an inch
 
-LOOK = {
+LOOK: dict[Any, Any] = {
     "font.size": 12,
     "axes.titlesize": 12,
     "axes.titlelocation": "left",
@@ -105,9 +111,14 @@ def bare(axes: Axes) -> None:
     axes.spines[:].set_visible(False)
 
 
-def legend(figure: Figure, names: list[str], handles: list) -> None:
+def scale(figure: Figure, shown: ScalarMappable, axes: Sequence[Axes], label: str) -> Colorbar:
+    """What the colours of these panels mean, below them."""
+    return figure.colorbar(shown, ax=axes, location="bottom", label=label, shrink=0.6, aspect=40, pad=0.02)
+
+
+def legend(figure: Figure, names: list[str], handles: list, **options) -> None:
     """One legend above all panels, in as many columns as fit."""
     longest = max(len(name) for name in names)
     width = figure.get_size_inches()[0] * DOTS
     columns = max(1, min(len(names), int(width // (45 + 8 * longest))))
-    figure.legend(handles, names, loc="outside upper left", ncols=columns)
+    figure.legend(handles, names, loc="outside upper left", ncols=columns, **options)

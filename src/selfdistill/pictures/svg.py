@@ -31,6 +31,7 @@ def svg(figure: Figure, name: str, title: str = "") -> str:
         _mend(each)
     _drop_ids(root)
     _unwrap(root)
+    _share_style(root)
     _dress(root, figure, title)
     return ET.tostring(root, encoding="unicode")
 
@@ -86,6 +87,16 @@ def _unwrap(element: ET.Element) -> None:
         _unwrap(child)
         kept += list(child) if child.tag == f"{SVG}g" and not child.attrib else [child]
     element[:] = [each for each in kept if each.tag not in (f"{SVG}metadata", f"{SVG}style")]
+
+
+def _share_style(root: ET.Element) -> None:
+    """Say once, in their group, how the points of a cloud look."""
+    for group in root.iter(f"{SVG}g"):
+        styles = {each.get("style", "") for each in group}
+        if len(group) > 1 and len(styles) == 1 and "style" not in group.attrib:
+            group.set("style", styles.pop())
+            for each in group:
+                each.attrib.pop("style", None)
 
 
 def _dress(root: ET.Element, figure: Figure, title: str) -> None:
