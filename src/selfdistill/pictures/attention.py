@@ -24,7 +24,8 @@ def attended(features: Mapping[str, Tensor], size: int) -> dict[str, np.ndarray]
     """Attention by tap, [N, size, size] each: from 0 where an image is attended least to 1 where most.
 
     Maps [N, D, H, W], or tokens [N, M, D] that fill a square behind a few that stand for no place. What has a single
-    position is left out: nothing is attended more than the rest. Raises `UserError` for tokens that fill no square, or where nothing is left.
+    position is left out: nothing is attended more than the rest. Raises `UserError` for tokens that fill no square,
+    and where nothing is left.
     """
     strengths = {name: _placed(name, each) for name, each in features.items()}
     found = {name: _stretched(each, size) for name, each in strengths.items() if each[0].numel() > 1}
