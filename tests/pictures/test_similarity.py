@@ -35,6 +35,6 @@ def test_the_picture_shows_each_matrix():
     shown = [each for each in figure.axes if each.images]
     assert len(shown) == 4
     np.testing.assert_array_equal(shown[1].images[0].get_array(), found.by_stage["stage2"])
-    assert shown[0].get_title(loc="left") == f"stage1  {found.contrast('stage1'):+.2f}"
+    assert shown[0].get_title(loc="left") == f"stage1\n{found.contrast('stage1'):+.2f}"
     assert [each.get_text() for each in shown[0].get_yticklabels()] == ["cat", "dog", "emu"]
     assert [each.get_ylabel() for each in shown] == ["ce()", "", "scd()", ""]

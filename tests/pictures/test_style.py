@@ -19,8 +19,10 @@ from selfdistill.pictures.style import (
     dash,
     drawing,
     flowing,
+    folded,
     legend,
     marker,
+    titled,
 )
 from selfdistill.pictures.svg import svg
 
@@ -73,7 +75,8 @@ def example(width=PAGE, names=("one", "two")):
     figure, axes = flowing(len(names), width, 150)
     for k, (name, each) in enumerate(zip(names, axes, strict=True)):
         (line,) = each.plot([0, 1 / 3], [0, 1 / 7], color=color(k))
-        each.set(title=name, xlabel="Größe & <Maß>")
+        titled(each, name)
+        each.set(xlabel="Größe & <Maß>")
     legend(figure, ["all"], [line])
     return figure
 
@@ -86,7 +89,7 @@ def test_svg_is_sound_and_takes_ink_and_width_from_the_page():
     text = svg(example(), "a", 'a "title"')
     root = ET.fromstring(text)
     assert root.get("width") == str(PAGE)
-    assert root.get("viewBox") == f"0 0 {PAGE} 150"
+    assert root.get("viewBox") == f"0 0 {PAGE} {150 + 18}"
     assert root.get("aria-label") == 'a "title"'
     assert "currentColor" in text
     assert INK not in text
@@ -120,3 +123,14 @@ def test_what_matplotlib_was_set_to_stays():
     before = dict(rcParams)
     svg(example(), "a")
     assert dict(rcParams) == before
+
+
+def test_long_titles_are_folded():
+    text = "drg(alpha=0.2) + dsr(forget='never')"
+    assert folded(text, 700) == text
+    assert folded(text, 110) == "drg(alpha=0.2)\n+ dsr(\nforget='never')"
+    assert folded("csd(rate=0.5, trust=0.5)", 115) == "csd(rate=0.5,\ntrust=0.5)"
+    assert folded("ce()", 5) == "ce()"
+    assert "".join(folded(text, 60).split()) == "".join(text.split())
+    titles = [each.get_title(loc="left") for each in example(names=(text, "two", "three")).axes]
+    assert titles == ["drg(alpha=0.2) + dsr(\nforget='never')", "two", "three"]

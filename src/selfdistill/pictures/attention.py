@@ -12,7 +12,7 @@ from torch import Tensor
 
 from selfdistill.errors import UserError
 from selfdistill.maths import attention
-from selfdistill.pictures.style import GLOW, PAGE, drawing, flowing
+from selfdistill.pictures.style import GLOW, PAGE, drawing, flowing, titled
 
 SIDE = 32  # pixels of a cell at least
 COVER = 0.65  # how much of the image the attention hides
@@ -51,10 +51,10 @@ def draw_attention(
     columns = 1 + max(len(stages) for stages in found.values())
     fitting = max(1, min(len(found), width // 300))
     cell = (width / fitting - 40) / columns
-    figure, axes = flowing(len(found), width, 45 + cell * len(images), least=300)
+    figure, axes = flowing(len(found), width, 50 + cell * len(images), least=300)
     for each, (method, stages) in zip(axes, found.items(), strict=True):
         _block(each, images, stages, names)
-        each.set_title(method, pad=22)
+        titled(each, method, pad=22)
     return figure
 
 

@@ -9,7 +9,7 @@ from matplotlib.colors import PowerNorm
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from selfdistill.pictures.style import FADE, INK, PAGE, drawing, flowing, scale
+from selfdistill.pictures.style import FADE, INK, PAGE, drawing, flowing, scale, titled
 
 WRITTEN = 12  # classes up to which each cell's number is written
 
@@ -40,11 +40,12 @@ def mistakes(counts: np.ndarray, most: int = 10) -> list[Mistake]:
 @drawing
 def draw_confusion(counts: Mapping[str, np.ndarray], classes: Sequence[str], *, width: int = PAGE) -> Figure:
     """A matrix for each method: colours are shares of a class's images, numbers counts where there are few classes."""
-    figure, axes = flowing(len(counts), width, 350, least=300)
+    figure, axes = flowing(len(counts), width, 356, least=300)
     for each, (name, matrix) in zip(axes, counts.items(), strict=True):
         shares = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
         shown = each.imshow(shares, cmap=FADE, norm=PowerNorm(0.5, 0, 1), interpolation="none")
-        each.set(title=name, xlabel="taken for", ylabel="class")
+        titled(each, name)
+        each.set(xlabel="taken for", ylabel="class")
         _label(each, classes)
         if len(matrix) <= WRITTEN:
             _write(each, matrix, shares)

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from selfdistill.errors import UserError
-from selfdistill.pictures.style import PAGE, color, dash, drawing, flowing, legend
+from selfdistill.pictures.style import PAGE, color, dash, drawing, flowing, legend, titled
 
 Row = Mapping[str, Any]  # of log.jsonl
 Band = Literal["range", "std"]
@@ -54,7 +54,8 @@ def draw_curves(found: Mapping[str, Mapping[str, Curve]], *, width: int = PAGE) 
     for each, (panel, lines) in zip(axes, found.items(), strict=True):
         for method, curve in lines.items():
             _line(each, curve, names.index(method))
-        each.set(title=panel, xlabel="epoch")
+        titled(each, panel)
+        each.set(xlabel="epoch")
         each.grid(axis="y")
         each.xaxis.set_major_locator(MaxNLocator(integer=True))
     handles = {line.get_label(): line for each in axes for line in each.get_lines()}

@@ -11,7 +11,7 @@ from threadpoolctl import threadpool_limits
 from torch import Tensor
 
 from selfdistill.errors import UserError
-from selfdistill.pictures.style import COLORS, PAGE, bare, color, drawing, flowing, legend, marker
+from selfdistill.pictures.style import COLORS, PAGE, bare, color, drawing, flowing, legend, marker, titled
 
 PERPLEXITY = 30.0  # neighbours that a point is to be near to
 START, TINY = 1e-4, 1e-12  # deviation that t-SNE starts with, as scikit-learn's; what divides nothing
@@ -53,7 +53,7 @@ def draw_embedding(maps: Mapping[str, Map], labels: Tensor, classes: Sequence[st
     figure, axes = flowing(len(maps), width, 250)
     for each, (name, found) in zip(axes, maps.items(), strict=True):
         _points(each, found.points, labels.numpy(), told)
-        each.set(title=f"{name}\n{found.told}")
+        titled(each, name, found.told)
     names = [classes[label] for label in told]
     legend(figure, names, axes[0].get_lines()[-len(told) :], handlelength=0.8)
     return figure

@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from selfdistill.pictures.style import COLORS, INK, PAGE, drawing, flowing, legend
+from selfdistill.pictures.style import COLORS, INK, PAGE, drawing, flowing, legend, titled
 
 
 class Reliability(NamedTuple):
@@ -40,7 +40,7 @@ def reliability(logits: Tensor, labels: Tensor, bins: int = 15) -> Reliability:
 @drawing
 def draw_reliability(found: Mapping[str, Reliability], *, width: int = PAGE) -> Figure:
     """A panel for each method: accuracy by confidence, the gap to what it claims, and how often it is so sure."""
-    figure, axes = flowing(len(found), width, 310)
+    figure, axes = flowing(len(found), width, 335)
     drawn = [_panel(each, name, one) for each, (name, one) in zip(axes, found.items(), strict=True)]
     legend(figure, ["accuracy", "gap to the confidence", "share of predictions"], drawn[0])
     return figure
@@ -53,7 +53,8 @@ def _panel(axes: Axes, name: str, found: Reliability) -> list:
     gap = axes.bar(middle, found.confidence - found.accuracy, width / 3, found.accuracy, color=COLORS[1])
     share = axes.bar(middle, -found.share / 4, width, -0.04, color=COLORS[4])
     axes.plot([0, 1], [0, 1], color=INK, linewidth=0.8, linestyle=(0, (4, 3)))
-    axes.set(title=f"{name}\nECE {100 * found.error:.1f} %", xlabel="confidence", ylabel="accuracy")
+    titled(axes, name, f"ECE {100 * found.error:.1f} %")
+    axes.set(xlabel="confidence", ylabel="accuracy")
     axes.set(xlim=(0, 1), ylim=(-0.3, 1.02), aspect="equal", yticks=[0, 0.5, 1], xticks=[0, 0.5, 1])
     axes.spines["left"].set_bounds(0, 1)
     return [accuracy, gap, share]

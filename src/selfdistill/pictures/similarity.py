@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from selfdistill.maths import attention, similarity
-from selfdistill.pictures.style import FADE, INK, PAGE, drawing, panels, scale
+from selfdistill.pictures.style import FADE, INK, PAGE, drawing, folded, panels, scale, titled
 
 LINE = 11  # pixels that a class's name takes
 
@@ -41,19 +41,23 @@ def similarities(features: Mapping[str, Tensor], labels: Tensor) -> Similarities
 def draw_similarities(found: Mapping[str, Similarities], classes: Sequence[str], *, width: int = PAGE) -> Figure:
     """A row for each method, a column for each stage; above each matrix the contrast between classes."""
     columns = max(len(each.by_stage) for each in found.values())
-    figure, axes = panels(len(found), columns, width, width / columns + 30)
+    figure, axes = panels(len(found), columns, width, (width - 50) / columns + 50)
     least = min(matrix.min() for each in found.values() for matrix in each.by_stage.values())
     for row, (method, each) in zip(axes, found.items(), strict=True):
         for place, (stage, matrix) in zip(row, each.by_stage.items(), strict=False):
             shown = place.imshow(matrix, cmap=FADE, vmin=least, vmax=1, interpolation="none")
-            place.set_title(f"{stage}  {each.contrast(stage):+.2f}")
+            titled(place, stage, _signed(each.contrast(stage)))
             _bound(place, each.labels)
         for spare in row[len(each.by_stage) :]:
             spare.remove()
         _name(row[0], each.labels, classes, most=int(width / columns // LINE))
-        row[0].set_ylabel(method)
+        row[0].set_ylabel(folded(method, width / columns))
     scale(figure, shown, figure.axes, "cosine of attention")
     return figure
+
+
+def _signed(contrast: float) -> str:
+    return "" if np.isnan(contrast) else f"{contrast:+.2f}"
 
 
 def _bound(axes: Axes, labels: np.ndarray) -> None:

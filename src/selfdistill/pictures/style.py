@@ -7,6 +7,7 @@ tell apart. Where a colour comes again, dashes or markers differ.
 A figure has 72 dots an inch, so that a point is a pixel of the page: font sizes below are pixels.
 """
 
+import re
 from collections.abc import Callable, Sequence
 from functools import wraps
 from typing import Any, ParamSpec, TypeVar
@@ -32,6 +33,7 @@ FADE = LinearSegmentedColormap.from_list(
 )  # from the page's own ground to a colour
 GLOW = "inferno"  # laid over images
 DOTS = 72  # an inch
+LINE, LETTER, LABELS = 18, 7.5, 15  # pixels: of a line of text, a letter, what a panel needs for its labels
 
 LOOK: dict[Any, Any] = {
     "font.size": 12,
@@ -105,6 +107,23 @@ def marker(number: int) -> str:
     return MARKERS[(number + number // len(COLORS)) % len(MARKERS)]
 
 
+def titled(axes: Axes, *lines: str, pad: float | None = None) -> None:
+    """A title in lines no longer than the panel is wide."""
+    place = axes.get_subplotspec()
+    pixels = axes.figure.bbox.width / (place.get_gridspec().ncols if place else 1)
+    axes.set_title("\n".join(folded(line, pixels - LABELS) for line in lines if line), pad=pad)
+
+
+def folded(text: str, pixels: float) -> str:
+    """A text in lines of about so many pixels, broken between words and behind an opening bracket or comma."""
+    most, lines = max(8, int(pixels // LETTER)), [""]
+    for word in re.findall(r"[^\s(,]+[(,]?\s*|[(,]\s*", text):
+        if lines[-1] and len(lines[-1] + word.rstrip()) > most:
+            lines.append("")
+        lines[-1] += word
+    return "\n".join(line.rstrip() for line in lines)
+
+
 def bare(axes: Axes) -> None:
     """Leave neither ticks nor frame: for images and maps whose units say nothing."""
     axes.set(xticks=[], yticks=[])
@@ -116,9 +135,14 @@ def scale(figure: Figure, shown: ScalarMappable, axes: Sequence[Axes], label: st
     return figure.colorbar(shown, ax=axes, location="bottom", label=label, shrink=0.6, aspect=40, pad=0.02)
 
 
+def grow(figure: Figure, lines: int) -> None:
+    """Make the figure higher by so many lines of text."""
+    width, height = figure.get_size_inches()
+    figure.set_size_inches(width, height + lines * LINE / DOTS)
+
+
 def legend(figure: Figure, names: list[str], handles: list, **options) -> None:
-    """One legend above all panels, in as many columns as fit."""
-    longest = max(len(name) for name in names)
-    width = figure.get_size_inches()[0] * DOTS
-    columns = max(1, min(len(names), int(width // (45 + 8 * longest))))
+    """One legend above all panels, in as many columns as fit; the figure grows by its lines."""
+    columns = max(1, min(len(names), int(figure.bbox.width // (45 + 8 * max(map(len, names))))))
+    grow(figure, -(-len(names) // columns))
     figure.legend(handles, names, loc="outside upper left", ncols=columns, **options)

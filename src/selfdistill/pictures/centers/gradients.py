@@ -8,7 +8,7 @@ p_T = softmax(z / T):
 """
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -35,8 +35,8 @@ def gradients(
     learn = method.weights["task"] * of_labels(logits, labels, weight)
     mimic = torch.zeros_like(learn)
     for name, term in method.terms.items():
-        shown = Shown(logits, labels, members.to(logits.dtype), weight, bias, memories.get(name))
-        mimic += method.weights[name] * of_target(logits, TARGETS[name](term, shown), weight, _temperature(term))
+        given = Given(logits, labels, members.to(logits.dtype), weight, bias, memories.get(name))
+        mimic += method.weights[name] * of_target(logits, TARGETS[name](term, given), weight, _temperature(term))
     return learn, mimic
 
 
@@ -64,27 +64,30 @@ def require_closed(method: Method) -> None:
         raise UserError(f"the closed form of {method.text} holds for plain cross-entropy of plain images alone")
 
 
-class Shown:
+class Given(NamedTuple):
     """What a target is made of."""
 
-    def __init__(self, logits: Tensor, labels: Tensor, members: Tensor, weight: Tensor, bias: Tensor, memory: Memory):
-        self.logits, self.labels, self.members = logits, labels, members
-        self.weight, self.bias, self.memory = weight, bias, memory
+    logits: Tensor  # [N, C]
+    labels: Tensor  # [N]
+    members: Tensor  # [N, N] the probability of each image to be drawn for each
+    weight: Tensor  # [C, D]
+    bias: Tensor  # [C]
+    memory: Memory
 
 
-def _from_classmates(term: Any, shown: Shown) -> Tensor:
+def _from_classmates(term: Any, given: Given) -> Tensor:
     """The mean prediction of the images that can be drawn. -> [N, C]."""
-    return shown.members @ softened(shown.logits, term.temperature)
+    return given.members @ softened(given.logits, term.temperature)
 
 
-def _from_centers(term: Any, shown: Shown) -> Tensor:
+def _from_centers(term: Any, given: Given) -> Tensor:
     """What the classifier says of the class's center, fused with what it says of the image. -> [N, C]."""
-    centers, _ = shown.memory
-    said = centers @ shown.weight.T + shown.bias
-    return term.target(said[shown.labels], shown.logits, shown.labels)
+    centers, _ = given.memory
+    said = centers @ given.weight.T + given.bias
+    return term.target(said[given.labels], given.logits, given.labels)
 
 
-TARGETS: Mapping[str, Callable[[Any, Shown], Tensor]] = {"classmate": _from_classmates, "center": _from_centers}
+TARGETS: Mapping[str, Callable[[Any, Given], Tensor]] = {"classmate": _from_classmates, "center": _from_centers}
 
 
 def _classmates(method: Method, labels: Tensor) -> Tensor:

@@ -105,9 +105,7 @@ def _look(taught: Teach, network: Planar, images: Tensor, labels: Tensor, epoch:
     learn, mimic = gradients(taught.method, features, labels, weight, bias, memories)
     found = _centers(memories)
     centers = class_means(features, labels, len(weight)) if found is None else found
-    return Moment(
-        taught.method.text, epoch, features, labels, weight, centers, found is not None, learn, mimic
-    )
+    return Moment(taught.method.text, epoch, features, labels, weight, centers, found is not None, learn, mimic)
 
 
 def _centers(memories: Mapping[str, Memory]) -> Tensor | None:
