@@ -43,6 +43,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except UserError as error:
         _end(2, str(error))
     except Interrupted as end:
+        if _rank() > 0:
+            sys.exit(0)  # another status would have the first process killed by its watch over the others
         _end(128 + end.number, str(end))
     except SystemExit as end:
         if end.code == 130:  # Ctrl-C while nothing trained

@@ -1,5 +1,6 @@
 """The devices of a run, and the processes that hold them."""
 
+import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -34,6 +35,7 @@ def launched(config: RunConfig) -> Fabric:
         ) from None
     if config.sync_batchnorm and fabric.device.type == "cpu":
         raise UserError("batch statistics over all processes need GPUs, but this is a CPU; leave --sync-batchnorm out")
+    logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # it announces each process
     try:
         fabric.launch()
     except ValueError as error:  # torchrun has started another number
