@@ -7,7 +7,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1] / "src" / "selfdistill"
 FLOORS = (
-    ("errors", "maths", "divergences", "ranks"),
+    ("errors", "maths", "divergences", "ranks", "machine"),
     (
         *("terms", "needs", "roles", "mixing", "heads", "pyramid", "pairs", "fresh", "tail"),
         *("probe", "layout", "trunk", "anatomy", "taps"),
@@ -15,7 +15,7 @@ FLOORS = (
     ("method", "beside", "recipe", "expression", "memory", "distiller"),
     ("methods", "data", "models", "citation"),
     ("teaching", "measure", "train", "deploy", "plan"),
-    ("study", "report", "bench"),
+    ("study", "report", "bench", "doctor"),
     ("cli", "__init__", "__main__"),
 )
 FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}

@@ -1,7 +1,9 @@
 """One run: from a configuration to a folder that holds all there is to know of it."""
 
 from collections.abc import Mapping
+from copy import deepcopy
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +19,7 @@ from selfdistill.method import Method
 from selfdistill.methods import method as named
 from selfdistill.models import create
 from selfdistill.roles import Peer, Role, Teacher
-from selfdistill.train import checkpoint, record, teacher
+from selfdistill.train import checkpoint, preflight, record, teacher
 from selfdistill.train.config import RunConfig
 from selfdistill.train.display import Display, Silent
 from selfdistill.train.files import make_folder, read_json, write_json
@@ -51,6 +53,7 @@ def run(
     for name, role in method.networks.items():
         if name not in cast and (found := _network(name, role, config, splits, teachers, display)):
             cast[name] = found
+    preflight.require(preflight.room(partial(_rehearsed, method, splits, cast, folder), config, folder))
     trainer = make_trainer(config, method, splits, cast, folder, display)
     write_json(make_folder(folder) / RUN, record.facts(config, method, splits, trainer.augment))
     if resume and (folder / checkpoint.LAST).exists():
@@ -62,6 +65,13 @@ def run(
 def load_data(config: RunConfig) -> Splits:
     """The data of a run."""
     return data.load(config.data, limit=config.limit, validation=config.validation, seed=config.seed, size=config.size)
+
+
+def _rehearsed(
+    method: Method, splits: Splits, networks: Mapping[str, nn.Module], folder: Path, config: RunConfig
+) -> Trainer:
+    """The run's loop with copies of the networks beside it: its steps leave no trace."""
+    return make_trainer(config, method, splits, deepcopy(networks), folder, Silent())
 
 
 def make_trainer(
