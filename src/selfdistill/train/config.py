@@ -9,6 +9,7 @@ from selfdistill.errors import UserError
 
 Schedule = Literal["cosine", "step"]
 Precision = Literal["32", "bf16"]
+Decode = Literal["auto", "once", "stream"]
 Accelerator = Literal["auto", "cpu", "gpu", "cuda", "mps"]
 
 
@@ -42,6 +43,7 @@ class RunConfig:
     classifier: str | None = None  # path of the module that makes the logits
     accelerator: Accelerator = "auto"
     precision: Precision = "32"
+    decode: Decode = "auto"  # when files become pixels; changes nothing of what is trained
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "milestones", tuple(self.milestones))
@@ -50,8 +52,9 @@ class RunConfig:
                 raise UserError(f"{name.replace('_', ' ')} must be {wanted}, but is {getattr(self, name)}")
 
     def to_json(self) -> dict[str, Any]:
-        """Give the fields as JSON knows them."""
-        return asdict(self) | {"milestones": list(self.milestones)}
+        """Give the fields that the weights depend on, as JSON knows them."""
+        values = asdict(self) | {"milestones": list(self.milestones)}
+        return {key: value for key, value in values.items() if key != "decode"}
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> "RunConfig":
@@ -72,5 +75,10 @@ class RunConfig:
         yield "limit", self.limit is None or self.limit >= 1, "1 or more"
         yield "validation", 0 <= self.validation < 1, "a share from 0 to below 1"
         yield "size", self.size is None or self.size >= 1, "1 or more"
-        for name, kind in (("schedule", Schedule), ("accelerator", Accelerator), ("precision", Precision)):
+        for name, kind in (
+            ("schedule", Schedule),
+            ("accelerator", Accelerator),
+            ("precision", Precision),
+            ("decode", Decode),
+        ):
             yield name, getattr(self, name) in get_args(kind), " or ".join(get_args(kind))

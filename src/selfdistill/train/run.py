@@ -64,7 +64,14 @@ def run(
 
 def load_data(config: RunConfig) -> Splits:
     """The data of a run."""
-    return data.load(config.data, limit=config.limit, validation=config.validation, seed=config.seed, size=config.size)
+    return data.load(
+        config.data,
+        limit=config.limit,
+        validation=config.validation,
+        seed=config.seed,
+        size=config.size,
+        decode=config.decode,
+    )
 
 
 def _rehearsed(
