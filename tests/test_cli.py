@@ -70,6 +70,70 @@ def test_train_evaluate_export(capsys, finished, tmp_path):
         assert re.search(r"bytes; logits differ from the student's by \d", out)
 
 
+def test_evaluate_measures_what_is_named_and_keeps_it(capsys, finished):
+    import json
+
+    status, out, err = command(
+        capsys, "evaluate", str(finished), "--measures", "fgsm", "classes", "selective", "--epsilons", "1", "4"
+    )
+    assert (status, err) == (0, "")
+    assert re.search(r"^fgsm 1/255 +\d+\.\d{4}$", out, re.M)
+    assert re.search(r"^fgsm 4/255 +\d+\.\d{4}$", out, re.M)
+    assert re.search(r"^class +images +top1 +precision +taken_for$", out, re.M)
+    assert "top5" not in out
+    command(capsys, "evaluate", str(finished), "--ood", "fake:classes=4,size=8")
+    command(capsys, "evaluate", str(finished), "--data", "fake:classes=10,size=8", "--measures", "selective")
+    kept = json.loads((finished / "measures.json").read_text())
+    assert (kept["data"], kept["images"]) == ("digits", 359)
+    assert {"fgsm", "classes", "selective", "accuracy", "calibration", "outside"} == set(kept["measures"])
+    assert kept["measures"]["outside"]["data"] == "fake:classes=4,size=8"
+    other = json.loads((finished / "measures-fake-classes-10-size-8.json").read_text())
+    assert (other["data"], list(other["measures"])) == ("fake:classes=10,size=8", ["selective"])
+
+
+def test_a_run_of_wrong_labels_is_measured_with_right_ones(capsys, tmp_path):
+    import json
+
+    from selfdistill import data, measure
+    from selfdistill.train.teacher import load_run
+
+    main_quietly("train", "ce()", *QUICK, "--label-noise", "0.8", "--out", str(tmp_path))
+    command(capsys, "evaluate", str(tmp_path), "--measures", "knn", "--accelerator", "cpu")
+    found = json.loads((tmp_path / "measures.json").read_text())["measures"]
+    student, facts = load_run(tmp_path)
+    assert facts["config"]["label_noise"] == 0.8
+    assert found == measure.evaluate(student, data.load("digits", limit=100), which="knn")
+    assert found["knn"]["knn"] > 50
+
+
+def test_evaluate_all(capsys, finished):
+    from selfdistill.measure import MEASURES
+
+    status, out, err = command(capsys, "evaluate", str(finished), "--measures", "all", "--epsilons", "2")
+    assert (status, err) == (0, "")
+    assert re.search(r"^recall_at_1 +\d+\.\d{4}$", out, re.M)
+    assert re.search(r"^corruption +1 +2 +3 +4 +5$", out, re.M)
+    assert re.search(r"^jpeg_compression( +\d+\.\d{4}){5}$", out, re.M)
+    assert re.search(r"^added_parameters +9,610$", out, re.M)
+    assert "left out: outside (needs --ood DATA)" in out
+    shown = command(capsys, "evaluate", "--help")[1]
+    assert all(re.search(rf"\b{name}\b", shown) for name in MEASURES)
+
+
+def test_evaluate_refuses_what_is_not_there(capsys, finished):
+    for words, answer in (
+        (("--measures", "pgdd"), "there is no measure 'pgdd'; did you mean 'pgd'? there are basic, all, accuracy"),
+        (("--measures", "outside"), "the measure outside compares with images of other classes; name them: --ood DATA"),
+        (("--accelerator", "tpu"), "cannot measure on 'tpu'; this machine has cpu, auto"),
+        (("--classifier", "nope", "--measures", "spread"), "no module 'nope' that gives logits"),
+    ):
+        status, _, err = command(capsys, "evaluate", str(finished), *words)
+        assert status == 2
+        assert err.startswith("selfdistill: ")
+        assert answer in err
+        assert err.count("\n") == 1
+
+
 def test_evaluate_agrees_with_the_result(capsys, finished):
     import json
 
@@ -228,6 +292,7 @@ WRONG = [
     (["train", "ce()", "--limit", "5"], "5 training images cannot hold one of each of 10 classes"),
     (["train", "ce()", "--weights", "/nowhere.safetensors"], "/nowhere.safetensors"),
     (["train", "ce()", "--milestones", "half"], "--milestones are shares of the run such as 0.5,0.75"),
+    (["train", "ce()", "--label-noise", "1"], "label noise must be a share from 0 to below 1, but is 1.0"),
     (["compare", "--seeds", "0"], "seeds must be 1 or more"),
     (["evaluate", "/nowhere"], "holds no run (no run.json)"),
     (["export", "/nowhere", "--to", "onnx"], "holds no run (no run.json)"),

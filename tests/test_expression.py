@@ -95,6 +95,8 @@ def test_a_method_passes_through():
         ("scd(power=0.5)", r"scd: power must be a number of 1 or more, but is 0.5"),
         ("dsr(weight=-1)", r"dsr: weight must be a number of 0 or more, but is -1"),
         ("kd(teacher=3)", r"kd: teacher must be text, but is 3"),
+        ("sp(weight=-1)", r"sp: weight must be a number of 0 or more, but is -1"),
+        ("sp(weight='a')", r"sp: weight must be a number of 0 or more, but is 'a'"),
         ("nowhere.at_all:mine()", r"cannot import nowhere.at_all:mine"),
         ("tests.test_expression:nothing()", r"made a int; a method's constructor returns a Method"),
     ],

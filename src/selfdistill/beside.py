@@ -1,6 +1,6 @@
 """The networks beside the student, each with taps of its own and one pass however many terms ask."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from copy import deepcopy
 from itertools import chain
 
@@ -11,10 +11,12 @@ from selfdistill import anatomy
 from selfdistill.errors import UserError
 from selfdistill.fresh import redraw
 from selfdistill.maths import averaged
+from selfdistill.method import Method
 from selfdistill.probe import logits_of
-from selfdistill.roles import Average, Past, Peer, Role
+from selfdistill.roles import Average, Past, Peer, Role, Teacher
+from selfdistill.streams import own_stream
 from selfdistill.taps import Taps
-from selfdistill.terms import Outputs
+from selfdistill.terms import Outputs, View
 
 
 class Beside(nn.Module):
@@ -107,3 +109,40 @@ def beside(role: Role, given: nn.Module | None, followed: nn.Module, images: Ten
     if given is None:
         raise UserError("a teacher must be given")
     return Frozen(given, images, tapped)
+
+
+def cast(
+    method: Method,
+    given: Mapping[str, nn.Module] | None,
+    student: nn.Module,
+    views: Iterable[View],
+    images: Tensor,
+    seed: int,
+) -> dict[str, Beside]:
+    """The network of each role the method names."""
+    given = dict(given or {})
+    if extra := given.keys() - method.networks.keys():
+        raise UserError(f"{method.text} has no role for the network {min(extra)!r}; leave it out")
+    found: dict[str, Beside] = {}
+    for name, role in sorted(method.networks.items(), key=lambda each: isinstance(each[1], Past)):
+        _require_given(name, role, given, student, method.text)
+        of = getattr(role, "of", "student")
+        followed = student if of == "student" else found[of].network
+        tapped = list(dict.fromkeys(tap for view in views if view.network == name for tap in view.taps))
+        with own_stream(f"{seed}:{name}"):
+            found[name] = beside(role, given.get(name), followed, images, tapped)
+    return found
+
+
+def _require_given(name: str, role: Role, given: Mapping[str, nn.Module], student: nn.Module, text: str) -> None:
+    """Raise `UserError` for a role that nobody plays, or that the student plays itself."""
+    network = given.get(name)
+    if isinstance(role, Teacher) and not isinstance(network, nn.Module):
+        raise UserError(
+            f"{text} needs a {name}: pass networks={{'{name}': a trained model}}, or name one in a run "
+            f"of the command, as in {text.split('(')[0]}({name}='runs/NAME')"
+        )
+    if network is not None and {*map(id, network.parameters())} & {*map(id, student.parameters())}:
+        raise UserError(
+            f"the {name} shares weights with the student, and would freeze them; pass a copy.deepcopy of it"
+        )

@@ -122,7 +122,7 @@ def _batches(run: Prospect) -> list[Finding]:
 def _step(run: Prospect) -> list[Finding]:
     """Make the first step of a run of small batches, and see that it moves all there is to train."""
     made = run.trainer(replace(run.config, batch_size=preflight.few(run.trainer(run.config))))
-    losses, _ = made.step(next(made.loader.epoch(0)), 0)
+    losses = preflight.first_step(made)
     values = ", ".join(f"{name} {loss.item():.3g}" for name, loss in losses.items())
     if not all(loss.isfinite() for loss in losses.values()):
         raise UserError(

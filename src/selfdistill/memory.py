@@ -29,13 +29,22 @@ def renewed(terms: Named, facts: Facts, memories: Mapping[str, Memory]) -> dict[
 
 
 @torch.no_grad()
-def commit(memories: Mapping[str, Memory], remembered: Mapping[str, Memory]) -> dict[str, Memory]:
+def commit(
+    memories: Mapping[str, Memory], remembered: Mapping[str, Memory], sound: Tensor | None = None
+) -> dict[str, Memory]:
     """What was remembered, term by term; a term that met an infinite value keeps what it had.
+
+    Where `sound` [] is false, each does.
 
     Rows are gathered from all ranks and written into the table where it lies: a copy of a large
     table costs seconds.
     """
-    return {name: _finite_or(_from_all_ranks(remembered[name]), memories[name]) for name in remembered}
+    return {name: _finite_or(_from_all_ranks(new), memories[name], sound) for name, new in remembered.items()}
+
+
+def scoped(terms: Named, memories: Mapping[str, Memory], scope: str) -> dict[str, Memory]:
+    """The memories of this scope: "rank" or "run"."""
+    return {name: memories[name] for name, term in terms.items() if term.memory_scope == scope}
 
 
 def _from_all_ranks(new: Memory) -> Memory:
@@ -49,11 +58,13 @@ def _from_all_ranks(new: Memory) -> Memory:
     return new
 
 
-def _finite_or(new: Memory, old: Memory) -> Memory:
+def _finite_or(new: Memory, old: Memory, sound: Tensor | None) -> Memory:
     tensors = list(leaves(new))
     if not tensors:
         return new
     finite = torch.stack([leaf.isfinite().all() for leaf in tensors]).all()
+    if sound is not None:
+        finite = finite & sound
     return where(finite, new, old)  # no branch on a value: it would stop the device and break the graph
 
 

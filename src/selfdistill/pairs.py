@@ -1,13 +1,17 @@
-"""A student's stages beside those of a teacher."""
+"""A student's stages beside those of a teacher, or beside one another."""
 
 import math
 from collections.abc import Mapping
+from itertools import pairwise
+from typing import Literal
 
 import torch
 from torch import Size, Tensor
 
 from selfdistill.errors import UserError
 from selfdistill.terms import Parts, Seen, Term, View
+
+Pairing = Literal["adjacent", "last"]  # of a network's stages: each with the next deeper one, or with the last
 
 STAGES = View("teacher", grad=False, network="teacher", taps=("stages",))
 EMBEDDING = View("teacher", grad=False, network="teacher", taps=("embedding",))
@@ -34,6 +38,23 @@ class StagePairs(Term):
         raise NotImplementedError(f"{type(self).__name__} defines no gap")
 
 
+class EmbeddingPairs(Term):
+    """The student's embeddings of a batch lie to one another as the teacher's do."""
+
+    views: tuple[View, ...] = (EMBEDDING,)
+    reads = ("embedding",)
+    rows = 2
+    over = "batch"
+
+    def loss(self, seen: Seen):
+        """What `gap` finds between the two batches of embeddings."""
+        return self.gap(seen.embedding, seen.views["teacher"].embedding)
+
+    def gap(self, student: Tensor, teacher: Tensor) -> Tensor:
+        """What lies between two batches, [B, D] and [B, E]. -> []."""
+        raise NotImplementedError(f"{type(self).__name__} defines no gap")
+
+
 def paired(parts: Parts, maps: bool = False) -> list[tuple[str, str]]:
     """Stages of the student and of the teacher of equal depth from the end, shallow first."""
     own, theirs = stages(parts.shapes, maps), stages(parts.views["teacher"], maps)
@@ -43,6 +64,24 @@ def paired(parts: Parts, maps: bool = False) -> list[tuple[str, str]]:
             "that can be; take larger images or a deeper model"
         )
     return list(zip(own[::-1], theirs[::-1], strict=False))[::-1]
+
+
+def within(
+    shapes: Mapping[str, Size],
+    asker: str,
+    pairs: Pairing = "adjacent",
+    maps: bool = False,
+    way_out: str = "take larger images or a deeper model",
+) -> list[tuple[str, str]]:
+    """Each stage of one network beside the next deeper one, or beside the "last"; shallow first.
+
+    Raises `UserError` in the name of the asker where there are fewer than two.
+    """
+    own = stages(shapes, maps)
+    if len(own) < 2:
+        kind = " of 2x2 positions or more" if maps else ""
+        raise UserError(f"{asker} compares stages with one another, but found {len(own)}{kind}; {way_out}")
+    return [(each, own[-1]) for each in own[:-1]] if pairs == "last" else list(pairwise(own))
 
 
 def stages(shapes: Mapping[str, Size], maps: bool = False) -> list[str]:

@@ -6,7 +6,8 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any, Literal, NamedTuple, get_args, get_origin, get_type_hints
+from types import NoneType, UnionType
+from typing import Annotated, Any, Literal, NamedTuple, Union, get_args, get_origin, get_type_hints
 
 from selfdistill.errors import UserError
 from selfdistill.method import Method
@@ -24,7 +25,9 @@ class Within(NamedTuple):
 Positive = Annotated[float, Within("a number above 0", lambda value: value > 0)]
 NotNegative = Annotated[float, Within("a number of 0 or more", lambda value: value >= 0)]
 Share = Annotated[float, Within("a number from 0 to 1", lambda value: 0 <= value <= 1)]
+Part = Annotated[float, Within("a number from 0 to under 1", lambda value: 0 <= value < 1)]
 Power = Annotated[float, Within("a number of 1 or more", lambda value: value >= 1)]
+Count = Annotated[int, Within("a whole number of 1 or more", lambda value: value >= 1)]
 Several = Annotated[int, Within("a whole number of 2 or more", lambda value: value >= 2)]
 
 
@@ -89,9 +92,11 @@ def _fits(value: Any, kind: Any) -> bool:
         return _fits(value, base) and within.holds(value)
     if get_origin(kind) is Literal:
         return value in get_args(kind)
+    if get_origin(kind) in (Union, UnionType):
+        return any(_fits(value, each) for each in get_args(kind))
     if kind is float:
         return isinstance(value, int | float) and not isinstance(value, bool)
-    return isinstance(value, get_args(kind) or kind)
+    return isinstance(value, kind)
 
 
 def _wanted(kind: Any) -> str:
@@ -99,6 +104,8 @@ def _wanted(kind: Any) -> str:
         return get_args(kind)[1].words
     if get_origin(kind) is Literal:
         return " or ".join(repr(each) for each in get_args(kind))
+    if get_origin(kind) in (Union, UnionType):
+        return " or ".join(_wanted(each) for each in get_args(kind) if each is not NoneType)
     return {float: "a number", int: "a whole number", bool: "True or False"}.get(kind, "text")
 
 

@@ -1,18 +1,19 @@
 """The plain-loop face: a callable that gives the loss of a step and remembers what its terms must."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import torch
 from torch import Generator, Tensor, nn
 
-from selfdistill import memory
-from selfdistill.distiller import Distiller, Terms, like
+from selfdistill import demands, memory
+from selfdistill.distiller import Distiller, Terms
 from selfdistill.errors import UserError
 from selfdistill.method import Method
 from selfdistill.methods import method as named
 from selfdistill.mixing import Mixing
-from selfdistill.needs import KEYS, Need
+from selfdistill.needs import Need
+from selfdistill.precision import like
 from selfdistill.terms import Batch, Clock, Memory
 
 
@@ -57,18 +58,18 @@ class Teach(nn.Module):
         accumulate: int = 1,
     ):
         super().__init__()
-        _require_own_loop(method)
+        demands.require_own_loop(method)
         self.method = method
         self.step = Distiller(model, method, images, networks=networks, classifier=classifier, seed=seed)
         self.epochs, self.steps_per_epoch, self.accumulate = epochs, steps_per_epoch, accumulate
         self.dataset_size = dataset_size
-        _require_time(self)
-        _require_size(self)
+        demands.require_time(self.step, epochs, steps_per_epoch)
+        demands.require_size(self.step, dataset_size)
         self.losses: dict[str, Tensor] = {}
         self.logits: Tensor | None = None
         self._draws = Generator().manual_seed(seed)
         self._started, self._closed = 0, False
-        self._versions: tuple[int, ...] = (0, 0)
+        self._versions: demands.Versions = (0, 0)
         self._start(len(images))
 
     @property
@@ -176,12 +177,12 @@ class Teach(nn.Module):
 
     def _ready(self, batch: Batch) -> Batch:
         """The batch with all that the method needs; `UserError` where something is missing."""
-        _require_rows(self, batch)
+        demands.require_rows(self.step, batch)
         if self.method.erasing:
             batch = self.method.erasing(batch, self._draws)
         if self.mixing and batch.mix is None:
             batch = self.mixing(batch, self._draws)
-        _require_extra(self, batch)
+        demands.require_extra(self.step, batch)
         if not torch.compiler.is_compiling():
             self._meet(batch)
         return batch
@@ -191,9 +192,9 @@ class Teach(nn.Module):
         if self._started == 0 and (len(batch.images) != self._rows or self._calls.device != batch.images.device):
             self._start(len(batch.images))
         if self._started == self.accumulate:
-            _require_optimised(self)
+            demands.require_optimised(self.step, self._versions)
         if self._started == 0:
-            self._versions = _versions(self)
+            self._versions = demands.versions(self.step)
         self._started = min(self._started + 1, self.accumulate + 1)
 
     def _require_open(self) -> None:
@@ -205,81 +206,3 @@ def _batch(images: Tensor, labels: Tensor | None, index: Tensor | None, extra: M
     if labels is None:
         raise UserError("teach needs labels beside images: teach(images, labels), or a Batch of sd.loader")
     return Batch(images, labels, index, None, extra)
-
-
-def _require_time(teach: Teach) -> None:
-    timed = [name for name, term in teach.step.terms.items() if term.timed]
-    if timed and (teach.epochs is None or teach.steps_per_epoch is None):
-        raise UserError(
-            f"{teach.method.text} changes as training goes (term {timed[0]!r}); "
-            "pass sd.teach(…, epochs=…, steps_per_epoch=…)"
-        )
-
-
-def _require_rows(teach: Teach, batch: Batch) -> None:
-    for name, term in teach.step.terms.items():
-        if len(batch.labels) < term.rows:
-            raise UserError(
-                f"{teach.method.text} compares the rows of a batch (term {name!r}) and needs {term.rows} at "
-                f"least, but this batch has {len(batch.labels)}; take larger batches"
-            )
-
-
-def _require_extra(teach: Teach, batch: Batch) -> None:
-    for name in _asked(teach):
-        if (batch.index is None) if name == "index" else (name not in batch.extra):
-            raise UserError(
-                f"{teach.method.text} also needs `{name}`: {_WORDS.get(name, 'images [B, 3, H, W]')}; pass "
-                f"teach(images, labels, {name}=…), or take batches from sd.loader(dataset, teach, …)"
-            )
-
-
-def _asked(teach: Teach) -> Iterator[str]:
-    """Names of what a batch must bring beside images and labels."""
-    if any(term.indexed for term in teach.step.terms.values()):
-        yield "index"
-    yield from (view.source for view in teach.step.views if view.source)
-    for key in teach.needs:
-        yield from KEYS[key]
-
-
-_WORDS = {
-    "index": "each row's place in the data set [B]",
-    "peer": "for each row another image of its class [B, 3, H, W]",
-    "twin": "the same images augmented once more [B, 3, H, W]",
-    "last": "the images of the batch before [B, 3, H, W]",
-    "last_labels": "the labels of the batch before [B]",
-    "negatives": "for each row places of images of other classes [B, K]",
-}
-
-
-def _require_own_loop(method: Method) -> None:
-    if method.gap is not None:
-        raise UserError(
-            f"{method.text} changes the optimiser, and yours is your own; train with the command instead: "
-            f"selfdistill train {method.text!r}"
-        )
-
-
-def _require_size(teach: Teach) -> None:
-    indexed = [name for name, term in teach.step.terms.items() if term.indexed]
-    if indexed and not teach.dataset_size:
-        raise UserError(
-            f"{teach.method.text} remembers something of each training image (term {indexed[0]!r}); "
-            "pass sd.teach(…, dataset_size=len(dataset))"
-        )
-
-
-def _versions(teach: Teach) -> tuple[int, ...]:
-    """How often the student's and the heads' parameters have been written to."""
-    heads = sum(each._version for each in teach.step.terms.parameters())
-    return sum(each._version for each in teach.student.parameters()), heads
-
-
-def _require_optimised(teach: Teach) -> None:
-    (student, heads), (student_now, heads_now) = teach._versions, _versions(teach)
-    if student_now > student and heads_now == heads and any(True for _ in teach.step.terms.parameters()):
-        raise UserError(
-            f"the optimiser trains the student but not the heads of {teach.method.text}; "
-            "make it over teach.parameters(), not model.parameters()"
-        )

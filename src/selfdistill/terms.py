@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Size, Tensor, nn
 
 Memory = Any  # tensors, tuples, dicts, None: what a checkpoint can hold without code
+Asked = Any  # a tensor where a term declares that it reads it; where none does it may be None
 
 
 class Mix(NamedTuple):
@@ -25,7 +26,7 @@ class Batch(NamedTuple):
 
     images: Tensor  # [B, 3, H, W], mixed where `mix` says so
     labels: Tensor  # [B] class ids
-    index: Tensor | None = None  # type: ignore[assignment]  # [B] places in the data set; no one asks a batch for tuple's index
+    index: Asked = None  # [B] places in the data set
     mix: Mix | None = None
     extra: Mapping[str, Tensor] = MappingProxyType({})  # what else was asked for: clean, peer, twin, last …
 
@@ -57,7 +58,7 @@ class Outputs(NamedTuple):
     """What one pass shows, in float32 at least."""
 
     logits: Tensor  # [B, C]
-    embedding: Tensor | None  # [B, D], what the classifier reads
+    embedding: Asked  # [B, D], what the classifier reads
     features: Mapping[str, Tensor]  # by tap: [B, D, H, W] maps or [B, N, D] tokens
 
 
@@ -114,13 +115,18 @@ class Seen:
 
     batch: Batch
     logits: Tensor  # [B, C], with gradient
-    embedding: Tensor | None  # [B, D], with gradient
+    embedding: Asked  # [B, D], with gradient
     features: Mapping[str, Tensor]
     views: Mapping[str, Outputs]
     classifier: Callable[[Tensor], Tensor]  # [*, D] -> [*, C], without gradient
-    directions: Tensor | None  # [C, D] the classifier's weight, with gradient; None where it is not linear
+    directions: Asked  # [C, D] the classifier's weight, with gradient; None where it is not linear
     clock: Clock
     memory: Memory = None  # what this term remembered at the step before
+
+    @property
+    def anchor(self) -> Outputs:
+        """What the anchor's own pass shows, as a view's does."""
+        return Outputs(self.logits, self.embedding, self.features)
 
     def learn(self, logits: Tensor, smoothing: float = 0.0) -> Tensor:
         """Cross-entropy of any head's logits with this batch's labels. [B, C] -> []."""

@@ -23,9 +23,9 @@ def contender(method, splits):
 @pytest.mark.parametrize("method", ["lightskd()", "dlb()", "ps_kd()"])
 def test_its_steps_are_those_of_a_run(method, splits, tmp_path):
     run = trainer(replace(CONFIG, method=method), splits, tmp_path)
-    run.run.train()
+    run.descent.run.train()
     for number, batch in enumerate([*run.loader.epoch(0), *run.loader.epoch(1)]):
-        run.step(batch, number)
+        run.descent.step(batch, run.clock(number), run.rate(number))
     stood = contender(method, splits)
     for _ in range(4 - WARM):
         took = stood.timed()
@@ -37,9 +37,9 @@ def test_its_steps_are_those_of_a_run(method, splits, tmp_path):
 def test_terms_alone_change_neither_weights_nor_memories(splits):
     made = contender("lightskd() + csd()", splits)
     weights = [each.clone() for each in made.trainer.distiller.parameters()]
-    remembered = made.trainer.memories
+    remembered = made.trainer.descent.memories
     assert made.terms_alone() > 0
-    assert made.trainer.memories is remembered
+    assert made.trainer.descent.memories is remembered
     assert all(each.grad is None for each in made.trainer.distiller.student.parameters())
     for before, after in zip(weights, made.trainer.distiller.parameters(), strict=True):
         assert before.equal(after)

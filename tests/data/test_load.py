@@ -49,6 +49,7 @@ def test_no_share_means_no_validation():
         ("fake", {"limit": 9}, r"9 training images cannot hold one of each of 10 classes"),
         ("fake", {"validation": 2.0}, r"between 0 and 1, but is 2.0"),
         ("fake", {"size": 0}, r"--size is 0"),
+        ("fake", {"label_noise": 1.0}, r"share of wrong labels must be from 0 to below 1, but is 1.0"),
     ],
 )
 def test_mistakes_are_answered(spec, options, message):

@@ -7,8 +7,9 @@ from torch.testing import assert_close
 
 import selfdistill as sd
 from selfdistill.errors import UserError
+from selfdistill.maths import directed
 from selfdistill.methods import adacos
-from selfdistill.methods.adacos import adapted, unit
+from selfdistill.methods.adacos import adapted
 from selfdistill.terms import Facts
 from tests.showing import only, parts, seen
 
@@ -80,7 +81,7 @@ def test_loss_and_scale_are_the_plain_loop_over_three_steps(scale, rows):
 def test_well_trained_embeddings_lower_the_scale_by_their_median_angle():
     _, weight, _ = draw()
     labels = torch.arange(ROWS) % CLASSES
-    cosine = unit(weight)[labels] @ unit(weight).T  # every angle to the own class is 0
+    cosine = directed(weight)[labels] @ directed(weight).T  # every angle to the own class is 0
     scale = torch.tensor(2.0)
     others = sum(math.exp(2 * cosine[b, k]) for b in range(ROWS) for k in range(CLASSES) if k != labels[b]) / ROWS
     assert_close(adapted(scale, cosine, labels).item(), math.log(others), rtol=1e-10, atol=0)
@@ -124,7 +125,7 @@ def test_the_deployed_classifier_ranks_by_cosine(bias):
     with torch.no_grad():
         model[-1].weight.mul_(torch.linspace(0.1, 9.0, CLASSES)[:, None])  # so that lengths would decide
     images = torch.randn(64, 3, 2, 2)
-    cosine = unit(model[:3](images)) @ unit(model[-1].weight).T
+    cosine = directed(model[:3](images)) @ directed(model[-1].weight).T
     assert (model(images).argmax(dim=1) != cosine.argmax(dim=1)).any()
     teach = sd.teach(model, adacos(), images)
     teach(images, torch.arange(64) % CLASSES).backward()

@@ -5,7 +5,7 @@ import torch
 from torch.testing import assert_close
 
 from selfdistill.methods import cc
-from selfdistill.methods.cc import correlation, neighbours
+from selfdistill.methods.cc import neighbours
 from tests.methods.drawn import embedded, tokens
 from tests.showing import only, parts
 
@@ -40,14 +40,6 @@ def test_without_projections(reference):
     assert_close(one.grad, want["grad_raw_a"], **EXACT)
     assert_close(other.grad, want["grad_raw_b"], **EXACT)
     assert abs(neighbours(one[[1, 0, *range(2, 8)]], other[[1, 0, *range(2, 8)]]) - found) > 1e-3  # order counts
-
-
-def test_the_series_is_near_the_gaussian():
-    rows = tokens(0, 5, 4)
-    unit = rows / rows.norm(dim=1, keepdim=True)
-    want = torch.tensor([[math.exp(-0.4 * (a - b).square().sum().item()) for a in unit] for b in unit]).double()
-    assert_close(correlation(rows, 0.4, order=30), want)
-    assert (correlation(rows, 0.4) - want).abs().max() < 0.05
 
 
 def test_the_kernel_form_is_the_plain_loop():

@@ -6,7 +6,6 @@ from torch.testing import assert_close
 
 from selfdistill import memory
 from selfdistill.methods import crd
-from selfdistill.methods.crd import contrast
 from selfdistill.needs import Negatives
 from selfdistill.terms import Facts, Outputs
 from tests.contract.steps import Training, distil
@@ -71,15 +70,6 @@ def test_two_steps_are_the_published_code(reference):
         assert_close(kept["student"], now["memory_v1_after"], **EXACT)
         assert_close(kept["teacher"], now["memory_v2_after"], **EXACT)
         assert_close(kept["logs"].exp(), torch.stack([now["Z_v1"], now["Z_v2"]]), **EXACT)
-
-
-def test_contrast_is_the_plain_loop():
-    x = torch.tensor([[0.9, 0.2, 0.1], [0.3, 2.0, 0.4]], dtype=torch.float64)
-    c, eps, want = 2 / 7, 1e-7, 0.0
-    for own, *others in x.tolist():
-        want -= math.log(own / (own + c + eps)) / 2
-        want -= sum(math.log(c / (each + c + eps)) for each in others) / 2
-    assert_close(contrast(x.log(), c).item(), want, rtol=1e-12, atol=0)
 
 
 def test_constants_are_measured_once():

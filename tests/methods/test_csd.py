@@ -7,7 +7,6 @@ from hypothesis import strategies as st
 from torch.testing import assert_close
 
 from selfdistill.methods import csd
-from selfdistill.methods.csd import moved
 from tests.showing import clock, only, seen
 
 ROWS, CLASSES, WIDTH = 7, 4, 3
@@ -96,22 +95,6 @@ def test_loss_and_centers_are_the_plain_loop_over_three_steps(fusion, detach):
         assert_close(memory, want, rtol=1e-12, atol=1e-14)
         expected = loop_loss(want[0], embedding, labels, weight, bias, 0.3, 2.5, fusion)
         assert_close(loss.item(), expected, rtol=1e-9, atol=0)
-
-
-def test_a_class_first_met_takes_its_mean():
-    embedding, labels, *_ = draw()
-    centers, met = moved(*fresh(), embedding, labels, rate=0.5)
-    for k in labels.unique():
-        assert_close(centers[k], embedding[labels == k].mean(dim=0))
-        assert met[k] == (labels == k).sum()
-
-
-def test_a_class_not_met_stays():
-    embedding, labels, *_ = draw()
-    before = torch.randn(CLASSES, WIDTH), torch.ones(CLASSES, 1)
-    centers, met = moved(*before, embedding, torch.zeros_like(labels), rate=0.5)
-    assert torch.equal(centers[1:], before[0][1:])
-    assert torch.equal(met[1:], before[1][1:])
 
 
 def test_nothing_trains_through_the_center():

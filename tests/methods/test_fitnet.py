@@ -5,7 +5,6 @@ from torch import nn
 from torch.testing import assert_close
 
 from selfdistill.methods import fitnet
-from selfdistill.methods.fitnet import regressor
 from tests.methods.drawn import build, loss, tokens
 from tests.showing import only
 
@@ -52,12 +51,6 @@ def test_tokens_are_a_column(has, wanted):
     shown = term.regress(own["stage2"].transpose(1, 2)[..., None])
     assert shown.shape == (8, 5, min(wanted, 2 * has if 2 * has == wanted else has), 1)
     assert loss(term, own, theirs).isfinite()
-
-
-def test_only_without_relu_can_a_guess_be_negative():
-    maps, shapes = tokens(0, 8, 3, 4, 4).float(), ((8, 3, 4, 4), (8, 5, 4, 4))
-    assert regressor(*shapes)(maps).min() == 0
-    assert regressor(*shapes, relu=False)(maps).min() < 0
 
 
 def test_the_hint_gets_no_gradient():

@@ -39,9 +39,17 @@ def test_it_is_the_squared_distance_of_mean_outer_products():
 
 def test_order_and_scale_of_channels_do_not_matter():
     student, teacher = tokens(0, 3, 4, 3, 3), tokens(1, 3, 7, 3, 3)
-    moved = student[:, [2, 0, 3, 1]] * torch.tensor([1e-3, 1.0, -5.0, 1e4]).double()[:, None, None]
+    moved = student[:, [2, 0, 3, 1]] * torch.tensor([0.1, 1.0, -5.0, 2.0]).double()[:, None, None]
     assert_close(gap(moved, teacher), gap(student, teacher))
     assert gap(moved, student).abs() < 1e-12
+
+
+def test_a_faint_channel_passes_no_huge_gradient():
+    student, teacher = tokens(0, 3, 4, 3, 3), tokens(1, 3, 7, 3, 3)
+    whole = torch.autograd.grad(gap(student.requires_grad_(), teacher), student)[0]
+    faint = student.detach() * torch.tensor([1.0, 1.0, 1e-6, 1.0]).double()[:, None, None]
+    found = torch.autograd.grad(gap(faint.requires_grad_(), teacher), faint)[0]
+    assert found.abs().max() < 10 * whole.abs().max()
 
 
 def test_tokens_are_positions():

@@ -3,7 +3,6 @@ import torch
 from torch.testing import assert_close
 
 from selfdistill.methods import pkt
-from selfdistill.methods.pkt import likely
 from tests.methods.drawn import embedded, tokens
 from tests.showing import only
 
@@ -17,13 +16,6 @@ def test_it_is_the_published_loss(reference):
     assert_close(found.detach(), want["loss_kd"], rtol=1e-6, atol=0)  # lengths are published with 1e-7 added
     assert_close(student.grad, want["grad_embed_s"], rtol=1e-6, atol=1e-11)
     assert term.weight == want["beta"]
-
-
-def test_shares_are_the_plain_loop():
-    rows = tokens(0, 4, 3)
-    for i, row in enumerate(rows):
-        close = [(1 + (row @ each).item() / (row.norm() * each.norm()).item()) / 2 for each in rows]
-        assert_close(likely(rows)[i], torch.tensor([x / sum(close) for x in close]).double())
 
 
 def test_zero_where_directions_agree_and_above_elsewhere():

@@ -4,8 +4,8 @@ import torch.nn.functional as F
 from torch import nn
 from torch.testing import assert_close
 
+from selfdistill.maths import hierarchical
 from selfdistill.methods import review_kd
-from selfdistill.methods.review_kd import Fusion, hierarchical
 from selfdistill.terms import Outputs
 from tests.methods.drawn import shapes, tokens
 from tests.showing import clock, only, parts, seen
@@ -56,21 +56,6 @@ def test_the_distance_is_the_published_loss(reference):
         assert_close(each.grad, want[f"grad_student_{k}"], **EXACT)
 
 
-def test_a_fusion_is_the_published_module(reference):
-    want = reference("reviewkd_abf")
-    own, deeper = want["x"].requires_grad_(), want["y"].requires_grad_()
-    fusion = Fusion(5, 6, 4, fuse=True).double()
-    named = {name.replace(".", "_"): name for name in fusion.state_dict()}
-    given = {named[key.removeprefix("param_")]: each for key, each in want.items() if key.startswith("param_")}
-    assert not fusion.load_state_dict(given, strict=False).unexpected_keys
-    guess, residual = fusion(own, deeper, (4, 4))
-    (guess * want["probe_weight"]).sum().backward()
-    assert_close(guess.detach(), want["out_feature"], **EXACT)
-    assert_close(residual.detach(), want["residual"], **EXACT)
-    assert_close(own.grad, want["grad_x"], **EXACT)
-    assert_close(deeper.grad, want["grad_y"], **EXACT)
-
-
 def test_levels_are_fused_from_the_deepest_up():
     own, theirs = sides()
     term = built(own, theirs, width=3, warmup=0)
@@ -83,16 +68,6 @@ def test_levels_are_fused_from_the_deepest_up():
     assert_close(value(term, own, theirs), want)
     assert last.att_conv is None
     assert residual.shape == (6, 3, 8, 8)
-
-
-def test_coarser_looks_weigh_half():
-    one, other = tokens(0, 2, 3, 8, 8), tokens(1, 2, 3, 8, 8)
-    gaps = [F.mse_loss(one, other)] + [
-        F.mse_loss(*(F.adaptive_avg_pool2d(x, n) for x in (one, other))) for n in (4, 2, 1)
-    ]
-    assert_close(hierarchical(one, other), (8 * gaps[0] + 4 * gaps[1] + 2 * gaps[2] + gaps[3]) / 15)
-    small = [x[..., :2, :2] for x in (one, other)]
-    assert_close(hierarchical(*small), (2 * F.mse_loss(*small) + F.mse_loss(*(x.mean(dim=(2, 3)) for x in small))) / 3)
 
 
 def test_it_grows_with_the_epochs():

@@ -3,7 +3,6 @@ import torch
 from torch.testing import assert_close
 
 from selfdistill.methods import rkd
-from selfdistill.methods.rkd import angles, distances, offsets
 from tests.methods.drawn import embedded, tokens
 from tests.showing import only
 
@@ -30,15 +29,6 @@ def test_it_is_the_published_loss(reference, weights, value, grad):
 def test_the_defaults_are_the_published_weights(reference):
     want, term = reference("rkd"), only(rkd(), "relations")
     assert (term.distance, term.angle, term.weight) == (want["w_d"], want["w_a"], 1.0)
-
-
-def test_angles_and_distances_are_what_geometry_says():
-    corners = torch.tensor([[0.0, 0.0], [3.0, 0.0], [0.0, 4.0]]).double()
-    cosines, lengths = angles(offsets(corners)), distances(offsets(corners))
-    assert_close(cosines[0, 1, 2].item(), 0.0)
-    assert_close(cosines[1, 0, 2].item(), 3 / 5)
-    assert_close(cosines[2, 0, 1].item(), 4 / 5)
-    assert_close(lengths, torch.tensor([[0.0, 3, 4], [3, 0, 5], [4, 5, 0]]).double() / 4)
 
 
 def test_shift_turn_and_scale_of_a_side_do_not_matter():

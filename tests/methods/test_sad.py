@@ -90,7 +90,7 @@ def test_the_papers_form_is_the_plain_loop():
 def test_stages_pair_with_the_next_and_one_position_is_left_out():
     stages = {"stage1": tokens(0, 2, 3, 4, 4), "stage2": tokens(1, 2, 3, 2, 2), "stage3": tokens(2, 2, 3, 1, 1)}
     assert built(stages).matched == [("stage1", "stage2")]
-    with pytest.raises(UserError, match="found fewer than two"):
+    with pytest.raises(UserError, match="found 1 of 2x2 positions or more"):
         built({"stage1": stages["stage1"], "stage3": stages["stage3"]})
 
 

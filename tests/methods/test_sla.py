@@ -3,9 +3,7 @@ import torch
 from torch import nn
 from torch.testing import assert_close
 
-from selfdistill.errors import UserError
 from selfdistill.methods import sla
-from selfdistill.methods.sla import TRANSFORMS
 from selfdistill.mixing import Mix
 from selfdistill.terms import Outputs
 from tests.contract.steps import Training, distil, images
@@ -72,14 +70,6 @@ def test_all_transformations_are_one_batch():
         assert torch.equal(each, torch.rot90(upright, times, (2, 3)))
 
 
-@pytest.mark.parametrize("transform", TRANSFORMS)
-def test_transformations_differ_and_keep_the_shape(transform):
-    found = [images(0), *(make(images(0)) for make in TRANSFORMS[transform])]
-    assert {each.shape for each in found} == {(8, 3, 16, 16)}
-    pairs = [(one, other) for k, one in enumerate(found) for other in found[:k]]
-    assert not any(torch.equal(one, other) for one, other in pairs)
-
-
 def test_mixed_rows_have_mixed_joint_labels():
     torch.manual_seed(0)
     rows, labels = torch.randn(8, 8, dtype=torch.float64), torch.tensor([0, 1])
@@ -90,9 +80,3 @@ def test_mixed_rows_have_mixed_joint_labels():
         for j in range(4):
             want -= sum(share * logs[4 * image + j, 4 * label + j].item() for label, share in enumerate(shares)) / 8
     assert_close(term.loss(shown(term, rows, labels, mix)).item(), want)
-
-
-def test_only_squares_can_be_turned_by_a_quarter():
-    with pytest.raises(UserError, match="images of 4x6 cannot be turned by a quarter"):
-        TRANSFORMS["rotation"][0](torch.zeros(2, 3, 4, 6))
-    assert TRANSFORMS["half turn"][0](torch.zeros(2, 3, 4, 6)).shape == (2, 3, 4, 6)

@@ -3,9 +3,8 @@ import torch
 from torch.testing import assert_close
 
 from selfdistill.errors import UserError
-from selfdistill.maths import unit
 from selfdistill.methods import sp
-from selfdistill.methods.sp import alikeness, gap
+from selfdistill.methods.sp import gap
 from selfdistill.terms import Outputs
 from tests.showing import only, parts, seen
 
@@ -82,18 +81,6 @@ def test_degenerate_rows_keep_a_small_gradient(dtype, fill):
     assert loss.isfinite()
     assert own.grad.isfinite().all()
     assert own.grad.abs().max() < 10  # the published code gives 1e10 here
-
-
-def test_an_image_of_zeros_is_like_no_other():
-    own = features()["stage1"].index_fill(0, torch.tensor([3]), 0.0)
-    matrix = alikeness(own)
-    assert matrix[3].abs().max() == 0
-    assert_close(matrix[:3].norm(dim=1), torch.ones(3, dtype=torch.float64))
-
-
-def test_unit_rows_are_the_plain_division():
-    rows = torch.randn(4, 5, 7, dtype=torch.float64)
-    assert_close(unit(rows), rows / rows.norm(dim=-1, keepdim=True))
 
 
 def test_one_stage_is_not_enough():

@@ -4,8 +4,9 @@ import pytest
 import torch
 from torch.testing import assert_close
 
+from selfdistill.maths import agreed_ranks
 from selfdistill.methods import uskd
-from selfdistill.methods.uskd import among_others, pooled, ranks, true_class
+from selfdistill.methods.uskd import among_others, true_class
 from tests.showing import only, parts, seen, total
 
 EXACT = {"rtol": 1e-9, "atol": 1e-12}
@@ -49,7 +50,7 @@ def test_with_the_codes_rank_it_is_the_published_loss(reference):
 def test_each_part_is_the_published_one(reference):
     want = reference("uskd_cifar")
     weak = want["mid_features"] @ want["weak_fc_weight"].T + want["weak_fc_bias"]
-    order = ranks(want["logits"], weak, want["targets"], logs=True)
+    order = agreed_ranks(want["logits"], weak, want["targets"], logs=True)
     assert_close(true_class(want["logits"], want["targets"]), want["loss_target"], **EXACT)
     assert_close(among_others(want["logits"], order, want["targets"]), want["loss_nontarget"], **EXACT)
 
@@ -63,7 +64,7 @@ def test_the_papers_rank_is_the_plain_loop():
     draws = torch.Generator().manual_seed(0)
     final, weak = (torch.randn(6, 5, generator=draws) for _ in range(2))
     labels = torch.randint(0, 5, (6,), generator=draws)
-    got = ranks(final, weak, labels, logs=False)
+    got = agreed_ranks(final, weak, labels, logs=False)
     loss = 0.0
     for b, y in enumerate(labels.tolist()):
         p, w = softmax(final[b].tolist()), softmax(weak[b].tolist())
@@ -80,7 +81,7 @@ def test_the_papers_rank_is_the_plain_loop():
 def test_the_two_ranks_differ(reference):
     want = reference("uskd_cifar")
     weak = want["mid_features"] @ want["weak_fc_weight"].T + want["weak_fc_bias"]
-    both = [ranks(want["logits"], weak, want["targets"], logs) for logs in (True, False)]
+    both = [agreed_ranks(want["logits"], weak, want["targets"], logs) for logs in (True, False)]
     assert not torch.equal(*both)
 
 
@@ -103,16 +104,11 @@ def test_no_gradient_comes_through_the_ranks(reference):
     assert torch.equal(middle.grad, torch.zeros_like(middle))
 
 
-def test_tokens_are_pooled_as_maps_are():
-    maps = torch.randn(2, 3, 4, 5)
-    assert_close(pooled(maps), pooled(maps.flatten(2).transpose(1, 2)))
-
-
 @pytest.mark.parametrize("size", [0.0, 1e4])
 def test_even_and_certain_rows_stay_finite(size):
     logits = (size * torch.eye(4)).requires_grad_()
     labels = torch.tensor([0, 1, 2, 0])
-    order = ranks(logits.detach(), torch.zeros(4, 4), labels, logs=False)
+    order = agreed_ranks(logits.detach(), torch.zeros(4, 4), labels, logs=False)
     loss = true_class(logits, labels) + among_others(logits, order, labels)
     loss.backward()
     assert loss.isfinite()

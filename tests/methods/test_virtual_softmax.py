@@ -5,8 +5,8 @@ from torch import nn
 from torch.testing import assert_close
 
 import selfdistill as sd
+from selfdistill.maths import length
 from selfdistill.methods import virtual_softmax
-from selfdistill.methods.virtual_softmax import length
 from tests.showing import only, seen
 
 

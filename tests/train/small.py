@@ -44,3 +44,7 @@ def log(folder: Path) -> list[dict[str, Any]]:
 
 def untimed(result: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in result.items() if key not in TIMES}
+
+
+def weights(folder: Path) -> bytes:
+    return (folder / "student.safetensors").read_bytes()

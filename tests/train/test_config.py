@@ -29,6 +29,8 @@ def test_fields_of_other_versions_are_left_out():
         ("warmup", 21, "warmup must be from 0 to the 20 epochs, but is 21"),
         ("limit", 0, "limit must be 1 or more, but is 0"),
         ("validation", 1.0, "validation must be a share from 0 to below 1, but is 1.0"),
+        ("label_noise", 1.0, "label noise must be a share from 0 to below 1, but is 1.0"),
+        ("label_noise", -0.1, "label noise must be a share from 0 to below 1, but is -0.1"),
         ("size", 0, "size must be 1 or more, but is 0"),
         ("schedule", "linear", "schedule must be cosine or step, but is linear"),
         ("accelerator", "tpu", "accelerator must be auto or cpu or gpu or cuda or mps, but is tpu"),

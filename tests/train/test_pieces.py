@@ -4,10 +4,8 @@ import json
 import math
 
 import pytest
-import torch
 
 from selfdistill.errors import UserError
-from selfdistill.train import checkpoint
 from selfdistill.train.config import RunConfig
 from selfdistill.train.files import make_folder, read_json, write_json
 from selfdistill.train.optimiser import make_optimiser
@@ -90,13 +88,3 @@ def test_files_are_whole_or_not_there(tmp_path):
         read_json(tmp_path / "b.json")
     with pytest.raises(UserError, match="cannot make the folder"):
         make_folder(tmp_path / "a.json" / "under a file")
-
-
-def test_checkpoints_keep_the_one_before(tmp_path):
-    checkpoint.save(tmp_path, {"epoch": 1})
-    checkpoint.save(tmp_path, {"epoch": 2})
-    assert checkpoint.load(tmp_path) == {"epoch": 2}
-    assert torch.load(tmp_path / "previous.ckpt", weights_only=True) == {"epoch": 1}
-    (tmp_path / "last.ckpt").write_bytes(b"broken")
-    with pytest.raises(UserError, match="cannot read the checkpoint .*put previous.ckpt in its place"):
-        checkpoint.load(tmp_path)

@@ -9,6 +9,7 @@ from selfdistill import data
 from selfdistill.errors import UserError
 from selfdistill.measure.accuracy import evaluate
 from selfdistill.models import create
+from selfdistill.train import checkpoint
 from selfdistill.train.record import save_weights
 from selfdistill.train.run import load_data, run
 from selfdistill.train.teacher import load_run
@@ -41,18 +42,18 @@ def test_a_run_that_is_taken_up_ends_bitwise_the_same(text, digits, tmp_path):
         run(config, halved, splits=digits, display=StopAfter(1))
     assert not (halved / "result.json").exists()
     torch.rand(11)
-    again = run(config, halved, splits=digits, resume=True)
+    again = run(config, halved, splits=digits)
     assert weights(halved) == weights(whole)
     assert untimed(again) == untimed(result)
     assert log(halved) == log(whole)
-    ends = [torch.load(folder / "last.ckpt", weights_only=True) for folder in (whole, halved)]
+    ends = [checkpoint.read(folder / "last.ckpt") for folder in (whole, halved)]
     for part in ("terms", "optimiser", "ranks", "epoch", "step"):
         torch.testing.assert_close(ends[0][part], ends[1][part], rtol=0, atol=0)
 
 
 def test_a_checkpoint_holds_no_teacher(digits, tmp_path):
     run(small("stkd()", epochs=1), tmp_path / "a", splits=digits)
-    state = torch.load(tmp_path / "a" / "last.ckpt", weights_only=True)
+    state = checkpoint.read(tmp_path / "a" / "last.ckpt")
     assert set(state["student"]) == set(create("resnet8", 10, size=8).state_dict())
     assert state["terms"] == {}
 
@@ -110,18 +111,14 @@ def test_a_finished_run_is_not_trained_again(digits, tmp_path):
 def test_another_configuration_needs_another_folder(digits, tmp_path):
     run(small(epochs=1), tmp_path / "a", splits=digits)
     with pytest.raises(UserError, match="a holds a run with another batch size and another lr; choose another --out"):
-        run(small(epochs=1, lr=0.2, batch_size=16), tmp_path / "a", splits=digits, resume=True)
+        run(small(epochs=1, lr=0.2, batch_size=16), tmp_path / "a", splits=digits)
 
 
-def test_an_unfinished_run_waits_for_resume(digits, tmp_path):
+def test_an_unfinished_run_can_be_refused(digits, tmp_path):
     with pytest.raises(Interrupted):
         run(small(), tmp_path / "a", splits=digits, display=StopAfter(1))
-    with pytest.raises(UserError, match=r"a holds this run, unfinished; add --resume or choose another --out"):
-        run(small(), tmp_path / "a", splits=digits)
-
-
-def test_resume_where_nothing_was_started_starts(digits, tmp_path):
-    assert run(small(epochs=1), tmp_path / "a", splits=digits, resume=True)["epochs"] == 1
+    with pytest.raises(UserError, match=r"a holds this run, unfinished; go on with it by --resume, or choose another"):
+        run(small(), tmp_path / "a", splits=digits, resume=False)
 
 
 def test_images_are_loaded_as_configured():

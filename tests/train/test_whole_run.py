@@ -10,6 +10,7 @@ from safetensors.torch import load_file
 from selfdistill import data
 from selfdistill.errors import UserError
 from selfdistill.models import create
+from selfdistill.train import checkpoint
 from selfdistill.train.config import RunConfig
 from selfdistill.train.display import Lines, Silent, display_for
 from selfdistill.train.run import run
@@ -56,9 +57,9 @@ def test_an_interrupted_run_goes_on_bitwise(tmp_path, method):
     whole = train(tmp_path / "whole", method)
     with pytest.raises(Stop):
         train(tmp_path / "cut", method, display=StopAfter(2), teachers=tmp_path / "teachers")
-    with pytest.raises(UserError, match="holds this run, unfinished; add --resume"):
-        train(tmp_path / "cut", method)
-    rest = train(tmp_path / "cut", method, resume=True)
+    with pytest.raises(UserError, match="holds this run, unfinished; go on with it by --resume"):
+        train(tmp_path / "cut", method, resume=False)
+    rest = train(tmp_path / "cut", method)
     assert same(weights(tmp_path / "whole"), weights(tmp_path / "cut"))
     timed = {"step_ms", "images_per_second", "train_seconds", "seconds"}
     assert {k: v for k, v in whole.items() if k not in timed} == {k: v for k, v in rest.items() if k not in timed}
@@ -133,8 +134,8 @@ def test_a_teacher_is_trained_first_and_kept(tmp_path):
     assert (teacher / "result.json").stat().st_mtime_ns == stamp
     by_name = train(tmp_path / "c", f"kd(teacher={str(teacher)!r})")
     assert by_name["top1"] == json.loads((tmp_path / "a" / "result.json").read_text())["top1"]
-    checkpoint = torch.load(tmp_path / "a" / "last.ckpt", weights_only=True)
-    assert not any("teacher" in key for key in checkpoint["student"] | checkpoint["terms"])
+    state = checkpoint.read(tmp_path / "a" / "last.ckpt")
+    assert not any("teacher" in key for key in state["student"] | state["terms"])
 
 
 def test_a_larger_teacher_is_trained_first(tmp_path):

@@ -43,18 +43,18 @@ class Contender:
         self.label, method = label, named(config.method)
         cast = stand_ins(method, config, splits)
         self.trainer = make_trainer(config, method, splits, cast, Path(), Silent())
-        self.trainer.run.train()
+        self.trainer.descent.run.train()
         self._batches, self._number = self._endless(), 0
         for _ in range(WARM):
             self.step()
-        self._recorded, self._memories = self._record(), deepcopy(self.trainer.memories)
+        self._recorded, self._memories = self._record(), deepcopy(self.trainer.descent.memories)
 
     def step(self) -> tuple[float, float]:
         """Make a step of training; give its seconds, and those until its batch was there."""
         start = self._now()
         batch = next(self._batches)
         there = self._now()
-        self.trainer.step(batch, self._number)
+        self.trainer.descent.step(batch, self.trainer.clock(self._number), self.trainer.rate(self._number))
         self._number += 1
         return self._now() - start, there - start
 

@@ -2,12 +2,13 @@
 
 import sys
 from collections.abc import Sequence
+from typing import NoReturn
 
 import typer
 
 from selfdistill import __version__
 from selfdistill.cli import bench, compare, doctor, evaluate, look, methods, train
-from selfdistill.errors import UserError
+from selfdistill.errors import Interrupted, UserError
 
 app = typer.Typer(
     help="Train image classifiers that teach themselves, and compare the ways to do it.",
@@ -34,26 +35,36 @@ def selfdistill(version: bool = typer.Option(False, "--version", help="Show the 
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the command: exit status 2 and a line or two for a user's mistake, 130 for Ctrl-C."""
+    """Run the command: exit status 2 and a line or two for a user's mistake, 130 and 143 after a signal."""
     words = spread(sys.argv[1:] if arguments is None else arguments)
     try:
         app(words, prog_name="selfdistill")
     except UserError as error:
-        print(f"selfdistill: {error}", file=sys.stderr)
-        sys.exit(2)
-    except KeyboardInterrupt:
-        print("selfdistill: interrupted; the same command goes on from the last epoch", file=sys.stderr)
-        sys.exit(130)
+        _end(2, str(error))
+    except Interrupted as end:
+        _end(128 + end.number, str(end))
+    except SystemExit as end:
+        if end.code == 130:  # Ctrl-C while nothing trained
+            _end(130, "interrupted; the same command goes on from what was saved")
+        raise
 
 
-def spread(words: Sequence[str], option: str = "--methods") -> list[str]:
-    """Let one option take several values: `--methods A B` as `--methods A --methods B`."""
-    out, taking, first = [], False, False
+def _end(status: int, text: str) -> NoReturn:
+    print(f"selfdistill: {text}", file=sys.stderr)
+    sys.exit(status)
+
+
+SEVERAL = ("--methods", "--measures", "--epsilons")  # options that take several values
+
+
+def spread(words: Sequence[str]) -> list[str]:
+    """Let an option take several values: `--methods A B` as `--methods A --methods B`."""
+    out, option, first = [], "", False
     for word in words:
         if word.startswith("-"):
-            taking = first = word == option
+            option, first = (word if word in SEVERAL else ""), True
             out.append(word)
         else:
-            out.extend([word] if not taking or first else [option, word])
+            out.extend([word] if first or not option else [option, word])
             first = False
     return out

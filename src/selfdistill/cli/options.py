@@ -40,6 +40,7 @@ SHARED: dict[str, Any] = {  # by the field of RunConfig, whose defaults they hav
     "warmup": Annotated[int, typer.Option(help="Epochs over which the rate grows.")],
     "limit": Limit,
     "validation": Annotated[float, typer.Option(help="Share of the training images held out for choices.")],
+    "label_noise": Annotated[float, typer.Option(help="Share of the training labels made wrong.")],
     "size": Size,
     "pretrained": Annotated[
         bool, typer.Option("--pretrained", help="Start from the library's weights, with a new head.")

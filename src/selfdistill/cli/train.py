@@ -15,11 +15,19 @@ def train(
     method: Annotated[str, typer.Argument(help='Method expression, as in "drg(alpha=0.2) + dsr()".')],
     seed: Annotated[int, typer.Option(help="Of every random draw.")] = 0,
     out: Annotated[Path | None, typer.Option(help="Folder of the run; default: runs/METHOD-DATA-MODEL-SEED.")] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with an interrupted run.")] = False,
+    resume: Annotated[
+        bool, typer.Option("--resume/--no-resume", help="Go on with this run where it was interrupted.")
+    ] = True,
+    save_every: Annotated[float, typer.Option(help="Seconds between checkpoints; one is written after each epoch.")] = (
+        600.0
+    ),
     *,
     recipe: dict[str, Any],
 ) -> None:
-    """Train one model by one method; its folder holds all there is to know of it."""
+    """Train one model by one method; its folder holds all there is to know of it.
+
+    A finished run is not trained again and an interrupted one goes on, so repeating the command is safe.
+    """
     from selfdistill.cli.show import aligned, console
     from selfdistill.train.config import RunConfig
     from selfdistill.train.display import display_for
@@ -28,7 +36,7 @@ def train(
 
     config = RunConfig(method, seed=seed, **recipe)
     folder = out or Path("runs") / folder_name(f"{method}-{config.data}-{config.model}-{seed}")
-    result = run(config, folder, resume=resume, display=display_for(console))
+    result = run(config, folder, resume=resume, display=display_for(console), save_every=save_every)
     print(aligned([(name, in_figures(result[name])) for name in SHOWN if name in result]))
     print(f"run: {folder}")
 

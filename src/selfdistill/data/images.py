@@ -1,6 +1,6 @@
 """Images as the library holds them: uint8, ready to be indexed, decoded once or as they are asked for."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -11,6 +11,7 @@ from selfdistill.data.encoded import Encoded
 from selfdistill.errors import UserError
 
 BLOCK = 1024  # images counted at once
+AHEAD = 2  # batches that are decoded before they are needed
 COUNTED = 50_000  # of more images so many, evenly spread, say what a channel's mean and deviation are
 
 
@@ -31,6 +32,14 @@ class Images:
         """Those rows only, in that order. index [M]."""
         pixels = self.images.rows(index) if isinstance(self.images, Encoded) else self.images[index]
         return Images(pixels, self.labels[index])
+
+    def blocks(self, rows: int) -> Iterator[Tensor]:
+        """Places of all images in order, so many at a time; while one block is used the next are decoded."""
+        places = torch.arange(len(self)).split(rows)
+        for k, block in enumerate(places):
+            if isinstance(self.images, Encoded):
+                self.images.expect(torch.cat(places[k : k + 1 + AHEAD]))
+            yield block
 
     @property
     def size(self) -> int:

@@ -1,6 +1,7 @@
 """A data set by its specification, split as a run wants it."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Literal
 
 import torch
@@ -10,6 +11,7 @@ from selfdistill.data.encoded import Encoded
 from selfdistill.data.images import Images, Splits, require_classes
 from selfdistill.data.sources import Raw, read
 from selfdistill.data.split import held_out, stratified
+from selfdistill.data.wrong import with_noise
 from selfdistill.errors import UserError
 from selfdistill.machine import free_memory
 
@@ -23,13 +25,15 @@ def load(
     validation: float = 0.0,
     seed: int = 0,
     size: int | None = None,
+    label_noise: float = 0.0,
     decode: Decode = "auto",
 ) -> Splits:
     """Load a data set by its specification: "digits", "parquet:PATH", "folder:PATH", "cifar100", "fake".
 
     `limit` keeps so many training images, stratified; `validation` is the share of them that is then held
     out, in the place of a validation set that the source may have; both are drawn by `seed`. `size` in
-    pixels is what images are resized to. `decode` says when files become pixels: "once", "stream" (as they are
+    pixels is what images are resized to. `label_noise` is the share of the training labels, the held out
+    ones not, that are then made wrong. `decode` says when files become pixels: "once", "stream" (as they are
     needed), or "auto": once where all fit into half of the memory that is free. It changes no batch. Raises
     `UserError` for whatever is wrong with the data.
     """
@@ -44,6 +48,7 @@ def load(
     _require_one_size(raw, spec)
     raw = _decoded(raw, decode)
     train, held = _hold_out(raw.train, validation, seed) if validation else (raw.train, raw.validation)
+    train = replace(train, labels=with_noise(train.labels, label_noise, len(raw.classes), seed))
     return Splits(train, held, raw.test, raw.classes, spec, raw.flip)
 
 

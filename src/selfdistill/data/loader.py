@@ -9,14 +9,12 @@ from torch import Tensor
 from selfdistill.data.augment import Augmentation, Draw
 from selfdistill.data.classmates import Classmates
 from selfdistill.data.encoded import Encoded
-from selfdistill.data.images import Images
+from selfdistill.data.images import AHEAD, Images
 from selfdistill.data.stream import stream
 from selfdistill.errors import UserError
 from selfdistill.mixing import Erasing, Mixing
 from selfdistill.needs import Groups, Need, Negatives, Peer, Twin
 from selfdistill.terms import Batch
-
-AHEAD = 2  # steps for which images are decoded before they are needed
 
 
 class Loader:
@@ -174,9 +172,6 @@ def batches(
     images: Images, batch_size: int, augment: Augmentation, device: torch.device | str = "cpu"
 ) -> Iterator[Batch]:
     """All images in order, normalised only, the last short batch too; for evaluation."""
-    places = torch.arange(len(images)).split(batch_size)
-    for step, rows in enumerate(places):
-        if isinstance(images.images, Encoded):
-            images.images.expect(torch.cat(places[step : step + 1 + AHEAD]))
+    for rows in images.blocks(batch_size):
         shown = augment.normalise(images.images[rows].to(device))
         yield Batch(shown, images.labels[rows].to(device), rows.to(device))

@@ -2,12 +2,11 @@
 
 import torch
 from torch import Tensor, nn
-from torchmetrics.functional.classification import multiclass_calibration_error
 
 from selfdistill.data import Augmentation, Images, batches
+from selfdistill.measure.calibration import calibration_error
+from selfdistill.measure.mode import evaluating
 from selfdistill.probe import logits_of
-
-BINS = 15  # of the expected calibration error
 
 
 def evaluate(
@@ -32,27 +31,25 @@ def predict(
     device: torch.device | str = "cpu",
 ) -> tuple[Tensor, Tensor]:
     """The network's logits for all images, in eval mode, and the labels. -> [N, C], [N] on the CPU."""
-    modes = {module: module.training for module in model.modules()}
-    model.eval()
-    try:
+    with evaluating(model):
         shown = [
             (logits_of(model(batch.images)).float().cpu(), batch.labels.cpu())
             for batch in batches(images, batch_size, augment, device)
         ]
-    finally:
-        for module, mode in modes.items():
-            module.training = mode
     logits, labels = (torch.cat(each) for each in zip(*shown, strict=True))
     return logits, labels
 
 
 def measures(logits: Tensor, labels: Tensor) -> dict[str, float]:
     """Top-1, top-5 (where there are more than five classes), NLL and ECE of logits [N, C], labels [N]."""
-    classes = logits.shape[1]
-    top5 = {"top5": accuracy(logits, labels, 5)} if classes > 5 else {}
+    return rightness(logits, labels) | {"ece": calibration_error(logits, labels)}
+
+
+def rightness(logits: Tensor, labels: Tensor) -> dict[str, float]:
+    """Top-1 and top-5 (where there are more than five classes) in percent, and NLL in nats. [N, C], [N]."""
+    top5 = {"top5": accuracy(logits, labels, 5)} if logits.shape[1] > 5 else {}
     nll = nn.functional.cross_entropy(logits.double(), labels).item()
-    error = multiclass_calibration_error(logits.softmax(dim=1), labels, classes, n_bins=BINS)
-    return {"top1": accuracy(logits, labels), **top5, "nll": nll, "ece": 100 * error.item()}
+    return {"top1": accuracy(logits, labels), **top5, "nll": nll}
 
 
 def accuracy(logits: Tensor, labels: Tensor, top: int = 1) -> float:

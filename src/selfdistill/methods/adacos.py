@@ -3,12 +3,12 @@
 import math
 from typing import Literal
 
-import torch
-from torch import Tensor, nn
+from torch import nn
 
 from selfdistill import ranks
 from selfdistill.errors import UserError
-from selfdistill.maths import FAINT
+from selfdistill.folding import fold
+from selfdistill.maths import directed
 from selfdistill.method import Method
 from selfdistill.recipe import recipe
 from selfdistill.terms import Facts, Seen, Term
@@ -36,34 +36,21 @@ class Cosine(Term):
 
     def forward(self, seen: Seen):
         """CE(s cos θ, y); the student's own logits get a gradient of zero."""
-        cosine = unit(seen.embedding) @ unit(seen.directions).T
+        cosine = directed(seen.embedding) @ directed(seen.directions).T
         scale = adapted(seen.memory, cosine.detach(), seen.batch.labels) if self.dynamic else seen.memory.clone()
         return seen.learn(scale * cosine + 0 * seen.logits), scale
 
-    @torch.no_grad()
     def finish(self, student: nn.Module, classifier: str) -> None:
         """Give W's rows one length and take the bias away, so that the plain logits rank classes by cosine."""
-        module = student.get_submodule(classifier)
-        weight = module.get_parameter("weight")
-        weight.copy_(self.scale * unit(weight.flatten(1)).view_as(weight))
-        if isinstance(module.bias, Tensor):
-            module.bias.zero_()
+        fold(student, classifier, lambda weight: self.scale * directed(weight))
 
 
 def adapted(scale, cosine, labels):
     """log(B_avg) / cos(min(π/4, median θ_y)) over the rows of all ranks. [], [B, C], [B] -> []."""
     own = labels[:, None]
-    others = torch.exp(scale * cosine).scatter(1, own, 0.0).sum(dim=1)
-    others, true = ranks.gathered(others), ranks.gathered(cosine.gather(1, own)[:, 0])
-    # an angle of π/4 at most is a cosine of √½ at least, and the lower of two middle angles is the upper cosine
-    median = -(-true).median()
-    return others.mean().log() / median.clamp_min(math.sqrt(0.5))
-
-
-def unit(rows):
-    """Rows of length 1; one of zeros stays, and passes no gradient. [B, D] -> [B, D]."""
-    squares = rows.square().sum(dim=1, keepdim=True)
-    return rows * torch.where(squares > FAINT**2, squares.clamp_min(FAINT**2).rsqrt(), 0.0)
+    others, true = (scale * cosine).exp().scatter(1, own, 0.0).sum(dim=1), cosine.gather(1, own)[:, 0]
+    median = -(-ranks.gathered(true)).median()  # the upper of two middle cosines: the lower of two middle angles
+    return ranks.gathered(others).mean().log() / median.clamp_min(math.sqrt(0.5))  # cos(π/4) = √½
 
 
 @recipe

@@ -1,17 +1,12 @@
 """Self-distillation with batch knowledge ensembling (https://arxiv.org/abs/2104.13298)."""
 
-from typing import Annotated
-
 import torch
 
 from selfdistill.maths import kl_to, similarity, softened
 from selfdistill.method import Method
 from selfdistill.needs import Groups
-from selfdistill.recipe import NotNegative, Positive, Within, recipe
+from selfdistill.recipe import Count, NotNegative, Part, Positive, recipe
 from selfdistill.terms import Seen, Term
-
-Count = Annotated[int, Within("a whole number of 1 or more", lambda value: value >= 1)]
-Part = Annotated[float, Within("a number from 0 to under 1", lambda value: 0 <= value < 1)]
 
 
 class Ensemble(Term):

@@ -1,14 +1,10 @@
 """Born-Again Neural Networks (https://arxiv.org/abs/1805.04770)."""
 
-from typing import Annotated
-
 from selfdistill.maths import kl
 from selfdistill.method import Method
-from selfdistill.recipe import Within, recipe
+from selfdistill.recipe import Count, recipe
 from selfdistill.roles import Teacher
 from selfdistill.terms import Seen, Term, View
-
-Generations = Annotated[int, Within("a whole number of 1 or more", lambda value: value >= 1)]
 
 
 class Parent(Term):
@@ -22,7 +18,7 @@ class Parent(Term):
 
 
 @recipe
-def born_again(generations: Generations = 1) -> Method:
+def born_again(generations: Count = 1) -> Method:
     """Cross-entropy and the predictions of a parent, itself born again of one fewer generations."""
     taught_by = f"born_again(generations={generations - 1})" if generations > 1 else "ce()"
     return Method({"parent": Parent()}, networks={"teacher": Teacher(taught_by=taught_by)})

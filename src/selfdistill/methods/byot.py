@@ -2,15 +2,18 @@
 
 from typing import Literal
 
-import torch.nn.functional as F
 from torch import nn
 
 from selfdistill.errors import UserError
-from selfdistill.heads import Exit
-from selfdistill.maths import FAINT, kl, softened
+from selfdistill.heads import AdaptedHints, Exit, Hints, MapHints
+from selfdistill.maths import kl, soft_cross_entropy
 from selfdistill.method import Method
+from selfdistill.pairs import stages
 from selfdistill.recipe import NotNegative, Positive, recipe
-from selfdistill.terms import Outputs, Parts, Seen, Term
+from selfdistill.terms import Parts, Seen, Term
+
+# "maps" is the form of Self-KD-Lib, "journal" of the first author's later code: no T², norms for hints
+FORMS = {"paper": (kl, Hints), "maps": (kl, MapHints), "journal": (soft_cross_entropy, AdaptedHints)}
 
 
 class DeepToShallow(Term):
@@ -20,67 +23,26 @@ class DeepToShallow(Term):
     reads = ("embedding",)
     learns = True
 
-    def __init__(self, learn: float, mimic: float, hint: float, temperature: float, exits: str):
+    def __init__(self, learn: float, mimic: float, hint: float, temperature: float, exits: str, form: str):
         super().__init__()
-        self.learn, self.mimic, self.hint = learn, mimic, hint
-        self.temperature, self.exits = temperature, exits
+        self.learn, self.mimic, self.hint, self.temperature = learn, mimic, hint, temperature
+        self.exits = exits
+        self.far, self.kind = FORMS[form]
 
     def build(self, parts: Parts):
-        """Put an exit on every stage but the last."""
-        *self.matched, self.last = [name for name in parts.shapes if name.startswith("stage")]
+        """Put an exit on every stage but the last, and compare their features with the final ones."""
+        *self.matched, last = stages(parts.shapes)
         width = parts.shapes["embedding"][-1]
-        made = {
-            "light": lambda tap: Exit(parts.shapes[tap], width, parts.classes),
-            "tail": parts.tail,
-        }[self.exits]
+        made = {"light": lambda tap: Exit(parts.shapes[tap], width, parts.classes), "tail": parts.tail}[self.exits]
         self.heads = nn.ModuleList(made(tap) for tap in self.matched)
+        self.hints = self.kind(len(self.matched), width, last)
 
     def loss(self, seen: Seen):
         """Sum over exits of learn · CE + mimic · T² KL(sg z || z_i) + hint · ||f_i - sg f||²."""
         shallow = [head(seen.features[tap]) for tap, head in zip(self.matched, self.heads, strict=True)]
-        learn = sum(seen.learn(each.logits) for each in shallow)
-        final = Outputs(seen.logits, seen.embedding, seen.features)
-        return {"learn": self.learn * learn, "mimic": self.imitation(shallow, final)}
-
-    def imitation(self, shallow, final):
-        """What the exits, shallow to deep, owe to the final outputs. -> []."""
-        soft = sum(kl(each.logits, final.logits, self.temperature) for each in shallow)
-        want = self.feature(final).detach()
-        hints = sum((self.feature(each) - want).square().mean() for each in shallow)
-        return self.mimic * soft + self.hint * hints
-
-    def feature(self, shown: Outputs):
-        """What a hint compares: the embedding [B, D]."""
-        return shown.embedding
-
-
-class OnMaps(DeepToShallow):
-    """The form of Self-KD-Lib: hints compare the last maps before they are pooled."""
-
-    def feature(self, shown: Outputs):
-        """Give the last stage's map [B, D, H, W] or tokens."""
-        return shown.features[self.last]
-
-
-class Journal(DeepToShallow):
-    """The form of the first author's later code: no T², a norm for a hint, none for the deepest exit."""
-
-    def build(self, parts: Parts):
-        """Put the exits, and linear layers between the features."""
-        super().build(parts)
-        width = parts.shapes["embedding"][-1]
-        self.adapt = nn.ModuleList(nn.Linear(width, width) for _ in self.matched[:-1])
-
-    def imitation(self, shallow, final):
-        """Soft cross-entropy at T, and the norm of the batch's adapted differences. -> []."""
-        target = softened(final.logits.detach(), self.temperature)
-        soft = sum(F.cross_entropy(each.logits / self.temperature, target) for each in shallow)
-        gaps = [
-            layer(each.embedding) - final.embedding.detach()
-            for layer, each in zip(self.adapt, shallow[:-1], strict=True)
-        ]
-        norms = sum((gap.square().sum() + FAINT**2).sqrt() for gap in gaps)
-        return self.mimic * soft + self.hint * norms
+        soft = sum(self.far(each.logits, seen.logits, self.temperature) for each in shallow)
+        mimic = self.mimic * soft + self.hint * self.hints(shallow, seen.anchor)
+        return {"learn": self.learn * sum(seen.learn(each.logits) for each in shallow), "mimic": mimic}
 
 
 @recipe
@@ -95,5 +57,4 @@ def byot(
     """Exits on all stages but the last learn from labels and from the final one."""
     if form == "maps" and exits == "light":
         raise UserError("byot(form='maps') compares the last stage's maps, which only exits='tail' has; pass both")
-    kind = {"paper": DeepToShallow, "journal": Journal, "maps": OnMaps}[form]
-    return Method({"exits": kind(learn, mimic, hint, temperature, exits)})
+    return Method({"exits": DeepToShallow(learn, mimic, hint, temperature, exits, form)})

@@ -1,25 +1,18 @@
 """Correlation Congruence for Knowledge Distillation (https://arxiv.org/abs/1904.01802)."""
 
-import math
 from typing import Literal
 
 from torch import nn
 
-from selfdistill.maths import unit
+from selfdistill.maths import gaussian
 from selfdistill.method import Method
-from selfdistill.pairs import EMBEDDING
+from selfdistill.pairs import EmbeddingPairs
 from selfdistill.recipe import NotNegative, Positive, Several, recipe
 from selfdistill.roles import teaching
-from selfdistill.terms import Seen, Term
 
 
-class Congruence(Term):
+class Congruence(EmbeddingPairs):
     """Two projections, both trained, between which neighbours in the batch should not differ in the same way."""
-
-    views = (EMBEDDING,)
-    reads = ("embedding",)
-    rows = 2
-    over = "batch"
 
     def __init__(self, width: int, weight: float):
         super().__init__()
@@ -30,41 +23,27 @@ class Congruence(Term):
         self.own = nn.Linear(parts.shapes["embedding"][-1], self.width)
         self.theirs = nn.Linear(parts.views["teacher"]["embedding"][-1], self.width)
 
-    def loss(self, seen: Seen):
+    def gap(self, student, teacher):
         """Mean over neighbours in the batch of <|e_i|, |e_i+1|>, e what lies between the projections."""
-        return neighbours(self.own(seen.embedding), self.theirs(seen.views["teacher"].embedding))
+        return neighbours(self.own(student), self.theirs(teacher))
 
 
-class KernelCongruence(Term):
+class KernelCongruence(EmbeddingPairs):
     """Images are as correlated as they are for the teacher, in a Gaussian kernel."""
-
-    views = (EMBEDDING,)
-    reads = ("embedding",)
-    rows = 2
-    over = "batch"
 
     def __init__(self, gamma: float, weight: float):
         super().__init__()
         self.gamma, self.weight = gamma, weight
 
-    def loss(self, seen: Seen):
+    def gap(self, student, teacher):
         """Mean squared difference of the two B x B correlations."""
-        theirs = correlation(seen.views["teacher"].embedding, self.gamma)
-        return (correlation(seen.embedding, self.gamma) - theirs).square().mean()
+        return (gaussian(student, self.gamma) - gaussian(teacher, self.gamma)).square().mean()
 
 
 def neighbours(one, other):
     """Mean over i of the sum over d of |e_i,d| |e_i+1,d|, e = one - other. [B, D], [B, D] -> []."""
     apart = (one - other).abs()
     return (apart[:-1] * apart[1:]).sum(dim=1).mean()
-
-
-def correlation(rows, gamma, order=2):
-    """exp(-γ ‖x - y‖²) of rows of length 1, its Taylor series in <x, y> to this order. [B, D] -> [B, B]."""
-    directions = unit(rows)
-    alike = directions @ directions.T
-    series = [(2 * gamma) ** p / math.factorial(p) * alike**p for p in range(order + 1)]
-    return math.exp(-2 * gamma) * sum(series)
 
 
 @recipe

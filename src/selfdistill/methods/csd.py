@@ -2,9 +2,7 @@
 
 from typing import Literal
 
-import torch
-
-from selfdistill.maths import class_sums, kl_to, softened
+from selfdistill.maths import class_sums, kl_to, moved, softened
 from selfdistill.method import Method
 from selfdistill.ranks import summed
 from selfdistill.recipe import NotNegative, Positive, Share, recipe
@@ -25,13 +23,12 @@ class ClassCenter(Term):
 
     def start(self, facts: Facts):
         """Centers of zeros that have met nothing."""
-        zeros = torch.zeros_like(facts.like)
-        return zeros.expand(facts.classes, facts.width or 0).clone(), zeros.expand(facts.classes, 1).clone()
+        return facts.like.new_zeros(facts.classes, facts.width or 0), facts.like.new_zeros(facts.classes, 1)
 
     def forward(self, seen: Seen):
         """Update the centers, then predict with them."""
-        centers, met = seen.memory
-        centers, met = moved(centers, met, seen.embedding, seen.batch.labels, self.rate)
+        sums = summed(class_sums(seen.embedding.detach(), seen.batch.labels, seen.logits.shape[1]))  # of all ranks
+        centers, met = moved(seen.memory, sums, self.rate)
         target = self.target(seen.classifier(centers)[seen.batch.labels], seen.logits, seen.batch.labels)
         value = kl_to(seen.logits, target, self.temperature)
         return seen.clock.ramp(self.warmup) * value, (centers, met)
@@ -45,19 +42,6 @@ class ClassCenter(Term):
         if self.fusion == "confidence":
             trust = 1 - own.softmax(dim=1).gather(1, labels[:, None])  # [B, 1]
         return trust * softened(center, self.temperature) + (1 - trust) * softened(own, self.temperature)
-
-
-def moved(centers, met, embedding, labels, rate):
-    """Centers after a batch of all ranks: c - rate · sum(c - f) / (1 + n); at first the class's mean.
-
-    centers [C, D], met [C, 1], embedding [B, D], labels [B] -> the new centers and met.
-    """
-    packed = summed(torch.cat(class_sums(embedding.detach(), labels, len(centers)), dim=1))
-    sums, counts = packed[:, :-1], packed[:, -1:]
-    mean = sums / counts.clamp(min=1)
-    nearer = centers - rate * (counts * centers - sums) / (1 + counts)
-    first = (met == 0) & (counts > 0)
-    return torch.where(first, mean, nearer), met + counts
 
 
 @recipe

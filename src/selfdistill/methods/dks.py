@@ -6,6 +6,7 @@ from torch import nn
 
 from selfdistill.maths import kl
 from selfdistill.method import Method
+from selfdistill.pairs import stages
 from selfdistill.recipe import NotNegative, Positive, recipe
 from selfdistill.terms import Parts, Seen, Term
 
@@ -22,7 +23,7 @@ class Synergy(Term):
 
     def build(self, parts: Parts):
         """Grow a branch from each of the two stages before the last."""
-        self.matched = [name for name in parts.shapes if name.startswith("stage")][-3:-1]
+        self.matched = stages(parts.shapes)[-3:-1]
         self.branches = nn.ModuleList(parts.tail(tap) for tap in self.matched)
 
     def loss(self, seen: Seen):

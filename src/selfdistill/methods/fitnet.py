@@ -1,9 +1,8 @@
 """FitNets: Hints for Thin Deep Nets (https://arxiv.org/abs/1412.6550)."""
 
-import torch
 import torch.nn.functional as F
-from torch import nn
 
+from selfdistill.heads import regressor
 from selfdistill.maths import alike
 from selfdistill.method import Method
 from selfdistill.recipe import NotNegative, recipe
@@ -31,32 +30,6 @@ class Hint(Term):
         student, hint = alike(seen.features[self.taps[0]], hint)
         guess = self.regress(student)
         return F.mse_loss(guess, F.adaptive_avg_pool2d(hint, guess.shape[2:]))
-
-
-def regressor(student, teacher, relu=True):
-    """A convolution from the student's shape to the teacher's, BatchNorm and ReLU. [B, D, H, W] or [B, N, D] each."""
-    own, hint = (each.shape for each in alike(torch.empty(student), torch.empty(teacher)))
-    fit = nn.Sequential()
-    fit.add_module("conv", convolution(own[1], hint[1], [*zip(own[2:], hint[2:], strict=True)]))
-    fit.add_module("bn", nn.BatchNorm2d(hint[1]))
-    return fit.append(nn.ReLU()) if relu else fit
-
-
-def convolution(width, out, sides):
-    """The convolution that takes each side of a map to the wanted one: `sides` are (has, wanted)."""
-    kinds = [step(has, wanted) for has, wanted in sides]
-    kernel, stride, padding = zip(*(each for _, each in kinds), strict=True)
-    grows = any(up for up, _ in kinds)
-    return (nn.ConvTranspose2d if grows else nn.Conv2d)(width, out, kernel, stride, padding)
-
-
-def step(has, wanted):
-    """Whether a side doubles, and its kernel, stride and padding; a teacher's larger one is averaged down later."""
-    if has == 2 * wanted:
-        return False, (3, 2, 1)
-    if 2 * has == wanted:
-        return True, (4, 2, 1)
-    return False, (1 + max(0, has - wanted), 1, 0)
 
 
 @recipe

@@ -3,9 +3,10 @@
 import torch
 import torch.nn.functional as F
 
-from selfdistill.maths import attention, kl
+from selfdistill.heads import Pyramid
+from selfdistill.maths import attention, kl, width
 from selfdistill.method import Method
-from selfdistill.pyramid import Pyramid
+from selfdistill.pairs import stages
 from selfdistill.recipe import NotNegative, Positive, recipe
 from selfdistill.terms import Seen, Term
 
@@ -22,9 +23,8 @@ class Refinement(Term):
 
     def build(self, parts):
         """Put a pyramid over the stages."""
-        self.stages = [name for name in parts.shapes if name.startswith("stage")]
-        shapes = [parts.shapes[name] for name in self.stages]
-        self.pyramid = Pyramid([shape[1] if len(shape) == 4 else shape[2] for shape in shapes], parts.classes)
+        self.stages = stages(parts.shapes)
+        self.pyramid = Pyramid([width(parts.shapes[name]) for name in self.stages], parts.classes)
 
     def loss(self, seen: Seen):
         """CE of the pyramid; alpha T² KL(sg z_t || z), and beta times the distance of each stage's attention."""

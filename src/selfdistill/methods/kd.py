@@ -2,14 +2,11 @@
 
 from typing import Literal
 
-from selfdistill.divergences import correlated, decoupled, normalized, standardized
-from selfdistill.maths import kl
+from selfdistill.maths import correlated, decoupled, kl, normalized, standardized
 from selfdistill.method import Method
 from selfdistill.recipe import NotNegative, Positive, Share, recipe
 from selfdistill.roles import teaching
 from selfdistill.terms import Seen, Term, View
-
-Divergence = Literal["kl", "standardized", "dkd", "dist", "nkd"]
 
 
 class Teacher(Term):
@@ -17,15 +14,7 @@ class Teacher(Term):
 
     views = (View("teacher", grad=False, network="teacher"),)
 
-    def __init__(
-        self,
-        temperature: float,
-        weight: float,
-        divergence: Divergence = "kl",
-        beta: float = 1.0,
-        gamma: float = 1.0,
-        warmup: float = 0.0,
-    ):
+    def __init__(self, temperature: float, weight: float, divergence: str, beta: float, gamma: float, warmup: float):
         super().__init__()
         self.temperature, self.weight, self.warmup, self.timed = temperature, weight, warmup, warmup > 0
         self.divergence, self.beta, self.gamma = divergence, beta, gamma
@@ -56,7 +45,7 @@ def kd(
     teacher: str | None = None,
     alpha: Share = 0.9,
     temperature: Positive = 4.0,
-    divergence: Divergence = "kl",
+    divergence: Literal["kl", "standardized", "dkd", "dist", "nkd"] = "kl",
     beta: NotNegative = 1.0,
     gamma: NotNegative = 1.0,
     labels: Literal["rest", "whole"] = "rest",

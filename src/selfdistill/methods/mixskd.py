@@ -1,15 +1,14 @@
 """MixSKD: Self-Knowledge Distillation from Mixup for Image Recognition (https://arxiv.org/abs/2208.05768)."""
 
-import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
 
-from selfdistill.heads import Pool
-from selfdistill.maths import as_map, kl
+from selfdistill.branches import StageBranches
+from selfdistill.heads import JoinedMaps, Resemblance
+from selfdistill.maths import kl, mutual, width
 from selfdistill.method import Method
 from selfdistill.mixing import Mixing, mixed
 from selfdistill.recipe import NotNegative, Positive, recipe
-from selfdistill.terms import Outputs, Parts, Term, View, label_loss
+from selfdistill.terms import Parts, Term, View
 
 
 class MixedKnowledge(Term):
@@ -22,66 +21,29 @@ class MixedKnowledge(Term):
     def __init__(self, temperature: float, feature: float, discrimination: float, adversarial: bool, fusion: bool):
         super().__init__()
         self.temperature, self.feature, self.discrimination = temperature, feature, discrimination
-        self.adversarial, self.fusion = adversarial, fusion
+        self.adversarial, self.fusion = adversarial, float(fusion)
 
     def build(self, parts: Parts):
-        """Grow a branch from every stage but the last; make the fusion and the discriminators."""
-        *self.matched, self.last = [name for name in parts.shapes if name.startswith("stage")]
-        width = as_map(torch.zeros(parts.shapes[self.last])).shape[1]
-        self.branches = nn.ModuleList(parts.tail(tap) for tap in self.matched)
-        heads = len(self.matched) + 1
-        joined = nn.Conv2d(heads * width, width, 1, bias=False), nn.BatchNorm2d(width), nn.ReLU()
-        self.join = nn.Sequential(*joined, Pool(), nn.Linear(width, parts.classes))
-        self.judges = nn.ModuleList(
-            nn.Sequential(nn.Linear(width, 128), nn.ReLU(), nn.Linear(128, 2)) for _ in range(heads)
-        )
-        self.judges.requires_grad_(self.adversarial)  # the published ones are never trained
+        """Grow a branch from every stage but the last; make the fusion and the judges."""
+        self.branches = StageBranches(parts)
+        heads, channels = len(self.branches) + 1, width(parts.shapes[self.branches.last])
+        self.join = JoinedMaps(heads, channels, parts.classes)
+        self.judges = Resemblance(heads, channels, self.feature, self.discrimination, self.adversarial)
 
     def loss(self, seen):
         """Label losses of all heads; KL, squared gaps of features and discrimination beside them."""
-        whole, mixture = self.heads(seen.views["clean"], seen.views["clean"].features), self.heads(seen, seen.features)
-        mixes = [self.mixture(one, seen.batch.mix) for one in whole]
-        joined = [self.join(torch.cat([as_map(one.embedding) for one in ones], dim=1)) for ones in (mixes, mixture)]
-        plain = seen.batch._replace(mix=None)
-        learn = sum(label_loss(one.logits, plain) for one in whole)
-        learn = learn + sum(seen.learn(one.logits) for one in mixture[:-1])
-        learn = learn + (1.0 if self.fusion else 0.0) * sum(seen.learn(logits) for logits in joined)
-        mimic = self.agreement([one.logits for one in mixes], [one.logits for one in mixture], *joined)
-        return {"learn": learn, "mimic": mimic + self.alike(mixes, mixture)}
-
-    def heads(self, shown, features):
-        """Logits and last map of every head, the student's own last."""
-        branches = [branch(features[tap]) for tap, branch in zip(self.matched, self.branches, strict=True)]
-        maps = [Outputs(each.logits, each.features[self.last], {}) for each in branches]
-        return [*maps, Outputs(shown.logits, features[self.last], {})]
-
-    def mixture(self, shown, mix):
-        """Mix what a head gives for whole images."""
-        return shown._replace(logits=mixed(shown.logits, mix), embedding=mixed(shown.embedding, mix))
+        (whole, maps), (mixture, theirs) = (self.branches(each) for each in (seen.views["clean"], seen.anchor))
+        mixes, mixed_maps = ([mixed(each, seen.batch.mix) for each in kind] for kind in (whole, maps))
+        fused = self.join(mixed_maps), self.join(theirs)
+        learn = sum(F.cross_entropy(each, seen.batch.labels) for each in whole)
+        learn = learn + sum(seen.learn(each) for each in mixture[:-1])
+        learn = learn + self.fusion * sum(seen.learn(each) for each in fused)
+        return {"learn": learn, "mimic": self.agreement(mixes, mixture, *fused) + self.judges(mixed_maps, theirs)}
 
     def agreement(self, mixes: list, mixture: list, of_mixes, of_mixture):
         """T² KL of each branch both ways; of the student from the fusions, crosswise. -> []."""
-        both = [
-            kl(one, other, self.temperature) + kl(other, one, self.temperature)
-            for one, other in zip(mixes[:-1], mixture[:-1], strict=True)
-        ]
-        crossed = kl(mixes[-1], of_mixture, self.temperature) + kl(mixture[-1], of_mixes, self.temperature)
-        return sum(both) + crossed
-
-    def alike(self, mixes: list, mixture: list):
-        """Squared gaps of the last maps, and what the judges can tell them apart by. -> []."""
-        gaps = sum(F.mse_loss(one.embedding, other.embedding) for one, other in zip(mixes, mixture, strict=True))
-        pairs = zip(self.judges, mixes, mixture, strict=True)
-        told = sum(self.told_apart(judge, one.embedding, other.embedding) for judge, one, other in pairs)
-        return self.feature * gaps + self.discrimination * told
-
-    def told_apart(self, judge: nn.Module, mixes: Tensor, mixture: Tensor):
-        """Binary cross-entropy of a judge; adversarial: the judge learns it and the features undo it. -> []."""
-        pooled = torch.cat([as_map(each).mean(dim=(2, 3)) for each in (mixes, mixture)])
-        truth = torch.eye(2, device=pooled.device, dtype=pooled.dtype).repeat_interleave(len(mixes), dim=0)
-        if self.adversarial:
-            pooled = 2 * pooled.detach() - pooled  # the same value, the gradient turned round
-        return F.binary_cross_entropy_with_logits(judge(pooled), truth)
+        both = sum(mutual(pair, pair, self.temperature) for pair in zip(mixes[:-1], mixture[:-1], strict=True))
+        return both + (kl(mixes[-1], of_mixture, self.temperature) + kl(mixture[-1], of_mixes, self.temperature))
 
 
 @recipe

@@ -1,6 +1,8 @@
 """Neuron Selectivity Transfer (https://arxiv.org/abs/1707.01219)."""
 
-from selfdistill.maths import same_size, unit
+import torch
+
+from selfdistill.maths import FAINT, same_size, spread
 from selfdistill.method import Method
 from selfdistill.pairs import StagePairs
 from selfdistill.recipe import NotNegative, recipe
@@ -18,8 +20,20 @@ class Selectivity(StagePairs):
 
     def gap(self, student, teacher):
         """Squared maximum mean discrepancy of the two sets of channels under the kernel <a, b>²."""
-        own, theirs = (unit(each.flatten(2)) for each in same_size(student, teacher))
+        own, theirs = (fired(each) for each in same_size(student, teacher))
         return kernel(theirs, theirs) + kernel(own, own) - 2 * kernel(own, theirs)
+
+
+def fired(maps):
+    """Where each channel fires, as a row of length 1. [B, D, H, W] -> [B, D, P].
+
+    One that is a hundredth as strong as the image's mean stays weaker: scaled up, its gradient would be as many
+    times larger than that of any other.
+    """
+    channels = spread(maps.flatten(1)).view_as(maps).flatten(2)
+    strength = channels.square().sum(dim=2, keepdim=True).clamp_min(FAINT**2).sqrt()
+    weakest = strength.detach().mean(dim=1, keepdim=True) / 100
+    return channels / torch.maximum(strength, weakest)
 
 
 def kernel(one, other):

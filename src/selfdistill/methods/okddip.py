@@ -3,38 +3,37 @@
 import torch
 from torch import nn
 
+from selfdistill.branches import Branching
 from selfdistill.maths import kl_to, softened
 from selfdistill.method import Method
 from selfdistill.recipe import NotNegative, Positive, Several, recipe
-from selfdistill.terms import Parts, Seen, Term
+from selfdistill.terms import Parts, Seen
 
 
-class DiversePeers(Term):
+class DiversePeers(Branching):
     """Each peer branch learns from a mixture of its own choice; the leader, the student, from their mean."""
 
-    learns = True
     reads = ("embedding",)
 
     def __init__(self, tap: str, peers: int, alpha: float, temperature: float, ramp: float, epsilon: float):
-        super().__init__()
-        self.taps, self.count, self.alpha, self.temperature = (tap,), peers, alpha, temperature
-        self.ramp, self.epsilon, self.timed = ramp, epsilon, ramp > 0
+        super().__init__(tap, peers, temperature, ramp)
+        self.share, self.epsilon = alpha, epsilon
 
     def build(self, parts: Parts):
         """Make the peers, and what they ask and answer each other with."""
         width = parts.shapes["embedding"][-1]
-        self.peers = nn.ModuleList(parts.tail(self.taps[0]) for _ in range(self.count))
+        self.peers = self.grow(parts)
         self.query, self.key = (nn.Linear(width, max(width // 8, 1), bias=False) for _ in range(2))
 
-    def loss(self, seen: Seen):
-        """CE of the peers; ramp · alpha · T² KL of each peer's own mixture and of the leader."""
+    def both(self, seen: Seen):
+        """CE of the peers; T² KL of each peer's own mixture, and of the leader."""
         shown = [peer(seen.features[self.taps[0]]) for peer in self.peers]
         logits, embeddings = (torch.stack(each, dim=1) for each in zip(*(each[:2] for each in shown), strict=True))
         learn = sum(seen.learn(each) for each in logits.unbind(dim=1))
         mixtures = self.mixtures(logits, embeddings)
         pairs = zip(logits.unbind(dim=1), mixtures.unbind(dim=1), strict=True)
         mimic = sum(self.imitate(*pair) for pair in pairs) + self.imitate(seen.logits, logits.mean(dim=1))
-        return {"learn": learn, "mimic": seen.clock.ramp_up(self.ramp) * self.alpha * mimic}
+        return learn, mimic
 
     def mixtures(self, logits, embeddings):
         """What each peer is to learn: the others' logits as it attends to them. [B, m, C], [B, m, D] -> [B, m, C]."""

@@ -3,41 +3,36 @@
 import torch
 from torch import nn
 
-from selfdistill.heads import Pool
-from selfdistill.maths import kl_to, softened
+from selfdistill.branches import Branching
+from selfdistill.maths import kl_to, pooled, softened, width
 from selfdistill.method import Method
 from selfdistill.recipe import NotNegative, Positive, Several, recipe
-from selfdistill.terms import Parts, Seen, Term
+from selfdistill.terms import Parts, Seen
 
 
-class NativeEnsemble(Term):
+class NativeEnsemble(Branching):
     """Branches from one trunk, mixed by a gate into an ensemble that teaches each of them."""
 
-    learns = True
     rows = 2  # the gate's batch norm
 
     def __init__(self, tap: str, branches: int, temperature: float, ramp: float, epsilon: float):
-        super().__init__()
-        self.taps, self.count, self.temperature = (tap,), branches, temperature
-        self.ramp, self.epsilon, self.timed = ramp, epsilon, ramp > 0
+        super().__init__(tap, branches - 1, temperature, ramp)
+        self.epsilon = epsilon
 
     def build(self, parts: Parts):
         """Make the other branches, and the gate on the trunk's pooled feature."""
-        shape = parts.shapes[self.taps[0]]
-        self.branches = nn.ModuleList(parts.tail(self.taps[0]) for _ in range(self.count - 1))
-        width = shape[1] if len(shape) == 4 else shape[2]
-        layers = nn.Linear(width, self.count), nn.BatchNorm1d(self.count), nn.ReLU(), nn.Softmax(dim=1)
-        self.pool, self.gate = Pool(), nn.Sequential(*layers)
+        self.branches = self.grow(parts)
+        trunk, count = width(parts.shapes[self.taps[0]]), self.count + 1
+        self.gate = nn.Sequential(nn.Linear(trunk, count), nn.BatchNorm1d(count), nn.ReLU(), nn.Softmax(dim=1))
 
-    def loss(self, seen: Seen):
-        """CE of the other branches and the ensemble; ramp · sum of T² KL(sg ensemble || branch)."""
+    def both(self, seen: Seen):
+        """CE of the other branches and the ensemble; sum of T² KL(sg ensemble || branch)."""
         trunk = seen.features[self.taps[0]]
         logits = [seen.logits, *(branch(trunk).logits for branch in self.branches)]
-        ensemble = self.ensemble(self.pool(trunk), logits)
+        ensemble = self.ensemble(pooled(trunk), logits)
         learn = seen.learn(ensemble) + sum(seen.learn(each) for each in logits[1:])
         target = softened(ensemble.detach(), self.temperature) + self.epsilon
-        mimic = sum(kl_to(each, target, self.temperature) for each in logits)
-        return {"learn": learn, "mimic": seen.clock.ramp_up(self.ramp) * mimic}
+        return learn, sum(kl_to(each, target, self.temperature) for each in logits)
 
     def ensemble(self, pooled, logits: list):
         """Mix the branches' logits by the gate. [B, D], [B, C] each -> [B, C]."""

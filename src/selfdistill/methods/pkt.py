@@ -1,38 +1,25 @@
 """Probabilistic Knowledge Transfer (https://arxiv.org/abs/1803.10837)."""
 
-from selfdistill.maths import unit
+from selfdistill.maths import neighbour_shares
 from selfdistill.method import Method
-from selfdistill.pairs import EMBEDDING
+from selfdistill.pairs import EmbeddingPairs
 from selfdistill.recipe import NotNegative, recipe
 from selfdistill.roles import teaching
-from selfdistill.terms import Seen, Term
 
 EPS = 1e-7  # as published; beside a probability of about 1 / B
 
 
-class Neighbours(Term):
+class Neighbours(EmbeddingPairs):
     """How likely each image is to have each other one as its neighbour is the teacher's to say."""
-
-    views = (EMBEDDING,)
-    reads = ("embedding",)
-    rows = 2
-    over = "batch"
 
     def __init__(self, weight: float):
         super().__init__()
         self.weight = weight
 
-    def loss(self, seen: Seen):
+    def gap(self, student, teacher):
         """Mean over pairs of q log(q / p), q the teacher's."""
-        p, q = likely(seen.embedding), likely(seen.views["teacher"].embedding)
+        p, q = neighbour_shares(student), neighbour_shares(teacher)
         return (q * ((q + EPS) / (p + EPS)).log()).mean()
-
-
-def likely(rows):
-    """The share of each row's similarity that goes to each row, itself included. [B, D] -> [B, B]."""
-    directions = unit(rows)
-    close = (directions @ directions.T + 1) / 2
-    return close / close.sum(dim=1, keepdim=True)
 
 
 @recipe

@@ -1,15 +1,12 @@
 """Self Attention Distillation (https://arxiv.org/abs/1908.00821)."""
 
-from itertools import pairwise
 from typing import Literal
 
 import torch
-import torch.nn.functional as F
 
-from selfdistill.errors import UserError
-from selfdistill.maths import alike
+from selfdistill.maths import alike, resized
 from selfdistill.method import Method
-from selfdistill.pairs import stages
+from selfdistill.pairs import within
 from selfdistill.recipe import NotNegative, recipe
 from selfdistill.terms import Seen, Term
 
@@ -27,12 +24,7 @@ class NextAttention(Term):
 
     def build(self, parts):
         """Pair each stage with the next."""
-        self.matched = list(pairwise(stages(parts.shapes, maps=True)))
-        if not self.matched:
-            raise UserError(
-                "sad() compares stages with one another, but found fewer than two of 2x2 positions or more; "
-                "take larger images or a deeper model"
-            )
+        self.matched = within(parts.shapes, "sad()", maps=True)
 
     def loss(self, seen: Seen):
         """Sum over stages of the mean squared difference of attention; zero before its first epoch."""
@@ -55,11 +47,6 @@ class NextAttention(Term):
         else:
             strength = resized(features.square().sum(dim=1, keepdim=True), size)
         return strength.flatten(1).softmax(dim=1)
-
-
-def resized(maps, size):
-    """Bilinearly resized to this size. [B, D, H, W] -> [B, D, *size]."""
-    return F.interpolate(maps, size=size, mode="bilinear", align_corners=False)
 
 
 @recipe

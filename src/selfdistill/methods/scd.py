@@ -1,13 +1,10 @@
 """Similarity and Consistency by self-Distillation (https://doi.org/10.11896/jsjkx.221000009)."""
 
-from itertools import pairwise
-from typing import Literal
-
 import torch
 
-from selfdistill.errors import UserError
 from selfdistill.maths import attention, similarity
 from selfdistill.method import Method
+from selfdistill.pairs import Pairing, within
 from selfdistill.recipe import NotNegative, Power, recipe
 from selfdistill.terms import Seen, Term
 
@@ -20,21 +17,14 @@ class SimilarAttention(Term):
     rows = 2
     over = "batch"
 
-    def __init__(self, power: float, pairs: str, centered: bool, normalised: bool, warmup: float, weight: float):
+    def __init__(self, power: float, pairs: Pairing, centered: bool, normalised: bool, warmup: float, weight: float):
         super().__init__()
         self.power, self.pairs, self.centered, self.normalised = power, pairs, centered, normalised
         self.warmup, self.timed, self.weight = warmup, warmup > 0, weight
 
     def build(self, parts):
         """Pair the stages: each with the next, or each with the last."""
-        stages = [name for name in parts.shapes if name.startswith("stage")]
-        if len(stages) < 2:
-            raise UserError(
-                f"scd() compares stages with one another, but found {len(stages)} of 2x2 positions or more; "
-                "take larger images or a deeper model"
-            )
-        to_last = [(stage, stages[-1]) for stage in stages[:-1]]
-        self.matched = to_last if self.pairs == "last" else list(pairwise(stages))
+        self.matched = within(parts.shapes, "scd()", self.pairs, maps=True)
 
     def loss(self, seen: Seen):
         """Sum over pairs of the mean squared difference of their B x B similarities."""
@@ -55,7 +45,7 @@ class SimilarAttention(Term):
 def scd(
     weight: NotNegative = 100.0,
     power: Power = 2.0,
-    pairs: Literal["adjacent", "last"] = "adjacent",
+    pairs: Pairing = "adjacent",
     centered: bool = False,
     normalised: bool = False,
     warmup: NotNegative = 0.0,

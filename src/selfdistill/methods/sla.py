@@ -1,71 +1,13 @@
 """Self-supervised label augmentation (https://arxiv.org/abs/1910.05872)."""
 
-from typing import Literal
-
 import torch
 from torch import nn
 
-from selfdistill.errors import UserError
+from selfdistill.folding import fold
 from selfdistill.method import Method
 from selfdistill.recipe import recipe
-from selfdistill.terms import Seen, Term, View, label_loss
-
-Transform = Literal["rotation", "half turn", "color", "cyclic color"]
-
-
-def quarter(images):
-    """Images turned by 90 degrees. [B, 3, H, H] -> [B, 3, H, H]."""
-    return _square(images).rot90(1, (2, 3))
-
-
-def half(images):
-    """Images turned by 180 degrees. [B, 3, H, W] -> [B, 3, H, W]."""
-    return images.rot90(2, (2, 3))
-
-
-def three_quarters(images):
-    """Images turned by 270 degrees. [B, 3, H, H] -> [B, 3, H, H]."""
-    return _square(images).rot90(3, (2, 3))
-
-
-def rbg(images):
-    """Red, blue, green."""
-    return images[:, [0, 2, 1]]
-
-
-def grb(images):
-    """Green, red, blue."""
-    return images[:, [1, 0, 2]]
-
-
-def gbr(images):
-    """Green, blue, red."""
-    return images[:, [1, 2, 0]]
-
-
-def brg(images):
-    """Blue, red, green."""
-    return images[:, [2, 0, 1]]
-
-
-def bgr(images):
-    """Blue, green, red."""
-    return images[:, [2, 1, 0]]
-
-
-def _square(images):
-    height, width = images.shape[2:]
-    if height != width:
-        raise UserError(f"images of {height}x{width} cannot be turned by a quarter; pass transform='half turn'")
-    return images
-
-
-TRANSFORMS = {
-    "rotation": (quarter, half, three_quarters),
-    "half turn": (half,),
-    "color": (rbg, grb, gbr, brg, bgr),
-    "cyclic color": (gbr, brg),
-}
+from selfdistill.terms import Seen, Term, label_loss
+from selfdistill.transforms import Transform, shown
 
 
 class Augmented(Term):
@@ -77,9 +19,8 @@ class Augmented(Term):
 
     def __init__(self, transform: str):
         super().__init__()
-        makes = TRANSFORMS[transform]
-        self.views = tuple(View(make.__name__, grad=True, make=make, joint=True) for make in makes)
-        self.count = 1 + len(makes)
+        self.views = shown(transform)
+        self.count = 1 + len(self.views)
 
     def build(self, parts):
         """Make the joint head of C · M outputs."""
@@ -87,8 +28,8 @@ class Augmented(Term):
 
     def joined(self, seen: Seen):
         """Give the joint head's logits of each transformation. -> M of [B, C · M]."""
-        shown = [seen.embedding, *(seen.views[view.name].embedding for view in self.views)]
-        return [self.joint(each) for each in shown]
+        embeddings = [seen.embedding, *(seen.views[view.name].embedding for view in self.views)]
+        return [self.joint(each) for each in embeddings]
 
     def told_apart(self, joined, batch):
         """Mean cross-entropy of all transformations with their joint labels. -> []."""
@@ -107,14 +48,9 @@ class JointLabels(Augmented):
         """CE of all transformations; the student's own classifier waits, with a gradient of zeros."""
         return self.told_apart(self.joined(seen), seen.batch) + 0 * seen.logits.sum()
 
-    @torch.no_grad()
     def finish(self, student: nn.Module, classifier: str):
         """Fold the outputs for untransformed images into the classifier, whose bias becomes zero."""
-        own = student.get_submodule(classifier)
-        weight = own.get_parameter("weight")
-        weight.copy_(self.joint.weight[:: self.count].view_as(weight))
-        if own.bias is not None:
-            own.get_parameter("bias").zero_()
+        fold(student, classifier, lambda _: self.joint.weight[:: self.count])
 
 
 @recipe

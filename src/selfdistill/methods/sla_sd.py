@@ -4,9 +4,10 @@ import torch
 
 from selfdistill.maths import kl
 from selfdistill.method import Method
-from selfdistill.methods.sla import Augmented, Transform
+from selfdistill.methods.sla import Augmented
 from selfdistill.recipe import NotNegative, Positive, recipe
 from selfdistill.terms import Seen
+from selfdistill.transforms import Transform
 
 
 class Aggregated(Augmented):

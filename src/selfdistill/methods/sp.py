@@ -1,14 +1,10 @@
 """Similarity-Preserving Knowledge Distillation (https://arxiv.org/abs/1907.09682)."""
 
-from itertools import pairwise
-from typing import Literal
-
 import torch
 
-from selfdistill.errors import UserError
-from selfdistill.maths import FAINT, unit
+from selfdistill.maths import gram
 from selfdistill.method import Method
-from selfdistill.pairs import STAGES, stages
+from selfdistill.pairs import STAGES, Pairing, stages, within
 from selfdistill.recipe import NotNegative, recipe
 from selfdistill.roles import teaching
 from selfdistill.terms import Seen, Term
@@ -21,16 +17,13 @@ class AlikeImages(Term):
     rows = 2
     over = "batch"
 
-    def __init__(self, pairs: str, weight: float):
+    def __init__(self, pairs: Pairing, weight: float):
         super().__init__()
         self.pairs, self.weight = pairs, weight
 
     def build(self, parts):
         """Pair the student's stages: each with the next, or each with the last."""
-        own = stages(parts.shapes)
-        if len(own) < 2:
-            raise UserError(f"sp() compares stages with one another, but found {len(own)}; give it a teacher")
-        self.matched = [(each, own[-1]) for each in own[:-1]] if self.pairs == "last" else list(pairwise(own))
+        self.matched = within(parts.shapes, "sp()", self.pairs, way_out="give it a teacher")
 
     def loss(self, seen: Seen):
         """Sum over pairs of the mean squared difference of their B x B similarities."""
@@ -53,21 +46,14 @@ class AlikeToTeacher(AlikeImages):
 
 def gap(student, teacher):
     """1/B² ||G_s - sg G_t||². [B, …], [B, …] -> []."""
-    return (alikeness(student) - alikeness(teacher.detach())).square().mean()
-
-
-def alikeness(features):
-    """The Gram matrix of a batch, each row of length 1; that of an all-zero image stays zeros. [B, …] -> [B, B]."""
-    rows = features.flatten(1)
-    rows = rows / rows.detach().abs().max().clamp_min(FAINT)  # it cancels; no square overflows
-    return unit(rows @ rows.T)
+    return (gram(student) - gram(teacher.detach())).square().mean()
 
 
 @recipe
-def sp(
-    teacher: str | None = None, weight: NotNegative = 3000.0, pairs: Literal["adjacent", "last"] = "adjacent"
-) -> Method:
+def sp(teacher: str | None = None, weight: NotNegative | None = None, pairs: Pairing = "adjacent") -> Method:
     """Shallow stages, or with a teacher the last one, find alike what deeper stages or the teacher do."""
     if teacher is None:
-        return Method({"alike": AlikeImages(pairs, weight)})
-    return Method({"alike": AlikeToTeacher(pairs, weight)}, networks={"teacher": teaching(teacher)})
+        return Method({"alike": AlikeImages(pairs, 100.0 if weight is None else weight)})
+    return Method(
+        {"alike": AlikeToTeacher(pairs, 3000.0 if weight is None else weight)}, networks={"teacher": teaching(teacher)}
+    )

@@ -1,33 +1,25 @@
 """Knowledge distillation meets self-supervision (https://arxiv.org/abs/2006.07114)."""
 
-import torch
 import torch.nn.functional as F
-from torch import nn
 
-from selfdistill.maths import FAINT, kl, softened
+from selfdistill.heads import found, originals, projection
+from selfdistill.maths import kl, kl_trusted
 from selfdistill.method import Method
-from selfdistill.methods.sla import TRANSFORMS
+from selfdistill.pairs import EMBEDDING, EmbeddingPairs
 from selfdistill.recipe import NotNegative, Positive, Share, recipe
 from selfdistill.roles import teaching
-from selfdistill.terms import Seen, Term, View
+from selfdistill.terms import Seen
+from selfdistill.transforms import shown, shown_to_teacher, together
 
-TURNS = TRANSFORMS["rotation"]
-TURNED = tuple(make.__name__ for make in TURNS)
+MINE, THEIRS = shown("rotation"), shown_to_teacher("rotation")
 
 
-class SelfSupervised(Term):
+class SelfSupervised(EmbeddingPairs):
     """The student finds each turned image's original among the batch's with the teacher's certainty."""
 
-    views = (
-        *(View(make.__name__, grad=True, make=make, joint=True) for make in TURNS),
-        View("teacher", grad=False, network="teacher", taps=("embedding",)),
-        *(View(f"teacher_{make.__name__}", False, "teacher", make=make, taps=("embedding",)) for make in TURNS),
-    )
-    reads = ("embedding",)
+    views = (*MINE, EMBEDDING, *THEIRS)
     mixed = False
     learns = True
-    rows = 2
-    over = "batch"
 
     def __init__(self, weights: tuple, temperatures: tuple, kept: tuple):
         super().__init__()
@@ -40,55 +32,15 @@ class SelfSupervised(Term):
 
     def loss(self, seen: Seen):
         """The teacher's projection learns; the student imitates upright and turned logits, and similarities."""
-        teacher, turned = seen.views["teacher"], [seen.views[f"teacher_{name}"] for name in TURNED]
-        known = found(self.project_teacher, teacher, turned)
-        own = torch.arange(len(known), device=known.device) % len(seen.logits)
-        upright, looked_through = self.weights[0], self.weights[1:]
-        mimic = upright * kl(seen.logits, teacher.logits, self.temperatures[0])
-        values = self.turned(seen, turned), self.similar(seen, known.detach(), own)
-        mimic = mimic + sum(weight * value for weight, value in zip(looked_through, values, strict=True))
+        teacher, temperatures = seen.views["teacher"], self.temperatures
+        mine, theirs = (together([seen.views[view.name] for view in side]) for side in (MINE, THEIRS))
+        known = found(self.project_teacher, teacher.embedding, theirs.embedding)
+        guess, own = found(self.project, seen.embedding, mine.embedding), originals(known)
+        upright = kl(seen.logits, teacher.logits, temperatures[0])
+        turned = kl_trusted(mine.logits, theirs.logits, seen.batch.labels[own], temperatures[0], self.kept[0])
+        similar = kl_trusted(guess, known.detach(), own, temperatures[1], self.kept[1])
+        mimic = self.weights[0] * upright + (self.weights[1] * turned + self.weights[2] * similar)
         return {"learn": F.cross_entropy(known, own), "mimic": mimic}
-
-    def turned(self, seen: Seen, turned):
-        """Imitate what the teacher says of turned images, where it is not too wrong. -> []."""
-        student = torch.cat([seen.views[name].logits for name in TURNED])
-        teacher = torch.cat([each.logits for each in turned])
-        keep = trusted(teacher, seen.batch.labels.repeat(len(TURNED)), self.kept[0])
-        return kl_where(keep, student, teacher, self.temperatures[0])
-
-    def similar(self, seen: Seen, known, own):
-        """Imitate which originals the teacher finds similar, where it is not too wrong. -> []."""
-        upright = seen.views[TURNED[0]]._replace(embedding=seen.embedding)
-        student = found(self.project, upright, [seen.views[name] for name in TURNED])
-        return kl_where(trusted(known, own, self.kept[1]), student, known, self.temperatures[1])
-
-
-def projection(width: int) -> nn.Module:
-    """Two layers of the embedding's width."""
-    return nn.Sequential(nn.Linear(width, width), nn.ReLU(), nn.Linear(width, width))
-
-
-def found(project, upright, turned):
-    """Cosines of turned rows' projections with all upright ones'. B rows, M of B rows -> [M · B, B]."""
-    projected = project(torch.cat([upright.embedding, *(each.embedding for each in turned)]))
-    unit = F.normalize(projected, dim=1, eps=FAINT)
-    rows = len(upright.embedding)
-    return unit[rows:] @ unit[:rows].T
-
-
-def trusted(teacher, labels, share):
-    """Whether a row is right, or among this share of the wrong ones that rank the truth best. [N, C], [N] -> [N]."""
-    rank = (teacher > teacher.gather(1, labels[:, None])).sum(dim=1)
-    right = (rank == 0).sum()
-    place = rank.argsort(stable=True).argsort()
-    return place < right + ((len(rank) - right) * share).floor()
-
-
-def kl_where(keep, student, teacher, temperature):
-    """T² KL(teacher || student), the mean over the rows that are kept. [N], [N, C], [N, C] -> []."""
-    log_p = F.log_softmax(student / temperature, dim=1)
-    rows = F.kl_div(log_p, softened(teacher, temperature).detach(), reduction="none").sum(dim=1)
-    return temperature**2 * (rows * keep).sum() / keep.sum().clamp_min(1)
 
 
 @recipe
@@ -104,6 +56,5 @@ def sskd(
     keep_similar: Share = 0.75,
 ) -> Method:
     """A teacher's logits of upright and turned images, and which original it finds in each turned one."""
-    weights, temperatures = (upright, turned, similar), (temperature, similar_temperature)
-    term = SelfSupervised(weights, temperatures, (keep, keep_similar))
+    term = SelfSupervised((upright, turned, similar), (temperature, similar_temperature), (keep, keep_similar))
     return Method({"supervision": term}, task_weight=labels, networks={"teacher": teaching(teacher)})

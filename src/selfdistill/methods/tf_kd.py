@@ -13,9 +13,10 @@ from selfdistill.terms import Seen, Term, View
 class TeacherFree(Term):
     """What takes a better teacher's place; its mean is over rows, or over classes too."""
 
-    def __init__(self, temperature: float, multiplier: float, mean: str, weight: float):
+    def __init__(self, temperature: float, multiplier: float, mean: str, correct: float, weight: float):
         super().__init__()
-        self.temperature, self.multiplier, self.mean, self.weight = temperature, multiplier, mean, weight
+        self.temperature, self.multiplier, self.mean = temperature, multiplier, mean
+        self.correct, self.weight = correct, weight
 
     def factor(self, logits) -> float:
         """m, or m / C."""
@@ -34,10 +35,6 @@ class FormerSelf(TeacherFree):
 
 class VirtualTeacher(TeacherFree):
     """A teacher made by hand: always right, and almost sure."""
-
-    def __init__(self, correct: float, *others):
-        super().__init__(*others)
-        self.correct = correct
 
     def loss(self, seen: Seen):
         """KL(softmax(u / T) || student) times the factor; u_y is correct, the rest spread over the other classes."""
@@ -58,7 +55,6 @@ def tf_kd(
     correct: Share = 0.99,
 ) -> Method:
     """The student's former self teaches, or with `kind="reg"` a virtual teacher."""
-    common = temperature, multiplier, mean, alpha
-    term = FormerSelf(*common) if kind == "self" else VirtualTeacher(correct, *common)
+    term = (FormerSelf if kind == "self" else VirtualTeacher)(temperature, multiplier, mean, correct, alpha)
     networks = {"teacher": teaching(teacher)} if kind == "self" else {}
     return Method({"free": term}, task_weight=1.0 - alpha, networks=networks)

@@ -5,12 +5,10 @@ from typing import Literal
 import torch.nn.functional as F
 from torch import nn
 
-from selfdistill.divergences import without
+from selfdistill.maths import agreed_ranks, pooled, width, without, zipf
 from selfdistill.method import Method
 from selfdistill.recipe import NotNegative, recipe
 from selfdistill.terms import Seen, Term
-
-TINY = 1e-6
 
 
 class Customised(Term):
@@ -26,16 +24,14 @@ class Customised(Term):
 
     def build(self, parts):
         """Put a linear classifier on the tap."""
-        shape = parts.shapes[self.taps[0]]
-        self.weak = nn.Linear(shape[2] if len(shape) == 3 else shape[1], parts.classes)
+        self.weak = nn.Linear(width(parts.shapes[self.taps[0]]), parts.classes)
 
     def loss(self, seen: Seen):
         """α L_true + β L_others, and μ CE of the weak head with smoothed labels."""
+        logits, labels = seen.logits, seen.batch.labels
         weak = self.weak(pooled(seen.features[self.taps[0]]))
-        told = ranks(seen.logits.detach(), weak.detach(), seen.batch.labels, self.rank == "code")
-        mimic = self.alpha * true_class(seen.logits, seen.batch.labels) + self.beta * among_others(
-            seen.logits, told, seen.batch.labels
-        )
+        ranks = agreed_ranks(logits.detach(), weak.detach(), labels, logs=self.rank == "code")
+        mimic = self.alpha * true_class(logits, labels) + self.beta * among_others(logits, ranks, labels)
         return {"learn": self.mu * seen.learn(weak, 0.1), "mimic": mimic}
 
 
@@ -48,27 +44,7 @@ def true_class(logits, labels):
 
 def among_others(logits, ranks, labels):
     """Cross-entropy with Zipf's shares of the other classes by their ranks. [B, C], [B, C], [B] -> []."""
-    told = without(1.0 / ranks, labels)
-    told = told / told.sum(dim=1, keepdim=True)
-    return -(told * F.log_softmax(without(logits, labels), dim=1)).sum(dim=1).mean()
-
-
-def ranks(final, weak, labels, logs):
-    """Each class's rank from 1, by what both heads say of it. [B, C], [B, C], [B] -> [B, C]."""
-    own = F.log_softmax(final, dim=1) if logs else final.softmax(dim=1)
-    score = among_rest(weak.softmax(dim=1), labels) + among_rest(own, labels)
-    order = score.argsort(dim=1, descending=True, stable=True)
-    return order.argsort(dim=1).to(final.dtype) + 1
-
-
-def among_rest(scores, labels):
-    """Each class's part in what the true one leaves. [B, C], [B] -> [B, C]."""
-    return scores / (1 - scores.gather(1, labels[:, None]) + TINY)
-
-
-def pooled(features):
-    """The mean over positions or tokens. [B, D, H, W] or [B, N, D] -> [B, D]."""
-    return features.mean(dim=(2, 3)) if features.dim() == 4 else features.mean(dim=1)
+    return -(zipf(ranks, labels) * F.log_softmax(without(logits, labels), dim=1)).sum(dim=1).mean()
 
 
 @recipe

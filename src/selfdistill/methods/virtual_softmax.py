@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from selfdistill.maths import FAINT
+from selfdistill.maths import length
 from selfdistill.method import Method
 from selfdistill.recipe import recipe
 from selfdistill.terms import Seen, Term
@@ -37,11 +37,6 @@ class VirtualClass(Term):
 def without_bias(logits, embedding, directions):
     """Logits of the weight alone; the bias gets a gradient of zero. [B, C], [B, D], [C, D] -> [B, C]."""
     return embedding @ directions.T + 0 * logits
-
-
-def length(rows):
-    """Length of each row; one of zeros passes no gradient. [B, D] -> [B]."""
-    return rows.square().sum(dim=1).clamp_min(FAINT**2).sqrt()
 
 
 @recipe

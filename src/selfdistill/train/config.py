@@ -37,6 +37,7 @@ class RunConfig:
     seed: int = 0
     limit: int | None = None  # training images
     validation: float = 0.0  # share of the training images held out
+    label_noise: float = 0.0  # share of the training labels made wrong
     size: int | None = None  # pixels of a side; None: the data's own
     pretrained: bool = False
     weights: str | None = None  # a file
@@ -74,6 +75,7 @@ class RunConfig:
         yield "warmup", 0 <= self.warmup <= self.epochs, f"from 0 to the {self.epochs} epochs"
         yield "limit", self.limit is None or self.limit >= 1, "1 or more"
         yield "validation", 0 <= self.validation < 1, "a share from 0 to below 1"
+        yield "label_noise", 0 <= self.label_noise < 1, "a share from 0 to below 1"
         yield "size", self.size is None or self.size >= 1, "1 or more"
         for name, kind in (
             ("schedule", Schedule),

@@ -18,6 +18,9 @@ class Display(Protocol):
     def epoch(self, row: dict[str, Any]) -> None:
         """Tell an epoch's row of the log."""
 
+    def note(self, text: str) -> None:
+        """Tell something that happens once."""
+
     def end(self) -> None:
         """Tell that the run is over, finished or not."""
 
@@ -34,6 +37,9 @@ class Silent:
     def epoch(self, row: dict[str, Any]) -> None:
         """Show nothing."""
 
+    def note(self, text: str) -> None:
+        """Show nothing."""
+
     def end(self) -> None:
         """Show nothing."""
 
@@ -48,6 +54,10 @@ class Lines(Silent):
         """Show what runs."""
         self.epochs = epochs
         self.console.print(title, highlight=False, markup=False)
+
+    def note(self, text: str) -> None:
+        """Show it on a line of its own."""
+        self.console.print(text, highlight=False, markup=False, soft_wrap=True)
 
     def epoch(self, row: dict[str, Any]) -> None:
         """Show the epoch's numbers."""
@@ -81,6 +91,10 @@ class Bar(Silent):
         if self.progress:
             words = f"epoch {row['epoch']}  {in_words(row)}"
             self.progress.update(self.task, completed=row["epoch"] * self.steps, row=words)
+
+    def note(self, text: str) -> None:
+        """Show it above the bar."""
+        self.console.print(text, highlight=False, markup=False, soft_wrap=True)
 
     def end(self) -> None:
         """Take the bar away."""

@@ -1,39 +1,42 @@
 """The training loop."""
 
 import json
+import signal
 import time
-from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
 import torch
 from lightning_fabric import Fabric
-from torch import Tensor
+from lightning_fabric.utilities import move_data_to_device
 
-from selfdistill import memory
-from selfdistill.beside import Beside
+from selfdistill import memory, ranks
 from selfdistill.data import Augmentation, Loader, Splits
 from selfdistill.distiller import Distiller
-from selfdistill.errors import UserError
+from selfdistill.errors import Interrupted
 from selfdistill.measure.accuracy import accuracy, predict
-from selfdistill.roles import Teacher
-from selfdistill.terms import Batch, Clock
+from selfdistill.terms import Clock
 from selfdistill.train import checkpoint
 from selfdistill.train.config import RunConfig
+from selfdistill.train.descent import Descent
 from selfdistill.train.display import Display
 from selfdistill.train.files import write_whole
-from selfdistill.train.momenta import TwoMomenta
-from selfdistill.train.optimiser import make_optimiser
 from selfdistill.train.schedule import learning_rate
+from selfdistill.train.signals import Signals
 from selfdistill.train.stopwatch import Stopwatch
+from selfdistill.train.tally import Tally
+from selfdistill.train.unsound import unsound_step, unsound_weights
 
 LOG = "log.jsonl"
+SAVE_EVERY = 600.0  # seconds between checkpoints within an epoch
 
 
 class Trainer:
-    """Optimiser, schedule, log and checkpoint around a distiller's steps.
+    """Schedule, log and checkpoint around the steps.
 
-    `folder` receives log.jsonl and last.ckpt. What must survive an interruption is `state()`.
+    `folder` receives log.jsonl and last.ckpt, after each epoch and every `save_every` seconds. What must survive
+    an interruption is `state()`. `every` is how many steps are made before their numbers are looked at: on a
+    GPU a look waits for the device.
     """
 
     def __init__(
@@ -46,116 +49,142 @@ class Trainer:
         fabric: Fabric,
         folder: Path,
         display: Display,
+        save_every: float = SAVE_EVERY,
     ):
         self.distiller, self.loader, self.splits, self.augment = distiller, loader, splits, augment
         self.config, self.fabric, self.folder, self.display = config, fabric, folder, display
-        self.run, self.optimiser = fabric.setup(distiller, make_optimiser(distiller, config, distiller.method.gap))
-        self.facts = distiller.facts(loader.batch_size // loader.ranks, len(loader.images))
-        self.memories = memory.start(distiller.terms, self.facts)
+        facts = distiller.facts(loader.batch_size // loader.ranks, len(loader.images))
+        self.descent = Descent(distiller, config, fabric, facts)
         self.stopwatch = Stopwatch(fabric.device)
-        self.epoch = 0
+        self.every = 1 if fabric.device.type == "cpu" else 16
+        self.save_every, self.saved = save_every, time.monotonic()
+        self.epoch, self.step = 0, 0  # what is done: whole epochs, and steps of the one that runs
+        self.tally, self.seconds = Tally(), 0.0  # of the epoch that runs
         self.log: list[dict[str, Any]] = []
 
     def fit(self) -> list[dict[str, Any]]:
-        """Train to the last epoch; give the log's rows."""
+        """Train to the last epoch; give the log's rows.
+
+        Raises `UserError` where a loss is no finite number, and `Interrupted` after a signal.
+        """
         title = f"{self.config.method}, {self.config.model}, seed {self.config.seed}"
         self.display.start(title, self.config.epochs, len(self.loader))
         try:
-            while self.epoch < self.config.epochs:
-                self._end_epoch(self._train_epoch())
+            with Signals() as signals:
+                while self.epoch < self.config.epochs:
+                    self._train_epoch(signals)
+                    self._end_epoch()
+                    self._stop_if(signals.caught)
         finally:
             self.display.end()
         return self.log
 
     def state(self) -> dict[str, Any]:
-        """Everything that must survive. Teachers are left out: they are files of their own."""
-        own = {"memories": self.memories, "random": checkpoint.random_state()}
+        """Everything that must survive; all ranks must call this."""
+        terms, memories = self.distiller.terms, move_data_to_device(self.descent.memories, "cpu")
+        own = {
+            "memories": memory.scoped(terms, memories, "rank"),
+            "random": checkpoint.random_state(self.fabric.device),
+            "tally": self.tally.state(),
+        }
         return {
             "config": self.config.to_json(),
-            "student": self.distiller.student.state_dict(),
-            "terms": self.distiller.terms.state_dict(),
-            "networks": {name: each.state_dict() for name, each in self._living_networks()},
-            "optimiser": self.optimiser.state_dict(),
-            "ranks": checkpoint.of_each_rank(own),
+            **self.descent.state(),
+            "memories": memory.scoped(terms, memories, "run"),
+            "ranks": ranks.of_each(own),
             "epoch": self.epoch,
-            "step": self.epoch * len(self.loader),
+            "step": self.step,
             "log": self.log,
+            "seconds": self.seconds,
             "step_seconds": self.stopwatch.seconds,
         }
 
+    def require_own(self, state: dict[str, Any]) -> None:
+        """Raise `checkpoint.Unusable` for the state of another run."""
+        found = RunConfig.from_json(state["config"]).to_json() if "config" in state else None
+        if found != self.config.to_json() or len(state["ranks"]) != self.fabric.world_size:
+            raise checkpoint.Unusable("it is of another configuration or number of processes")
+
     def take_up(self, state: dict[str, Any]) -> None:
-        """Go on where a state was taken. Raises `UserError` for a state of another run."""
-        if state["config"] != self.config.to_json() or len(state["ranks"]) != self.fabric.world_size:
-            raise UserError(
-                f"the checkpoint in {self.folder} is of another configuration or number of processes "
-                f"({len(state['ranks'])}); start the run again in another --out"
-            )
-        self.distiller.student.load_state_dict(state["student"])
-        self.distiller.terms.load_state_dict(state["terms"])
-        for name, each in self._living_networks():
-            each.load_state_dict(state["networks"][name])
-        self.optimiser.load_state_dict(state["optimiser"])
+        """Go on where a state was taken."""
         own = state["ranks"][self.fabric.global_rank]
-        self.memories = self.fabric.to_device(own["memories"])
-        checkpoint.set_random_state(own["random"])
-        self.epoch, self.log, self.stopwatch.seconds = state["epoch"], state["log"], state["step_seconds"]
+        self.descent.take_up(state, {**state["memories"], **own["memories"]})
+        self.tally.take_up(own["tally"], self.fabric.device)
+        self.epoch, self.step, self.seconds = state["epoch"], state["step"], state["seconds"]
+        self.log, self.stopwatch.seconds = state["log"], state["step_seconds"]
+        checkpoint.set_random_state(own["random"], self.fabric.device)
+        self._write_log()  # it may be an epoch behind
+        place = f"epoch {self.epoch + 1}, step {self.step + 1}"
+        done = self.epoch == self.config.epochs
+        self.display.note(f"going on {'to the end' if done else f'from {place}'}: {self.folder / checkpoint.LAST}")
 
-    def _living_networks(self) -> list[tuple[str, Beside]]:
-        """The networks beside the student that change; teachers are files of their own."""
-        roles = self.distiller.method.networks
-        return [(name, each) for name, each in self.distiller.networks.items() if not isinstance(roles[name], Teacher)]
+    def save(self) -> None:
+        """Write the checkpoint; all ranks must call this.
 
-    def _train_epoch(self) -> dict[str, Any]:
-        """Make the steps of one epoch; give what they showed."""
-        self.run.train()
-        self.memories = memory.renewed(self.distiller.terms, self.facts, self.memories)
-        start, shown, names = time.perf_counter(), [], []
-        for number, batch in enumerate(self.loader.epoch(self.epoch), self.epoch * len(self.loader)):
-            with self.stopwatch.step(number):
-                losses, right = self.step(batch, number)
-            shown.append(torch.stack([*losses.values(), right]))
-            names = list(losses)
-            self.display.step()
-        table = torch.stack(shown).cpu()  # [steps, terms + 1]; no value is read off the device before this
-        seconds = time.perf_counter() - start
-        self._require_finite(table[:, :-1], names)
-        *means, share = table.mean(dim=0).tolist()
-        speed = {"seconds": seconds, "images_per_second": len(table) * self.loader.batch_size / seconds}
-        return {"losses": dict(zip(names, means, strict=True)), "train_top1": 100 * share, **speed}
-
-    def step(self, batch: Batch, number: int) -> tuple[dict[str, Tensor], Tensor]:
-        """Make one step; give its losses by name, and the share of rows that were right."""
-        for group in self.optimiser.param_groups:
-            group["lr"] = self._rate(number)
-        with self._precision():
-            made = self.run(batch, self.clock(number), self.memories)
-        self._descend(made.losses)
-        self.distiller.after_step()
-        self.memories = memory.commit(self.memories, made.remembered)
-        right = (made.logits.argmax(dim=1) == batch.labels).float().mean()
-        return {name: loss.detach() for name, loss in made.losses.items()}, right
-
-    def _descend(self, losses: dict[str, Tensor]) -> None:
-        """Take the optimiser's step, with one gradient or with two."""
-        self.optimiser.zero_grad()
-        if isinstance(inner := self.optimiser.optimizer, TwoMomenta):
-            learn, mimic = self.distiller.in_two(losses)
-            inner.backward(learn, mimic)
-        else:
-            self.fabric.backward(self.distiller.total(losses))
-        self.optimiser.step()
-
-    def _end_epoch(self, shown: dict[str, Any]) -> None:
-        """Measure, write the log and the checkpoint, tell the display."""
-        rate, self.epoch = self._rate(self.epoch * len(self.loader)), self.epoch + 1
-        row = {"epoch": self.epoch, "lr": rate, **shown, **self._validated()}
-        self.log.append(row)
+        Raises `UserError`, on all of them, where it cannot be written or weights are no finite numbers.
+        """
+        if not ranks.all_true(self.descent.finite()):
+            raise unsound_weights(self.config, self._place(self.step))
         state = self.state()
-        if self.fabric.is_global_zero:
-            checkpoint.save(self.folder, state)
-            lines = "".join(json.dumps(each) + "\n" for each in self.log)
-            write_whole(self.folder / LOG, lambda beside: beside.write_text(lines))
+        ranks.by_the_first(lambda: checkpoint.save(self.folder, state))
+        self.saved = time.monotonic()
+
+    def _train_epoch(self, signals: Signals) -> None:
+        """Make the steps of an epoch that are left."""
+        self.descent.run.train()
+        if self.step == 0:
+            self.descent.start_epoch()
+        before = self.epoch * len(self.loader)
+        since = time.monotonic() - self.seconds
+        for batch in self.loader.epoch(self.epoch, self.step):
+            number = before + self.step
+            with self.stopwatch.step(number):
+                shown = self.descent.step(batch, self.clock(number), self.rate(number))
+            self.tally.add(*shown, self.descent.sound)
+            self.step += 1
+            self.seconds = time.monotonic() - since
+            self.display.step()
+            if self.step % self.every == 0 and self.step < len(self.loader):
+                self._look(signals)
+
+    def _look(self, signals: Signals) -> None:
+        """See what the steps did not wait for: numbers that are none, signals, the time to save."""
+        self._require_sound()
+        due = time.monotonic() - self.saved >= self.save_every
+        caught, due = ranks.largest(torch.tensor([signals.caught, due], device=self.fabric.device)).tolist()
+        if caught or due:
+            self.save()
+        self._stop_if(caught)
+
+    def _stop_if(self, caught: int) -> None:
+        """Raise `Interrupted` if any rank caught a signal; the checkpoint is written already."""
+        caught = int(ranks.largest(torch.tensor(caught, device=self.fabric.device)))
+        if caught:
+            done = f"{self.epoch} of {self.config.epochs} epochs" + (f" and {self.step} steps" if self.step else "")
+            raise Interrupted(
+                caught,
+                f"stopped by {signal.Signals(caught).name} after {done}; all is saved in {self.folder}, and the same "
+                "command goes on from there",
+            )
+
+    def _end_epoch(self) -> None:
+        """Measure, write the checkpoint and the log, tell the display."""
+        shown = self.tally.means()  # waits for the device
+        seconds = max(self.seconds, 1e-9)
+        self._require_sound()
+        speed = {"seconds": seconds, "images_per_second": len(self.tally) * self.loader.batch_size / seconds}
+        rate = self.rate(self.epoch * len(self.loader))
+        self.epoch, self.step = self.epoch + 1, 0
+        self.tally, self.seconds = Tally(), 0.0
+        row = {"epoch": self.epoch, "lr": rate, **shown, **speed, **self._validated()}
+        self.log.append(row)
+        self.save()
+        self._write_log()
         self.display.epoch(row)
+
+    def _write_log(self) -> None:
+        lines = "".join(json.dumps(each) + "\n" for each in self.log)
+        ranks.by_the_first(lambda: write_whole(self.folder / LOG, lambda beside: beside.write_text(lines)))
 
     def _validated(self) -> dict[str, float]:
         """Accuracy on the images held out; the test set is not looked at before the end."""
@@ -164,7 +193,8 @@ class Trainer:
         shown = predict(self.distiller.deployed(), self.splits.validation, self.augment, device=self.fabric.device)
         return {"validation_top1": accuracy(*shown)}
 
-    def _rate(self, step: int) -> float:
+    def rate(self, step: int) -> float:
+        """The learning rate of a step."""
         return learning_rate(step, self.config.epochs * len(self.loader), len(self.loader), self.config)
 
     def clock(self, step: int) -> Clock:
@@ -173,19 +203,13 @@ class Trainer:
         times = (step // steps, self.config.epochs, step / (self.config.epochs * steps))
         return Clock(*(torch.full((), float(each), device=self.fabric.device) for each in times))
 
-    def _precision(self) -> AbstractContextManager:
-        """Autocast around the passes only: the distiller's terms leave it by themselves."""
-        if self.config.precision == "bf16":
-            return torch.autocast(self.fabric.device.type, torch.bfloat16)
-        return nullcontext()
-
-    def _require_finite(self, losses: Tensor, names: list[str]) -> None:
-        """Raise `UserError` naming the first step and loss, of [steps, losses], that is no number."""
-        if losses.isfinite().all():
+    def _require_sound(self) -> None:
+        """Raise `UserError` where a step was not sound: which loss, at which step, on which images."""
+        if self.descent.sound:
             return
-        step, term = (~losses.isfinite()).nonzero()[0].tolist()
-        raise UserError(
-            f"the loss of the term {names[term]!r} of {self.config.method} became "
-            f"{losses[step, term].item()} in epoch {self.epoch + 1}, step {step + 1} of {len(losses)}; "
-            f"try a lower --lr than {self.config.lr:g}, or a --warmup"
-        )
+        step, losses = self.tally.first_unsound()
+        index = next(self.loader.epoch(self.epoch, step)).index  # made anew, as it was
+        raise unsound_step(self.config, losses, [] if index is None else index.tolist(), self._place(step))
+
+    def _place(self, step: int) -> str:
+        return f"epoch {self.epoch + 1}, step {step + 1} of {len(self.loader)}"

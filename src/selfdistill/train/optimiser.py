@@ -9,23 +9,21 @@ from selfdistill.train.config import RunConfig
 from selfdistill.train.momenta import TwoMomenta
 
 
-def make_optimiser(trained: nn.Module, config: RunConfig, gap: float | None = None) -> torch.optim.Optimizer:
-    """SGD over everything that trains, the student's parameters and the heads'; two momenta with a gap, where asked."""
+def make_optimiser(
+    trained: nn.Module, config: RunConfig, gap: float | None = None, *, fused: bool = False
+) -> torch.optim.Optimizer:
+    """SGD over everything that trains, the student's parameters and the heads'; two momenta with a gap, where asked.
+
+    Two momenta, and SGD if `fused`, can be told on the device not to take a step: by their `found_inf`.
+    """
     groups = parameter_groups(trained, config.weight_decay, config.decay_norms)
     if gap is not None:
         return TwoMomenta(groups, lr=config.lr, momentum=config.momentum, gap=gap)
-    return torch.optim.SGD(
-        groups,
-        lr=config.lr,
-        momentum=config.momentum,
-        nesterov=config.nesterov and config.momentum > 0,
-        fused=_fusible(trained),
-    )
-
-
-def _fusible(trained: nn.Module) -> bool:
-    """Whether torch has one kernel for the whole update: a third of the time, with the same result but for rounding."""
-    return all(each.device.type in ("cpu", "cuda", "mps") and each.is_floating_point() for each in trained.parameters())
+    nesterov = config.nesterov and config.momentum > 0
+    made = torch.optim.SGD(groups, lr=config.lr, momentum=config.momentum, nesterov=nesterov, fused=fused or None)
+    if fused and config.momentum > 0:
+        _start_momenta(made)
+    return made
 
 
 def parameter_groups(trained: nn.Module, decay: float, decay_norms: bool) -> list[dict[str, Any]]:
@@ -36,3 +34,10 @@ def parameter_groups(trained: nn.Module, decay: float, decay_norms: bool) -> lis
     decaying = [each for each in parameters if id(each) not in spared]
     groups = [{"params": decaying, "weight_decay": decay}, {"params": vectors, "weight_decay": 0.0}]
     return [group for group in groups if group["params"]]
+
+
+def _start_momenta(optimiser: torch.optim.Optimizer) -> None:
+    """Zero momenta: a first step that is not taken would leave torch's own as they lay in memory."""
+    for group in optimiser.param_groups:
+        for each in group["params"]:
+            optimiser.state[each]["momentum_buffer"] = torch.zeros_like(each)

@@ -46,24 +46,29 @@ def require(findings: list[Finding]) -> None:
             raise UserError(each.words)
 
 
+def first_step(trainer: Trainer) -> dict[str, Tensor]:
+    """Make the first step of a run; give its losses by name."""
+    losses, _ = trainer.descent.step(next(trainer.loader.epoch(0)), trainer.clock(0), trainer.rate(0))
+    return losses
+
+
 def step_bytes(trainer: Trainer, step: Callable[[], object]) -> int:
     """Bytes at the peak of a step: weights, optimiser, memories, and what the step makes."""
-    trainer.optimiser.zero_grad()  # gradients are of what it makes
+    trainer.descent.optimiser.zero_grad()  # gradients are of what it makes
     return held_bytes(_kept(trainer)) + peak_bytes(step)
 
 
 def _measured(trainer: Trainer) -> int:
     """Bytes of a trainer's second step: the first one makes the optimiser's state."""
-    trainer.run.train()
-    batch = next(trainer.loader.epoch(0))
-    trainer.step(batch, 0)
-    return step_bytes(trainer, lambda: trainer.step(next(trainer.loader.epoch(0)), 0))
+    trainer.descent.run.train()
+    first_step(trainer)
+    return step_bytes(trainer, lambda: first_step(trainer))
 
 
 def _kept(trainer: Trainer) -> Iterator[Tensor]:
-    states = (each for state in trainer.optimiser.state.values() for each in state.values())
+    states = (each for state in trainer.descent.optimiser.state.values() for each in state.values())
     tensors = chain(trainer.distiller.parameters(), trainer.distiller.buffers(), states)
-    return (each for each in chain(tensors, memory.leaves(trainer.memories)) if isinstance(each, Tensor))
+    return (each for each in chain(tensors, memory.leaves(trainer.descent.memories)) if isinstance(each, Tensor))
 
 
 def few(trainer: Trainer) -> int:
@@ -95,8 +100,9 @@ def _free(device: torch.device) -> float:
 
 
 def _disk(trainer: Trainer, folder: Path) -> Finding:
-    trained = sum(each.numel() * each.element_size() for each in trainer.distiller.parameters() if each.requires_grad)
-    needed, there = CHECKPOINTS * (held_bytes(_kept(trainer)) + trained), free_disk(folder)  # with SGD's momentum
+    trained = [each for each in trainer.distiller.parameters() if each.requires_grad]
+    momenta = 0 if trainer.descent.optimiser.state else held_bytes(trained)  # made before the first step, or by it
+    needed, there = CHECKPOINTS * (held_bytes(_kept(trainer)) + momenta), free_disk(folder)
     words = f"{CHECKPOINTS} checkpoints need about {in_words(needed)}, {in_words(there)} are free at {folder}"
     if needed <= there:
         return Finding("disk", True, words)

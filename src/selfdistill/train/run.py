@@ -1,17 +1,20 @@
 """One run: from a configuration to a folder that holds all there is to know of it."""
 
+import random
 from collections.abc import Mapping
+from contextlib import ExitStack
 from copy import deepcopy
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from lightning_fabric import Fabric
 from torch import nn
 
-from selfdistill import data
+from selfdistill import data, ranks
 from selfdistill.data import Loader, Splits
 from selfdistill.distiller import Distiller, own_stream
 from selfdistill.errors import UserError
@@ -22,8 +25,9 @@ from selfdistill.roles import Peer, Role, Teacher
 from selfdistill.train import checkpoint, preflight, record, teacher
 from selfdistill.train.config import RunConfig
 from selfdistill.train.display import Display, Silent
-from selfdistill.train.files import make_folder, read_json, write_json
-from selfdistill.train.loop import Trainer
+from selfdistill.train.files import read_json, write_json
+from selfdistill.train.lock import held
+from selfdistill.train.loop import SAVE_EVERY, Trainer
 from selfdistill.train.teacher import RESULT, RUN, WEIGHTS
 
 
@@ -31,35 +35,39 @@ def run(
     config: RunConfig,
     folder: str | Path,
     *,
-    resume: bool = False,
+    resume: bool = True,
     display: Display | None = None,
     networks: Mapping[str, nn.Module] | None = None,
     teachers: str | Path | None = None,
     splits: Splits | None = None,
+    save_every: float = SAVE_EVERY,
+    wait: bool = False,
 ) -> dict[str, Any]:
     """Train as configured and give the result, which also lies in `folder`.
 
-    A finished run is not trained again; one that was interrupted goes on with `resume`. `teachers` is where
-    teachers that must be trained first are kept; `networks` are teachers at hand; `splits` the data, where it
-    is loaded already. Raises `UserError` for what a user can mend.
+    A finished run is not trained again; one that was interrupted goes on, unless `resume` is off. `teachers` is
+    where teachers that must be trained first are kept; `networks` are teachers at hand; `splits` the data, where
+    it is loaded already; `save_every` the seconds between checkpoints. With `wait`, a folder in which another
+    process trains is waited for. Raises `UserError` for what a user can mend, `Interrupted` after a signal.
     """
     folder, method = Path(folder), named(config.method)
-    config = replace(config, method=method.text)
+    config, display = replace(config, method=method.text), display or Silent()
     if (finished := _finished(config, folder, resume)) is not None:
         return finished
-    splits, display = splits or load_data(config), display or Silent()
-    teachers = Path(teachers or folder.parent / "teachers")
-    cast = dict(networks or {})
-    for name, role in method.networks.items():
-        if name not in cast and (found := _network(name, role, config, splits, teachers, display)):
-            cast[name] = found
-    preflight.require(preflight.room(partial(_rehearsed, method, splits, cast, folder), config, folder))
-    trainer = make_trainer(config, method, splits, cast, folder, display)
-    write_json(make_folder(folder) / RUN, record.facts(config, method, splits, trainer.augment))
-    if resume and (folder / checkpoint.LAST).exists():
-        trainer.take_up(checkpoint.load(folder))
-    trainer.fit()
-    return _finish(trainer, method, folder)
+    with ExitStack() as holding:
+        ranks.by_the_first(lambda: holding.enter_context(held(folder, display.note if wait else None)))
+        if (finished := _finished(config, folder, resume)) is not None:
+            return finished  # meanwhile, by another process
+        splits = splits or load_data(config)
+        cast = _cast(config, method, splits, networks or {}, Path(teachers or folder.parent / "teachers"), display)
+        preflight.require(preflight.room(partial(_rehearsed, method, splits, cast, folder), config, folder))
+        trainer = make_trainer(config, method, splits, cast, folder, display, save_every)
+        ranks.by_the_first(lambda: write_json(folder / RUN, record.facts(config, method, splits, trainer.augment)))
+        state = ranks.by_the_first(lambda: checkpoint.latest(folder, trainer.require_own, display.note))
+        if state is not None:
+            trainer.take_up(state)
+        trainer.fit()
+        return _finish(trainer, method, folder)
 
 
 def load_data(config: RunConfig) -> Splits:
@@ -70,6 +78,7 @@ def load_data(config: RunConfig) -> Splits:
         validation=config.validation,
         seed=config.seed,
         size=config.size,
+        label_noise=config.label_noise,
         decode=config.decode,
     )
 
@@ -88,10 +97,11 @@ def make_trainer(
     networks: Mapping[str, nn.Module],
     folder: Path,
     display: Display,
+    save_every: float = SAVE_EVERY,
 ) -> Trainer:
     """Model, distiller and loader of a run, each from random streams of its own."""
     fabric, student = _fabric(config), _student(config, splits)
-    torch.manual_seed(config.seed)  # for dropout and its like; all else has a stream of its own
+    _seed(config.seed + fabric.global_rank)  # for dropout and its like; all else has a stream of its own
     augment = data.usual(splits)
     loader = Loader(
         splits.train,
@@ -108,7 +118,7 @@ def make_trainer(
     example = augment.normalise(splits.train.images[: loader.batch_size])
     distiller = Distiller(student, method, example, networks=networks, classifier=config.classifier, seed=config.seed)
     _require_rows(distiller, loader, method)
-    return Trainer(distiller, loader, splits, augment, config, fabric, folder, display)
+    return Trainer(distiller, loader, splits, augment, config, fabric, folder, display, save_every)
 
 
 def _finished(config: RunConfig, folder: Path, resume: bool) -> dict[str, Any] | None:
@@ -121,8 +131,24 @@ def _finished(config: RunConfig, folder: Path, resume: bool) -> dict[str, Any] |
     if (folder / RESULT).exists():
         return read_json(folder / RESULT)
     if (folder / checkpoint.LAST).exists() and not resume:
-        raise UserError(f"{folder} holds this run, unfinished; add --resume or choose another --out")
+        raise UserError(f"{folder} holds this run, unfinished; go on with it by --resume, or choose another --out")
     return None
+
+
+def _cast(
+    config: RunConfig,
+    method: Method,
+    splits: Splits,
+    networks: Mapping[str, nn.Module],
+    teachers: Path,
+    display: Display,
+) -> dict[str, nn.Module]:
+    """Who plays each role that is not made of the student."""
+    cast = dict(networks)
+    for name, role in method.networks.items():
+        if name not in cast and (found := _network(name, role, config, splits, teachers, display)):
+            cast[name] = found
+    return cast
 
 
 def _network(
@@ -140,7 +166,7 @@ def _teacher(role: Teacher, config: RunConfig, splits: Splits, teachers: Path, d
     planned = teacher.plan(role, config)
     folder = planned if isinstance(planned, Path) else teacher.folder_for(planned, teachers)
     if isinstance(planned, RunConfig):
-        run(planned, folder, resume=True, display=display, splits=splits, teachers=teachers)
+        run(planned, folder, display=display, splits=splits, teachers=teachers, wait=True)
     model, facts = teacher.load_run(folder)
     teacher.require_classes(facts, splits, folder)
     return teacher.adapted(model, facts, data.usual(splits), splits.train.size)
@@ -169,6 +195,13 @@ def _student(config: RunConfig, splits: Splits) -> nn.Module:
     return student
 
 
+def _seed(seed: int) -> None:
+    """Start the random streams that a model or a user's own term may draw from."""
+    torch.manual_seed(seed)
+    np.random.seed(seed % 2**32)
+    random.seed(seed)
+
+
 def _require_rows(distiller: Distiller, loader: Loader, method: Method) -> None:
     rows = loader.batch_size // loader.ranks
     for name, term in distiller.terms.items():
@@ -182,7 +215,11 @@ def _require_rows(distiller: Distiller, loader: Loader, method: Method) -> None:
 def _finish(trainer: Trainer, method: Method, folder: Path) -> dict[str, Any]:
     """Measure, and write the student and the result, the result last: it says that all is there."""
     student = trainer.distiller.close()
-    found = record.result(trainer, method)
-    record.save_weights(student, folder / WEIGHTS)
-    write_json(folder / RESULT, found)
-    return found
+
+    def write() -> dict[str, Any]:
+        found = record.result(trainer, method)
+        record.save_weights(student, folder / WEIGHTS)
+        write_json(folder / RESULT, found)
+        return found
+
+    return ranks.by_the_first(write)

@@ -6,6 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from selfdistill.maths import as_map
+
 FAINTLY = 1e-6  # beside the sum of a fusion's weights
 
 
@@ -82,11 +84,6 @@ def separable(width: int) -> list[nn.Module]:
     """A depthwise 3x3 convolution, a 1x1 convolution and BatchNorm."""
     depthwise = nn.Conv2d(width, width, 3, padding=1, groups=width, bias=False)
     return [depthwise, nn.Conv2d(width, width, 1, bias=False), nn.BatchNorm2d(width)]
-
-
-def as_map(features: Tensor) -> Tensor:
-    """Tokens [B, N, D] as a map [B, D, N, 1]; a map stays."""
-    return features if features.dim() == 4 else features.transpose(1, 2)[..., None]
 
 
 def enlarged(deep: Tensor, shallow: Tensor) -> Tensor:

@@ -2,17 +2,17 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from selfdistill.divergences import (
+from selfdistill.maths import (
     against_rest,
     correlated,
-    correlation,
     decoupled,
+    kl,
+    kl_where,
+    mutual,
     normalized,
-    standard,
+    soft_cross_entropy,
     standardized,
-    without,
 )
-from selfdistill.maths import kl
 
 EXACT = {"rtol": 1e-9, "atol": 1e-12}
 
@@ -95,31 +95,34 @@ def test_decoupled_parts_make_up_the_whole():
         assert_close(torch.stack(parts).mean(), kl(student, teacher, temperature), **EXACT)
 
 
-def test_standard_rows():
-    rows, *_ = draw()
-    got = standard(rows)
-    assert_close(got.mean(dim=1), torch.zeros(5, dtype=torch.float64), rtol=0, atol=1e-12)
-    assert_close(got.std(dim=1), torch.ones(5, dtype=torch.float64), rtol=1e-6, atol=0)
-    assert_close(standard(7 * rows + 3), got, rtol=1e-6, atol=1e-9)
-
-
-def test_correlation_is_pearsons():
-    one, other, _ = draw()
-    for b in range(len(one)):
-        assert_close(
-            correlation(one, other)[b], torch.corrcoef(torch.stack([one[b], other[b]]))[0, 1], rtol=1e-6, atol=0
-        )
-    assert_close(correlation(one, 2 * one + 5), torch.ones(5, dtype=torch.float64), rtol=1e-6, atol=0)
-
-
-def test_without_a_column():
-    rows = torch.arange(12.0).view(3, 4)
-    want = [[1, 2, 3], [4, 5, 6], [8, 10, 11]]
-    assert without(rows, torch.tensor([0, 3, 1])).tolist() == want
-
-
 def test_the_rest_as_one_class():
     rows, _, labels = draw()
     got = (against_rest(rows, labels, 4.0) / 4.0).softmax(dim=1)
     true = (rows / 4.0).softmax(dim=1).gather(1, labels[:, None])[:, 0]
     assert_close(got, torch.stack([true, 1 - true], dim=1))
+
+
+def test_a_mean_over_kept_rows_ignores_the_others():
+    torch.manual_seed(0)
+    student, teacher = torch.randn(2, 5, 3)
+    keep = torch.tensor([True, False, True, True, False])
+    p, q = ((each[keep] / 2).softmax(1) for each in (teacher, student))
+    assert_close(kl_where(keep, student, teacher, 2.0), 4 * (p * (p / q).log()).sum(1).mean())
+    assert kl_where(torch.zeros(5, dtype=torch.bool), student, teacher, 2.0).item() == 0.0
+
+
+def test_mutual_is_the_plain_loop():
+    students, teachers = (list(torch.randn(3, 5, 4, generator=torch.Generator().manual_seed(k))) for k in (0, 1))
+    want = sum(kl(students[k], teachers[j], 2.0) / 2 for k in range(3) for j in range(3) if j != k)
+    assert_close(mutual(students, teachers, 2.0), want)
+
+
+def test_soft_cross_entropy_is_kl_and_the_teachers_entropy():
+    student, teacher, _ = draw()
+    teacher.requires_grad_()
+    q = (teacher.detach() / 3.0).softmax(dim=1)
+    entropy = -(q * q.log()).sum(dim=1).mean()
+    loss = soft_cross_entropy(student.requires_grad_(), teacher, 3.0)
+    assert_close(loss, kl(student, teacher, 3.0) / 9 + entropy)
+    loss.backward()
+    assert teacher.grad is None

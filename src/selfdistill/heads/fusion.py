@@ -1,0 +1,57 @@
+"""Features of several sources made into one, and what that says."""
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Size, Tensor, nn
+
+from selfdistill.heads.small import Pool
+from selfdistill.maths import as_map
+
+
+class AttentiveFusion(nn.Module):
+    """One level's features and what came from the deeper one, each position weighing the two.
+
+    The attention-based fusion of https://arxiv.org/abs/2104.09044. The deepest level, which has no deeper one
+    to `fuse`, has no attention.
+    """
+
+    def __init__(self, width: int, middle: int, out: int, fuse: bool):
+        super().__init__()
+        self.conv1 = nn.Sequential(nn.Conv2d(width, middle, 1, bias=False), nn.BatchNorm2d(middle))
+        self.conv2 = nn.Sequential(nn.Conv2d(middle, out, 3, padding=1, bias=False), nn.BatchNorm2d(out))
+        self.att_conv = nn.Sequential(nn.Conv2d(2 * middle, 2, 1), nn.Sigmoid()) if fuse else None
+
+    def forward(self, own: Tensor, deeper: Tensor | None, size: Size) -> tuple[Tensor, Tensor]:
+        """Give a guess of the teacher's map of this size [B, E, *size], and the residual to pass on."""
+        fused = self.conv1(own)
+        if self.att_conv is not None and deeper is not None:
+            deeper = F.interpolate(deeper, fused.shape[2:])
+            gates = self.att_conv(torch.cat([fused, deeper], dim=1))
+            fused = fused * gates[:, :1] + deeper * gates[:, 1:]
+        fused = F.interpolate(fused, size)
+        return self.conv2(fused), fused
+
+
+class JoinedMaps(nn.Sequential):
+    """A classifier of several maps of one width, their channels side by side."""
+
+    def __init__(self, maps: int, width: int, classes: int):
+        convolve = nn.Conv2d(maps * width, width, 1, bias=False)
+        super().__init__(convolve, nn.BatchNorm2d(width), nn.ReLU(), Pool(), nn.Linear(width, classes))
+
+    def forward(self, features: Sequence[Tensor]) -> Tensor:
+        """[B, D, H, W] or [B, N, D] each -> [B, C]."""
+        return super().forward(torch.cat([as_map(each) for each in features], dim=1))
+
+
+class JoinedEmbeddings(nn.Linear):
+    """A linear classifier of several embeddings of one width, side by side."""
+
+    def __init__(self, embeddings: int, width: int, classes: int):
+        super().__init__(embeddings * width, classes)
+
+    def forward(self, embeddings: Sequence[Tensor]) -> Tensor:  # type: ignore[override]  # several, not one
+        """[B, D] each -> [B, C]."""
+        return super().forward(torch.cat(list(embeddings), dim=1))

@@ -1,0 +1,66 @@
+"""Guesses of a teacher's features from a student's, whatever shapes the two have."""
+
+import math
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Size, Tensor, nn
+
+from selfdistill.maths import alike, same_size
+
+LEAST = 1e-5  # variance
+
+
+def regressor(student: Size, teacher: Size, relu: bool = True) -> nn.Sequential:
+    """A convolution from the student's shape to the teacher's, BatchNorm and ReLU. [B, D, H, W] or [B, N, D] each.
+
+    Romero et al., 2015 (https://arxiv.org/abs/1412.6550).
+    """
+    own, hint = _shapes(student, teacher)
+    fit = nn.Sequential()
+    fit.add_module("conv", convolution(own[1], hint[1], [*zip(own[2:], hint[2:], strict=True)]))
+    fit.add_module("bn", nn.BatchNorm2d(hint[1]))
+    return fit.append(nn.ReLU()) if relu else fit
+
+
+def convolution(width: int, out: int, sides: Sequence[tuple[int, int]]) -> nn.Module:
+    """The convolution that takes each side of a map to the wanted one: `sides` are (has, wanted)."""
+    kinds = [_step(has, wanted) for has, wanted in sides]
+    kernel, stride, padding = zip(*(each for _, each in kinds), strict=True)
+    grows = any(up for up, _ in kinds)
+    return (nn.ConvTranspose2d if grows else nn.Conv2d)(width, out, kernel, stride, padding)
+
+
+class Guess(nn.Module):
+    """A Gaussian for one stage of the teacher: its mean three 1x1 convolutions, one variance a channel.
+
+    Ahn et al., 2019 (https://arxiv.org/abs/1904.05835).
+    """
+
+    def __init__(self, student: Size, teacher: Size, variance: float):
+        super().__init__()
+        own, out = (each[1] for each in _shapes(student, teacher))
+        layers = [nn.Conv2d(width, out, 1, bias=False) for width in (own, out, out)]
+        self.regressor = nn.Sequential(layers[0], nn.ReLU(), layers[1], nn.ReLU(), layers[2])
+        self.log_scale = nn.Parameter(torch.full((out,), math.log(math.expm1(max(variance - LEAST, LEAST)))))
+
+    def forward(self, student: Tensor, teacher: Tensor) -> Tensor:
+        """Mean over all entries of ((mean - t)² / v + log v) / 2. -> []."""
+        student, teacher = same_size(student, teacher)
+        variance = (F.softplus(self.log_scale) + LEAST)[:, None, None]
+        return ((self.regressor(student) - teacher).square() / variance + variance.log()).mean() / 2
+
+
+def _shapes(student: Size, teacher: Size) -> list[Size]:
+    """The shapes of both as maps."""
+    return [each.shape for each in alike(torch.empty(student), torch.empty(teacher))]
+
+
+def _step(has: int, wanted: int) -> tuple[bool, tuple[int, int, int]]:
+    """Whether a side doubles, and its kernel, stride and padding; a teacher's larger one is averaged down later."""
+    if has == 2 * wanted:
+        return False, (3, 2, 1)
+    if 2 * has == wanted:
+        return True, (4, 2, 1)
+    return False, (1 + max(0, has - wanted), 1, 0)

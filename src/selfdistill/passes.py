@@ -1,0 +1,40 @@
+"""The passes of a step: which there are, of which images, and what each part of one shows."""
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+from torch import Tensor
+
+from selfdistill.terms import Batch, Outputs, Term, View
+
+
+def united(terms: Iterable[Term]) -> tuple[View, ...]:
+    """Each view once: with gradient if any term asks for it, with all that any reads in it."""
+    asked: dict[str, View] = {}
+    for view in (view for term in terms for view in term.views):
+        known = asked.get(view.name, view)
+        taps = tuple(dict.fromkeys((*known.taps, *view.taps)))
+        asked[view.name] = replace(known, grad=known.grad or view.grad, taps=taps)
+    return tuple(asked.values())
+
+
+def images_of(view: View, batch: Batch) -> Tensor:
+    """What a view shows. -> [B, 3, H, W]."""
+    images = batch.extra[view.source] if view.source else batch.images
+    return view.make(images) if view.make else images
+
+
+def split(shown: Outputs, rows: list[int]) -> list[Outputs]:
+    """One pass's outputs as those of its parts of so many rows."""
+    if len(rows) == 1:
+        return [shown]
+    embeddings = [None] * len(rows) if shown.embedding is None else shown.embedding.split(rows)
+    features = {name: each.split(rows) for name, each in shown.features.items()}
+    parts = zip(shown.logits.split(rows), embeddings, strict=True)
+    return [Outputs(*part, {name: each[k] for name, each in features.items()}) for k, part in enumerate(parts)]
+
+
+def detached(shown: Outputs) -> Outputs:
+    """What a pass shows, without gradient."""
+    embedding = None if shown.embedding is None else shown.embedding.detach()
+    return Outputs(shown.logits.detach(), embedding, {k: v.detach() for k, v in shown.features.items()})

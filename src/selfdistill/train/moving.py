@@ -1,0 +1,31 @@
+"""What a step changes beside the parameters that the optimiser moves."""
+
+from collections.abc import Iterable
+from itertools import groupby
+
+import torch
+from torch import Tensor
+
+
+class Moving:
+    """Running statistics, averages, copies: they can go back to where they were, on the device's own word.
+
+    The tensors of a dtype are handled as one, so that this costs a few operations and not a few for each.
+    """
+
+    def __init__(self, tensors: Iterable[Tensor]):
+        ordered = sorted(tensors, key=lambda each: str(each.dtype))
+        self.groups = [list(group) for _, group in groupby(ordered, key=lambda each: each.dtype)]
+
+    @torch.no_grad()
+    def copied(self) -> list[Tensor]:
+        """Where all of them are now."""
+        return [torch.cat([each.reshape(-1) for each in group]) for group in self.groups]
+
+    @torch.no_grad()
+    def keep(self, copies: list[Tensor], sound: Tensor) -> None:
+        """Leave all as they are where `sound` [] is true, and else as they were when copied."""
+        for group, new, old in zip(self.groups, self.copied(), copies, strict=True):
+            kept = torch.where(sound, new, old).split([each.numel() for each in group])
+            for each, values in zip(group, kept, strict=True):
+                each.copy_(values.view(each.shape))

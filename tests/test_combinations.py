@@ -1,0 +1,64 @@
+"""Any two methods: they add, or the answer names both and the way out."""
+
+import re
+
+import pytest
+
+from selfdistill.errors import UserError
+from selfdistill.method import Method
+from selfdistill.methods import REGISTRY, bake, cs_kd, ddgsd, dlb, method, pcl, ps_kd, sla
+from selfdistill.needs import Peer
+
+WAYS_OUT = re.compile(
+    r"; (train with one of the two|leave one out|a method can be added once|name the same one in both)"
+)
+
+
+def added(one, other):
+    try:
+        return one + other
+    except UserError as error:
+        return str(error)
+
+
+@pytest.mark.parametrize("name", REGISTRY)
+def test_two_methods_add_or_the_answer_says_what_to_do(name):
+    for other in REGISTRY:
+        found = added(method(f"{name}()"), method(f"{other}()"))
+        if isinstance(found, str):
+            assert f"{name}(" in found, found
+            assert f"{other}(" in found, found
+            assert WAYS_OUT.search(found), found
+        else:
+            assert found.text == f"{name}() + {other}()"
+
+
+@pytest.mark.parametrize("name", REGISTRY)
+def test_the_order_of_two_methods_does_not_matter(name):
+    for other in REGISTRY:
+        first, second = (added(method(f"{a}()"), method(f"{b}()")) for a, b in ((name, other), (other, name)))
+        assert isinstance(first, str) == isinstance(second, str)
+        if not isinstance(first, str):
+            assert first.resolved == second.resolved
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "answer"),
+    [
+        (
+            ddgsd(),
+            pcl(),
+            r"ddgsd\(\) and pcl\(\) each need batches of their own \(Twin\(more=1\) and Twin\(more=2\)\); train with",
+        ),
+        (
+            bake() + cs_kd(itself=False),
+            Method(needs={"peer": Peer(itself=True)}, text="pairs()"),
+            r"bake\(\) \+ cs_kd\(itself=False\) and pairs\(\) each need batches of their own \(Peer\(itself=False\)",
+        ),
+        (dlb(), sla(), r"dlb\(\) and sla\(\) each set their own task \(LastBatch and JointLabels\); leave one out"),
+        (ps_kd(), sla(), r"ps_kd\(\) and sla\(\) each set their own task"),
+    ],
+)
+def test_two_samplers_or_two_tasks_are_refused(one, other, answer):
+    with pytest.raises(UserError, match=answer):
+        one + other
