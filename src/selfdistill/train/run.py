@@ -60,7 +60,8 @@ def run(
             return finished  # meanwhile, by another process
         splits = splits or load_data(config)
         cast = _cast(config, method, splits, networks or {}, Path(teachers or folder.parent / "teachers"), display)
-        preflight.require(preflight.room(partial(_rehearsed, method, splits, cast, folder), config, folder))
+        room = preflight.room(partial(_rehearsed, method, splits, cast, folder), config, folder)
+        ranks.by_the_first(lambda: preflight.require(room))
         trainer = make_trainer(config, method, splits, cast, folder, display, save_every)
         ranks.by_the_first(lambda: write_json(folder / RUN, record.facts(config, method, splits, trainer.augment)))
         state = ranks.by_the_first(lambda: checkpoint.latest(folder, trainer.require_own, display.note))
