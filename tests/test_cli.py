@@ -188,6 +188,17 @@ def test_bench(capsys, tmp_path):
     assert stored["rounds"] == 2
 
 
+def test_doctor(capsys, tmp_path):
+    status, out, err = command(capsys, "doctor", "drg()", *QUICK, "--out", str(tmp_path / "run"))
+    assert (status, err) == (0, "")
+    assert re.search(r"^ok +model +resnet8, 78,042 parameters", out, re.M)
+    assert re.search(r"^ok +disk +3 checkpoints need about", out, re.M)
+    status, out, err = command(capsys, "doctor", "drg(tap='stage9')", *QUICK)
+    assert (status, err) == (1, "")
+    assert re.search(r"^change +method +.*nothing to tap at 'stage9'", out, re.M)
+    assert not (tmp_path / "run").exists()
+
+
 def test_methods_and_cite(capsys):
     _, out, _ = command(capsys, "methods")
     assert re.search(r"^scd +2023 +Shallow stages imitate", out, re.M)

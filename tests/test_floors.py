@@ -8,7 +8,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1] / "src" / "selfdistill"
 FLOORS = (
-    ("errors", "maths", "ranks", "streams"),
+    ("errors", "maths", "ranks", "streams", "machine"),
     (
         *("terms", "needs", "roles", "mixing", "heads", "pairs", "branches", "banks", "folding", "transforms"),
         *("probe", "layout", "trunk", "segments", "classifier", "anatomy", "taps", "tail", "fresh"),
@@ -17,7 +17,7 @@ FLOORS = (
     ("method", "beside", "recipe", "expression", "memory", "distiller"),
     ("methods", "data", "models", "citation"),
     ("teaching", "demands", "measure", "train", "deploy", "plan"),
-    ("study", "report", "pictures", "bench"),
+    ("study", "report", "pictures", "bench", "doctor"),
     ("cli", "__init__", "__main__"),
 )
 FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}

@@ -1,6 +1,6 @@
 """A method at work: real training steps of it, to be timed."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from copy import deepcopy
 from itertools import chain, count
 from pathlib import Path
@@ -8,19 +8,18 @@ from time import perf_counter
 from typing import NamedTuple
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from selfdistill import memory
 from selfdistill.data import Splits
-from selfdistill.measure.cost import flops, held_bytes, peak_bytes
+from selfdistill.measure.cost import flops
 from selfdistill.methods import method as named
-from selfdistill.models import create
-from selfdistill.roles import Peer, Role, Teacher
 from selfdistill.terms import Batch, Outputs
-from selfdistill.train import teacher
 from selfdistill.train.config import RunConfig
 from selfdistill.train.display import Silent
+from selfdistill.train.preflight import step_bytes
 from selfdistill.train.run import make_trainer
+from selfdistill.train.stand_in import stand_ins
 
 WARM = 2  # steps before the first that counts: the optimiser makes its state, caches fill
 
@@ -42,13 +41,13 @@ class Contender:
 
     def __init__(self, label: str, config: RunConfig, splits: Splits):
         self.label, method = label, named(config.method)
-        cast = {name: made for name, role in method.networks.items() if (made := _stand_in(role, config, splits))}
+        cast = stand_ins(method, config, splits)
         self.trainer = make_trainer(config, method, splits, cast, Path(), Silent())
         self.trainer.descent.run.train()
         self._batches, self._number = self._endless(), 0
         for _ in range(WARM):
             self.step()
-        self._recorded, self._memories = self._record(), deepcopy(self.trainer.descent.memories)
+        self._recorded, self._memories = self._record(), deepcopy(self.trainer.descent.memories[0])
 
     def step(self) -> tuple[float, float]:
         """Make a step of training; give its seconds, and those until its batch was there."""
@@ -82,17 +81,10 @@ class Contender:
 
     def bytes(self) -> int:
         """Bytes at the peak of a step: weights, optimiser, memories, and what the step makes."""
-        trainer = self.trainer
-        states = (each for state in trainer.descent.optimiser.state.values() for each in state.values())
-        tensors = chain(trainer.distiller.parameters(), trainer.distiller.buffers(), states)
-        held = held_bytes(
-            each for each in chain(tensors, memory.leaves(trainer.descent.memories)) if isinstance(each, Tensor)
-        )
-        trainer.descent.optimiser.zero_grad()  # gradients are made by the step
-        return held + peak_bytes(self.step)
+        return step_bytes(self.trainer, self.step)
 
-    def _endless(self) -> Iterator[Batch]:
-        return chain.from_iterable(map(self.trainer.loader.epoch, count()))
+    def _endless(self) -> Iterator[Sequence[Batch]]:
+        return chain.from_iterable(map(self.trainer.batches, count()))
 
     def _record(self) -> tuple[Batch, Outputs, Mapping[str, Outputs]]:
         """A batch and what its passes showed, as leaves whose gradients are added up as the student's would be."""
@@ -117,15 +109,3 @@ def _leaf(shown: Tensor) -> Tensor:
     leaf = shown.detach().clone().requires_grad_()
     leaf.grad = torch.zeros_like(leaf)
     return leaf
-
-
-def _stand_in(role: Role, config: RunConfig, splits: Splits) -> nn.Module | None:
-    """An untrained network for a role that is not made of the student."""
-    if isinstance(role, Teacher):
-        planned = teacher.plan(role, config)
-        return teacher.load_run(planned)[0] if isinstance(planned, Path) else _create(planned.model, splits)
-    return _create(role.name, splits) if isinstance(role, Peer) and role.name else None
-
-
-def _create(model: str, splits: Splits) -> nn.Module:
-    return create(model, len(splits.classes), size=splits.train.size)

@@ -8,7 +8,7 @@ from typing import NoReturn
 import typer
 
 from selfdistill import __version__
-from selfdistill.cli import bench, compare, evaluate, look, methods, train
+from selfdistill.cli import bench, compare, doctor, evaluate, look, methods, train
 from selfdistill.errors import Interrupted, UserError
 
 app = typer.Typer(
@@ -24,6 +24,7 @@ for command in (compare.compare, train.train, evaluate.evaluate, evaluate.export
 app.command(name="methods")(methods.list_methods)
 app.command()(methods.cite)
 app.command()(bench.bench)
+app.command()(doctor.doctor)
 
 
 @app.callback(invoke_without_command=True)

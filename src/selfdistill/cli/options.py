@@ -48,6 +48,9 @@ SHARED: dict[str, Any] = {  # by the field of RunConfig, whose defaults they hav
     "weights": Annotated[Path | None, typer.Option(help="Start from the weights in this file.")],
     "classifier": Classifier,
     "accelerator": Annotated[str, typer.Option(help="auto, cpu, gpu, cuda or mps.")],
+    "decode": Annotated[
+        str, typer.Option(help="Image files: once, stream (as needed), or auto: once where memory holds all.")
+    ],
     "precision": Annotated[str, typer.Option(help="Of the passes: 32, bf16 or 16.")],
     "devices": Annotated[int, typer.Option(help="Devices of a machine, with a process each.")],
     "nodes": Annotated[int, typer.Option(help="Machines; start the command on each, by torchrun or Slurm.")],

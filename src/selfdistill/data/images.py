@@ -1,22 +1,25 @@
-"""Images as the library holds them: decoded once, uint8, ready to be indexed."""
+"""Images as the library holds them: uint8, ready to be indexed, decoded once or as they are asked for."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 import torch
 from torch import Tensor
 
+from selfdistill.data.encoded import Encoded
 from selfdistill.errors import UserError
 
-BLOCK = 4096  # images counted at once
+BLOCK = 1024  # images counted at once
+AHEAD = 2  # batches that are decoded before they are needed
+COUNTED = 50_000  # of more images so many, evenly spread, say what a channel's mean and deviation are
 
 
 @dataclass(frozen=True, eq=False)
 class Images:
-    """Decoded square images with their labels; a data set of (image, label)."""
+    """Square images with their labels; a data set of (image, label)."""
 
-    images: Tensor  # [N, 3, H, H] uint8
+    images: Tensor | Encoded  # [N, 3, H, H] uint8
     labels: Tensor  # [N] class ids
 
     def __len__(self) -> int:
@@ -27,7 +30,16 @@ class Images:
 
     def rows(self, index: Tensor) -> "Images":
         """Those rows only, in that order. index [M]."""
-        return Images(self.images[index], self.labels[index])
+        pixels = self.images.rows(index) if isinstance(self.images, Encoded) else self.images[index]
+        return Images(pixels, self.labels[index])
+
+    def blocks(self, rows: int) -> Iterator[Tensor]:
+        """Places of all images in order, so many at a time; while one block is used the next are decoded."""
+        places = torch.arange(len(self)).split(rows)
+        for k, block in enumerate(places):
+            if isinstance(self.images, Encoded):
+                self.images.expect(torch.cat(places[k : k + 1 + AHEAD]))
+            yield block
 
     @property
     def size(self) -> int:
@@ -48,12 +60,12 @@ class Splits:
 
     @cached_property
     def mean(self) -> tuple[float, ...]:
-        """Mean of each channel over the training images, from 0 to 1."""
+        """Mean of each channel over the training images, or over 50,000 of more, from 0 to 1."""
         return tuple((self._average(self._values) / 255).tolist())
 
     @cached_property
     def std(self) -> tuple[float, ...]:
-        """Standard deviation of each channel over the training images, from 0 to 1; never 0."""
+        """Standard deviation of each channel over the same images, from 0 to 1; never 0."""
         variance = self._average(self._values**2) - self._average(self._values) ** 2
         return tuple((variance.clamp(min=0).sqrt() / 255).clamp(min=1e-3).tolist())
 
@@ -65,7 +77,9 @@ class Splits:
     def _shares(self) -> Tensor:
         """How often each channel takes each value: mean and deviation follow exactly. [3, 256]."""
         counts = torch.zeros(3, 256, dtype=torch.long)
-        for block in self.train.images.split(BLOCK):
+        spread = torch.linspace(0, len(self.train) - 1, min(len(self.train), COUNTED), dtype=torch.float64).long()
+        for rows in spread.split(BLOCK):
+            block = self.train.images[rows]
             counts += torch.stack([torch.bincount(block[:, c].flatten(), minlength=256) for c in range(3)])
         return counts.double() / counts.sum(dim=1, keepdim=True)
 

@@ -1,4 +1,4 @@
-"""Batches from decoded images: order, augmentation and mixing, each from a random stream of its own."""
+"""Batches of images: order, augmentation and mixing, each from a random stream of its own."""
 
 import functools
 from collections.abc import Iterator, Mapping
@@ -8,7 +8,8 @@ from torch import Tensor
 
 from selfdistill.data.augment import Augmentation, Draw
 from selfdistill.data.classmates import Classmates
-from selfdistill.data.images import Images
+from selfdistill.data.encoded import Encoded
+from selfdistill.data.images import AHEAD, Images
 from selfdistill.data.stream import stream
 from selfdistill.errors import UserError
 from selfdistill.mixing import Erasing, Mixing
@@ -55,9 +56,7 @@ class Loader:
         self.rank, self.ranks, self.device = rank, ranks, device
         self.classmates = Classmates(images.labels)
         self._order = functools.lru_cache(2)(self._draw_order)  # drawn once an epoch, not once a step
-        self._there = functools.lru_cache(2)(
-            lambda epoch: self._order(epoch).to(device)
-        )  # a copy at each step would wait
+        self._there = functools.lru_cache(2)(self._order_there)
         self._draws = functools.lru_cache(8)(self._draw_augmentation)
         self._peers = functools.lru_cache(2)(self._draw_peers)
         _require_whole_groups(self.needs.get("order"), self.batch_size // ranks)
@@ -71,7 +70,8 @@ class Loader:
         """The batches of an epoch from step `start` on, the same at every call."""
         order = self._there(number)
         for step in range(start, len(self)):
-            index = order[self._share(step)]
+            self._expect(number, step)
+            index = order[self._share(step)].to(self.device)
             batch = Batch(self._shown(order, number, step, "augment"), self.labels[index], index)
             yield self._altered(batch._replace(extra=self._extra(number, step)), number, step)
 
@@ -85,11 +85,28 @@ class Loader:
                 order = self.classmates.groups(anchors, others, draws).flatten()[: len(order)]
         return order
 
+    def _order_there(self, epoch: int) -> Tensor:
+        """The order of an epoch beside its images: a copy to a device at every step would wait for it."""
+        return self._order(epoch).to(self.images.device)
+
+    def _expect(self, epoch: int, step: int) -> None:
+        """Have images that are not decoded yet decoded for the next steps while this one trains."""
+        if not isinstance(self.images, Encoded):
+            return
+        for ahead in range(step, step + 1 + AHEAD):
+            later, place = (epoch, ahead) if ahead < len(self) else (epoch + 1, ahead - len(self))
+            rows = self._share(place)
+            self.images.expect(self._order(later)[rows])
+            match self.needs.get("peer"):
+                case Peer(itself):
+                    self.images.expect(self._peers(later, itself)[rows])
+
     def _draw_augmentation(self, epoch: int, of: str) -> Draw:
         return self.augment.draw(len(self.labels), stream(self.seed, of, epoch)).to(self.device)
 
     def _draw_peers(self, epoch: int, itself: bool) -> Tensor:
-        return self.classmates.peers(self._order(epoch), stream(self.seed, "peer", epoch), itself).to(self.device)
+        drawn = self.classmates.peers(self._order(epoch), stream(self.seed, "peer", epoch), itself)
+        return drawn.to(self.images.device)
 
     def _share(self, step: int) -> slice:
         """Where in the epoch's order this rank's rows of a step stand."""
@@ -119,7 +136,8 @@ class Loader:
     def _shown(self, order: Tensor, epoch: int, step: int, stream_of: str) -> Tensor:
         """Give this rank's images of a step in an order of the epoch, augmented by draws of their own."""
         rows = self._share(step)
-        return self.augment(self.images[order[rows]], self._draws(epoch, stream_of).rows(rows))
+        images = self.images[order[rows]].to(self.device, non_blocking=True)  # of decoded ones they are there
+        return self.augment(images, self._draws(epoch, stream_of).rows(rows))
 
     def _last(self, epoch: int, step: int) -> tuple[Tensor, Tensor]:
         """The batch before, augmented once more, and its labels; at the first step of all its own."""
@@ -128,7 +146,7 @@ class Loader:
         elif epoch > 0:
             epoch, step = epoch - 1, len(self) - 1
         order = self._there(epoch)
-        return self._shown(order, epoch, step, "last"), self.labels[order[self._share(step)]]
+        return self._shown(order, epoch, step, "last"), self.labels[order[self._share(step)].to(self.device)]
 
     def _altered(self, batch: Batch, epoch: int, step: int) -> Batch:
         """The batch erased and mixed as asked."""
@@ -152,7 +170,6 @@ def batches(
     images: Images, batch_size: int, augment: Augmentation, device: torch.device | str = "cpu"
 ) -> Iterator[Batch]:
     """All images in order, normalised only, the last short batch too; for evaluation."""
-    for start in range(0, len(images), batch_size):
-        rows = torch.arange(start, min(start + batch_size, len(images)))
+    for rows in images.blocks(batch_size):
         shown = augment.normalise(images.images[rows].to(device))
         yield Batch(shown, images.labels[rows].to(device), rows.to(device))

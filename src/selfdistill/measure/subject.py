@@ -38,8 +38,8 @@ class Subject:
 
     def batches(self, images: Images) -> Iterator[tuple[Tensor, Tensor]]:
         """Pixels [B, 3, H, W] uint8 and labels [B] of all images in order, on the device."""
-        pairs = zip(images.images.split(self.batch_size), images.labels.split(self.batch_size), strict=True)
-        return ((pixels.to(self.device), labels.to(self.device)) for pixels, labels in pairs)
+        for rows in images.blocks(self.batch_size):
+            yield images.images[rows].to(self.device), images.labels[rows].to(self.device)
 
     @torch.no_grad()
     def predictions(self, images: Images) -> Predictions:

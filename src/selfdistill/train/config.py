@@ -9,9 +9,16 @@ from selfdistill.errors import UserError
 
 Schedule = Literal["cosine", "step"]
 Precision = Literal["32", "bf16", "16"]
+Decode = Literal["auto", "once", "stream"]
 Accelerator = Literal["auto", "cpu", "gpu", "cuda", "mps"]
 Strategy = Literal["auto", "ddp"]
-CHOICES = {"schedule": Schedule, "accelerator": Accelerator, "precision": Precision, "strategy": Strategy}
+CHOICES = {
+    "schedule": Schedule,
+    "accelerator": Accelerator,
+    "precision": Precision,
+    "strategy": Strategy,
+    "decode": Decode,
+}
 
 
 @dataclass(frozen=True)
@@ -52,6 +59,7 @@ class RunConfig:
     accumulate: int = 1  # parts of a process's batch, passed one after the other
     clip_norm: float | None = None  # of the gradient, at most
     compile: bool = False
+    decode: Decode = "auto"  # when files become pixels; changes nothing of what is trained
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "milestones", tuple(self.milestones))
@@ -65,8 +73,9 @@ class RunConfig:
         return self.devices * self.nodes * self.accumulate
 
     def to_json(self) -> dict[str, Any]:
-        """Give the fields as JSON knows them."""
-        return asdict(self) | {"milestones": list(self.milestones)}
+        """Give the fields that the weights depend on, as JSON knows them."""
+        values = asdict(self) | {"milestones": list(self.milestones)}
+        return {key: value for key, value in values.items() if key != "decode"}
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> "RunConfig":

@@ -138,7 +138,7 @@ class Trainer:
             self.descent.start_epoch()
         before = self.epoch * len(self.loader)
         since = time.monotonic() - self.seconds
-        for batch in self._batches(self.step):
+        for batch in self.batches(self.epoch, self.step):
             number = before + self.step
             with self.stopwatch.step(number):
                 shown = self.descent.step(batch, self.clock(number), self.rate(number))
@@ -149,9 +149,9 @@ class Trainer:
             if self.step % self.every == 0 and self.step < len(self.loader):
                 self._look(signals)
 
-    def _batches(self, start: int) -> Iterator[tuple[Batch, ...]]:
-        """The batches of this epoch from a step on, each in its parts."""
-        return zip(*(part.epoch(self.epoch, start) for part in self.parts), strict=True)
+    def batches(self, epoch: int, start: int = 0) -> Iterator[tuple[Batch, ...]]:
+        """The batches of an epoch from a step on, each in its parts."""
+        return zip(*(part.epoch(epoch, start) for part in self.parts), strict=True)
 
     def _look(self, signals: Signals) -> None:
         """See what the steps did not wait for: numbers that are none, signals, the time to save."""
@@ -214,7 +214,7 @@ class Trainer:
         if self.descent.sound:
             return
         step, losses = self.tally.first_unsound()
-        made_anew = next(self._batches(step))
+        made_anew = next(self.batches(self.epoch, step))
         index = [row for part in made_anew if part.index is not None for row in part.index.tolist()]
         raise unsound_step(self.config, losses, index, self._place(step))
 

@@ -3,7 +3,9 @@
 import random
 from collections.abc import Mapping
 from contextlib import ExitStack
+from copy import deepcopy
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +22,7 @@ from selfdistill.method import Method
 from selfdistill.methods import method as named
 from selfdistill.models import create
 from selfdistill.roles import Peer, Role, Teacher
-from selfdistill.train import checkpoint, record, teacher
+from selfdistill.train import checkpoint, preflight, record, teacher
 from selfdistill.train.config import RunConfig
 from selfdistill.train.devices import as_launched, launched, together
 from selfdistill.train.display import Display, Silent
@@ -62,6 +64,8 @@ def run(
             return finished  # meanwhile, by another process
         splits = splits or _load_data(config)
         cast = _cast(config, method, splits, networks or {}, Path(teachers or folder.parent / "teachers"), display)
+        room = preflight.room(partial(_rehearsed, method, splits, cast, folder, fabric), config, folder)
+        ranks.by_the_first(lambda: preflight.require(room))
         trainer = make_trainer(config, method, splits, cast, folder, display, save_every, fabric)
         ranks.by_the_first(lambda: write_json(folder / RUN, record.facts(config, method, splits, trainer.augment)))
         state = ranks.by_the_first(lambda: checkpoint.latest(folder, trainer.require_own, display.note))
@@ -80,6 +84,7 @@ def load_data(config: RunConfig) -> Splits:
         seed=config.seed,
         size=config.size,
         label_noise=config.label_noise,
+        decode=config.decode,
     )
 
 
@@ -88,6 +93,13 @@ def _load_data(config: RunConfig) -> Splits:
     found: list[Splits] = []
     ranks.by_the_first(lambda: found.append(load_data(config)))
     return found[0] if found else load_data(config)
+
+
+def _rehearsed(
+    method: Method, splits: Splits, networks: Mapping[str, nn.Module], folder: Path, fabric: Fabric, config: RunConfig
+) -> Trainer:
+    """The run's loop with copies of the networks beside it: its steps leave no trace."""
+    return make_trainer(config, method, splits, deepcopy(networks), folder, Silent(), fabric=fabric)
 
 
 def make_trainer(

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import torch
 
-from selfdistill.data.decode import decode
+from selfdistill.data.encoded import Encoded
 from selfdistill.data.images import Images
 from selfdistill.data.sources import Pick, Raw
 from selfdistill.errors import UserError
@@ -47,7 +47,7 @@ def read(name: str, argument: str, pick: Pick, size: int | None) -> Raw:
 def _images(split: Files, size: int | None) -> Images:
     if not split.files:
         raise UserError(f"there are no images in {str(split.folder)!r}; add some, or remove the folder")
-    return Images(decode(split.files, lambda row: str(split.files[row]), size), torch.tensor(split.labels))
+    return Images(Encoded(split.files, [str(each) for each in split.files], size), torch.tensor(split.labels))
 
 
 def _class_folders(root: Path) -> Layout:

@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import torch
 from torch import Tensor
 
-from selfdistill.data.decode import decode
+from selfdistill.data.encoded import Encoded
 from selfdistill.data.images import Images
 from selfdistill.data.sources import Pick, Raw, first_line
 from selfdistill.errors import UserError
@@ -58,7 +58,7 @@ def parsed(argument: str) -> tuple[str, str]:
 
 
 def assemble(splits: Mapping[str, Rows], where: str, label: str, pick: Pick, size: int | None) -> Raw:
-    """Decode the rows that are wanted of each split."""
+    """Pick the rows that are wanted of each split, their images still encoded."""
     test = "test" if "test" in splits else "validation"
     if not {"train", test} <= set(splits):
         there = ", ".join(splits) or "nothing"
@@ -74,7 +74,7 @@ def assemble(splits: Mapping[str, Rows], where: str, label: str, pick: Pick, siz
 
     def images(split: str, which: Tensor | None = None) -> Images:
         which = torch.arange(len(labels[split])) if which is None else which
-        return Images(_decoded(splits[split], columns, which.tolist(), size), labels[split][which])
+        return Images(_encoded(splits[split], columns, which.tolist(), size), labels[split][which])
 
     held = images("validation") if test == "test" and "validation" in splits else None
     return Raw(images("train", chosen), held, images(test), classes)
@@ -177,11 +177,11 @@ def _require_range(labels: Tensor, classes: Sequence[str], rows: Rows) -> None:
         )
 
 
-def _decoded(rows: Rows, columns: Columns, chosen: Sequence[int], size: int | None) -> Tensor:
+def _encoded(rows: Rows, columns: Columns, chosen: Sequence[int], size: int | None) -> Encoded:
     column = rows.table[columns.image]
     cells = (column[row].as_py() for row in chosen)
     encoded = [cell["bytes"] if isinstance(cell, dict) else cell for cell in cells]
     if None in encoded:
         missing = rows.name(chosen[encoded.index(None)])
         raise UserError(f"there is no image {missing}; mend or remove it")
-    return decode(encoded, lambda row: rows.name(chosen[row]), size)
+    return Encoded(encoded, [rows.name(row) for row in chosen], size)

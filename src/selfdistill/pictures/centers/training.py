@@ -74,7 +74,7 @@ def _digits(classes: int) -> tuple[Tensor, Tensor]:
     """Normalised training images [N, 3, 8, 8] of the first classes, and their labels."""
     splits = load("digits")
     few: Images = splits.train.rows((splits.train.labels < classes).nonzero().flatten())
-    return usual(splits).normalise(few.images), few.labels
+    return usual(splits).normalise(few.images[:]), few.labels
 
 
 def _trained(text: str, images: Tensor, labels: Tensor, epochs: Sequence[int], seed: int) -> list[Moment]:

@@ -1,0 +1,109 @@
+"""Whether a run has room, before it starts: memory for its batches, disk for its checkpoints."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from itertools import chain
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from selfdistill import memory
+from selfdistill.errors import UserError
+from selfdistill.machine import free_disk, free_memory, in_words
+from selfdistill.measure.cost import held_bytes, peak_bytes
+from selfdistill.needs import Groups
+from selfdistill.train.config import RunConfig
+from selfdistill.train.loop import Trainer
+
+CHECKPOINTS = 3  # the last, the one before it, and one being written
+FEW = 4  # images of a small batch: of fewer, the peak is where the gradients are, and does not grow
+MARGIN = 1.1  # libraries take memory of their own, and a step's peak grows a little faster than small batches show
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What a check found; where it is not ok, the words end in the way out."""
+
+    check: str
+    ok: bool
+    words: str
+
+
+def room(make: Callable[[RunConfig], Trainer], config: RunConfig, folder: Path) -> list[Finding]:
+    """Check memory and disk by two steps of two small batches each. `make` gives a new trainer of a configuration."""
+    whole = make(config)
+    rows = few(whole)
+    sizes = [MARGIN * _measured(make(replace(config, batch_size=each))) for each in (rows, 2 * rows)]
+    each = max(sizes[1] - sizes[0], 1) / rows
+    return [_memory(whole, sizes[0] - each * rows, each, rows), _disk(whole, folder)]
+
+
+def require(findings: list[Finding]) -> None:
+    """Raise `UserError` with the first finding that is not ok."""
+    for each in findings:
+        if not each.ok:
+            raise UserError(each.words)
+
+
+def first_step(trainer: Trainer) -> dict[str, Tensor]:
+    """Make the first step of a run; give its losses by name."""
+    losses, _ = trainer.descent.step(next(trainer.batches(0)), trainer.clock(0), trainer.rate(0))
+    return losses
+
+
+def step_bytes(trainer: Trainer, step: Callable[[], object]) -> int:
+    """Bytes at the peak of a step: weights, optimiser, memories, and what the step makes."""
+    trainer.descent.optimiser.zero_grad()  # gradients are of what it makes
+    return held_bytes(_kept(trainer)) + peak_bytes(step)
+
+
+def _measured(trainer: Trainer) -> int:
+    """Bytes of a trainer's second step: the first one makes the optimiser's state."""
+    trainer.descent.run.train()
+    first_step(trainer)
+    return step_bytes(trainer, lambda: first_step(trainer))
+
+
+def _kept(trainer: Trainer) -> Iterator[Tensor]:
+    states = (each for state in trainer.descent.optimiser.state.values() for each in state.values())
+    tensors = chain(trainer.distiller.parameters(), trainer.distiller.buffers(), states)
+    return (each for each in chain(tensors, memory.leaves(trainer.descent.memories)) if isinstance(each, Tensor))
+
+
+def few(trainer: Trainer) -> int:
+    """A small batch that the method can take, over all ranks."""
+    least = max(FEW, *(term.rows for term in trainer.distiller.terms.values()))
+    order = trainer.loader.needs.get("order")
+    group = 1 + order.others if isinstance(order, Groups) else 1
+    return -(-least // group) * group * trainer.loader.ranks
+
+
+def _memory(trainer: Trainer, fixed: float, each: float, least: int) -> Finding:
+    """Whether a step fits: `fixed` bytes and `each` of them an image; `least` is the smallest batch."""
+    rows, device = trainer.loader.batch_size, trainer.fabric.device
+    needed, there = fixed + each * rows, _free(device)
+    where = "memory" if device.type == "cpu" else f"{device.type} memory"
+    words = f"a batch of {rows} needs about {in_words(needed)} of {where}, {in_words(there)} are free"
+    if needed <= there:
+        return Finding("memory", True, words)
+    fits = int((there - fixed) / each) // least * least
+    out = f"pass --batch-size {fits}" if fits >= least else "take a smaller --model or --size"
+    return Finding("memory", False, f"{words}; {out}")
+
+
+def _free(device: torch.device) -> float:
+    if device.type == "cuda":
+        kept = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)  # torch's own, to use again
+        return torch.cuda.mem_get_info(device)[0] + kept
+    return free_memory()
+
+
+def _disk(trainer: Trainer, folder: Path) -> Finding:
+    trained = [each for each in trainer.distiller.parameters() if each.requires_grad]
+    momenta = 0 if trainer.descent.optimiser.state else held_bytes(trained)  # made before the first step, or by it
+    needed, there = CHECKPOINTS * (held_bytes(_kept(trainer)) + momenta), free_disk(folder)
+    words = f"{CHECKPOINTS} checkpoints need about {in_words(needed)}, {in_words(there)} are free at {folder}"
+    if needed <= there:
+        return Finding("disk", True, words)
+    return Finding("disk", False, f"{words}; free the disk or choose another --out")

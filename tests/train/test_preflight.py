@@ -1,0 +1,99 @@
+import re
+from dataclasses import replace
+from functools import partial
+
+import pytest
+import torch
+
+from selfdistill.bench.contender import Contender
+from selfdistill.data import load
+from selfdistill.errors import UserError
+from selfdistill.train import preflight
+from selfdistill.train.preflight import MARGIN, Finding, few, require, room
+from selfdistill.train.run import run
+from selfdistill.train.stand_in import stand_ins
+from tests.train.small import small, trainer
+
+CONFIG = small(data="fake:classes=4,size=16,train=90", limit=None, batch_size=64)
+
+
+@pytest.fixture(scope="module")
+def splits():
+    return load(CONFIG.data)
+
+
+def make(splits, folder, config):
+    from selfdistill.methods import method
+
+    return trainer(config, splits, folder, stand_ins(method(config.method), config, splits))
+
+
+def found(config, splits, folder):
+    return room(partial(make, splits, folder), config, folder)
+
+
+@pytest.mark.parametrize("text", ["ce()", "lightskd()", "ddgsd()", "kd()", "ps_kd()"])
+def test_small_batches_tell_what_the_whole_one_needs(text, splits, tmp_path, monkeypatch):
+    config = replace(CONFIG, method=text)
+    needed = Contender(text, config, splits).bytes()
+    for there, fits in ((1.1 * MARGIN * needed, True), (0.9 * MARGIN * needed, False)):
+        monkeypatch.setattr(preflight, "free_memory", lambda there=there: there)
+        memory, disk = found(config, splits, tmp_path)
+        assert memory.ok is fits, memory.words
+        assert disk.ok
+
+
+def test_the_batch_that_would_fit_is_named_and_fits(splits, tmp_path, monkeypatch):
+    monkeypatch.setattr(preflight, "free_memory", lambda: 4 * 2**20)
+    memory, _ = found(CONFIG, splits, tmp_path)
+    smaller = int(
+        re.fullmatch(r"a batch of 64 needs about \d+ MiB .*, 4 MiB are free; pass --batch-size (\d+)", memory.words)[1]
+    )
+    assert found(replace(CONFIG, batch_size=smaller), splits, tmp_path)[0].ok
+    assert not found(replace(CONFIG, batch_size=smaller + 4), splits, tmp_path)[0].ok
+    monkeypatch.setattr(preflight, "free_memory", lambda: 1000)
+    assert found(CONFIG, splits, tmp_path)[0].words.endswith("take a smaller --model or --size")
+
+
+def test_a_full_disk_is_found(splits, tmp_path, monkeypatch):
+    monkeypatch.setattr(preflight, "free_disk", lambda folder: 10**6)
+    _, disk = found(CONFIG, splits, tmp_path)
+    assert not disk.ok
+    assert re.match(r"3 checkpoints need about 2 MiB, 1 MiB are free at .*; free the disk or choose", disk.words)
+
+
+def test_checkpoints_are_as_large_as_was_said(splits, tmp_path):
+    run(replace(CONFIG, epochs=1), tmp_path / "run", splits=splits)
+    said = int(re.search(r"about (\d+) MiB", found(CONFIG, splits, tmp_path)[1].words)[1])
+    assert abs(3 * (tmp_path / "run" / "last.ckpt").stat().st_size / 2**20 - said) < 1
+
+
+def test_small_batches_keep_groups_and_pairs(splits, tmp_path):
+    assert few(make(splits, tmp_path, CONFIG)) == 4
+    for text in ("scd()", "bake()"):
+        config = replace(CONFIG, method=text)
+        rows = few(make(splits, tmp_path, config))
+        assert len(make(splits, tmp_path, replace(config, batch_size=rows)).loader) > 0
+
+
+def test_a_run_without_room_does_not_start(splits, tmp_path, monkeypatch):
+    monkeypatch.setattr(preflight, "free_memory", lambda: 1000)
+    with pytest.raises(UserError, match=r"a batch of 64 needs about .* take a smaller --model"):
+        run(CONFIG, tmp_path / "run", splits=splits)
+    assert not (tmp_path / "run").exists()
+
+
+def test_looking_changes_no_network_and_no_later_draw(splits, tmp_path):
+    teacher = make(splits, tmp_path, CONFIG).distiller.student
+    before = {name: each.clone() for name, each in teacher.state_dict().items()}
+    config = replace(CONFIG, method="kd()", epochs=1)
+    results = [run(config, tmp_path / name, splits=splits, networks={"teacher": teacher})["nll"] for name in ("a", "b")]
+    assert results[0] == results[1]
+    for name, each in teacher.state_dict().items():
+        assert torch.equal(each, before[name]), name
+
+
+def test_the_first_that_is_not_ok_is_said():
+    require([Finding("memory", True, "fine")])
+    with pytest.raises(UserError, match="no disk; buy one"):
+        require([Finding("memory", True, "fine"), Finding("disk", False, "no disk; buy one")])
