@@ -28,7 +28,8 @@ def reproduce(
     from selfdistill.study.reproduce import reproduce as make
 
     if name is None:
-        return list_tables()
+        list_tables()
+        return
     table = published(name)
     if seeds < 1:
         raise UserError(f"seeds must be 1 or more, but is {seeds}")

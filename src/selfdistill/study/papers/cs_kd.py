@@ -8,7 +8,7 @@ MODEL = "preact_resnet18"
 CS_KD = Published(
     title="Class-wise self-distillation and output regularisation on CIFAR-100, ResNet-18",
     source="https://arxiv.org/abs/2003.13964, error rates on CIFAR-100 with ResNet-18",
-    reported="mean and deviation of three runs where a deviation is given; the code keeps the best epoch on the test set",
+    reported="mean and deviation of three runs where one is given; the code keeps the best epoch on the test set",
     recipe=RunConfig(
         "ce()",
         data="cifar100",
