@@ -74,9 +74,10 @@ def make(studies: Sequence[Study], root: Path, *, engine: Engine | None = None, 
 def _run(studies: Sequence[Study], teachers: Path, engine: Engine, watch: Watch) -> None:
     """Read the results that are there, and have the other runs made."""
     owners = {job: study for study in studies for job in _jobs(study, teachers)}
-    todo = [job for job in owners if not job.done]
-    for job in owners.keys() - set(todo):
+    done = {job: job.done for job in owners}
+    for job in (job for job in owners if done[job]):
         _keep(owners[job], job, attempt(job))
+    todo = [job for job in owners if not done[job]]
     watch.begin(studies, len(owners) - len(todo), len(owners))
     try:
         for job, outcome in engine(_still_wanted(todo, owners), watch):
