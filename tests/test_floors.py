@@ -30,6 +30,7 @@ ONLY_IN = {
     "typer": {"cli"},
     "lightning_fabric": {"train"},
     "matplotlib": {"pictures"},
+    "ray": {"study"},
 }
 FILES = sorted(ROOT.rglob("*.py"))
 

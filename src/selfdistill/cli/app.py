@@ -8,7 +8,7 @@ from typing import NoReturn
 import typer
 
 from selfdistill import __version__
-from selfdistill.cli import bench, compare, doctor, evaluate, look, methods, train
+from selfdistill.cli import bench, compare, doctor, evaluate, look, methods, reproduce, study, train
 from selfdistill.errors import Interrupted, UserError
 
 app = typer.Typer(
@@ -19,12 +19,21 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
-for command in (compare.compare, train.train, evaluate.evaluate, evaluate.export, look.plan, look.taps):
+for command in (
+    compare.compare,
+    study.study,
+    reproduce.reproduce,
+    train.train,
+    evaluate.evaluate,
+    evaluate.export,
+    look.plan,
+    look.taps,
+    bench.bench,
+    doctor.doctor,
+):
     app.command()(command)
 app.command(name="methods")(methods.list_methods)
 app.command()(methods.cite)
-app.command()(bench.bench)
-app.command()(doctor.doctor)
 
 
 @app.callback(invoke_without_command=True)
@@ -65,7 +74,7 @@ def _rank() -> int:
     return int(os.environ.get("RANK") or os.environ.get("LOCAL_RANK") or 0)
 
 
-SEVERAL = ("--methods", "--measures", "--epsilons")  # options that take several values
+SEVERAL = ("--methods", "--models", "--datasets", "--measures", "--epsilons")  # options that take several values
 
 
 def spread(words: Sequence[str]) -> list[str]:
