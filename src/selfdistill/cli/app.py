@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import typer
 
 from selfdistill import __version__
-from selfdistill.cli import compare, evaluate, look, methods, train
+from selfdistill.cli import compare, evaluate, look, methods, report, train
 from selfdistill.errors import UserError
 
 app = typer.Typer(
@@ -17,7 +17,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
-for command in (compare.compare, train.train, evaluate.evaluate, evaluate.export, look.plan, look.taps):
+for command in (compare.compare, train.train, report.report, evaluate.evaluate, evaluate.export, look.plan, look.taps):
     app.command()(command)
 app.command(name="methods")(methods.list_methods)
 app.command()(methods.cite)

@@ -1,0 +1,26 @@
+"""What finished studies say: one page, and their table for other programs. It reads files and never trains."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from selfdistill.report.page import page
+from selfdistill.report.pictures import PICTURES, Picture, Undrawn
+from selfdistill.report.tables import FORMS
+from selfdistill.study import Study
+from selfdistill.train.files import make_folder, write_whole
+
+__all__ = ["PICTURES", "Picture", "Undrawn", "write"]
+
+PAGE = "report.html"
+
+
+def write(studies: Sequence[Study], folder: str | Path) -> list[Path]:
+    """Write report.html, table.csv, table.md and table.tex into a folder, each whole; gives their paths.
+
+    Raises `UserError` where a run's files cannot be read or the folder cannot be written.
+    """
+    texts = {PAGE: page(studies, Path(folder))} | {name: make(studies) for name, make in FORMS.items()}
+    place = make_folder(Path(folder))
+    for name, text in texts.items():
+        write_whole(place / name, lambda beside, text=text: beside.write_text(text, encoding="utf-8"))
+    return [place / name for name in texts]

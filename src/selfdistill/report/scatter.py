@@ -1,0 +1,127 @@
+"""Cost against gain: a point a method, with its interval and a name that covers nothing."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from selfdistill.report.axis import Axis
+from selfdistill.report.row import Row
+
+LETTER = 6.7  # pixels of a letter of the names' fixed-width type
+LINE = 15  # pixels of a line of text
+REACH = 8  # pixels from a point to its name
+LONGEST = 24  # letters of a name
+
+
+@dataclass(frozen=True)
+class Box:
+    """A rectangle in pixels."""
+
+    left: float
+    top: float
+    right: float
+    bottom: float
+
+    def covers(self, other: "Box") -> bool:
+        """Whether the two share a point."""
+        return (
+            self.left < other.right and other.left < self.right and self.top < other.bottom and other.top < self.bottom
+        )
+
+
+@dataclass(frozen=True)
+class Mark:
+    """A point with its interval, and where its name is written."""
+
+    row: Row
+    name: str
+    x: float
+    y: float
+    top: float
+    bottom: float
+    label: Box
+
+    @property
+    def kind(self) -> str:
+        """The verdict as one word."""
+        return self.row.verdict.split()[0] if self.row.verdict else "unknown"
+
+
+@dataclass(frozen=True)
+class Scatter:
+    """A drawing of given size."""
+
+    width: int
+    height: int
+    x: Axis  # step time, relative
+    y: Axis  # points
+    marks: list[Mark]
+    numbered: bool  # names are the rows' numbers, for want of room
+
+
+def scatter(rows: Sequence[Row], width: int, height: int) -> Scatter | None:
+    """Draw the rows that have a cost and a difference; None where fewer than two do.
+
+    Names that find no room make way for numbers, counted as in the table from 1.
+    """
+    shown = [(number, row) for number, row in enumerate(rows, 1) if _has_place(row)]
+    if len(shown) < 2:
+        return None
+    x = Axis.over([row.step_time or 0 for _, row in shown], 46, width - 14)
+    y = Axis.over([end for _, row in shown for end in (row.low, row.high)], height - 44, 12)
+    named = [(row, _short(row.method)) for _, row in shown]
+    numbered = [(row, str(number)) for number, row in shown]
+    marks = _placed(named, x, y)
+    if fits := marks is not None:
+        return Scatter(width, height, x, y, marks or [], numbered=not fits)
+    return Scatter(width, height, x, y, _placed(numbered, x, y, crowded=True) or [], numbered=True)
+
+
+def _has_place(row: Row) -> bool:
+    return row.step_time is not None and (row.is_baseline or row.difference is not None)
+
+
+def _short(name: str) -> str:
+    return name if len(name) <= LONGEST else name[: LONGEST - 1] + "…"
+
+
+def _placed(named: Sequence[tuple[Row, str]], x: Axis, y: Axis, crowded: bool = False) -> list[Mark] | None:
+    """Marks with their names where nothing else lies; None where there is no such place, unless `crowded`."""
+    bare = [(row, name, x.at(row.step_time or 0), y.at(_gain(row))) for row, name in named]
+    taken = [_point(left, top) for _, _, left, top in bare] + [_bar(row, left, y) for row, _, left, _ in bare]
+    field, marks = Box(x.start, y.end, x.end + 10, y.start), []
+    for row, name, left, top in bare:
+        places = list(_places(left, top, y.at(row.high), y.at(row.low), len(name) * LETTER))
+        free = [box for box in places if _within(box, field) and not any(box.covers(other) for other in taken)]
+        if not free and not crowded:
+            return None
+        label = (free or places)[0]
+        taken.append(label)
+        marks.append(Mark(row, name, left, top, y.at(row.high), y.at(row.low), label))
+    return marks
+
+
+def _gain(row: Row) -> float:
+    return row.difference.mean if row.difference else 0.0
+
+
+def _places(x: float, y: float, top: float, bottom: float, width: float) -> Iterator[Box]:
+    """Where a name may be written, best first: at the point's sides, then along its interval and at its ends."""
+    offsets = [0.0] + [sign * k for k in (10, 18, 28, 40, 55, 70) for sign in (-1, 1)]
+    inside = [offset for offset in offsets if top - LINE <= y + offset <= bottom + LINE]
+    for offset in inside:
+        for left in (x + REACH, x - REACH - width):
+            yield Box(left, y + offset - LINE / 2, left + width, y + offset + LINE / 2)
+    for middle in (top - LINE, bottom + LINE):
+        yield Box(x - width / 2, middle - LINE / 2, x + width / 2, middle + LINE / 2)
+
+
+def _point(x: float, y: float) -> Box:
+    return Box(x - 6, y - 6, x + 6, y + 6)
+
+
+def _bar(row: Row, x: float, y: Axis) -> Box:
+    return Box(x - 2, y.at(row.high), x + 2, y.at(row.low))
+
+
+def _within(box: Box, field: Box) -> bool:
+    return field.left <= box.left and box.right <= field.right and field.top <= box.top and box.bottom <= field.bottom
