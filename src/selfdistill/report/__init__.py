@@ -21,6 +21,9 @@ def write(studies: Sequence[Study], folder: str | Path) -> list[Path]:
     """
     texts = {PAGE: page(studies, Path(folder))} | {name: make(studies) for name, make in FORMS.items()}
     place = make_folder(Path(folder))
-    for name, text in texts.items():
-        write_whole(place / name, lambda beside, text=text: beside.write_text(text, encoding="utf-8"))
-    return [place / name for name in texts]
+    return [_written(place / name, text) for name, text in texts.items()]
+
+
+def _written(path: Path, text: str) -> Path:
+    write_whole(path, lambda beside: beside.write_text(text, encoding="utf-8"))
+    return path

@@ -19,13 +19,13 @@ from selfdistill.report.axis import Axis
 from selfdistill.report.curves import Curves, curves, spark
 from selfdistill.report.pictures import Drawn, drawn
 from selfdistill.report.row import Row, rows_of
-from selfdistill.report.runs import Run, anchor, curve, runs_of, title, watched
+from selfdistill.report.runs import Run, anchor, curve, name, runs_of, title, watched
 from selfdistill.report.scatter import Scatter, scatter
 from selfdistill.study import Study
 from selfdistill.study.load import missing
 from selfdistill.study.table import footer, header
 
-WIDE, NARROW = (680, 440), (330, 360)  # of a drawing, pixels: on a desk, on a phone
+WIDE, NARROW = (880, 460), (330, 360)  # of a drawing, pixels: on a desk, on a phone
 
 
 @dataclass(frozen=True)
@@ -34,11 +34,6 @@ class Section:
 
     study: Study
     place: Path  # where the page will lie
-
-    @property
-    def name(self) -> str:
-        """What its links begin with."""
-        return anchor(self.study)
 
     @cached_property
     def rows(self) -> list[Row]:
@@ -59,7 +54,7 @@ class Section:
     def bars(self) -> Axis | None:
         """The line that the intervals of all rows are drawn along; None without intervals."""
         ends = [end for row in self.rows if row.difference for end in (row.low, row.high)]
-        return Axis.over([0.0, *ends], 4, 116) if ends else None
+        return Axis.over([0.0, *ends], 4, 146) if ends else None
 
     @cached_property
     def scatters(self) -> list[Scatter]:
@@ -83,15 +78,15 @@ class Section:
     @cached_property
     def sparks(self) -> dict[str, str]:
         """A small line for each run, by its anchor, all on one scale."""
-        name, runs = watched(self.runs), [run for each in self.runs.values() for run in each]
-        values = [value for run in runs for _, value in curve(run, name)]
+        key, runs = watched(self.runs), [run for each in self.runs.values() for run in each]
+        values = [value for run in runs for _, value in curve(run, key)]
         y = Axis.over(values or [0.0], 22, 2)
-        return {anchor(self.study, run.method, run.seed): spark(run, name, y) for run in runs}
+        return {anchor(self.study, run.method, run.seed): spark(run, key, y) for run in runs}
 
 
 def page(studies: Sequence[Study], place: Path) -> str:
     """The page of one study or several, to lie in the folder `place`; the same studies give the same bytes."""
-    script, style = (_asset(name) for name in ("page.js", "page.css"))
+    script, style = map(_asset, ("page.js", "page.css"))
     return (
         _environment()
         .get_template("page.html")
@@ -115,14 +110,14 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    known = (anchor, title, missing, header, footer, verdict.shows, verdict.shows_not, repeat.compare_command)
+    known = (anchor, name, title, missing, header, footer, verdict.shows, verdict.shows_not, repeat.compare_command)
     more = (repeat.train_command, repeat.repeats_all, configuration.differences, configuration.resolved)
     environment.globals |= {each.__name__: each for each in (*known, *more, configuration.common)}
     return environment
 
 
-def _asset(name: str) -> str:
-    return (resources.files("selfdistill.report") / "page" / name).read_text()
+def _asset(file: str) -> str:
+    return (resources.files("selfdistill.report") / "page" / file).read_text()
 
 
 def _policy(script: str) -> str:

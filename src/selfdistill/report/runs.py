@@ -38,20 +38,26 @@ def watched(runs: dict[str, list[Run]]) -> str:
     return "validation_top1" if all("validation_top1" in row for row in rows) else "train_top1"
 
 
-def curve(run: Run, name: str) -> list[tuple[int, float]]:
+def curve(run: Run, key: str) -> list[tuple[int, float]]:
     """A run's value after each epoch."""
-    return [(row["epoch"], row[name]) for row in run.log if name in row]
+    return [(row["epoch"], row[key]) for row in run.log if key in row]
+
+
+def name(study: Study) -> str:
+    """A study's name, as its folder is called."""
+    return study.folder.absolute().name
 
 
 def title(study: Study) -> str:
-    """A study's name, as its folder is called."""
-    return study.folder.absolute().name
+    """What a study is about, in a few words."""
+    data, model = (each.rstrip("/").split("/")[-1] for each in (study.base.data, study.base.model))
+    return f"{len(study.methods)} ways to train {model} on {data}"
 
 
 def anchor(study: Study, method: str = "", seed: int | None = None) -> str:
     """The name of a study's place on the page, of a method's in it, or of a run's."""
     place = run_folder(study.folder, method, seed or 0).parent.name if method else ""
-    words = [title(study), place, "" if seed is None else f"seed{seed}"]
+    words = [name(study), place, "" if seed is None else f"seed{seed}"]
     return folder_name("-".join(word for word in words if word))
 
 

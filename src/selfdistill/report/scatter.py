@@ -88,6 +88,7 @@ def _placed(named: Sequence[tuple[Row, str]], x: Axis, y: Axis, crowded: bool = 
     """Marks with their names where nothing else lies; None where there is no such place, unless `crowded`."""
     bare = [(row, name, x.at(row.step_time or 0), y.at(_gain(row))) for row, name in named]
     taken = [_point(left, top) for _, _, left, top in bare] + [_bar(row, left, y) for row, _, left, _ in bare]
+    taken.append(Box(x.start, y.at(0) - 1, x.end, y.at(0) + 1))
     field, marks = Box(x.start, y.end, x.end + 10, y.start), []
     for row, name, left, top in bare:
         places = list(_places(left, top, y.at(row.high), y.at(row.low), len(name) * LETTER))

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 
 from selfdistill.report.row import Row, cells_of, rows_of
-from selfdistill.report.runs import title
+from selfdistill.report.runs import name
 from selfdistill.study import Study
 from selfdistill.study.table import header, markdown
 
@@ -42,7 +42,7 @@ def as_markdown(studies: Sequence[Study]) -> str:
     found = [study for study in studies if study.results]
     if len(found) == 1:
         return markdown(found[0])
-    return "\n".join(f"## {title(study)}\n\n{markdown(study)}" for study in found)
+    return "\n".join(f"## {name(study)}\n\n{markdown(study)}" for study in found)
 
 
 def as_latex(studies: Sequence[Study]) -> str:
@@ -66,8 +66,8 @@ def _values(study: Study, row: Row) -> Iterator[str]:
     base, gap = study.base, row.difference
     yield from (base.data, base.model, str(base.epochs), row.method, study.baseline)
     yield from (_two(row.accuracy.mean), _two(row.accuracy.std), str(row.accuracy.n))
-    yield from (_two(gap and gap.mean), _two(gap and gap.low), _two(gap and gap.high), row.verdict)
-    yield from (str(row.added), _two(row.step_time))
+    yield from map(_two, (gap.mean, gap.low, gap.high) if gap else (None, None, None))
+    yield from (row.verdict, str(row.added), _two(row.step_time))
 
 
 def _two(value: float | None) -> str:
@@ -75,16 +75,14 @@ def _two(value: float | None) -> str:
 
 
 def _tabular(study: Study) -> str:
-    names = header(study)
-    lines = [
-        [_typed(cell) if name == "method" else escaped(cell) for name, cell in row.items()] for row in cells_of(study)
-    ]
+    columns = header(study)
+    lines = [[_typed(row["method"]), *(escaped(row[each]) for each in columns[1:])] for row in cells_of(study)]
     return "\n".join(
         [
             f"% {study.base.data}, {study.base.model}, {study.base.epochs} epochs, seeds {list(study.seeds)}",
-            rf"\begin{{tabular}}{{{''.join('l' if name in ('method', 'verdict') else 'r' for name in names)}}}",
+            rf"\begin{{tabular}}{{{''.join('l' if each in ('method', 'verdict') else 'r' for each in columns)}}}",
             r"\toprule",
-            _line(map(escaped, names)),
+            _line(map(escaped, columns)),
             r"\midrule",
             *map(_line, lines),
             r"\bottomrule",

@@ -11,17 +11,16 @@ from selfdistill.study import Study
 
 def shows(study: Study, rows: Sequence[Row]) -> list[Markup]:
     """Which methods differ from the baseline, which cannot be told from it, and what they cost."""
-    base, by_verdict = code(study.baseline), {}
-    for row in rows:
-        by_verdict.setdefault(row.verdict, []).append(row)
+    base = code(study.baseline)
     told = [
-        *_apart(by_verdict.get("better", []), "better", base),
-        *_apart(by_verdict.get("worse", []), "worse", base),
-        *_alike(by_verdict.get("not distinguishable", []), base),
-        *_single(by_verdict.get("one seed", []), base),
-        *_cost(rows, base),
+        *_apart([row for row in rows if row.verdict == "better"], "better", base),
+        *_apart([row for row in rows if row.verdict == "worse"], "worse", base),
+        *_alike([row for row in rows if row.verdict == "not distinguishable"], base),
+        *_single([row for row in rows if row.verdict == "one seed"], base),
+        *_time(rows, base),
+        *_added(rows),
     ]
-    return told or [Markup("There is nothing to compare yet: only {} has finished a run.").format(names(rows))]
+    return told or [Markup("There is nothing to compare yet: {} alone has finished a run.").format(_names(rows))]
 
 
 def shows_not(study: Study, rows: Sequence[Row], runs: dict[str, list[Run]]) -> list[str]:
@@ -29,12 +28,12 @@ def shows_not(study: Study, rows: Sequence[Row], runs: dict[str, list[Run]]) -> 
     compared = [row.difference.n for row in rows if row.difference]
     run = next(run for each in runs.values() for run in each)
     images, base = run.facts.get("images", {}), study.base
+    with_images = f" with {images['train']:,} training images" if "train" in images else ""
     return [
         *_seeds(compared),
         *_test_set(images.get("test")),
-        f"It is about {base.model} on {base.data}"
-        + (f" with {images['train']:,} training images" if "train" in images else "")
-        + f" for {_count(base.epochs, 'epoch')}; with another model, size or length the order may change.",
+        f"It is about {base.model} on {base.data}{with_images} for {_count(base.epochs, 'epoch')}; with another model, "
+        "size or length the order may change.",
         "Step times compare only on a machine that did nothing else meanwhile.",
     ]
 
@@ -44,47 +43,54 @@ def code(text: str) -> Markup:
     return Markup("<code>{}</code>").format(text)
 
 
-def names(rows: Sequence[Row]) -> Markup:
-    """Methods in a row of words."""
+def _names(rows: Sequence[Row]) -> Markup:
     return _and([code(row.method) for row in rows])
 
 
 def _apart(rows: Sequence[Row], word: str, base: Markup) -> Iterator[Markup]:
     """Those on one side of the baseline, the farthest first."""
-    if rows:
-        ordered = sorted(rows, key=lambda row: -abs(row.difference.mean if row.difference else 0))
-        gaps = _and([Markup("{} by {}").format(code(row.method), _gap(row)) for row in ordered])
-        yield Markup("<strong>{}</strong> than {}: {}.").format(word.capitalize(), base, gaps)
+    ordered = sorted((row for row in rows if row.difference), key=lambda row: -abs(_gain(row)))
+    if ordered:
+        first, *rest = ordered
+        told = Markup("{} is <strong>{}</strong> than {} by {:.2f} points (95\u00a0% interval {})").format(
+            code(first.method), word, base, abs(_gain(first)), _interval(first)
+        )
+        others = [Markup("{} by {:.2f} ({})").format(code(row.method), abs(_gain(row)), _interval(row)) for row in rest]
+        yield Markup("{}.").format(_and([told, *others]))
 
 
 def _alike(rows: Sequence[Row], base: Markup) -> Iterator[Markup]:
     if rows:
-        yield Markup("<strong>Not distinguishable</strong> from {} with these seeds: {}.").format(base, names(rows))
+        yield Markup("{} <strong>cannot be told</strong> from {} with these seeds.").format(_names(rows), base)
 
 
 def _single(rows: Sequence[Row], base: Markup) -> Iterator[Markup]:
     if rows:
-        yield Markup("<strong>One seed</strong> cannot tell {} from {}.").format(names(rows), base)
+        yield Markup("<strong>One seed</strong> does not tell {} from {}.").format(_names(rows), base)
 
 
-def _cost(rows: Sequence[Row], base: Markup) -> Iterator[Markup]:
-    timed = sorted(
-        ((row.step_time, row) for row in rows if row.step_time and not row.is_baseline), key=lambda pair: pair[0]
-    )
+def _time(rows: Sequence[Row], base: Markup) -> Iterator[Markup]:
+    timed = [(row.step_time, code(row.method)) for row in rows if row.step_time and not row.is_baseline]
     if timed:
-        (low, first), (high, last) = timed[0], timed[-1]
-        ends = Markup("from {:.2f} ({}) to {:.2f} ({})").format(low, code(first.method), high, code(last.method))
-        span = ends if len(timed) > 1 else Markup("{:.2f}").format(high)
-        yield Markup("<strong>Cost</strong>: a step takes {} times as long as with {}.").format(span, base)
-    if added := [row for row in rows if row.added]:
-        grown = _and([Markup("{} {:,}").format(code(row.method), row.added) for row in added])
-        yield Markup("Parameters that are trained beside the model and never deployed: {}.").format(grown)
+        (low, first), (high, last) = min(timed), max(timed)
+        times = Markup("{:.2f} ({}) to {:.2f} ({})").format(low, first, high, last)
+        only = Markup("{:.2f}").format(high)
+        yield Markup("A step takes {} times as long as with {}.").format(only if len(timed) == 1 else times, base)
 
 
-def _gap(row: Row) -> str:
-    if row.difference is None:
-        return ""
-    return f"{abs(row.difference.mean):.2f} points (95 % interval {row.low:+.2f} to {row.high:+.2f})"
+def _added(rows: Sequence[Row]) -> Iterator[Markup]:
+    if added := [Markup("{} {:,}").format(code(row.method), row.added) for row in rows if row.added]:
+        yield Markup("Parameters trained beside the model, and never deployed: {}.").format(_and(added))
+
+
+def _gain(row: Row) -> float:
+    return row.difference.mean if row.difference else 0.0
+
+
+def _interval(row: Row) -> str:
+    """The interval on the side that the word before it names."""
+    low, high = (row.low, row.high) if _gain(row) > 0 else (-row.high, -row.low)
+    return f"{low:.2f} to {high:.2f}".replace("-", "−")
 
 
 def _seeds(compared: Sequence[int]) -> Iterator[str]:
@@ -96,8 +102,8 @@ def _seeds(compared: Sequence[int]) -> Iterator[str]:
     if len(compared) > 1:
         luck = 100 * (1 - 0.95 ** len(compared))
         yield (
-            f"{len(compared)} methods are compared at 95 % each, and the intervals are not widened for it: were all "
-            f"as good as the baseline, one at least would seem to differ with a chance of up to {luck:.0f} %."
+            f"{len(compared)} methods are compared at 95\u00a0% each, and the intervals are not widened for it: were "
+            f"none better or worse, one at least would seem so with a chance of up to {luck:.0f}\u00a0%."
         )
 
 
