@@ -54,7 +54,7 @@ class Section:
     def bars(self) -> Axis | None:
         """The line that the intervals of all rows are drawn along; None without intervals."""
         ends = [end for row in self.rows if row.difference for end in (row.low, row.high)]
-        return Axis.over([0.0, *ends], 4, 146) if ends else None
+        return Axis.over([0.0, *ends], 4, 116) if ends else None
 
     @cached_property
     def scatters(self) -> list[Scatter]:

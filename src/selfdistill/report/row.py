@@ -27,6 +27,11 @@ class Row:
         return self.verdict == "baseline"
 
     @property
+    def kind(self) -> str:
+        """The verdict as one word, by which it is drawn."""
+        return (self.verdict or "unknown").split()[0]
+
+    @property
     def low(self) -> float:
         """The lower end of the difference's interval, or the difference where it has none."""
         return _either(self.difference, "low")

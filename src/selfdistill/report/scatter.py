@@ -40,11 +40,6 @@ class Mark:
     bottom: float
     label: Box
 
-    @property
-    def kind(self) -> str:
-        """The verdict as one word."""
-        return self.row.verdict.split()[0] if self.row.verdict else "unknown"
-
 
 @dataclass(frozen=True)
 class Scatter:

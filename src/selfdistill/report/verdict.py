@@ -20,7 +20,9 @@ def shows(study: Study, rows: Sequence[Row]) -> list[Markup]:
         *_time(rows, base),
         *_added(rows),
     ]
-    return told or [Markup("There is nothing to compare yet: {} alone has finished a run.").format(_names(rows))]
+    return told or [
+        Markup("There is nothing to compare yet: it takes {} and another method on the same seed.").format(base)
+    ]
 
 
 def shows_not(study: Study, rows: Sequence[Row], runs: dict[str, list[Run]]) -> list[str]:
@@ -61,7 +63,7 @@ def _apart(rows: Sequence[Row], word: str, base: Markup) -> Iterator[Markup]:
 
 def _alike(rows: Sequence[Row], base: Markup) -> Iterator[Markup]:
     if rows:
-        yield Markup("{} <strong>cannot be told</strong> from {} with these seeds.").format(_names(rows), base)
+        yield Markup("{} <strong>cannot be told apart</strong> from {} with these seeds.").format(_names(rows), base)
 
 
 def _single(rows: Sequence[Row], base: Markup) -> Iterator[Markup]:
