@@ -27,6 +27,7 @@ ONLY_IN = {
     "datasets": {"data"},
     "typer": {"cli"},
     "lightning_fabric": {"train"},
+    "ray": {"study"},
     "jinja2": {"report"},
 }
 FILES = sorted(ROOT.rglob("*.py"))

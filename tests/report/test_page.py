@@ -2,6 +2,7 @@
 
 import json
 import re
+from html import escape
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -86,15 +87,17 @@ def test_it_has_the_printed_numbers(text, folder):
     plain = re.sub(r"\s+", " ", text)
     for cells in rows(study):
         for cell in cells[1:]:
-            assert not cell or f">{cell}<" in plain or f"> {cell} <" in plain, cell
+            assert not cell or f">{escape(cell)}<" in plain or f"> {escape(cell)} <" in plain, cell
     for name in header(study):
         assert f">{name}</th>" in text
 
 
-def test_every_cell_opens_to_its_runs(text):
+def test_every_cell_opens_to_its_runs(text, folder):
     seen = Seen(text)
     links = [each for each in seen.all("href") if re.search(r"-seed\d$", each)]
-    assert len(links) == 40 * 6 - 2 * 5  # six cells a row of five runs; the baseline is not compared with itself
+    (study,) = load_all(folder)
+    filled = [cell for cells in rows(study) for cell in cells[1:] if cell not in ("", "baseline")]
+    assert len(links) == 5 * len(filled)
 
 
 def test_the_same_study_gives_the_same_bytes(text, folder):
@@ -216,4 +219,4 @@ def test_without_held_out_images_the_curves_are_of_training(tmp_path):
 
 
 def without_validation(facts):
-    return {key: value for key, value in facts.items() if key != "validation_top1"}
+    return {key: value for key, value in facts.items() if "validation" not in key}

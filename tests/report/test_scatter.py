@@ -9,17 +9,22 @@ from hypothesis import strategies as st
 from selfdistill.report.axis import Axis
 from selfdistill.report.row import Row, rows_of
 from selfdistill.report.scatter import scatter
+from selfdistill.study.comparison import Comparison
 from selfdistill.study.statistics import Difference, Spread
+from selfdistill.study.summary import Summary
 from tests.report.written import write
 
 SIZES = [(880, 460), (330, 360)]
 
 
-def row(method, step_time, gap, reach=0.5, verdict="not distinguishable"):
-    return Row(method, Spread(90, 1, 5), Difference(gap, gap - reach, gap + reach, 5), verdict, 0, step_time)
+def row(method, time, gap=None, reach=0.5, compute=None):
+    """A row that costs so much; without a gap it has no seed in common with the baseline."""
+    seen = None if gap is None else Difference(gap, gap - reach, gap + reach, 5, 1.0, 0.5)
+    against = None if seen is None else Comparison(seen, 0.5, 3)
+    return Row(Summary(method, Spread(90, 1, 5), None, against, None, 0, compute, time, 3), method == "ce()")
 
 
-BASE = Row("ce()", Spread(90, 1, 5), None, "baseline", 0, 1.0)
+BASE = row("ce()", 1.0)
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -54,14 +59,22 @@ def test_a_point_lies_where_its_numbers_say():
 
 def test_nothing_to_compare_is_no_drawing():
     assert scatter([BASE], 880, 460) is None
-    assert scatter([BASE, Row("drg()", Spread(90, 1, 5), None, "", 0, 1.2)], 880, 460) is None
+    assert scatter([BASE, row("drg()", 1.2)], 880, 460) is None
 
 
 def test_one_seed_has_a_point_without_a_bar():
-    single = Row("drg()", Spread(91, None, 1), Difference(1.0, None, None, 1), "one seed", 0, 1.2)
+    against = Comparison(Difference(1.0, None, None, 1), None, 1)
+    single = Row(Summary("drg()", Spread(91, None, 1), None, against, None, 0, None, 1.2, 3), False)
     mark = scatter([BASE, single], 880, 460).marks[1]
     assert mark.top == mark.y == mark.bottom
     assert mark.row.kind == "one"
+
+
+def test_cost_is_by_arithmetic_where_all_have_it():
+    counted = [row("ce()", 1.0, compute=1.0), row("drg()", 1.1, 1.0, compute=1.6)]
+    found = scatter(counted, 880, 460)
+    assert (found.cost, found.marks[1].x) == ("compute", found.x.at(1.6))
+    assert scatter([BASE, counted[1]], 880, 460).cost == "step time"
 
 
 @given(st.lists(st.floats(-1e4, 1e4), min_size=1, max_size=5), st.integers(2, 8))

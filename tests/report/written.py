@@ -42,8 +42,10 @@ def run(folder: Path, method: str, seed: int, top1: float, number: int, base: Ru
     config = base.to_json() | {"method": method, "seed": seed}
     resolved = method.replace("()", "(weight=1.0)")
     step_ms = 10 * (1 + 0.05 * number)
-    found = {"top1": top1, "top5": 99.0, "nll": 0.1, "ece": 2.0, "validation_top1": top1 - 1, "method": method}
-    found |= {"seed": seed, "added_parameters": 9610 * (number % 3 == 2), "step_ms": step_ms, "resolved": resolved}
+    found = {"top1": top1, "top5": 99.0, "nll": 0.1, "ece": 2.0, "validation_top1": top1 - 1}
+    found |= {"best_validation_top1": top1, "method": method, "seed": seed, "resolved": resolved}
+    found |= {"data": base.data, "model": base.model, "epochs": base.epochs}
+    found |= {"added_parameters": 9610 * (number % 3 == 2), "step_ms": step_ms}
     known = {"config": config, "method": method, "resolved": resolved, "images": {"train": 1294, "test": 359}}
     known |= {
         "versions": VERSIONS,

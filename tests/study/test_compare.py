@@ -9,7 +9,7 @@ import pytest
 from selfdistill.errors import UserError
 from selfdistill.method import Method
 from selfdistill.study import compare
-from selfdistill.study.compare import run_folder, usual_folder
+from selfdistill.study.folders import run_folder, usual_folder
 from selfdistill.study.table import footer, header, markdown, plain, rows
 from selfdistill.terms import Term
 from selfdistill.train.config import RunConfig
@@ -37,14 +37,15 @@ def test_a_grid_and_its_table(tmp_path):
     }
     table = rows(study)
     assert [row[0] for row in table] == ["ce()", "drg()", "label_smoothing()"]
-    assert table[0][2:4] == ("", "baseline")
+    assert table[0][2:5] == ("", "", "baseline")
     gaps = [study.results["drg()"][seed]["top1"] - study.results["ce()"][seed]["top1"] for seed in range(2)]
     assert table[1][2].startswith(f"{sum(gaps) / 2:+.2f} [")
-    assert table[1][4].startswith("+")
-    assert table[0][5] == "1.00x"
+    assert table[0][6] == "1.00x"
     assert len(header(study)) == len(table[0])
     assert "digits, 100 training images, resnet8, 1 epochs of batches of 32, seeds 0 to 1" in footer(study)[0]
-    assert markdown(study).count("\n| ") == 4
+    whole = markdown(study)
+    assert whole.count("\n| ") == 4
+    assert "| +9,610 |" in whole
     assert plain(study).splitlines()[0].startswith("method")
     assert json.loads((tmp_path / "study.json").read_text())["seeds"] == [0, 1]
 
@@ -94,7 +95,7 @@ def test_folders_can_be_read_and_do_not_clash(tmp_path):
 def test_one_seed_has_no_interval(tmp_path):
     study = compare(["dsr()", "csd()"], BASE, [0], tmp_path)
     assert study.baseline == "dsr()"
-    assert rows(study)[1][3] == "one seed"
+    assert rows(study)[1][4] == "one seed"
     assert header(study)[2] == "against dsr()"
 
 

@@ -61,8 +61,8 @@ def test_what_is_missing_is_named(made, tmp_path):
     ("text", "answer"),
     [
         ("{", "cannot read .*study.json"),
-        ("{}", "study.json is not what compare writes .*'base'.*; repeat the compare command"),
-        ('{"base": {"method": "ce()"}}', "study.json is not what compare writes .*'methods'"),
+        ("{}", "study.json is not what compare writes .*'methods'.*; repeat the compare command"),
+        ('{"methods": [], "seeds": []}', "study.json is not what compare writes .*'base'"),
         ('{"base": {}, "methods": [], "seeds": []}', "study.json is not what compare writes .*method"),
         ('{"base": 3, "methods": [], "seeds": []}', "study.json is not what compare writes"),
     ],

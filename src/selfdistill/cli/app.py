@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import typer
 
 from selfdistill import __version__
-from selfdistill.cli import compare, evaluate, look, methods, report, train
+from selfdistill.cli import compare, evaluate, look, methods, report, study, train
 from selfdistill.errors import UserError
 
 app = typer.Typer(
@@ -17,7 +17,9 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
-for command in (compare.compare, train.train, report.report, evaluate.evaluate, evaluate.export, look.plan, look.taps):
+TRAINING = (compare.compare, study.study, train.train)
+LOOKING = (report.report, evaluate.evaluate, evaluate.export, look.plan, look.taps)
+for command in (*TRAINING, *LOOKING):
     app.command()(command)
 app.command(name="methods")(methods.list_methods)
 app.command()(methods.cite)
@@ -44,14 +46,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sys.exit(130)
 
 
-def spread(words: Sequence[str], option: str = "--methods") -> list[str]:
-    """Let one option take several values: `--methods A B` as `--methods A --methods B`."""
-    out, taking, first = [], False, False
+def spread(words: Sequence[str], options: Sequence[str] = ("--methods", "--models", "--datasets")) -> list[str]:
+    """Let an option take several values: `--methods A B` as `--methods A --methods B`."""
+    out: list[str] = []
+    taking, first = "", False
     for word in words:
         if word.startswith("-"):
-            taking = first = word == option
+            taking, first = word if word in options else "", True
             out.append(word)
         else:
-            out.extend([word] if not taking or first else [option, word])
+            out.extend([word] if not taking or first else [taking, word])
             first = False
     return out

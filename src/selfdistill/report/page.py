@@ -14,16 +14,16 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from selfdistill import __version__
-from selfdistill.report import cells, configuration, repeat, verdict
+from selfdistill.report import cells, configuration, limits, repeat, verdict
 from selfdistill.report.axis import Axis
 from selfdistill.report.curves import Curves, curves, spark
 from selfdistill.report.pictures import Drawn, drawn
-from selfdistill.report.row import Row, rows_of
+from selfdistill.report.row import Row, comparable, costs, rows_of
 from selfdistill.report.runs import Run, anchor, curve, name, runs_of, title, watched
 from selfdistill.report.scatter import Scatter, scatter
 from selfdistill.study import Study
 from selfdistill.study.load import missing
-from selfdistill.study.table import footer, header
+from selfdistill.study.table import footer, header, whole
 
 WIDE, NARROW = (880, 460), (330, 360)  # of a drawing, pixels: on a desk, on a phone
 
@@ -110,7 +110,20 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    known = (anchor, name, title, missing, header, footer, verdict.shows, verdict.shows_not, repeat.compare_command)
+    known = (
+        anchor,
+        name,
+        title,
+        missing,
+        header,
+        footer,
+        whole,
+        comparable,
+        costs,
+        verdict.shows,
+        limits.shows_not,
+        repeat.compare_command,
+    )
     more = (repeat.train_command, repeat.repeats_all, configuration.differences, configuration.resolved)
     environment.globals |= {each.__name__: each for each in (*known, *more, configuration.common)}
     return environment

@@ -12,7 +12,9 @@ from selfdistill.train.config import RunConfig
 
 def compare_command(study: Study) -> str:
     """The command that makes the study, or all of it that can be made with one."""
-    words = ["selfdistill", "compare", "--methods", *study.methods, "--seeds", str(len(study.seeds))]
+    methods = [row for row in study.methods if row not in study.epochs]
+    longer = ["--equal-compute"] if study.compute else []
+    words = ["selfdistill", "compare", "--methods", *methods, *longer, "--seeds", str(len(study.seeds))]
     return shlex.join([*words, *options(study.base), "--out", str(study.folder)])
 
 
@@ -25,7 +27,7 @@ def train_command(run: Run) -> str:
     """The command that makes one run, beside where it lies."""
     config = RunConfig.from_json(run.facts["config"])
     out = f"{run.folder.parent.name}-seed{run.seed}"
-    return shlex.join(["selfdistill", "train", run.method, "--seed", str(run.seed), *options(config), "--out", out])
+    return shlex.join(["selfdistill", "train", config.method, "--seed", str(run.seed), *options(config), "--out", out])
 
 
 def options(config: RunConfig) -> list[str]:

@@ -1,30 +1,40 @@
-"""A method's row of numbers: those of the printed table, not yet rounded."""
+"""A row of a study as it is drawn and told."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from statistics import median
-from typing import Any
 
 from selfdistill.study import Study
-from selfdistill.study.statistics import Difference, Spread
-from selfdistill.study.table import header, rows
+from selfdistill.study.comparison import Comparison
+from selfdistill.study.statistics import Difference
+from selfdistill.study.summary import Summary, summaries
 
 
 @dataclass(frozen=True)
 class Row:
-    """What a method reached over its seeds, and at what cost."""
+    """A summary, and whether the others are compared with it."""
 
-    method: str
-    accuracy: Spread  # top-1, percent
-    difference: Difference | None  # to the baseline, points; None: the baseline, or no seed in common
-    verdict: str
-    added: int  # parameters trained beside the student's
-    step_time: float | None  # relative to the baseline's
+    summary: Summary
+    is_baseline: bool
 
     @property
-    def is_baseline(self) -> bool:
-        """Whether the others are compared with this one."""
-        return self.verdict == "baseline"
+    def method(self) -> str:
+        """The row's name."""
+        return self.summary.method
+
+    @property
+    def against(self) -> Comparison | None:
+        """The comparison to the baseline."""
+        return self.summary.against
+
+    @property
+    def difference(self) -> Difference | None:
+        """The difference to the baseline, in points."""
+        return self.against.difference if self.against else None
+
+    @property
+    def verdict(self) -> str:
+        """What the table says of it; empty where there is nothing to compare with."""
+        return "baseline" if self.is_baseline else self.against.verdict if self.against else ""
 
     @property
     def kind(self) -> str:
@@ -32,24 +42,24 @@ class Row:
         return (self.verdict or "unknown").split()[0]
 
     @property
+    def gain(self) -> float:
+        """The mean difference; 0 of the baseline."""
+        return self.difference.mean if self.difference else 0.0
+
+    @property
     def low(self) -> float:
         """The lower end of the difference's interval, or the difference where it has none."""
-        return _either(self.difference, "low")
+        return self.gain if self.difference is None or self.difference.low is None else self.difference.low
 
     @property
     def high(self) -> float:
         """The upper end of the difference's interval, or the difference where it has none."""
-        return _either(self.difference, "high")
+        return self.gain if self.difference is None or self.difference.high is None else self.difference.high
 
 
 def rows_of(study: Study) -> list[Row]:
-    """A row for each method that finished a run, in the order they were asked for."""
-    return [_row(study, cells) for cells in cells_of(study)]
-
-
-def cells_of(study: Study) -> list[dict[str, str]]:
-    """The printed table's rows by the names of its columns."""
-    return [dict(zip(header(study), cells, strict=True)) for cells in rows(study)]
+    """A row for each that finished a run, in the order they were asked for."""
+    return [Row(each, each.method == study.baseline) for each in summaries(study)]
 
 
 def gaps(study: Study, method: str) -> dict[int, float]:
@@ -58,26 +68,17 @@ def gaps(study: Study, method: str) -> dict[int, float]:
     return {seed: own[seed]["top1"] - base[seed]["top1"] for seed in study.seeds if seed in own and seed in base}
 
 
-def _row(study: Study, cells: dict[str, str]) -> Row:
-    method = cells["method"]
-    finished, base = study.finished(method), study.finished(study.baseline)
-    found = list(gaps(study, method).values())
-    return Row(
-        method=method,
-        accuracy=Spread.of([each["top1"] for each in finished]),
-        difference=Difference.paired(found, [0.0] * len(found)) if found and method != study.baseline else None,
-        verdict=cells["verdict"],
-        added=max(each["added_parameters"] for each in finished),
-        step_time=_step_ms(finished) / _step_ms(base) if base else None,
-    )
+def comparable(rows: Sequence[Row]) -> list[Row]:
+    """The rows with a place in a drawing of cost against gain."""
+    return [row for row in rows if row.summary.time is not None and (row.is_baseline or row.difference)]
 
 
-def _step_ms(finished: Sequence[dict[str, Any]]) -> float:
-    return median(each["step_ms"] for each in finished)
+def costs(rows: Sequence[Row]) -> tuple[str, list[float]]:
+    """What each row costs relative to the baseline, and how that is measured.
 
-
-def _either(difference: Difference | None, end: str) -> float:
-    if difference is None:
-        return 0.0
-    found = getattr(difference, end)
-    return difference.mean if found is None else found
+    By arithmetic, the same on every machine, where the study has that of all rows; else by the clock.
+    """
+    compute = [row.summary.compute for row in rows if row.summary.compute is not None]
+    if len(compute) == len(rows):
+        return "compute", compute
+    return "step time", [row.summary.time for row in rows if row.summary.time is not None]

@@ -7,7 +7,7 @@ from typing import Any
 
 from selfdistill.errors import UserError
 from selfdistill.study import Study
-from selfdistill.study.compare import run_folder
+from selfdistill.study.folders import run_folder
 from selfdistill.train.files import folder_name, read_json
 from selfdistill.train.loop import LOG
 from selfdistill.train.teacher import RUN

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from selfdistill.report.axis import Axis
-from selfdistill.report.row import Row
+from selfdistill.report.row import Row, comparable, costs
 
 LETTER = 6.7  # pixels of a letter of the names' fixed-width type
 LINE = 15  # pixels of a line of text
@@ -47,7 +47,8 @@ class Scatter:
 
     width: int
     height: int
-    x: Axis  # step time, relative
+    cost: str  # what x is: step time or compute, relative
+    x: Axis
     y: Axis  # points
     marks: list[Mark]
     numbered: bool  # names are the rows' numbers, for want of room
@@ -58,32 +59,30 @@ def scatter(rows: Sequence[Row], width: int, height: int) -> Scatter | None:
 
     Names that find no room make way for numbers, counted as in the table from 1.
     """
-    shown = [(number, row) for number, row in enumerate(rows, 1) if _has_place(row)]
+    shown = comparable(rows)
     if len(shown) < 2:
         return None
-    x = Axis.over([row.step_time or 0 for _, row in shown], 46, width - 14)
-    y = Axis.over([end for _, row in shown for end in (row.low, row.high)], height - 44, 12)
-    named = [(row, _short(row.method)) for _, row in shown]
-    numbered = [(row, str(number)) for number, row in shown]
-    marks = _placed(named, x, y)
-    if fits := marks is not None:
-        return Scatter(width, height, x, y, marks or [], numbered=not fits)
-    return Scatter(width, height, x, y, _placed(numbered, x, y, crowded=True) or [], numbered=True)
-
-
-def _has_place(row: Row) -> bool:
-    return row.step_time is not None and (row.is_baseline or row.difference is not None)
+    cost, at = costs(shown)
+    x = Axis.over(at, 46, width - 14)
+    y = Axis.over([end for row in shown for end in (row.low, row.high)], height - 44, 12)
+    numbers = [str(number) for number, row in enumerate(rows, 1) if row in shown]
+    marks = _placed(shown, at, [_short(row.method) for row in shown], x, y)
+    if marks is not None:
+        return Scatter(width, height, cost, x, y, marks, numbered=False)
+    return Scatter(width, height, cost, x, y, _placed(shown, at, numbers, x, y, crowded=True) or [], numbered=True)
 
 
 def _short(name: str) -> str:
     return name if len(name) <= LONGEST else name[: LONGEST - 1] + "…"
 
 
-def _placed(named: Sequence[tuple[Row, str]], x: Axis, y: Axis, crowded: bool = False) -> list[Mark] | None:
+def _placed(
+    rows: Sequence[Row], at: Sequence[float], names: Sequence[str], x: Axis, y: Axis, crowded: bool = False
+) -> list[Mark] | None:
     """Marks with their names where nothing else lies; None where there is no such place, unless `crowded`."""
-    bare = [(row, name, x.at(row.step_time or 0), y.at(_gain(row))) for row, name in named]
-    taken = [_point(left, top) for _, _, left, top in bare] + [_bar(row, left, y) for row, _, left, _ in bare]
-    taken.append(Box(x.start, y.at(0) - 1, x.end, y.at(0) + 1))
+    bare = [(row, name, x.at(cost), y.at(row.gain)) for row, cost, name in zip(rows, at, names, strict=True)]
+    taken = [Box(x.start, y.at(0) - 1, x.end, y.at(0) + 1)]
+    taken += [_point(left, top) for _, _, left, top in bare] + [_bar(row, left, y) for row, _, left, _ in bare]
     field, marks = Box(x.start, y.end, x.end + 10, y.start), []
     for row, name, left, top in bare:
         places = list(_places(left, top, y.at(row.high), y.at(row.low), len(name) * LETTER))
@@ -94,10 +93,6 @@ def _placed(named: Sequence[tuple[Row, str]], x: Axis, y: Axis, crowded: bool = 
         taken.append(label)
         marks.append(Mark(row, name, left, top, y.at(row.high), y.at(row.low), label))
     return marks
-
-
-def _gain(row: Row) -> float:
-    return row.difference.mean if row.difference else 0.0
 
 
 def _places(x: float, y: float, top: float, bottom: float, width: float) -> Iterator[Box]:

@@ -5,14 +5,24 @@ import io
 import re
 from collections.abc import Callable, Iterator, Sequence
 
-from selfdistill.report.row import Row, cells_of, rows_of
 from selfdistill.report.runs import name
 from selfdistill.study import Study
-from selfdistill.study.table import header, markdown
+from selfdistill.study.comparison import Comparison
+from selfdistill.study.statistics import MOST_SEEDS
+from selfdistill.study.summary import Summary, summaries
+from selfdistill.study.table import markdown, whole
 
 COLUMNS = (
-    *("data", "model", "epochs", "method", "baseline", "top1_mean", "top1_std", "n", "difference", "low", "high"),
-    *("verdict", "added_parameters", "step_time"),
+    *("data", "model", "epochs", "method", "n", "top1_mean", "top1_std", "validation_last", "validation_best"),
+    *("baseline", "difference", "low", "high", "p", "verdict", "seeds_needed"),
+    *("step_time", "added_parameters", "compute"),
+    *(
+        "equal_compute_difference",
+        "equal_compute_low",
+        "equal_compute_high",
+        "equal_compute_p",
+        "equal_compute_verdict",
+    ),
 )
 SPECIAL = {
     **{letter: f"\\{letter}" for letter in "#$%&_{}"},
@@ -33,7 +43,7 @@ def as_csv(studies: Sequence[Study]) -> str:
     file = io.StringIO()
     lines = csv.writer(file, lineterminator="\n")
     lines.writerow(COLUMNS)
-    lines.writerows(_values(study, row) for study in studies if study.results for row in rows_of(study))
+    lines.writerows(_values(study, row) for study in studies if study.results for row in summaries(study))
     return file.getvalue()
 
 
@@ -62,12 +72,29 @@ def escaped(text: str) -> str:
     return re.sub(r"(?<![\w)])-(?=\d)", "$-$", "".join(SPECIAL.get(letter, letter) for letter in text))
 
 
-def _values(study: Study, row: Row) -> Iterator[str]:
-    base, gap = study.base, row.difference
-    yield from (base.data, base.model, str(base.epochs), row.method, study.baseline)
-    yield from (_two(row.accuracy.mean), _two(row.accuracy.std), str(row.accuracy.n))
-    yield from map(_two, (gap.mean, gap.low, gap.high) if gap else (None, None, None))
-    yield from (row.verdict, str(row.added), _two(row.step_time))
+def _values(study: Study, row: Summary) -> Iterator[str]:
+    yield from (study.base.data, study.base.model, str(row.epochs), row.method, str(row.top1.n))
+    yield from map(_two, (row.top1.mean, row.top1.std, *(row.validation or (None, None))))
+    yield from (study.baseline if row.against else "", *_against(row.against))
+    yield _seeds_needed(row.against)
+    yield from (_two(row.time), str(row.added), _two(row.compute), *_against(row.equal_compute))
+
+
+def _against(compared: Comparison | None) -> Iterator[str]:
+    """Difference, its interval, corrected p and the verdict."""
+    if compared is None:
+        yield from ("",) * 5
+    else:
+        gap, p = compared.difference, compared.corrected_p
+        yield from (_two(gap.mean), _two(gap.low), _two(gap.high))
+        yield from ("" if p is None else f"{p:.3f}" if p >= 0.001 else f"{p:.1e}", compared.verdict)
+
+
+def _seeds_needed(compared: Comparison | None) -> str:
+    """How many seeds it would take, where those there are do not tell."""
+    if compared is None or compared.verdict != "not distinguishable" or not compared.difference.std:
+        return ""
+    return str(compared.seeds_needed or f">{MOST_SEEDS}")
 
 
 def _two(value: float | None) -> str:
@@ -75,14 +102,14 @@ def _two(value: float | None) -> str:
 
 
 def _tabular(study: Study) -> str:
-    columns = header(study)
-    lines = [[_typed(row["method"]), *(escaped(row[each]) for each in columns[1:])] for row in cells_of(study)]
+    names, rows = whole(study)
+    lines = [[_typed(method), *map(escaped, cells)] for method, *cells in rows]
     return "\n".join(
         [
             f"% {study.base.data}, {study.base.model}, {study.base.epochs} epochs, seeds {list(study.seeds)}",
-            rf"\begin{{tabular}}{{{''.join('l' if each in ('method', 'verdict') else 'r' for each in columns)}}}",
+            rf"\begin{{tabular}}{{{''.join('l' if each in ('method', 'verdict') else 'r' for each in names)}}}",
             r"\toprule",
-            _line(map(escaped, columns)),
+            _line(map(escaped, names)),
             r"\midrule",
             *map(_line, lines),
             r"\bottomrule",

@@ -1,22 +1,24 @@
-"""What a study shows, in sentences; and what it does not."""
+"""What a study shows, in sentences."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from markupsafe import Markup
 
 from selfdistill.report.row import Row
-from selfdistill.report.runs import Run
+from selfdistill.report.words import code, listed
 from selfdistill.study import Study
+from selfdistill.study.comparison import Comparison
+from selfdistill.study.statistics import MOST_SEEDS, Difference
+
+Compared = Mapping[str, Comparison]  # by method
 
 
 def shows(study: Study, rows: Sequence[Row]) -> list[Markup]:
     """Which methods differ from the baseline, which cannot be told from it, and what they cost."""
     base = code(study.baseline)
     told = [
-        *_apart([row for row in rows if row.verdict == "better"], "better", base),
-        *_apart([row for row in rows if row.verdict == "worse"], "worse", base),
-        *_alike([row for row in rows if row.verdict == "not distinguishable"], base),
-        *_single([row for row in rows if row.verdict == "one seed"], base),
+        *_compared({row.method: row.against for row in rows if row.against}, base),
+        *_compared(_at_equal_compute(rows), Markup("{} trained for as much longer as they cost more").format(base)),
         *_time(rows, base),
         *_added(rows),
     ]
@@ -25,54 +27,68 @@ def shows(study: Study, rows: Sequence[Row]) -> list[Markup]:
     ]
 
 
-def shows_not(study: Study, rows: Sequence[Row], runs: dict[str, list[Run]]) -> list[str]:
-    """What nobody should conclude."""
-    compared = [row.difference.n for row in rows if row.difference]
-    run = next(run for each in runs.values() for run in each)
-    images, base = run.facts.get("images", {}), study.base
-    with_images = f" with {images['train']:,} training images" if "train" in images else ""
-    return [
-        *_seeds(compared),
-        *_test_set(images.get("test")),
-        f"It is about {base.model} on {base.data}{with_images} for {_count(base.epochs, 'epoch')}; with another model, "
-        "size or length the order may change.",
-        "Step times compare only on a machine that did nothing else meanwhile.",
-    ]
+def _at_equal_compute(rows: Sequence[Row]) -> dict[str, Comparison]:
+    return {row.method: row.summary.equal_compute for row in rows if row.summary.equal_compute}
 
 
-def code(text: str) -> Markup:
-    """A method as it is typed."""
-    return Markup("<code>{}</code>").format(text)
+def _compared(found: Compared, base: Markup) -> Iterator[Markup]:
+    """A sentence for each verdict that there is."""
+    for word in ("better", "worse"):
+        yield from _apart(_of(found, word), word, base)
+    yield from _alike(_of(found, "not distinguishable"), base)
+    yield from _single(_of(found, "one seed"), base)
 
 
-def _names(rows: Sequence[Row]) -> Markup:
-    return _and([code(row.method) for row in rows])
+def _of(found: Compared, verdict: str) -> Compared:
+    """Those with a verdict, the largest difference first."""
+    some = {method: each for method, each in found.items() if each.verdict == verdict}
+    return dict(sorted(some.items(), key=lambda pair: -abs(pair[1].difference.mean)))
 
 
-def _apart(rows: Sequence[Row], word: str, base: Markup) -> Iterator[Markup]:
-    """Those on one side of the baseline, the farthest first."""
-    ordered = sorted((row for row in rows if row.difference), key=lambda row: -abs(_gain(row)))
-    if ordered:
-        first, *rest = ordered
+def _apart(found: Compared, word: str, base: Markup) -> Iterator[Markup]:
+    """Those on one side of the baseline."""
+    if found:
+        (first, gap), *rest = found.items()
         told = Markup("{} is <strong>{}</strong> than {} by {:.2f} points (95\u00a0% interval {})").format(
-            code(first.method), word, base, abs(_gain(first)), _interval(first)
+            code(first), word, base, abs(gap.difference.mean), _interval(gap.difference)
         )
-        others = [Markup("{} by {:.2f} ({})").format(code(row.method), abs(_gain(row)), _interval(row)) for row in rest]
-        yield Markup("{}.").format(_and([told, *others]))
+        yield Markup("{}.").format(listed([told, *(_further(method, each.difference) for method, each in rest)]))
 
 
-def _alike(rows: Sequence[Row], base: Markup) -> Iterator[Markup]:
-    if rows:
-        yield Markup("{} <strong>cannot be told apart</strong> from {} with these seeds.").format(_names(rows), base)
+def _further(method: str, gap: Difference) -> Markup:
+    return Markup("{} by {:.2f} ({})").format(code(method), abs(gap.mean), _interval(gap))
 
 
-def _single(rows: Sequence[Row], base: Markup) -> Iterator[Markup]:
-    if rows:
-        yield Markup("<strong>One seed</strong> does not tell {} from {}.").format(_names(rows), base)
+def _alike(found: Compared, base: Markup) -> Iterator[Markup]:
+    if found:
+        told = Markup("{} <strong>cannot be told apart</strong> from {} with these seeds")
+        yield Markup("{}{}.").format(told.format(_names(found), base), _seeds_needed(found))
+
+
+def _seeds_needed(found: Compared) -> Markup:
+    """How many seeds would do, if the differences are as they seem."""
+    spread = {method: each.seeds_needed for method, each in found.items() if each.difference.std}
+    needed = sorted((seeds, method) for method, seeds in spread.items() if seeds)
+    ends = [Markup("{:,} ({})").format(seeds, code(method)) for seeds, method in needed]
+    if None in spread.values():
+        ends.append(Markup("more than {:,}").format(MOST_SEEDS))
+    told = Markup(" to ").join(dict.fromkeys(ends[:1] + ends[-1:]))
+    return (
+        Markup("; were the differences as they seem, it would take {} seeds to see them").format(told) if told else told
+    )
+
+
+def _single(found: Compared, base: Markup) -> Iterator[Markup]:
+    if found:
+        yield Markup("<strong>One seed</strong> does not tell {} from {}.").format(_names(found), base)
+
+
+def _names(found: Compared) -> Markup:
+    return listed([code(method) for method in found])
 
 
 def _time(rows: Sequence[Row], base: Markup) -> Iterator[Markup]:
-    timed = [(row.step_time, code(row.method)) for row in rows if row.step_time and not row.is_baseline]
+    timed = [(row.summary.time, code(row.method)) for row in rows if row.summary.time and not row.is_baseline]
     if timed:
         (low, first), (high, last) = min(timed), max(timed)
         times = Markup("{:.2f} ({}) to {:.2f} ({})").format(low, first, high, last)
@@ -81,47 +97,13 @@ def _time(rows: Sequence[Row], base: Markup) -> Iterator[Markup]:
 
 
 def _added(rows: Sequence[Row]) -> Iterator[Markup]:
-    if added := [Markup("{} {:,}").format(code(row.method), row.added) for row in rows if row.added]:
-        yield Markup("Parameters trained beside the model, and never deployed: {}.").format(_and(added))
+    if added := [Markup("{} {:,}").format(code(row.method), row.summary.added) for row in rows if row.summary.added]:
+        yield Markup("Parameters trained beside the model, and never deployed: {}.").format(listed(added))
 
 
-def _gain(row: Row) -> float:
-    return row.difference.mean if row.difference else 0.0
-
-
-def _interval(row: Row) -> str:
+def _interval(gap: Difference) -> str:
     """The interval on the side that the word before it names."""
-    low, high = (row.low, row.high) if _gain(row) > 0 else (-row.high, -row.low)
+    if gap.low is None or gap.high is None:
+        return "no interval"
+    low, high = (gap.low, gap.high) if gap.mean > 0 else (-gap.high, -gap.low)
     return f"{low:.2f} to {high:.2f}".replace("-", "−")
-
-
-def _seeds(compared: Sequence[int]) -> Iterator[str]:
-    if not compared:
-        return
-    least = min(compared)
-    if least < 10:
-        yield f"{_count(least, 'seed')} {'is' if least == 1 else 'are'} few: a real difference may not show."
-    if len(compared) > 1:
-        luck = 100 * (1 - 0.95 ** len(compared))
-        yield (
-            f"{len(compared)} methods are compared at 95\u00a0% each, and the intervals are not widened for it: were "
-            f"none better or worse, one at least would seem so with a chance of up to {luck:.0f}\u00a0%."
-        )
-
-
-def _test_set(images: int | None) -> Iterator[str]:
-    if images:
-        yield (
-            f"The test set has {images:,} images: one image is {100 / images:.2g} points. The intervals are over "
-            "seeds; another test set would add to them."
-        )
-
-
-def _and(parts: Sequence[Markup]) -> Markup:
-    if len(parts) < 2:
-        return Markup("").join(parts)
-    return Markup("{} and {}").format(Markup(", ").join(parts[:-1]), parts[-1])
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number:,} {noun}" + ("" if number == 1 else "s")

@@ -1,5 +1,9 @@
 """Grids of runs, and what they show over seeds."""
 
-from selfdistill.study.compare import Study, compare
+from selfdistill.study.compare import compare, compare_all
+from selfdistill.study.engine import make_engine
+from selfdistill.study.grid import Grid
+from selfdistill.study.study import Study
+from selfdistill.train.config import RunConfig
 
-__all__ = ["Study", "compare"]
+__all__ = ["Grid", "RunConfig", "Study", "compare", "compare_all", "make_engine"]

@@ -4,7 +4,8 @@ from pathlib import Path
 from typing import Any
 
 from selfdistill.errors import UserError
-from selfdistill.study.compare import Study, run_folder
+from selfdistill.study.folders import run_folder
+from selfdistill.study.study import Study
 from selfdistill.train.config import RunConfig
 from selfdistill.train.files import read_json
 from selfdistill.train.teacher import RESULT
@@ -53,7 +54,9 @@ def _read(folder: Path) -> Study:
     """What study.json says."""
     said: dict[str, Any] = read_json(folder / STUDY)
     try:
-        return Study(RunConfig.from_json(said["base"]), tuple(said["methods"]), tuple(said["seeds"]), folder)
+        rows, seeds = tuple(said["methods"]), tuple(said["seeds"])
+        dearer = {name: dict(said[name]) for name in ("epochs", "compute") if name in said}  # older files lack them
+        return Study(RunConfig.from_json(said["base"]), rows, seeds, folder, **dearer)
     except (AttributeError, KeyError, TypeError) as error:
         raise UserError(
             f"{folder / STUDY} is not what compare writes ({type(error).__name__}: {error}); "

@@ -1,22 +1,23 @@
-"""A study as a table: text and Markdown."""
+"""A study as a table: a narrow one for the terminal, all of it in Markdown."""
 
-from collections.abc import Sequence
-from statistics import median
+from collections.abc import Callable, Sequence
 
-from selfdistill.study.compare import Study
-from selfdistill.study.statistics import Difference, Spread
+from selfdistill.study.comparison import Comparison
+from selfdistill.study.statistics import MOST_SEEDS, Spread
+from selfdistill.study.study import Study
+from selfdistill.study.summary import Summary, summaries
 
-COLUMNS = ("method", "top-1 %", "against {}", "verdict", "added", "step time", "n")
+Column = tuple[str, Callable[[Summary], str]]
 
 
 def header(study: Study) -> tuple[str, ...]:
-    """The columns' names."""
-    return tuple(each.format(study.baseline) for each in COLUMNS)
+    """The names of the terminal's columns."""
+    return tuple(name for name, _ in _narrow(study))
 
 
 def rows(study: Study) -> list[tuple[str, ...]]:
-    """A row for each method that finished a run, in the order they were asked for."""
-    return [_row(study, method) for method in study.methods if study.finished(method)]
+    """The terminal's cells: a row for each that finished a run, in the order they were asked for."""
+    return _cells(_narrow(study), summaries(study))
 
 
 def footer(study: Study) -> list[str]:
@@ -27,57 +28,105 @@ def footer(study: Study) -> list[str]:
     return [
         f"{base.data}{limit}, {base.model}, {base.epochs} epochs of batches of {base.batch_size}, {seeds}; "
         "test set, last epoch, mean ± standard deviation over seeds.",
-        f"against {study.baseline}: mean difference at equal seeds and its 95 % interval (paired t), in points. "
-        "added: parameters, in training only. step time: median, relative.",
+        f"against {study.baseline}: mean difference at equal seeds in points, its 95 % interval and p (paired t), p "
+        "corrected for the number of rows (Holm); the verdict is p's at 5 %.",
+        "seeds: how many would tell this difference from chance in four studies of five. time: of a step, median, "
+        "relative.",
+        *_of_equal_compute(study),
         f"runs: {study.folder / 'runs'}",
     ]
 
 
 def plain(study: Study) -> str:
-    """Give the table as aligned text."""
+    """Give the terminal's table as aligned text."""
     lines = [header(study), *rows(study)]
-    widths = [max(len(line[column]) for line in lines) for column in range(len(COLUMNS))]
-    return "\n".join(
-        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines
-    )
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    padded = ("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) for line in lines)
+    return "\n".join(line.rstrip() for line in padded)
 
 
 def markdown(study: Study) -> str:
-    """Give the table and its footer as Markdown."""
-    names = header(study)
-    lines = [names, tuple("---" for _ in names), *rows(study)]
-    table = "\n".join("| " + " | ".join(cells) + " |" for cells in lines)
+    """Give the whole table and its footer as Markdown."""
+    names, cells = whole(study)
+    lines = [names, ["---"] * len(names), *cells]
+    table = "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
     return "\n".join([table, "", *(f"{line}  " for line in footer(study))]) + "\n"
 
 
-def _row(study: Study, method: str) -> tuple[str, ...]:
-    finished = study.finished(method)
-    accuracy = Spread.of([each["top1"] for each in finished])
-    std = "" if accuracy.std is None else f" ± {accuracy.std:.2f}"
-    added = max(each["added_parameters"] for each in finished)
-    base = study.finished(study.baseline)
-    ratio = f"{_step_ms(finished) / _step_ms(base):.2f}x" if base else ""
-    count = f"+{added:,}" if added else "0"
-    return (method, f"{accuracy.mean:.2f}{std}", *_against(study, method), count, ratio, str(accuracy.n))
+def whole(study: Study) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+    """All columns that have something to say: their names, and the cells of each row."""
+    shown = summaries(study)
+    columns = _wide(study, shown)
+    return tuple(name for name, _ in columns), _cells(columns, shown)
 
 
-def _against(study: Study, method: str) -> tuple[str, str]:
-    """The paired difference to the baseline on the seeds that both finished, and its verdict."""
-    if method == study.baseline:
-        return "", "baseline"
-    if not (pairs := _pairs(study, method)):
-        return "", ""
-    own, base = zip(*pairs, strict=True)
-    difference = Difference.paired(own, base)
-    if difference.low is None:
-        return f"{difference.mean:+.2f}", difference.verdict
-    return f"{difference.mean:+.2f} [{difference.low:+.2f}, {difference.high:+.2f}]", difference.verdict
+def _narrow(study: Study) -> list[Column]:
+    return [
+        ("method", lambda row: row.method),
+        ("top-1 %", lambda row: _mean(row.top1)),
+        *_compared(f"against {study.baseline}", lambda row: row.against, study.baseline),
+        ("seeds", lambda row: _seeds(row.against)),
+        ("time", lambda row: _times(row.time)),
+        ("n", lambda row: str(row.top1.n)),
+    ]
 
 
-def _pairs(study: Study, method: str) -> Sequence[tuple[float, float]]:
-    own, base = study.results.get(method, {}), study.results.get(study.baseline, {})
-    return [(own[seed]["top1"], base[seed]["top1"]) for seed in study.seeds if seed in own and seed in base]
+def _wide(study: Study, shown: Sequence[Summary]) -> list[Column]:
+    """All columns that have something to say."""
+    columns = _narrow(study)
+    columns.insert(2, ("95 % of the mean", lambda row: "" if row.top1.reach is None else f"± {row.top1.reach:.2f}"))
+    if any(row.validation for row in shown):
+        columns.insert(3, ("validation %, last", lambda row: f"{row.validation[0]:.2f}" if row.validation else ""))
+        columns.insert(4, ("validation %, best", lambda row: f"{row.validation[1]:.2f}" if row.validation else ""))
+    columns.append(("added parameters", lambda row: f"+{row.added:,}" if row.added else "0"))
+    if study.compute:
+        columns += [("compute", lambda row: _times(row.compute)), ("epochs", lambda row: str(row.epochs))]
+    if any(row.equal_compute for row in shown):
+        columns += _compared("against ce() at equal compute", lambda row: row.equal_compute, None)
+    return columns
 
 
-def _step_ms(finished: Sequence[dict]) -> float:
-    return median(each["step_ms"] for each in finished)
+def _compared(name: str, of: Callable[[Summary], Comparison | None], baseline: str | None) -> list[Column]:
+    """A comparison's three columns."""
+
+    def words(row: Summary) -> str:
+        return "baseline" if row.method == baseline else found.verdict if (found := of(row)) else ""
+
+    return [(name, lambda row: _gap(of(row))), ("p", lambda row: _p(of(row))), ("verdict", words)]
+
+
+def _cells(columns: Sequence[Column], shown: Sequence[Summary]) -> list[tuple[str, ...]]:
+    return [tuple(cell(row) for _, cell in columns) for row in shown]
+
+
+def _of_equal_compute(study: Study) -> list[str]:
+    told = [f"{row} is {epochs} epochs" for row, epochs in study.epochs.items()]
+    return [f"equal compute, by arithmetic: {', '.join(told)}."] if told else []
+
+
+def _mean(spread: Spread) -> str:
+    return f"{spread.mean:.2f}" + ("" if spread.std is None else f" ± {spread.std:.2f}")
+
+
+def _gap(compared: Comparison | None) -> str:
+    if compared is None:
+        return ""
+    gap = compared.difference
+    return f"{gap.mean:+.2f}" + ("" if gap.low is None else f" [{gap.low:+.2f}, {gap.high:+.2f}]")
+
+
+def _p(compared: Comparison | None) -> str:
+    if compared is None or compared.corrected_p is None:
+        return ""
+    return "<.001" if compared.corrected_p < 0.001 else f"{compared.corrected_p:.3f}"
+
+
+def _seeds(compared: Comparison | None) -> str:
+    """How many seeds it would take, where those there are do not tell."""
+    if compared is None or compared.verdict != "not distinguishable" or not compared.difference.std:
+        return ""
+    return str(compared.seeds_needed or f">{MOST_SEEDS}")
+
+
+def _times(ratio: float | None) -> str:
+    return "" if ratio is None else f"{ratio:.2f}x"

@@ -1,0 +1,28 @@
+"""`selfdistill study`: a grid that is written down in a Python file."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from selfdistill.cli.compare import show
+from selfdistill.cli.engines import Address, Engine, Threads, Workers, engine_and_watch
+
+
+def study(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="Python file with STUDY = Grid(…); see studies/.")],
+    out: Annotated[Path | None, typer.Option(help="Folder of the study; default: runs/ and the file's name.")] = None,
+    engine: Engine = "local",
+    workers: Workers = None,
+    threads: Threads = None,
+    address: Address = None,
+) -> None:
+    """Make the runs of a study that is written down in a file, and print its tables.
+
+    Finished runs are not trained again and interrupted ones go on.
+    """
+    from selfdistill.study import compare_all
+    from selfdistill.study.script import read_grid
+
+    grid = read_grid(file)
+    show(compare_all(grid, out or Path("runs") / file.stem, **engine_and_watch(engine, workers, threads, address)))

@@ -1,0 +1,45 @@
+"""Whether a method, a model and the data fit, found out before any training."""
+
+from torch import nn
+
+from selfdistill.data import Splits, usual
+from selfdistill.distiller import Distiller, own_stream
+from selfdistill.method import Method
+from selfdistill.methods import method as named
+from selfdistill.models import create
+from selfdistill.roles import Peer, Role, Teacher
+from selfdistill.train import teacher
+from selfdistill.train.config import RunConfig
+
+
+def require_fit(config: RunConfig, splits: Splits) -> None:
+    """Raise `UserError` where method, model and data do not fit; costs a pass of two images."""
+    stand_in(config, splits, rows=2).close()
+
+
+def stand_in(config: RunConfig, splits: Splits, rows: int) -> Distiller:
+    """A run's distiller, shown so many images, with teachers of the right architecture that know nothing yet."""
+    method = named(config.method)
+    with own_stream(f"{config.seed}:student"):
+        student = create(config.model, len(splits.classes), size=splits.train.size, weights=config.weights)
+    example = usual(splits).normalise(splits.train.images[:rows])
+    return Distiller(student, method, example, networks=_cast(method, config, splits), classifier=config.classifier)
+
+
+def _cast(method: Method, config: RunConfig, splits: Splits) -> dict[str, nn.Module]:
+    """A network for each role that is not made of the student."""
+    found = {name: _network(role, config, splits) for name, role in method.networks.items()}
+    return {name: network for name, network in found.items() if network is not None}
+
+
+def _network(role: Role, config: RunConfig, splits: Splits) -> nn.Module | None:
+    if isinstance(role, Peer) and role.name:
+        return create(role.name, len(splits.classes), size=splits.train.size)
+    if not isinstance(role, Teacher):
+        return None
+    planned = teacher.plan(role, config)
+    if isinstance(planned, RunConfig):
+        return create(planned.model, len(splits.classes), size=splits.train.size)
+    network, facts = teacher.load_run(planned)
+    teacher.require_classes(facts, splits, planned)
+    return teacher.adapted(network, facts, usual(splits), splits.train.size)

@@ -1,0 +1,53 @@
+"""A grid of methods and seeds on one model and one data set."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from selfdistill.train.config import RunConfig
+
+PLAIN = "ce()"  # what every method is to be better than
+
+
+@dataclass
+class Study:
+    """The results of a grid by row and seed, and what went wrong.
+
+    A row is a method's expression, or plain cross-entropy for more epochs, such as "ce() at 2.1x".
+    """
+
+    base: RunConfig  # of all runs but for method, seed and a row's epochs
+    methods: tuple[str, ...]  # the rows
+    seeds: tuple[int, ...]
+    folder: Path
+    results: dict[str, dict[int, dict[str, Any]]] = field(default_factory=dict)
+    errors: dict[str, str] = field(default_factory=dict)
+    epochs: Mapping[str, int] = field(default_factory=dict)  # of the rows at equal compute
+    compute: Mapping[str, float] = field(default_factory=dict)  # of a row's whole training, relative to ce()
+
+    @property
+    def baseline(self) -> str:
+        """What the others are compared with: plain cross-entropy, or the first method."""
+        return PLAIN if PLAIN in self.methods else self.methods[0]
+
+    def finished(self, method: str) -> list[dict[str, Any]]:
+        """A row's results, in the order of the seeds."""
+        return [self.results[method][seed] for seed in self.seeds if seed in self.results.get(method, {})]
+
+    def config(self, method: str, seed: int) -> RunConfig:
+        """What a row trains with."""
+        if method in self.epochs:
+            return replace(self.base, method=PLAIN, seed=seed, epochs=self.epochs[method])
+        return replace(self.base, method=method, seed=seed)
+
+    def equal_compute(self, method: str) -> str | None:
+        """The row of cross-entropy that was given this method's compute, if there is one."""
+        ratio = self.compute.get(method)
+        same = [row for row in self.epochs if self.compute[row] == ratio and row != method]
+        return same[0] if same else None
+
+    def to_json(self) -> dict[str, Any]:
+        """What study.json says: all but what lies in the runs' own folders."""
+        facts = {"methods": list(self.methods), "seeds": list(self.seeds), "base": self.base.to_json()}
+        return facts | {"epochs": dict(self.epochs), "compute": dict(self.compute)}
