@@ -14,7 +14,7 @@ from selfdistill.study.statistics import Difference, Spread
 from selfdistill.study.summary import Summary
 from tests.report.written import write
 
-SIZES = [(880, 460), (330, 360)]
+SIZES = [(700, 420), (330, 360)]
 
 
 def row(method, time, gap=None, reach=0.5, compute=None):
@@ -50,7 +50,7 @@ def test_names_make_way_for_numbers_where_there_is_no_room():
 
 
 def test_a_point_lies_where_its_numbers_say():
-    found = scatter([BASE, row("drg()", 1.5, 2.0, reach=1.0)], 880, 460)
+    found = scatter([BASE, row("drg()", 1.5, 2.0, reach=1.0)], 700, 420)
     base, mark = found.marks
     assert (mark.x, mark.y) == (found.x.at(1.5), found.y.at(2.0))
     assert mark.top < mark.y < mark.bottom < base.y
@@ -58,23 +58,23 @@ def test_a_point_lies_where_its_numbers_say():
 
 
 def test_nothing_to_compare_is_no_drawing():
-    assert scatter([BASE], 880, 460) is None
-    assert scatter([BASE, row("drg()", 1.2)], 880, 460) is None
+    assert scatter([BASE], 700, 420) is None
+    assert scatter([BASE, row("drg()", 1.2)], 700, 420) is None
 
 
 def test_one_seed_has_a_point_without_a_bar():
     against = Comparison(Difference(1.0, None, None, 1), None, 1)
     single = Row(Summary("drg()", Spread(91, None, 1), None, against, None, 0, None, 1.2, 3), False)
-    mark = scatter([BASE, single], 880, 460).marks[1]
+    mark = scatter([BASE, single], 700, 420).marks[1]
     assert mark.top == mark.y == mark.bottom
     assert mark.row.kind == "one"
 
 
 def test_cost_is_by_arithmetic_where_all_have_it():
     counted = [row("ce()", 1.0, compute=1.0), row("drg()", 1.1, 1.0, compute=1.6)]
-    found = scatter(counted, 880, 460)
+    found = scatter(counted, 700, 420)
     assert (found.cost, found.marks[1].x) == ("compute", found.x.at(1.6))
-    assert scatter([BASE, counted[1]], 880, 460).cost == "step time"
+    assert scatter([BASE, counted[1]], 700, 420).cost == "step time"
 
 
 @given(st.lists(st.floats(-1e4, 1e4), min_size=1, max_size=5), st.integers(2, 8))

@@ -67,7 +67,7 @@ def test_several_studies_are_told_apart(study, tmp_path):
 def test_latex_is_escaped_and_whole(study):
     text = as_latex([study])
     assert r"\texttt{label\_smoothing()}" in text
-    assert r"\texttt{\textless{}img src=x onerror=alert(1)\textgreater{}}" in text
+    assert r"\texttt{$<$img src=x onerror=alert(1)$>$}" in text
     assert text.count(r"\\") == len(GAINS) + 1
     assert {line.count(" & ") for line in text.splitlines() if line.endswith(r"\\")} == {11}
     assert r"$\pm$" in text
@@ -81,6 +81,7 @@ def test_latex_is_escaped_and_whole(study):
         ("a\\b{}", r"a\textbackslash{}b\{\}"),
         ("-4.07 [-6.83, -1.30]", "$-$4.07 [$-$6.83, $-$1.30]"),
         ("resnet-20", "resnet-20"),
+        ('<.001 "a"', r"$<$.001 {\char34}a{\char34}"),
         ("tap='x'", r"tap=\textquotesingle{}x\textquotesingle{}"),
     ],
 )

@@ -25,7 +25,7 @@ from selfdistill.study import Study
 from selfdistill.study.load import missing
 from selfdistill.study.table import footer, header, whole
 
-WIDE, NARROW = (880, 460), (330, 360)  # of a drawing, pixels: on a desk, on a phone
+WIDE, NARROW = (700, 420), (330, 360)  # of a drawing, pixels: on a desk, on a phone
 
 
 @dataclass(frozen=True)

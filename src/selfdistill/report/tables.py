@@ -29,11 +29,11 @@ SPECIAL = {
     "\\": r"\textbackslash{}",
     "~": r"\textasciitilde{}",
     "^": r"\textasciicircum{}",
-    "<": r"\textless{}",
-    ">": r"\textgreater{}",
-    "|": r"\textbar{}",
+    "<": "$<$",  # \textless and its like lack in some of LaTeX's encodings
+    ">": "$>$",
+    "|": "$|$",
     "'": r"\textquotesingle{}",
-    '"': r"\textquotedbl{}",
+    '"': r"{\char34}",
     "±": r"$\pm$",
 }
 
