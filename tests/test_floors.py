@@ -15,7 +15,7 @@ FLOORS = (
     ("method", "beside", "recipe", "expression", "memory", "distiller"),
     ("methods", "data", "models", "citation"),
     ("teaching", "measure", "train", "deploy", "plan"),
-    ("study", "report"),
+    ("study", "report", "pictures"),
     ("cli", "__init__", "__main__"),
 )
 FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
@@ -27,6 +27,7 @@ ONLY_IN = {
     "datasets": {"data"},
     "typer": {"cli"},
     "lightning_fabric": {"train"},
+    "matplotlib": {"pictures"},
     "ray": {"study"},
     "jinja2": {"report"},
 }
