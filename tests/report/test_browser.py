@@ -6,7 +6,7 @@ import shutil
 
 import pytest
 
-from selfdistill.report import write
+from selfdistill.report import PICTURES, write
 from tests.report.written import write as written
 
 playwright = pytest.importorskip("playwright.sync_api", reason="no playwright; make setup installs it")
@@ -56,7 +56,7 @@ def browser():
 @pytest.fixture(scope="module")
 def address(tmp_path_factory):
     folder = tmp_path_factory.mktemp("study")
-    write([written(folder)], folder)
+    write([written(folder)], folder, PICTURES[:1])
     return (folder / "report.html").as_uri()
 
 

@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 from html import escape
 from html.parser import HTMLParser
 from pathlib import Path
@@ -10,11 +11,15 @@ import pytest
 
 from selfdistill.cli.app import main
 from selfdistill.errors import UserError
-from selfdistill.report import Picture, Undrawn, write
+from selfdistill.pictures import draw_curves
+from selfdistill.report import PICTURES, Evidence, Picture, Undrawn, write
 from selfdistill.report.page import page
-from selfdistill.report.pictures import drawn
+from selfdistill.report.pictures import drawn, reasons
+from selfdistill.report.runs import runs_of
+from selfdistill.study import compare
 from selfdistill.study.load import load_all
 from selfdistill.study.table import header, rows
+from selfdistill.train.config import RunConfig
 from tests.report.written import GAINS
 from tests.report.written import write as written
 
@@ -134,28 +139,42 @@ def test_several_studies_on_one_page(tmp_path):
     assert {each for each in seen.all("href") if each in ("#one", "#two", "#zero")} == {"#one", "#two", "#zero"}
 
 
-def test_pictures_and_the_reasons_where_there_is_none(tmp_path, monkeypatch):
-    def nothing(study):
-        raise Undrawn("no run keeps its embeddings")
+def nothing(evidence):
+    raise Undrawn("no run keeps its embeddings")
 
-    def broken(study):
-        raise ZeroDivisionError("by zero")
 
-    pictures = [
-        Picture("Map", "Where classes lie.", lambda study: f"<svg><title>{len(study.seeds)} & seeds</title></svg>"),
-        Picture("Other", "Nothing <b>bold</b>.", nothing),
-        Picture("Third", "Broken.", broken),
-    ]
-    monkeypatch.setattr("selfdistill.report.pictures.PICTURES", pictures)
+def broken(evidence):
+    raise ZeroDivisionError("by zero")
+
+
+def test_pictures_and_the_reasons_where_there_is_none(tmp_path):
+    losses = PICTURES[0]
+    asked = [losses, Picture("A <b>", "B.", nothing, draw_curves), Picture("C", "D.", broken, draw_curves)]
+    found = page([written(tmp_path)], tmp_path, [*asked, replace(asked[1], title="E")])
+    seen = Seen(found)
+    assert len(seen.all("id")) == len(set(seen.all("id")))
+    assert found.count('aria-label="Losses by epoch"') == 2  # for a desk and for a phone
+    assert "Left out: A &lt;b&gt;, E: no run keeps its embeddings</p>" in found
+    assert "Left out: C: it failed, ZeroDivisionError: by zero</p>" in found
+
+
+def test_every_picture_of_a_real_study(tmp_path):
+    base = RunConfig("ce()", limit=100, epochs=2, batch_size=32)
+    study = compare(["drg()", "ce()"], base, [0], tmp_path)
+    found = drawn(Evidence(study, runs_of(study)), PICTURES, "place")
+    assert [(each.title, each.reason) for each in found] == [(each.title, "") for each in PICTURES]
+    assert list(Evidence(study, runs_of(study)).shown) == ["ce()", "drg()"]
+    for each in found:
+        Seen(each.wide)
+        Seen(each.narrow)
+    Seen(page([study], tmp_path, PICTURES))
+
+
+def test_pictures_want_the_weights(tmp_path):
     study = written(tmp_path)
-    assert [each.reason for each in drawn(study)][1:] == [
-        "no run keeps its embeddings",
-        "it failed, ZeroDivisionError: by zero",
-    ]
-    found = page([study], tmp_path)
-    assert "<svg><title>5 & seeds</title></svg>" in found
-    assert "<strong>Map.</strong> Where classes lie." in found
-    assert "<li>Other: no run keeps its embeddings</li>" in found
+    found = drawn(Evidence(study, runs_of(study)), PICTURES[1:], "place")
+    assert len(reasons(found)) == 1
+    assert "is not finished (no student.safetensors)" in found[0].reason
 
 
 def test_a_damaged_log_is_named(tmp_path):
@@ -179,7 +198,7 @@ def command(capsys, *words):
 def test_the_command(capsys, tmp_path):
     study = written(tmp_path / "study", without=[("csd()", 2)])
     out = tmp_path / "elsewhere"
-    status, shown, error = command(capsys, study.folder, "--out", out)
+    status, shown, error = command(capsys, study.folder, "--out", out, "--no-pictures")
     names = ["report.html", "table.csv", "table.md", "table.tex"]
     assert (status, error) == (0, "")
     assert shown.splitlines() == [*(str(out / name) for name in names), "1 run has no result yet; the page lists them"]

@@ -46,7 +46,8 @@ def run(folder: Path, method: str, seed: int, top1: float, number: int, base: Ru
     found |= {"best_validation_top1": top1, "method": method, "seed": seed, "resolved": resolved}
     found |= {"data": base.data, "model": base.model, "epochs": base.epochs}
     found |= {"added_parameters": 9610 * (number % 3 == 2), "step_ms": step_ms}
-    known = {"config": config, "method": method, "resolved": resolved, "images": {"train": 1294, "test": 359}}
+    known = {"config": config, "method": method, "resolved": resolved, "size": 8, "classes": 10}
+    known |= {"images": {"train": 1294, "test": 359}}
     known |= {
         "versions": VERSIONS,
         "commit": "0123456789abcdef",

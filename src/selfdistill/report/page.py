@@ -17,7 +17,8 @@ from selfdistill import __version__
 from selfdistill.report import cells, configuration, limits, repeat, verdict
 from selfdistill.report.axis import Axis
 from selfdistill.report.curves import Curves, curves, spark
-from selfdistill.report.pictures import Drawn, drawn
+from selfdistill.report.evidence import Evidence
+from selfdistill.report.pictures import Drawn, Picture, drawn, reasons
 from selfdistill.report.row import Row, comparable, costs, rows_of
 from selfdistill.report.runs import Run, anchor, curve, name, runs_of, title, watched
 from selfdistill.report.scatter import Scatter, scatter
@@ -34,6 +35,7 @@ class Section:
 
     study: Study
     place: Path  # where the page will lie
+    asked: Sequence[Picture]
 
     @cached_property
     def rows(self) -> list[Row]:
@@ -69,7 +71,7 @@ class Section:
     @cached_property
     def pictures(self) -> list[Drawn]:
         """The pictures, and why some are left out."""
-        return drawn(self.study)
+        return drawn(Evidence(self.study, self.runs), self.asked, anchor(self.study))
 
     def link(self, run: Run, file: str = "") -> str:
         """The way from the page to a run's folder or a file in it."""
@@ -84,14 +86,14 @@ class Section:
         return {anchor(self.study, run.method, run.seed): spark(run, key, y) for run in runs}
 
 
-def page(studies: Sequence[Study], place: Path) -> str:
+def page(studies: Sequence[Study], place: Path, pictures: Sequence[Picture] = ()) -> str:
     """The page of one study or several, to lie in the folder `place`; the same studies give the same bytes."""
     script, style = map(_asset, ("page.js", "page.css"))
     return (
         _environment()
         .get_template("page.html")
         .render(
-            sections=[Section(study, place) for study in studies],
+            sections=[Section(study, place, pictures) for study in studies],
             over_all=cells.over_all(list(studies)) if len(studies) > 1 else [],
             script=Markup(script),
             style=Markup(style),
@@ -125,7 +127,7 @@ def _environment() -> Environment:
         repeat.compare_command,
     )
     more = (repeat.train_command, repeat.repeats_all, configuration.differences, configuration.resolved)
-    environment.globals |= {each.__name__: each for each in (*known, *more, configuration.common)}
+    environment.globals |= {each.__name__: each for each in (*known, *more, configuration.common, reasons)}
     return environment
 
 
