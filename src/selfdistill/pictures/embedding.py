@@ -80,7 +80,7 @@ def _spread_most(rows: np.ndarray) -> tuple[np.ndarray, float]:
 def _points(axes: Axes, points: np.ndarray, labels: np.ndarray, told: Sequence[int]) -> None:
     look: dict[str, Any] = {"linestyle": "none", "markeredgewidth": 0}
     others = ~np.isin(labels, told)
-    axes.plot(*points[others].T, marker=".", color=COLORS[-1], alpha=0.35, markersize=3, **look)
+    axes.plot(*points[others].T, marker=".", color=COLORS[-1], alpha=0.5, markersize=3, **look)
     for number, label in enumerate(told):
         own = labels == label
         axes.plot(*points[own].T, marker=marker(number), color=color(number), alpha=0.9, markersize=4.5, **look)

@@ -41,10 +41,10 @@ def draw_ranked(found: Mapping[str, Ranked], *, width: int = PAGE) -> Figure:
         _bars(bars, each, number, len(found))
     spread.set(ylabel="spread over images", xlabel="rank", ylim=(0, None))
     bars.set(ylabel="probability", xlabel=f"rank, the first {TOP}" if _ranks(found) > TOP else "rank", ylim=(0, None))
-    for each in (spread, bars):
+    for each, last in ((spread, _ranks(found)), (bars, min(TOP, _ranks(found)))):
+        each.set_xlim(0.3, last + 0.7)
         each.grid(axis="y")
         each.xaxis.set_major_locator(MaxNLocator(11, integer=True, min_n_ticks=1))
-        each.margins(x=0.02)
     legend(figure, list(found), lines)
     return figure
 

@@ -11,7 +11,7 @@ from torch import Tensor
 from selfdistill.maths import attention, similarity
 from selfdistill.pictures.style import FADE, INK, PAGE, drawing, folded, panels, scale, titled
 
-LINE = 11  # pixels that a class's name takes
+LINE, SPACE = 11, 40  # pixels that a class's name takes, and those of a panel without matrix
 
 
 class Similarities(NamedTuple):
@@ -50,7 +50,7 @@ def draw_similarities(found: Mapping[str, Similarities], classes: Sequence[str],
             _bound(place, each.labels)
         for spare in row[len(each.by_stage) :]:
             spare.remove()
-        _name(row[0], each.labels, classes, most=int(width / columns // LINE))
+        _name(row[0], each.labels, classes, most=int((width / columns - SPACE) // LINE))
         row[0].set_ylabel(folded(method, width / columns))
     scale(figure, shown, figure.axes, "cosine of attention")
     return figure
