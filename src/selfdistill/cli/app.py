@@ -8,7 +8,7 @@ from typing import NoReturn
 import typer
 
 from selfdistill import __version__
-from selfdistill.cli import bench, compare, doctor, evaluate, look, methods, reproduce, study, train
+from selfdistill.cli import bench, compare, doctor, evaluate, look, methods, report, reproduce, study, train
 from selfdistill.errors import Interrupted, UserError
 
 app = typer.Typer(
@@ -19,18 +19,9 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
-for command in (
-    compare.compare,
-    study.study,
-    reproduce.reproduce,
-    train.train,
-    evaluate.evaluate,
-    evaluate.export,
-    look.plan,
-    look.taps,
-    bench.bench,
-    doctor.doctor,
-):
+TRAINING = (compare.compare, study.study, reproduce.reproduce, train.train)
+LOOKING = (report.report, evaluate.evaluate, evaluate.export, look.plan, look.taps, bench.bench, doctor.doctor)
+for command in (*TRAINING, *LOOKING):
     app.command()(command)
 app.command(name="methods")(methods.list_methods)
 app.command()(methods.cite)

@@ -47,11 +47,17 @@ def plain(study: Study) -> str:
 
 def markdown(study: Study) -> str:
     """Give the whole table and its footer as Markdown."""
-    shown = summaries(study)
-    columns = _wide(study, shown)
-    lines = [[name for name, _ in columns], ["---"] * len(columns), *_cells(columns, shown)]
+    names, cells = whole(study)
+    lines = [names, ["---"] * len(names), *cells]
     table = "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
     return "\n".join([table, "", *(f"{line}  " for line in footer(study))]) + "\n"
+
+
+def whole(study: Study) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+    """All columns that have something to say: their names, and the cells of each row."""
+    shown = summaries(study)
+    columns = _wide(study, shown)
+    return tuple(name for name, _ in columns), _cells(columns, shown)
 
 
 def _narrow(study: Study) -> list[Column]:

@@ -1,0 +1,27 @@
+"""`selfdistill report`: what a finished study says."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def report(
+    study: Annotated[Path, typer.Argument(metavar="STUDY", help="Folder of a study, or of several.")],
+    out: Annotated[Path | None, typer.Option(help="Folder to write to; default: the study's.")] = None,
+    pictures: Annotated[
+        bool, typer.Option(help="Show test images to the trained networks and draw what they say; takes longest.")
+    ] = True,
+) -> None:
+    """Write a study's page: verdict, table, pictures, runs, and how to repeat it.
+
+    report.html needs no other file and no network. table.csv, table.md and table.tex hold the table.
+    """
+    from selfdistill.report import write
+    from selfdistill.study.load import load_all, missing
+
+    studies = load_all(study)
+    for path in write(studies, out or study, None if pictures else ()):
+        print(path)
+    if left := sum(len(missing(each)) for each in studies):
+        print(f"{left} {'run has' if left == 1 else 'runs have'} no result yet; the page lists them")

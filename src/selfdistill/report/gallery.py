@@ -1,0 +1,105 @@
+"""The pictures of every study, in the order of the page."""
+
+from typing import Any
+
+from selfdistill import pictures
+from selfdistill.report.evidence import Evidence
+from selfdistill.report.pictures import Picture, Undrawn
+
+POINTS = 500  # images on a map: more are slow, and hide each other
+
+
+def losses(evidence: Evidence) -> tuple[Any, ...]:
+    """Every term's loss by epoch."""
+    if not any(rows for logs in evidence.logs.values() for rows in logs):
+        raise Undrawn("the runs have no log")
+    return (pictures.curves(evidence.logs),)
+
+
+def reliability(evidence: Evidence) -> tuple[Any, ...]:
+    """Whether networks are right as often as they are sure."""
+    return ({name: pictures.reliability(each.logits, each.labels) for name, each in evidence.shown.items()},)
+
+
+def confusion(evidence: Evidence) -> tuple[Any, ...]:
+    """What each class is taken for."""
+    found = {name: pictures.confusion(each.logits, each.labels) for name, each in evidence.shown.items()}
+    return found, evidence.classes
+
+
+def ranked(evidence: Evidence) -> tuple[Any, ...]:
+    """Outputs from the largest to the smallest."""
+    return ({name: pictures.ranked_outputs(each.logits) for name, each in evidence.shown.items()},)
+
+
+def embedding(evidence: Evidence) -> tuple[Any, ...]:
+    """Images as points in a plane."""
+    step = -(-len(evidence.test) // POINTS)
+    rows = {name: each.embedding for name, each in evidence.shown.items()}
+    maps = {name: pictures.tsne(each[::step]) for name, each in rows.items() if each is not None}
+    if not maps:
+        raise Undrawn("no one module of the models makes the logits")
+    return maps, evidence.test.labels[::step], evidence.classes
+
+
+def attention(evidence: Evidence) -> tuple[Any, ...]:
+    """Where each stage looks."""
+    images = evidence.few(1, 5)
+    side = pictures.cell_side(images.images)
+    shown = evidence.show(images, ("stages",))
+    found = {name: pictures.attended(each.features, side) for name, each in shown.items()}
+    return images.images, found, [evidence.classes[label] for label in images.labels.tolist()]
+
+
+def similarity(evidence: Evidence) -> tuple[Any, ...]:
+    """How alike images are at each stage."""
+    images = evidence.few(5, 10)
+    shown = evidence.show(images, ("stages",))
+    return {name: pictures.similarities(each.features, images.labels) for name, each in shown.items()}, evidence.classes
+
+
+PICTURES = [
+    Picture(
+        "Losses by epoch",
+        "Each term and each accuracy, the mean over seeds in the band from the lowest to the highest.",
+        losses,
+        pictures.draw_curves,
+    ),
+    Picture(
+        "Reliability",
+        "A network is calibrated where the bars reach the dashed line: it is right as often as it is sure.",
+        reliability,
+        pictures.draw_reliability,
+    ),
+    Picture(
+        "Confusion",
+        "Each row is a class and each column what it is taken for: what lies off the diagonal is a mistake.",
+        confusion,
+        pictures.draw_confusion,
+    ),
+    Picture(
+        "Ranked outputs",
+        "Probabilities at temperature 4 from the largest to the smallest: how far each spreads over images, and its "
+        "mean.",
+        ranked,
+        pictures.draw_ranked,
+    ),
+    Picture(
+        "Embeddings",
+        "Test images as the network sees them: near each other if it holds them for alike.",
+        embedding,
+        pictures.draw_embedding,
+    ),
+    Picture(
+        "Attention",
+        "Where the features of each stage are strongest, laid over an image of each class.",
+        attention,
+        pictures.draw_attention,
+    ),
+    Picture(
+        "Similarity by stage",
+        "Images sorted by class: solid squares along the diagonal say that a stage attends to a class’s images alike.",
+        similarity,
+        pictures.draw_similarities,
+    ),
+]

@@ -1,0 +1,144 @@
+"""The page: one HTML file that needs nothing beside it."""
+
+import base64
+import hashlib
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from importlib import resources
+from pathlib import Path
+from urllib.parse import quote
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from selfdistill import __version__
+from selfdistill.report import cells, configuration, limits, repeat, verdict
+from selfdistill.report.axis import Axis
+from selfdistill.report.curves import Curves, curves, spark
+from selfdistill.report.evidence import Evidence
+from selfdistill.report.pictures import Drawn, Picture, drawn, reasons
+from selfdistill.report.row import Row, comparable, costs, rows_of
+from selfdistill.report.runs import Run, anchor, curve, name, runs_of, title, watched
+from selfdistill.report.scatter import Scatter, scatter
+from selfdistill.study import Study
+from selfdistill.study.load import missing
+from selfdistill.study.table import footer, header, whole
+
+WIDE, NARROW = (700, 420), (330, 360)  # of a drawing, pixels: on a desk, on a phone
+
+
+@dataclass(frozen=True)
+class Section:
+    """One study as its part of the page asks for it."""
+
+    study: Study
+    place: Path  # where the page will lie
+    asked: Sequence[Picture]
+
+    @cached_property
+    def rows(self) -> list[Row]:
+        """The numbers by method."""
+        return rows_of(self.study)
+
+    @cached_property
+    def runs(self) -> dict[str, list[Run]]:
+        """The finished runs by method."""
+        return runs_of(self.study)
+
+    @cached_property
+    def table(self) -> list[list[cells.Cell]]:
+        """The printed table, each cell with its runs."""
+        return cells.table(self.study)
+
+    @cached_property
+    def bars(self) -> Axis | None:
+        """The line that the intervals of all rows are drawn along; None without intervals."""
+        ends = [end for row in self.rows if row.difference for end in (row.low, row.high)]
+        return Axis.over([0.0, *ends], 4, 116) if ends else None
+
+    @cached_property
+    def scatters(self) -> list[Scatter]:
+        """Cost against gain for a desk and for a phone; none where there is nothing to compare."""
+        return [found for size in (WIDE, NARROW) if (found := scatter(self.rows, *size))]
+
+    @cached_property
+    def curves(self) -> Curves | None:
+        """The learning curves."""
+        return curves(self.runs, self.study.baseline)
+
+    @cached_property
+    def pictures(self) -> list[Drawn]:
+        """The pictures, and why some are left out."""
+        return drawn(Evidence(self.study, self.runs), self.asked, anchor(self.study))
+
+    def link(self, run: Run, file: str = "") -> str:
+        """The way from the page to a run's folder or a file in it."""
+        return quote(os.path.relpath(run.folder / file, self.place))
+
+    @cached_property
+    def sparks(self) -> dict[str, str]:
+        """A small line for each run, by its anchor, all on one scale."""
+        key, runs = watched(self.runs), [run for each in self.runs.values() for run in each]
+        values = [value for run in runs for _, value in curve(run, key)]
+        y = Axis.over(values or [0.0], 22, 2)
+        return {anchor(self.study, run.method, run.seed): spark(run, key, y) for run in runs}
+
+
+def page(studies: Sequence[Study], place: Path, pictures: Sequence[Picture] = ()) -> str:
+    """The page of one study or several, to lie in the folder `place`; the same studies give the same bytes."""
+    script, style = map(_asset, ("page.js", "page.css"))
+    return (
+        _environment()
+        .get_template("page.html")
+        .render(
+            sections=[Section(study, place, pictures) for study in studies],
+            over_all=cells.over_all(list(studies)) if len(studies) > 1 else [],
+            script=Markup(script),
+            style=Markup(style),
+            policy=_policy(script),
+            version=__version__,
+        )
+    )
+
+
+def _environment() -> Environment:
+    """Templates that escape all they are given and know what the page asks of a study."""
+    environment = Environment(
+        loader=PackageLoader("selfdistill.report", "page"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    known = (
+        anchor,
+        name,
+        title,
+        missing,
+        header,
+        footer,
+        whole,
+        comparable,
+        costs,
+        verdict.shows,
+        limits.shows_not,
+        repeat.compare_command,
+    )
+    more = (repeat.train_command, repeat.repeats_all, configuration.differences, configuration.resolved)
+    environment.globals |= {each.__name__: each for each in (*known, *more, configuration.common, reasons)}
+    return environment
+
+
+def _asset(file: str) -> str:
+    return (resources.files("selfdistill.report") / "page" / file).read_text()
+
+
+def _policy(script: str) -> str:
+    """What the page may do: run its own script and nothing else, and never use the network."""
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    return (
+        f"default-src 'none'; script-src 'sha256-{digest}'; style-src 'unsafe-inline'; img-src data:; "
+        "base-uri 'none'; form-action 'none'"
+    )
