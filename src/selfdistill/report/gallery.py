@@ -45,10 +45,11 @@ def embedding(evidence: Evidence) -> tuple[Any, ...]:
 def attention(evidence: Evidence) -> tuple[Any, ...]:
     """Where each stage looks."""
     images = evidence.few(1, 5)
-    side = pictures.cell_side(images.images)
+    pixels = images.images[:]
+    side = pictures.cell_side(pixels)
     shown = evidence.show(images, ("stages",))
     found = {name: pictures.attended(each.features, side) for name, each in shown.items()}
-    return images.images, found, [evidence.classes[label] for label in images.labels.tolist()]
+    return pixels, found, [evidence.classes[label] for label in images.labels.tolist()]
 
 
 def similarity(evidence: Evidence) -> tuple[Any, ...]:
