@@ -17,7 +17,7 @@ FLOORS = (
     ("method", "beside", "recipe", "expression", "memory", "distiller"),
     ("methods", "data", "models", "citation"),
     ("teaching", "demands", "measure", "train", "deploy", "plan"),
-    ("study", "report", "bench", "doctor"),
+    ("study", "report", "pictures", "bench", "doctor"),
     ("cli", "__init__", "__main__"),
 )
 FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
@@ -29,6 +29,7 @@ ONLY_IN = {
     "datasets": {"data"},
     "typer": {"cli"},
     "lightning_fabric": {"train"},
+    "matplotlib": {"pictures"},
 }
 FILES = sorted(ROOT.rglob("*.py"))
 

@@ -71,7 +71,9 @@ class Prospect:
         return data.usual(self.splits).normalise(self.splits.train.images[:2])
 
     def trainer(self, config: RunConfig) -> Trainer:
-        """Its loop, with untrained networks in the roles of trained ones."""
+        """Its loop on one of its devices, with untrained networks in the roles of trained ones."""
+        devices = config.devices * config.nodes
+        config = replace(config, devices=1, nodes=1, batch_size=config.batch_size // devices)
         cast = stand_ins(self.method, config, self.splits)
         return make_trainer(config, self.method, self.splits, cast, self.folder, Silent())
 

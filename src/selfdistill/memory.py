@@ -42,6 +42,20 @@ def commit(
     return {name: _finite_or(_from_all_ranks(new), memories[name], sound) for name, new in remembered.items()}
 
 
+def ahead(new: Memory, old: Memory) -> Memory:
+    """What will be remembered, for the next part of the same step; tables stay as they are until it is done."""
+    match new:
+        case Rows():
+            return old
+        case Tensor():
+            return new.detach()
+        case dict():
+            return {key: ahead(value, old[key]) for key, value in new.items()}
+        case tuple():
+            return tuple(ahead(*pair) for pair in zip(new, old, strict=True))
+    return new
+
+
 def scoped(terms: Named, memories: Mapping[str, Memory], scope: str) -> dict[str, Memory]:
     """The memories of this scope: "rank" or "run"."""
     return {name: memories[name] for name, term in terms.items() if term.memory_scope == scope}

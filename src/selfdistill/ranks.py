@@ -77,3 +77,9 @@ def by_the_first(work: Callable[[], Any]) -> Any:
     if found[1] is not None:
         raise UserError(found[1])
     return found[0]
+
+
+def lost(error: RuntimeError) -> bool:
+    """Whether this is what is raised where another rank is gone."""
+    words = str(error).lower()
+    return count() > 1 and (isinstance(error, dist.DistError) or "gloo" in words or "closed by peer" in words)

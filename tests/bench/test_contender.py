@@ -24,7 +24,7 @@ def contender(method, splits):
 def test_its_steps_are_those_of_a_run(method, splits, tmp_path):
     run = trainer(replace(CONFIG, method=method), splits, tmp_path)
     run.descent.run.train()
-    for number, batch in enumerate([*run.loader.epoch(0), *run.loader.epoch(1)]):
+    for number, batch in enumerate([*run.batches(0), *run.batches(1)]):
         run.descent.step(batch, run.clock(number), run.rate(number))
     stood = contender(method, splits)
     for _ in range(4 - WARM):

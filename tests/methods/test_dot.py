@@ -24,10 +24,10 @@ def test_two_gaps_contradict():
 
 
 def test_a_run_has_the_optimiser_with_this_gap(digits, tmp_path):  # noqa: F811
-    inner = trainer(small("lightskd() + dot(gap=0.06)"), digits, tmp_path / "a").optimiser.optimizer
+    inner = trainer(small("lightskd() + dot(gap=0.06)"), digits, tmp_path / "a").descent.optimiser.optimizer
     assert isinstance(inner, TwoMomenta)
     assert inner.defaults["gap"] == 0.06
-    plain = trainer(small("lightskd()"), digits, tmp_path / "b").optimiser.optimizer
+    plain = trainer(small("lightskd()"), digits, tmp_path / "b").descent.optimiser.optimizer
     assert isinstance(plain, torch.optim.SGD)
 
 

@@ -34,7 +34,7 @@ def test_fields_of_other_versions_are_left_out():
         ("size", 0, "size must be 1 or more, but is 0"),
         ("schedule", "linear", "schedule must be cosine or step, but is linear"),
         ("accelerator", "tpu", "accelerator must be auto or cpu or gpu or cuda or mps, but is tpu"),
-        ("precision", "16", "precision must be 32 or bf16, but is 16"),
+        ("precision", "8", "precision must be 32 or bf16 or 16, but is 8"),
     ],
 )
 def test_values_that_no_run_could_have(field, value, text):

@@ -67,7 +67,7 @@ def test_configuration_survives_json():
         ("validation", 1.0, "validation must be a share"),
         ("warmup", 99, "warmup must be from 0 to the 20 epochs"),
         ("schedule", "linear", "schedule must be cosine or step, but is linear"),
-        ("precision", "16", "precision must be 32 or bf16"),
+        ("precision", "8", "precision must be 32 or bf16 or 16"),
     ],
 )
 def test_values_that_no_run_could_have(field, value, answer):

@@ -142,7 +142,9 @@ def test_a_batch_too_small_for_a_term_is_refused_before_training(digits, tmp_pat
 def test_a_device_that_is_not_there(digits, tmp_path, monkeypatch):
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
     monkeypatch.setattr("torch.cuda.device_count", lambda: 0)
-    with pytest.raises(UserError, match=r"cannot train on cuda: .*; try --accelerator auto"):
+    with pytest.raises(
+        UserError, match=r"cannot train on 1 device\(s\) of kind cuda: .*; try --accelerator auto or fewer --devices"
+    ):
         run(small(accelerator="cuda"), tmp_path / "a", splits=digits)
 
 

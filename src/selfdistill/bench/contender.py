@@ -47,7 +47,7 @@ class Contender:
         self._batches, self._number = self._endless(), 0
         for _ in range(WARM):
             self.step()
-        self._recorded, self._memories = self._record(), deepcopy(self.trainer.descent.memories)
+        self._recorded, self._memories = self._record(), deepcopy(self.trainer.descent.memories[0])
 
     def step(self) -> tuple[float, float]:
         """Make a step of training; give its seconds, and those until its batch was there."""
@@ -83,8 +83,8 @@ class Contender:
         """Bytes at the peak of a step: weights, optimiser, memories, and what the step makes."""
         return step_bytes(self.trainer, self.step)
 
-    def _endless(self) -> Iterator[Batch]:
-        return chain.from_iterable(map(self.trainer.loader.epoch, count()))
+    def _endless(self) -> Iterator[tuple[Batch, ...]]:
+        return chain.from_iterable(map(self.trainer.batches, count()))
 
     def _record(self) -> tuple[Batch, Outputs, Mapping[str, Outputs]]:
         """A batch and what its passes showed, as leaves whose gradients are added up as the student's would be."""

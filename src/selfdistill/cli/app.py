@@ -1,5 +1,6 @@
 """The command's frame: its subcommands, and how a user's mistakes are answered."""
 
+import os
 import sys
 from collections.abc import Sequence
 from typing import NoReturn
@@ -37,11 +38,15 @@ def selfdistill(version: bool = typer.Option(False, "--version", help="Show the 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command: exit status 2 and a line or two for a user's mistake, 130 and 143 after a signal."""
     words = spread(sys.argv[1:] if arguments is None else arguments)
+    if _rank() > 0:
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115  # the first process speaks for all
     try:
         app(words, prog_name="selfdistill")
     except UserError as error:
         _end(2, str(error))
     except Interrupted as end:
+        if _rank() > 0:
+            sys.exit(0)  # another status would have the first process killed by its watch over the others
         _end(128 + end.number, str(end))
     except SystemExit as end:
         if end.code == 130:  # Ctrl-C while nothing trained
@@ -50,8 +55,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _end(status: int, text: str) -> NoReturn:
-    print(f"selfdistill: {text}", file=sys.stderr)
+    process = f" (process {_rank()})" if _rank() else ""
+    print(f"selfdistill{process}: {text}", file=sys.stderr)
     sys.exit(status)
+
+
+def _rank() -> int:
+    """Which of the processes of a run this is; torch would have to be loaded to ask it."""
+    return int(os.environ.get("RANK") or os.environ.get("LOCAL_RANK") or 0)
 
 
 SEVERAL = ("--methods", "--measures", "--epsilons")  # options that take several values

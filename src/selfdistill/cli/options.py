@@ -19,7 +19,7 @@ Data = Annotated[
 Model = Annotated[
     str, typer.Option(help="resnet8, resnet20 … wrn-40-2, vgg8, mobilenetv2, timm/NAME or torchvision/NAME.")
 ]
-BatchSize = Annotated[int, typer.Option(help="Images a step.")]
+BatchSize = Annotated[int, typer.Option(help="Images a step, over all processes and parts.")]
 Limit = Annotated[int | None, typer.Option(help="Training images to keep, stratified; default: all.")]
 Size = Annotated[int | None, typer.Option(help="Pixels of a side to resize to; default: the data's own.")]
 Classifier = Annotated[str | None, typer.Option(help="Path of the module that makes the logits, if not found.")]
@@ -51,7 +51,14 @@ SHARED: dict[str, Any] = {  # by the field of RunConfig, whose defaults they hav
     "decode": Annotated[
         str, typer.Option(help="Image files: once, stream (as needed), or auto: once where memory holds all.")
     ],
-    "precision": Annotated[str, typer.Option(help="Of the passes: 32 or bf16.")],
+    "precision": Annotated[str, typer.Option(help="Of the passes: 32, bf16 or 16.")],
+    "devices": Annotated[int, typer.Option(help="Devices of a machine, with a process each.")],
+    "nodes": Annotated[int, typer.Option(help="Machines; start the command on each, by torchrun or Slurm.")],
+    "strategy": Annotated[str, typer.Option(help="How processes share the work: auto or ddp.")],
+    "sync_batchnorm": Annotated[bool, typer.Option("--sync-batchnorm", help="Batch statistics over all GPUs.")],
+    "accumulate": Annotated[int, typer.Option(help="Parts of a batch passed one after the other, to save memory.")],
+    "clip_norm": Annotated[float | None, typer.Option(help="Cut the gradient to this norm; default: not.")],
+    "compile": Annotated[bool, typer.Option("--compile", help="Compile the step with torch.compile.")],
 }
 
 

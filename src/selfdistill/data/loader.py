@@ -56,9 +56,7 @@ class Loader:
         self.rank, self.ranks, self.device = rank, ranks, device
         self.classmates = Classmates(images.labels)
         self._order = functools.lru_cache(2)(self._draw_order)  # drawn once an epoch, not once a step
-        self._there = functools.lru_cache(2)(
-            lambda epoch: self._order(epoch).to(device)
-        )  # a copy at each step would wait
+        self._there = functools.lru_cache(2)(self._order_there)
         self._draws = functools.lru_cache(8)(self._draw_augmentation)
         self._peers = functools.lru_cache(2)(self._draw_peers)
         _require_whole_groups(self.needs.get("order"), self.batch_size // ranks)

@@ -154,7 +154,12 @@ class Indexed(Dataset):
         return {"anchor": self._item(ask.row)} | {name: self._item(row) for name, row in ask.beside}
 
     def _item(self, row: int) -> tuple[Tensor, int, int]:
-        image, label = self.dataset[row]
+        try:
+            image, label = self.dataset[row]
+        except Exception as error:  # a data set of somebody else's may raise anything
+            raise UserError(
+                f"item {row} of the data set cannot be read: {type(error).__name__}: {error}; mend or remove it"
+            ) from error
         if not isinstance(image, Tensor) or not image.is_floating_point():
             kind = image.dtype if isinstance(image, Tensor) else type(image).__name__
             raise UserError(

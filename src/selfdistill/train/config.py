@@ -8,9 +8,17 @@ from typing import Any, Literal, get_args
 from selfdistill.errors import UserError
 
 Schedule = Literal["cosine", "step"]
-Precision = Literal["32", "bf16"]
+Precision = Literal["32", "bf16", "16"]
 Decode = Literal["auto", "once", "stream"]
 Accelerator = Literal["auto", "cpu", "gpu", "cuda", "mps"]
+Strategy = Literal["auto", "ddp"]
+CHOICES = {
+    "schedule": Schedule,
+    "accelerator": Accelerator,
+    "precision": Precision,
+    "strategy": Strategy,
+    "decode": Decode,
+}
 
 
 @dataclass(frozen=True)
@@ -44,6 +52,13 @@ class RunConfig:
     classifier: str | None = None  # path of the module that makes the logits
     accelerator: Accelerator = "auto"
     precision: Precision = "32"
+    devices: int = 1  # on each machine, a process for each
+    nodes: int = 1  # machines
+    strategy: Strategy = "auto"  # how processes share the work
+    sync_batchnorm: bool = False  # batch statistics over all processes
+    accumulate: int = 1  # parts of a process's batch, passed one after the other
+    clip_norm: float | None = None  # of the gradient, at most
+    compile: bool = False
     decode: Decode = "auto"  # when files become pixels; changes nothing of what is trained
 
     def __post_init__(self) -> None:
@@ -51,6 +66,11 @@ class RunConfig:
         for name, fits, wanted in self._rules():
             if not fits:
                 raise UserError(f"{name.replace('_', ' ')} must be {wanted}, but is {getattr(self, name)}")
+
+    @property
+    def parts(self) -> int:
+        """Into how many parts a batch is cut: for processes, and for passes one after the other."""
+        return self.devices * self.nodes * self.accumulate
 
     def to_json(self) -> dict[str, Any]:
         """Give the fields that the weights depend on, as JSON knows them."""
@@ -77,10 +97,14 @@ class RunConfig:
         yield "validation", 0 <= self.validation < 1, "a share from 0 to below 1"
         yield "label_noise", 0 <= self.label_noise < 1, "a share from 0 to below 1"
         yield "size", self.size is None or self.size >= 1, "1 or more"
-        for name, kind in (
-            ("schedule", Schedule),
-            ("accelerator", Accelerator),
-            ("precision", Precision),
-            ("decode", Decode),
-        ):
+        yield "devices", self.devices >= 1, "1 or more"
+        yield "nodes", self.nodes >= 1, "1 or more"
+        yield "accumulate", self.accumulate >= 1, "1 or more"
+        yield "clip_norm", self.clip_norm is None or 0 < self.clip_norm < inf, "above 0"
+        yield (
+            "batch_size",
+            self.batch_size % max(self.parts, 1) == 0,
+            f"a multiple of the {self.parts} parts it is cut into (devices, nodes, accumulate)",
+        )
+        for name, kind in CHOICES.items():
             yield name, getattr(self, name) in get_args(kind), " or ".join(get_args(kind))

@@ -1,6 +1,6 @@
 """One step of the optimiser: passes, gradients, and what follows from them, or nothing of it."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
@@ -10,50 +10,58 @@ from torch import Tensor, nn
 
 from selfdistill import memory, ranks
 from selfdistill.beside import Beside
-from selfdistill.distiller import Distiller
+from selfdistill.distiller import Distiller, Step
 from selfdistill.roles import Teacher
 from selfdistill.terms import Batch, Clock, Facts
 from selfdistill.train.config import RunConfig
 from selfdistill.train.momenta import TwoMomenta
 from selfdistill.train.moving import Moving
 from selfdistill.train.optimiser import make_optimiser
+from selfdistill.train.scale import LEAST, LossScale
 
 
 class Descent:
     """The distiller and its optimiser, with what terms remember between steps.
 
-    A step whose loss or gradient is no finite number changes nothing, neither weights nor running statistics,
-    averages or memories, and no step after it does: `sound` [] stays false. That is decided on the device;
-    nobody waits for it.
+    A batch comes in as many parts as `config.accumulate` says, each with memories of its own. A step whose loss or
+    gradient is no finite number changes nothing, neither weights nor running statistics, averages or memories, and
+    no step after it does: `sound` [] stays false. That is decided on the device; nobody waits for it.
     """
 
     def __init__(self, distiller: Distiller, config: RunConfig, fabric: Fabric, facts: Facts):
         self.distiller, self.config, self.fabric, self.facts = distiller, config, fabric, facts
+        if config.compile:
+            distiller.compile(fullgraph=True)
         optimiser = make_optimiser(distiller, config, distiller.method.gap, fused=_fusible(distiller))
         self.run, self.optimiser = fabric.setup(distiller, optimiser)
-        self.memories = memory.start(distiller.terms, facts)
+        self.memories = [memory.start(distiller.terms, facts) for _ in range(config.accumulate)]
         self.moving = Moving(_moving(distiller, (each for _, each in self._living())))
+        self.scale = LossScale(fabric.device) if config.precision == "16" else None
         self.sound = torch.ones((), dtype=torch.bool, device=fabric.device)
 
     def start_epoch(self) -> None:
         """Start again what forgets by the epoch."""
-        self.memories = memory.renewed(self.distiller.terms, self.facts, self.memories)
+        self.memories = [memory.renewed(self.distiller.terms, self.facts, each) for each in self.memories]
 
-    def step(self, batch: Batch, clock: Clock, rate: float) -> tuple[dict[str, Tensor], Tensor]:
+    def step(self, parts: Sequence[Batch], clock: Clock, rate: float) -> tuple[dict[str, Tensor], Tensor]:
         """Make a step at this learning rate; give its losses by name, and the share of rows that were right."""
         for group in self.optimiser.param_groups:
             group["lr"] = rate
         before = self.moving.copied()
-        with self._precision():
-            made = self.run(batch, clock, self.memories)
-        self._gradients(made.losses)
-        self.sound = ranks.all_true(self.sound & self._finite(made.losses))
-        self._move()
+        self.optimiser.zero_grad()
+        made: list[Step] = []
+        for batch in parts:
+            made.append(self._pass(len(made), batch, clock, made))
+        losses = {name: torch.stack([each.losses[name].detach() for each in made]).mean() for name in made[0].losses}
+        taken = self._judge(losses)
+        self._move(taken)
         self.distiller.after_step()
-        self.moving.keep(before, self.sound)
-        self.memories = memory.commit(self.memories, made.remembered, self.sound)
-        right = (made.logits.argmax(dim=1) == batch.labels).float().mean()
-        return {name: loss.detach() for name, loss in made.losses.items()}, right
+        self.moving.keep(before, taken)
+        self._remember(made, taken)
+        right = [
+            (each.logits.argmax(dim=1) == batch.labels).float().mean() for each, batch in zip(made, parts, strict=True)
+        ]
+        return losses, torch.stack(right).mean()
 
     def state(self) -> dict[str, Any]:
         """What must survive and is equal on all ranks. Teachers are left out: they are files of their own."""
@@ -62,6 +70,7 @@ class Descent:
             "terms": self.distiller.terms.state_dict(),
             "networks": {name: each.state_dict() for name, each in self._living()},
             "optimiser": self.optimiser.state_dict(),
+            "scale": self.scale and self.scale.state(),
         }
 
     def finite(self) -> Tensor:
@@ -70,13 +79,15 @@ class Descent:
         values = [each for part in parts for each in part.state_dict().values() if isinstance(each, Tensor)]
         return torch.stack([each.isfinite().all() for each in values]).all()
 
-    def take_up(self, state: dict[str, Any], memories: dict[str, Any]) -> None:
+    def take_up(self, state: dict[str, Any], memories: list[dict[str, Any]]) -> None:
         """Go on where a state was taken, with these memories."""
         self.distiller.student.load_state_dict(state["student"])
         self.distiller.terms.load_state_dict(state["terms"])
         for name, each in self._living():
             each.load_state_dict(state["networks"][name])
         self.optimiser.load_state_dict(state["optimiser"])
+        if self.scale:
+            self.scale.take_up(state["scale"])
         self.memories = self.fabric.to_device(memories)
 
     def _living(self) -> list[tuple[str, Beside]]:
@@ -84,24 +95,52 @@ class Descent:
         roles = self.distiller.method.networks
         return [(name, each) for name, each in self.distiller.networks.items() if not isinstance(roles[name], Teacher)]
 
+    def _pass(self, part: int, batch: Batch, clock: Clock, before: list[Step]) -> Step:
+        """Pass one part of the batch, and add its gradients to those of the parts before it."""
+        memories = self.memories[part]
+        if before:  # what is the whole run's has seen them too
+            shared = memory.scoped(self.distiller.terms, before[-1].remembered, "run")
+            memories = memories | {name: memory.ahead(new, memories[name]) for name, new in shared.items()}
+        two = isinstance(self.optimiser.optimizer, TwoMomenta)  # it makes its own gradients equal on all ranks
+        with self.fabric.no_backward_sync(self.run, enabled=two or part < self.config.accumulate - 1):
+            with self._precision():
+                made = self.run(batch, clock, memories)
+            self._gradients(made.losses)
+        return made
+
     def _precision(self) -> AbstractContextManager:
         """Autocast around the passes only: the distiller's terms leave it by themselves."""
-        if self.config.precision == "bf16":
-            return torch.autocast(self.fabric.device.type, torch.bfloat16)
-        return nullcontext()
+        if self.config.precision == "32":
+            return nullcontext()
+        return torch.autocast(
+            self.fabric.device.type, {"bf16": torch.bfloat16, "16": torch.float16}[self.config.precision]
+        )
 
     def _gradients(self, losses: dict[str, Tensor]) -> None:
         """Find the gradient of the total, or of its two parts."""
-        self.optimiser.zero_grad()
+        share = (self.scale.scale if self.scale else 1.0) / self.config.accumulate
         if isinstance(inner := self.optimiser.optimizer, TwoMomenta):
-            inner.backward(*self.distiller.in_two(losses))
+            learn, mimic = self.distiller.in_two(losses)
+            inner.backward(share * learn, share * mimic)
         else:
-            self.fabric.backward(self.distiller.total(losses))
+            self.fabric.backward(share * self.distiller.total(losses))
 
-    def _finite(self, losses: dict[str, Tensor]) -> Tensor:
-        """Whether all losses and gradients are finite numbers. -> []."""
-        norm = torch.nn.utils.get_total_norm(self._found())
-        return torch.stack([*losses.values(), norm]).detach().isfinite().all()
+    def _judge(self, losses: dict[str, Tensor]) -> Tensor:
+        """Whether the step is to be taken, [], on all ranks alike; and cut its gradient to what it should be."""
+        found = self._found()
+        norm, share = torch.nn.utils.get_total_norm(found), torch.ones((), device=self.fabric.device)
+        if self.scale:
+            share = 1 / self.scale.scale
+        if self.config.clip_norm is not None:
+            share = share * (self.config.clip_norm / (norm * share + 1e-6)).clamp(max=1.0)
+        if self.scale or self.config.clip_norm is not None:
+            torch._foreach_mul_(found, share)
+        sound, finite = torch.stack([*losses.values()]).isfinite().all(), ranks.all_true(norm.isfinite())
+        if self.scale:
+            self.scale.update(finite)
+            sound = sound & (self.scale.scale >= LEAST)
+        self.sound = ranks.all_true(self.sound & sound & (finite if self.scale is None else True))
+        return self.sound & finite
 
     def _found(self) -> list[Tensor]:
         """The gradients of this step."""
@@ -109,14 +148,22 @@ class Descent:
             return inner.gradients()
         return [each.grad for each in self.distiller.parameters() if each.grad is not None]
 
-    def _move(self) -> None:
-        """Take the optimiser's step, if all is sound."""
+    def _move(self, taken: Tensor) -> None:
+        """Take the optimiser's step, if it is to be taken."""
         inner = self.optimiser.optimizer
         if inner.defaults.get("fused") or isinstance(inner, TwoMomenta):
-            inner.found_inf = (~self.sound).float()  # as torch's GradScaler tells it: the device skips the step
+            inner.found_inf = (~taken).float()  # as torch's GradScaler tells it: the device skips the step
             self.optimiser.step()
-        elif self.sound:
+        elif taken:
             self.optimiser.step()
+
+    def _remember(self, made: list[Step], taken: Tensor) -> None:
+        """Keep each part's memories; those of the whole run are every part's."""
+        for part, step in enumerate(made):
+            self.memories[part] = memory.commit(self.memories[part], step.remembered, taken)
+            shared = memory.scoped(self.distiller.terms, self.memories[part], "run")
+            for each in self.memories:
+                each.update(shared)
 
 
 def _fusible(distiller: nn.Module) -> bool:

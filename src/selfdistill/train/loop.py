@@ -3,6 +3,7 @@
 import json
 import signal
 import time
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from selfdistill.data import Augmentation, Loader, Splits
 from selfdistill.distiller import Distiller
 from selfdistill.errors import Interrupted
 from selfdistill.measure.accuracy import accuracy, predict
-from selfdistill.terms import Clock
+from selfdistill.terms import Batch, Clock
 from selfdistill.train import checkpoint
 from selfdistill.train.config import RunConfig
 from selfdistill.train.descent import Descent
@@ -34,15 +35,15 @@ SAVE_EVERY = 600.0  # seconds between checkpoints within an epoch
 class Trainer:
     """Schedule, log and checkpoint around the steps.
 
-    `folder` receives log.jsonl and last.ckpt, after each epoch and every `save_every` seconds. What must survive
-    an interruption is `state()`. `every` is how many steps are made before their numbers are looked at: on a
-    GPU a look waits for the device.
+    `parts` load the parts of each batch that are passed one after the other. `folder` receives log.jsonl and
+    last.ckpt, after each epoch and every `save_every` seconds. What must survive an interruption is `state()`.
+    `every` is how many steps are made before their numbers are looked at: on a GPU a look waits for the device.
     """
 
     def __init__(
         self,
         distiller: Distiller,
-        loader: Loader,
+        parts: Sequence[Loader],
         splits: Splits,
         augment: Augmentation,
         config: RunConfig,
@@ -51,7 +52,8 @@ class Trainer:
         display: Display,
         save_every: float = SAVE_EVERY,
     ):
-        self.distiller, self.loader, self.splits, self.augment = distiller, loader, splits, augment
+        self.distiller, self.parts, self.splits, self.augment = distiller, parts, splits, augment
+        self.loader = loader = parts[0]  # what it says of lengths, all say
         self.config, self.fabric, self.folder, self.display = config, fabric, folder, display
         facts = distiller.facts(loader.batch_size // loader.ranks, len(loader.images))
         self.descent = Descent(distiller, config, fabric, facts)
@@ -83,14 +85,14 @@ class Trainer:
         """Everything that must survive; all ranks must call this."""
         terms, memories = self.distiller.terms, move_data_to_device(self.descent.memories, "cpu")
         own = {
-            "memories": memory.scoped(terms, memories, "rank"),
+            "memories": [memory.scoped(terms, each, "rank") for each in memories],
             "random": checkpoint.random_state(self.fabric.device),
             "tally": self.tally.state(),
         }
         return {
             "config": self.config.to_json(),
             **self.descent.state(),
-            "memories": memory.scoped(terms, memories, "run"),
+            "memories": memory.scoped(terms, memories[0], "run"),
             "ranks": ranks.of_each(own),
             "epoch": self.epoch,
             "step": self.step,
@@ -108,7 +110,7 @@ class Trainer:
     def take_up(self, state: dict[str, Any]) -> None:
         """Go on where a state was taken."""
         own = state["ranks"][self.fabric.global_rank]
-        self.descent.take_up(state, {**state["memories"], **own["memories"]})
+        self.descent.take_up(state, [{**each, **state["memories"]} for each in own["memories"]])
         self.tally.take_up(own["tally"], self.fabric.device)
         self.epoch, self.step, self.seconds = state["epoch"], state["step"], state["seconds"]
         self.log, self.stopwatch.seconds = state["log"], state["step_seconds"]
@@ -136,7 +138,7 @@ class Trainer:
             self.descent.start_epoch()
         before = self.epoch * len(self.loader)
         since = time.monotonic() - self.seconds
-        for batch in self.loader.epoch(self.epoch, self.step):
+        for batch in self.batches(self.epoch, self.step):
             number = before + self.step
             with self.stopwatch.step(number):
                 shown = self.descent.step(batch, self.clock(number), self.rate(number))
@@ -146,6 +148,10 @@ class Trainer:
             self.display.step()
             if self.step % self.every == 0 and self.step < len(self.loader):
                 self._look(signals)
+
+    def batches(self, epoch: int, start: int = 0) -> Iterator[tuple[Batch, ...]]:
+        """The batches of an epoch from a step on, each in its parts."""
+        return zip(*(part.epoch(epoch, start) for part in self.parts), strict=True)
 
     def _look(self, signals: Signals) -> None:
         """See what the steps did not wait for: numbers that are none, signals, the time to save."""
@@ -208,8 +214,9 @@ class Trainer:
         if self.descent.sound:
             return
         step, losses = self.tally.first_unsound()
-        index = next(self.loader.epoch(self.epoch, step)).index  # made anew, as it was
-        raise unsound_step(self.config, losses, [] if index is None else index.tolist(), self._place(step))
+        made_anew = next(self.batches(self.epoch, step))
+        index = [row for part in made_anew if part.index is not None for row in part.index.tolist()]
+        raise unsound_step(self.config, losses, index, self._place(step))
 
     def _place(self, step: int) -> str:
         return f"epoch {self.epoch + 1}, step {step + 1} of {len(self.loader)}"

@@ -15,7 +15,7 @@ from lightning_fabric import Fabric
 from torch import nn
 
 from selfdistill import data, ranks
-from selfdistill.data import Loader, Splits
+from selfdistill.data import Images, Loader, Splits
 from selfdistill.distiller import Distiller, own_stream
 from selfdistill.errors import UserError
 from selfdistill.method import Method
@@ -24,6 +24,7 @@ from selfdistill.models import create
 from selfdistill.roles import Peer, Role, Teacher
 from selfdistill.train import checkpoint, preflight, record, teacher
 from selfdistill.train.config import RunConfig
+from selfdistill.train.devices import as_launched, launched, together
 from selfdistill.train.display import Display, Silent
 from selfdistill.train.files import read_json, write_json
 from selfdistill.train.lock import held
@@ -48,21 +49,24 @@ def run(
     A finished run is not trained again; one that was interrupted goes on, unless `resume` is off. `teachers` is
     where teachers that must be trained first are kept; `networks` are teachers at hand; `splits` the data, where
     it is loaded already; `save_every` the seconds between checkpoints. With `wait`, a folder in which another
-    process trains is waited for. Raises `UserError` for what a user can mend, `Interrupted` after a signal.
+    process trains is waited for. All processes of a run call this alike; the first writes the files.
+    Raises `UserError` for what a user can mend, `Interrupted` after a signal.
     """
     folder, method = Path(folder), named(config.method)
-    config, display = replace(config, method=method.text), display or Silent()
+    config, display = as_launched(replace(config, method=method.text)), display or Silent()
     if (finished := _finished(config, folder, resume)) is not None:
         return finished
-    with ExitStack() as holding:
+    fabric = launched(config)
+    display = display if ranks.index() == 0 else Silent()
+    with together(), ExitStack() as holding:
         ranks.by_the_first(lambda: holding.enter_context(held(folder, display.note if wait else None)))
         if (finished := _finished(config, folder, resume)) is not None:
             return finished  # meanwhile, by another process
-        splits = splits or load_data(config)
+        splits = splits or _load_data(config)
         cast = _cast(config, method, splits, networks or {}, Path(teachers or folder.parent / "teachers"), display)
-        room = preflight.room(partial(_rehearsed, method, splits, cast, folder), config, folder)
+        room = preflight.room(partial(_rehearsed, method, splits, cast, folder, fabric), config, folder)
         ranks.by_the_first(lambda: preflight.require(room))
-        trainer = make_trainer(config, method, splits, cast, folder, display, save_every)
+        trainer = make_trainer(config, method, splits, cast, folder, display, save_every, fabric)
         ranks.by_the_first(lambda: write_json(folder / RUN, record.facts(config, method, splits, trainer.augment)))
         state = ranks.by_the_first(lambda: checkpoint.latest(folder, trainer.require_own, display.note))
         if state is not None:
@@ -84,11 +88,23 @@ def load_data(config: RunConfig) -> Splits:
     )
 
 
+def _load_data(config: RunConfig) -> Splits:
+    """The same, the first process before the others: it may have to be downloaded."""
+    found: list[Splits] = []
+    ranks.by_the_first(lambda: found.append(load_data(config)))
+    return found[0] if found else load_data(config)
+
+
 def _rehearsed(
-    method: Method, splits: Splits, networks: Mapping[str, nn.Module], folder: Path, config: RunConfig
+    method: Method,
+    splits: Splits,
+    networks: Mapping[str, nn.Module],
+    folder: Path,
+    fabric: Fabric,
+    config: RunConfig,
 ) -> Trainer:
     """The run's loop with copies of the networks beside it: its steps leave no trace."""
-    return make_trainer(config, method, splits, deepcopy(networks), folder, Silent())
+    return make_trainer(config, method, splits, deepcopy(networks), folder, Silent(), fabric=fabric)
 
 
 def make_trainer(
@@ -99,27 +115,33 @@ def make_trainer(
     folder: Path,
     display: Display,
     save_every: float = SAVE_EVERY,
+    fabric: Fabric | None = None,
 ) -> Trainer:
     """Model, distiller and loader of a run, each from random streams of its own."""
-    fabric, student = _fabric(config), _student(config, splits)
+    fabric = fabric or launched(config)
+    student = _student(config, splits, fabric)
     _seed(config.seed + fabric.global_rank)  # for dropout and its like; all else has a stream of its own
     augment = data.usual(splits)
-    loader = Loader(
-        splits.train,
-        config.batch_size,
-        augment=augment,
-        mixing=method.mixing,
-        erasing=method.erasing,
-        needs=method.needs,
-        seed=config.seed,
-        rank=fabric.global_rank,
-        ranks=fabric.world_size,
-        device=fabric.device,
-    )
-    example = augment.normalise(splits.train.images[: loader.batch_size])
+    images = Images(splits.train.images.to(fabric.device), splits.train.labels.to(fabric.device))
+    parts = [
+        Loader(
+            images,
+            config.batch_size,
+            augment=augment,
+            mixing=method.mixing,
+            erasing=method.erasing,
+            needs=method.needs,
+            seed=config.seed,
+            rank=fabric.global_rank * config.accumulate + part,  # a part is to the data what a process is
+            ranks=fabric.world_size * config.accumulate,
+            device=fabric.device,
+        )
+        for part in range(config.accumulate)
+    ]
+    example = augment.normalise(splits.train.images[: parts[0].batch_size // parts[0].ranks])
     distiller = Distiller(student, method, example, networks=networks, classifier=config.classifier, seed=config.seed)
-    _require_rows(distiller, loader, method)
-    return Trainer(distiller, loader, splits, augment, config, fabric, folder, display, save_every)
+    _require_rows(distiller, parts[0], method)
+    return Trainer(distiller, parts, splits, augment, config, fabric, folder, display, save_every)
 
 
 def _finished(config: RunConfig, folder: Path, resume: bool) -> dict[str, Any] | None:
@@ -173,15 +195,7 @@ def _teacher(role: Teacher, config: RunConfig, splits: Splits, teachers: Path, d
     return teacher.adapted(model, facts, data.usual(splits), splits.train.size)
 
 
-def _fabric(config: RunConfig) -> Fabric:
-    """One device of the kind asked for."""
-    try:
-        return Fabric(accelerator=config.accelerator, devices=1)
-    except (RuntimeError, ValueError) as error:
-        raise UserError(f"cannot train on {config.accelerator}: {error}; try --accelerator auto") from None
-
-
-def _student(config: RunConfig, splits: Splits) -> nn.Module:
+def _student(config: RunConfig, splits: Splits, fabric: Fabric) -> nn.Module:
     """The model to be trained; a convolutional one in channels_last, in which its steps are faster."""
     with own_stream(f"{config.seed}:student"):
         student = create(
@@ -193,6 +207,8 @@ def _student(config: RunConfig, splits: Splits) -> nn.Module:
         )
     if any(isinstance(module, nn.Conv2d) for module in student.modules()):
         student.to(memory_format=torch.channels_last)
+    if config.sync_batchnorm:  # which computes on a GPU only
+        return nn.SyncBatchNorm.convert_sync_batchnorm(student).to(fabric.device)
     return student
 
 

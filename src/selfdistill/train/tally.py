@@ -5,6 +5,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from selfdistill import ranks
+
 RIGHT, SOUND = -2, -1  # columns after the losses
 
 
@@ -27,8 +29,8 @@ class Tally:
         self.rows.append(torch.stack([*losses.values(), right, sound.to(right.dtype)]))
 
     def means(self) -> dict[str, Any]:
-        """Each loss's mean over the steps, and the accuracy in percent."""
-        means = self._table().mean(dim=0).tolist()
+        """Each loss's mean over the steps, and the accuracy in percent; over all ranks, and all must call this."""
+        means = (ranks.summed(torch.stack(self.rows).mean(dim=0)) / ranks.count()).tolist()
         losses = dict(zip(self.names, means[:RIGHT], strict=True))
         return {"losses": losses, "train_top1": 100 * means[RIGHT]}
 

@@ -33,7 +33,9 @@ def load_run(folder: str | Path) -> tuple[nn.Module, dict[str, Any]]:
     if not is_run(folder):
         raise UserError(f"'{folder}' holds no run (no {RUN}); name the folder that a train command wrote")
     if not (folder / WEIGHTS).is_file():
-        raise UserError(f"the run in '{folder}' is not finished (no {WEIGHTS}); finish it with train --resume")
+        raise UserError(
+            f"the run in '{folder}' is not finished (no {WEIGHTS}); the train command that began it goes on with it"
+        )
     facts = read_json(folder / RUN)
     config = RunConfig.from_json(facts["config"])
     model = create(config.model, facts["classes"], size=facts["size"], weights=folder / WEIGHTS)

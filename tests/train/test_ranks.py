@@ -1,0 +1,122 @@
+"""Two processes train as one, and end together whatever becomes of one of them."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from safetensors.torch import load_file
+from torch.testing import assert_close
+
+from selfdistill.train import checkpoint
+from selfdistill.train.files import read_json
+from tests.train.processes import ROOT, command, until
+from tests.train.rank import EXPRESSIONS, of_the_run, train
+from tests.train.small import log, untimed, weights
+
+NEAR = {"rtol": 1e-5, "atol": 1e-5}
+WORDS = ("train", "lightskd() + csd()", "--limit", "200", "--batch-size", "32", "--accelerator", "cpu")
+MANY = ("--epochs", "1000", "--save-every", "0")
+
+
+@pytest.fixture(scope="module")
+def two(tmp_path_factory):
+    """The folders of runs by two processes, in the order of EXPRESSIONS."""
+    folder = tmp_path_factory.mktemp("two")
+    started = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    path = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
+    environment = {**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1"}
+    subprocess.run([*started, str(ROOT / "tests/train/rank.py"), str(folder)], env=environment, check=True, timeout=600)
+    return folder
+
+
+def near(one, other):
+    """The same weights and the same log but for rounding."""
+    assert_close(*(load_file(folder / "student.safetensors") for folder in (one, other)), **NEAR)
+    for row, same in zip(log(one), log(other), strict=True):
+        assert row["losses"] == pytest.approx(same["losses"], rel=1e-4, abs=1e-5)
+        assert row["train_top1"] == pytest.approx(same["train_top1"])
+
+
+@pytest.mark.parametrize("text", EXPRESSIONS)
+def test_two_processes_are_one(two, text, tmp_path):
+    train(text, tmp_path / "one")
+    near(two / str(EXPRESSIONS.index(text)), tmp_path / "one")
+    config = read_json(two / str(EXPRESSIONS.index(text)) / "run.json")["config"]
+    assert (config["devices"], config["nodes"]) == (2, 1)
+
+
+@pytest.mark.parametrize("text", [text for text in EXPRESSIONS if not of_the_run(text)])
+def test_parts_of_a_batch_are_the_batch(text, tmp_path):
+    train(text, tmp_path / "whole")
+    train(text, tmp_path / "parts", accumulate=2)
+    near(tmp_path / "parts", tmp_path / "whole")
+
+
+def child_of(process):
+    """The process that a command with two devices has started."""
+    listed = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+    if not listed.exists():
+        pytest.skip("this system does not tell of a process's children")
+    until(lambda: listed.read_text().split())
+    return int(listed.read_text().split()[0])
+
+
+def gone(pid):
+    """Whether a process has ended: is no more, or waits to be fetched."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    except OSError:
+        return True
+
+
+def started(folder, *words):
+    process = command(*WORDS, *words, "--devices", "2", "--out", str(folder))
+    until((folder / "previous.ckpt").exists)
+    return process, child_of(process)
+
+
+def epochs_done(folder):
+    return checkpoint.read(folder / "last.ckpt")["epoch"]
+
+
+def test_one_of_two_killed_ends_the_other_and_the_run_goes_on(tmp_path):
+    process, child = started(tmp_path, *MANY)
+    os.kill(child, signal.SIGKILL)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 2
+    assert err == (
+        "selfdistill: another process of this run has ended, so this one ends too; what was saved is as it was, and "
+        "the same command goes on from there\n"
+    )
+    process, child = started(tmp_path, *MANY)
+    assert process.stdout.readline().startswith("going on from epoch ")
+    os.kill(process.pid, signal.SIGKILL)  # the first, which writes the files
+    until(lambda: gone(child))
+    process.communicate()
+
+
+def test_a_signal_to_one_ends_both_and_the_end_is_bitwise_the_same(tmp_path):
+    few = ("--epochs", "8")
+    command(*WORDS, *few, "--devices", "2", "--out", str(tmp_path / "whole")).communicate(timeout=120)
+    process, child = started(tmp_path / "cut", *few, "--save-every", "0")
+    process.send_signal(signal.SIGTERM)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 143
+    assert err.startswith("selfdistill: stopped by SIGTERM after ")
+    until(lambda: gone(child))
+    command(*WORDS, *few, "--devices", "2", "--out", str(tmp_path / "cut")).communicate(timeout=120)
+    assert weights(tmp_path / "cut") == weights(tmp_path / "whole")
+    assert log(tmp_path / "cut") == log(tmp_path / "whole")
+    results = [untimed(read_json(tmp_path / each / "result.json")) for each in ("cut", "whole")]
+    assert results[0] == results[1]
+
+
+def test_another_number_of_processes_is_another_run(tmp_path):
+    words = (*WORDS, "--epochs", "1", "--out", str(tmp_path))
+    command(*words).communicate(timeout=60)
+    _, err = (process := command(*words, "--devices", "2")).communicate(timeout=60)
+    assert process.returncode == 2
+    assert err == f"selfdistill: {tmp_path} holds a run with another devices; choose another --out\n"

@@ -1,0 +1,51 @@
+"""Every method, cut off in the midst of an epoch: what it remembers, averages and draws goes on bitwise."""
+
+import pytest
+import torch
+
+from selfdistill.methods import REGISTRY
+from selfdistill.train.display import Silent
+from selfdistill.train.files import read_json
+from selfdistill.train.run import run
+from tests.train.small import Interrupted, log, small, untimed, weights
+
+
+class CutAt(Silent):
+    """Whatever ends a run, right after so many steps; a checkpoint was written one step before."""
+
+    def __init__(self, steps):
+        self.left = steps
+
+    def step(self):
+        self.left -= 1
+        if self.left == 0:
+            raise Interrupted
+
+
+def train(text, folder, splits, **options):
+    run(small(text, limit=100, batch_size=20), folder, splits=splits, save_every=0.0, **options)
+
+
+@pytest.mark.parametrize("text", [*(f"{name}()" for name in REGISTRY), "mixup() + dsr() + csd(warmup=1)"])
+def test_bitwise(text, digits, tmp_path):
+    train(text, tmp_path / "whole", digits)
+    for steps in (3, 7):  # in the first epoch, and in the second
+        with pytest.raises(Interrupted):
+            train(text, tmp_path / "cut", digits, display=CutAt(steps - (2 if steps == 7 else 0)))
+        torch.rand(11)
+    train(text, tmp_path / "cut", digits)
+    assert weights(tmp_path / "cut") == weights(tmp_path / "whole")
+    assert log(tmp_path / "cut") == log(tmp_path / "whole")
+    results = [untimed(read_json(tmp_path / each / "result.json")) for each in ("cut", "whole")]
+    assert results[0] == results[1]
+
+
+def test_what_a_network_draws_itself_goes_on_too(tmp_path):
+    """Dropout in the classifier."""
+    config = small(data="fake:classes=4,size=32", limit=40, batch_size=10, model="torchvision/mobilenet_v3_small")
+    run(config, tmp_path / "whole")
+    with pytest.raises(Interrupted):
+        run(config, tmp_path / "cut", display=CutAt(3), save_every=0.0)
+    run(config, tmp_path / "cut")
+    assert weights(tmp_path / "cut") == weights(tmp_path / "whole")
+    assert log(tmp_path / "cut") == log(tmp_path / "whole")
