@@ -66,6 +66,12 @@ def test_a_batch_larger_than_the_data_is_told():
     assert words["batches"] == "1 steps an epoch of 200 images, fewer than the 500 asked for, 2 epochs"
 
 
+def test_one_of_several_processes_is_looked_at():
+    words = {each.check: each.words for each in check(small(batch_size=64, devices=2))}
+    assert words["batches"] == "3 steps an epoch of 64 images, 2 epochs"
+    assert words["memory"].startswith("a batch of 32 needs")
+
+
 class Lost(Term):
     """Makes a head that its loss does not use."""
 

@@ -71,7 +71,9 @@ class Prospect:
         return data.usual(self.splits).normalise(self.splits.train.images[:2])
 
     def trainer(self, config: RunConfig) -> Trainer:
-        """Its loop, with untrained networks in the roles of trained ones."""
+        """Its loop on one of its devices, with untrained networks in the roles of trained ones."""
+        devices = config.devices * config.nodes
+        config = replace(config, devices=1, nodes=1, batch_size=config.batch_size // devices)
         cast = stand_ins(self.method, config, self.splits)
         return make_trainer(config, self.method, self.splits, cast, self.folder, Silent())
 
@@ -113,10 +115,11 @@ def _teacher(name: str, role: Teacher, run: Prospect) -> Finding:
 
 
 def _batches(run: Prospect) -> list[Finding]:
-    made = run.trainer(run.config)
-    rows, steps = made.loader.batch_size, len(made.loader)
-    short = f", fewer than the {run.config.batch_size} asked for" if rows < run.config.batch_size else ""
-    return [Finding("batches", True, f"{steps:,} steps an epoch of {rows} images{short}, {run.config.epochs} epochs")]
+    config, made = run.config, run.trainer(run.config)
+    rows = made.loader.batch_size * config.devices * config.nodes
+    short = f", fewer than the {config.batch_size} asked for" if rows < config.batch_size else ""
+    steps = max(len(run.splits.train) // rows, 1)
+    return [Finding("batches", True, f"{steps:,} steps an epoch of {rows} images{short}, {config.epochs} epochs")]
 
 
 def _step(run: Prospect) -> list[Finding]:

@@ -57,7 +57,7 @@ def test_the_gradient_is_clipped(digits, tmp_path):
     made = trainer(small(clip_norm=0.01, momentum=0.0, weight_decay=0.0, epochs=1), digits, tmp_path)
     before = [each.detach().clone() for each in made.distiller.parameters()]
     made.descent.run.train()
-    made.descent.step(next(made._batches(0)), made._clock(0), 1.0)
+    made.descent.step(next(made.batches(0)), made.clock(0), 1.0)
     moved = [new.detach() - old for new, old in zip(made.distiller.parameters(), before, strict=True)]
     assert torch.nn.utils.get_total_norm(moved).item() == pytest.approx(0.01, rel=1e-3)
     loose = trainer(small(clip_norm=1e6), digits, tmp_path).fit()

@@ -83,7 +83,7 @@ class Contender:
         """Bytes at the peak of a step: weights, optimiser, memories, and what the step makes."""
         return step_bytes(self.trainer, self.step)
 
-    def _endless(self) -> Iterator[Sequence[Batch]]:
+    def _endless(self) -> Iterator[tuple[Batch, ...]]:
         return chain.from_iterable(map(self.trainer.batches, count()))
 
     def _record(self) -> tuple[Batch, Outputs, Mapping[str, Outputs]]:

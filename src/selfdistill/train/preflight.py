@@ -34,7 +34,8 @@ def room(make: Callable[[RunConfig], Trainer], config: RunConfig, folder: Path) 
     """Check memory and disk by two steps of two small batches each. `make` gives a new trainer of a configuration."""
     whole = make(config)
     rows = few(whole)
-    sizes = [MARGIN * _measured(make(replace(config, batch_size=each))) for each in (rows, 2 * rows)]
+    small = (replace(config, batch_size=each, compile=False) for each in (rows, 2 * rows))
+    sizes = [MARGIN * _measured(make(each)) for each in small]
     each = max(sizes[1] - sizes[0], 1) / rows
     return [_memory(whole, sizes[0] - each * rows, each, rows), _disk(whole, folder)]
 
@@ -72,7 +73,7 @@ def _kept(trainer: Trainer) -> Iterator[Tensor]:
 
 
 def few(trainer: Trainer) -> int:
-    """A small batch that the method can take, over all ranks."""
+    """A small batch that the method can take, in all parts that ranks and accumulation cut it into."""
     least = max(FEW, *(term.rows for term in trainer.distiller.terms.values()))
     order = trainer.loader.needs.get("order")
     group = 1 + order.others if isinstance(order, Groups) else 1

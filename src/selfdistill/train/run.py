@@ -96,7 +96,12 @@ def _load_data(config: RunConfig) -> Splits:
 
 
 def _rehearsed(
-    method: Method, splits: Splits, networks: Mapping[str, nn.Module], folder: Path, fabric: Fabric, config: RunConfig
+    method: Method,
+    splits: Splits,
+    networks: Mapping[str, nn.Module],
+    folder: Path,
+    fabric: Fabric,
+    config: RunConfig,
 ) -> Trainer:
     """The run's loop with copies of the networks beside it: its steps leave no trace."""
     return make_trainer(config, method, splits, deepcopy(networks), folder, Silent(), fabric=fabric)
