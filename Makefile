@@ -5,7 +5,7 @@ BIN := .venv/bin
 .PHONY: demo test lint setup clean
 
 demo: setup
-	$(BIN)/selfdistill compare $(DEMO)
+	$(BIN)/selfdistill compare --workers 2 $(DEMO)
 
 test: setup lint
 	$(BIN)/pytest -n 2

@@ -11,7 +11,8 @@ import pytest
 
 from selfdistill.errors import UserError
 from selfdistill.study import compare, make_engine
-from selfdistill.study.engine import Here, shared_out
+from selfdistill.study.cores import shared_out
+from selfdistill.study.engine import Here
 from selfdistill.study.watch import Unwatched
 from selfdistill.study.workers import Workers
 from selfdistill.train.config import RunConfig

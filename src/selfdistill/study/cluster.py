@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from selfdistill.errors import UserError
+from selfdistill.study.cores import cores, shared_out
 from selfdistill.study.job import Job, Outcome, attempt
 from selfdistill.study.watch import Watch
 
@@ -48,10 +49,9 @@ class Cluster:
                 yield running.pop(ref), _outcome(ray, ref)
 
     def _connect(self, ray: Any) -> None:
-        from selfdistill.study.engine import cores
-
-        here: dict[str, Any] = {"address": "local", "num_cpus": max(cores(), (self.workers or 1) * (self.threads or 1))}
-        there = {"address": self.address} if self.address else here | {"include_dashboard": False}
+        wanted = (self.workers or 1) * (self.threads or 1)
+        alone = {"address": "local", "num_cpus": max(cores(), wanted), "include_dashboard": False}
+        there = {"address": self.address} if self.address else alone
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
         os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
         try:
@@ -60,14 +60,12 @@ class Cluster:
         except (OSError, ValueError, RuntimeError) as error:
             first = str(error).strip().splitlines()[0]
             raise UserError(
-                f"cannot reach a Ray cluster at {self.address}: {first}; start one with ray start --head, "
-                "or leave out --address"
+                f"cannot reach a Ray cluster at {self.address}: {first}; start one with ray start --head and "
+                "give its RAY_AUTH_TOKEN, or leave out --address"
             ) from None
 
     def _shares(self, ray: Any) -> tuple[int, dict[str, Any]]:
         """How many runs go on at a time, and what each of them takes of the cluster."""
-        from selfdistill.study.engine import shared_out
-
         whole = ray.cluster_resources()
         workers = self.workers or max(1, sum(each["Alive"] for each in ray.nodes()))
         threads = self.threads or shared_out(int(whole["CPU"]), workers)

@@ -1,12 +1,14 @@
 """Where the runs of a study are made: in this process, in several, or on a cluster."""
 
-import os
 from collections.abc import Iterable, Iterator
 from typing import Protocol
 
 from selfdistill.errors import UserError
+from selfdistill.study.cluster import Cluster
+from selfdistill.study.cores import cores, shared_out
 from selfdistill.study.job import Job, Outcome, attempt
 from selfdistill.study.watch import Told, Watch
+from selfdistill.study.workers import Workers
 
 ENGINES = ("local", "ray")
 
@@ -41,23 +43,9 @@ def make_engine(
     if address and name != "ray":
         raise UserError(f"an address is a Ray cluster's, but the engine is {name}; add --engine ray")
     if name == "ray":
-        from selfdistill.study.cluster import Cluster
-
         return Cluster(workers, threads, address)
     if name != "local":
         raise UserError(f"there is no engine {name!r}; choose {' or '.join(ENGINES)}")
     if (workers or 1) == 1 and threads is None:
         return Here()
-    from selfdistill.study.workers import Workers
-
     return Workers(workers or 1, threads or shared_out(cores(), workers or 1))
-
-
-def cores() -> int:
-    """The cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def shared_out(cores: int, workers: int) -> int:
-    """The threads of each worker."""
-    return max(1, cores // workers)

@@ -112,7 +112,8 @@ def _gap(compared: Comparison | None) -> str:
     if compared is None:
         return ""
     gap = compared.difference
-    return f"{gap.mean:+.2f}" + ("" if gap.low is None else f" [{gap.low:+.2f}, {gap.high:+.2f}]")
+    mean = round(gap.mean, 2) + 0.0  # no minus before a zero
+    return f"{mean:+.2f}" + ("" if gap.low is None else f" [{gap.low:+.2f}, {gap.high:+.2f}]")
 
 
 def _p(compared: Comparison | None) -> str:
