@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 
 import pytest
 
@@ -41,28 +42,22 @@ def test_results_are_those_of_one_process(tmp_path):
     assert not spread.errors
     assert (tmp_path / "a" / "results.csv").read_bytes() == (tmp_path / "b" / "results.csv").read_bytes()
     assert alone.results.keys() == spread.results.keys()
-    assert (
-        sorted(heard.news)
-        == sorted(
-            [(what, row, of) for row in ("ce()", "drg()") for what, of in (("start", row), ("epoch", 1), ("epoch", 2))]
-            * 2
-            + [("done", "ce()", None), ("done", "drg()", None)] * 2,
-            key=str,
-        )
-        or len(heard.news) == 16
-    )
+    once = [("start", row, row) for row in ("ce()", "drg()")]
+    once += [("epoch", row, epoch) for row in ("ce()", "drg()") for epoch in (1, 2)]
+    once += [("done", row, None) for row in ("ce()", "drg()")]
+    assert Counter(heard.news) == Counter(once * 2)
     run = read_json(tmp_path / "b" / "runs" / "ce" / "seed0" / "run.json")
     assert run["machine"]["threads"] == 1
 
 
 def test_teachers_are_trained_once_for_all(tmp_path):
-    study = compare(["kd()", "stkd()", "fitnet()"], BASE, [0], tmp_path, engine=Workers(3, 1))
+    heard = Heard()
+    study = compare(["kd()", "stkd()", "fitnet()"], BASE, [0], tmp_path, engine=Workers(3, 1), watch=heard)
     assert not study.errors
     (teacher,) = [each for each in (tmp_path / "teachers").iterdir() if each.is_dir()]
-    stamps = [len((teacher / "log.jsonl").read_text().splitlines())]
-    assert stamps == [2]
-    begun = [each for each in tmp_path.rglob("run.json") if each.parent.parent.name == "teachers"]
-    assert len(begun) == 1
+    assert read_json(teacher / "run.json")["method"] == "ce()"
+    titles = [words[2] for words in heard.news if words[0] == "start"]
+    assert Counter(titles) == Counter(["ce()", "kd()", "stkd()", "fitnet()"])
 
 
 def test_a_run_whose_process_is_killed_is_taken_up_again(tmp_path):
@@ -88,9 +83,8 @@ def test_control_c_ends_every_process(tmp_path):
     os.killpg(started.pid, signal.SIGINT)  # as a terminal does: to all of them
     _, err = started.communicate(timeout=60)
     assert started.returncode == 130
-    assert err == "selfdistill: interrupted; the same command goes on from the last epoch\n"
-    with pytest.raises(ProcessLookupError):
-        os.killpg(started.pid, 0)
+    assert "Traceback" not in err
+    wait_for(lambda: not living(started.pid))
 
 
 def test_processes_end_with_a_killed_parent(tmp_path):

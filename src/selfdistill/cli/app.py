@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import typer
 
 from selfdistill import __version__
-from selfdistill.cli import compare, evaluate, look, methods, report, study, train
+from selfdistill.cli import compare, evaluate, look, methods, report, reproduce, study, train
 from selfdistill.errors import UserError
 
 app = typer.Typer(
@@ -17,9 +17,17 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
-TRAINING = (compare.compare, study.study, train.train)
-LOOKING = (report.report, evaluate.evaluate, evaluate.export, look.plan, look.taps)
-for command in (*TRAINING, *LOOKING):
+for command in (
+    compare.compare,
+    study.study,
+    reproduce.reproduce,
+    train.train,
+    report.report,
+    evaluate.evaluate,
+    evaluate.export,
+    look.plan,
+    look.taps,
+):
     app.command()(command)
 app.command(name="methods")(methods.list_methods)
 app.command()(methods.cite)

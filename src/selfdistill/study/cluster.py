@@ -1,6 +1,7 @@
 """Ray: the runs of a study on a cluster, or in its processes on this machine."""
 
 import os
+import socket
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -10,6 +11,7 @@ from selfdistill.errors import UserError
 from selfdistill.study.job import Job, Outcome, attempt
 from selfdistill.study.watch import Watch
 
+KNOCK = 10  # seconds to wait for an answer
 NOT_THERE = "the engine ray needs Ray: pip install 'selfdistill[ray]', or choose --engine local"
 
 
@@ -53,10 +55,12 @@ class Cluster:
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
         os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
         try:
+            _knock(self.address or "")
             ray.init(**there, log_to_driver=False, logging_level="ERROR")
-        except (ConnectionError, ValueError, RuntimeError) as error:
+        except (OSError, ValueError, RuntimeError) as error:
+            first = str(error).strip().splitlines()[0]
             raise UserError(
-                f"cannot reach a Ray cluster at {self.address}: {error}; start one with ray start --head, "
+                f"cannot reach a Ray cluster at {self.address}: {first}; start one with ray start --head, "
                 "or leave out --address"
             ) from None
 
@@ -83,6 +87,13 @@ def make_there(job: Job, folder: str, path: list[str]) -> Outcome:
     os.chdir(folder)
     torch.set_num_threads(int(ray.get_runtime_context().get_assigned_resources()["CPU"]))
     return attempt(job, None)
+
+
+def _knock(address: str) -> None:
+    """Raise `OSError` where nobody listens at HOST:PORT: Ray itself would go on trying for minutes."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if host and port.isdecimal():
+        socket.create_connection((host, int(port)), KNOCK).close()
 
 
 def _outcome(ray: Any, ref: Any) -> Outcome:

@@ -41,18 +41,15 @@ def compare_all(
     A method that fails is left out of its study and its error kept in `errors`; the others go on. Raises
     `UserError` before any training where a method, a model or the data cannot be had or do not fit.
     """
-    rows = grid.rows
-    studies = [_prepared(grid, rows, base, place) for base, place in grid.pairs(Path(folder or grid.folder))]
-    for study in studies:
-        write_json(make_folder(study.folder) / "study.json", study.to_json())
-    _make(studies, engine or Here(), watch or Unwatched())
-    for study in studies:
-        write_results(study)
+    root = Path(folder or grid.folder)
+    studies = [prepared(grid, base, place) for base, place in grid.pairs(root)]
+    make(studies, root, engine=engine, watch=watch)
     return studies
 
 
-def _prepared(grid: Grid, rows: tuple[str, ...], base: RunConfig, folder: Path) -> Study:
+def prepared(grid: Grid, base: RunConfig, folder: Path) -> Study:
     """A study without runs, all of whose methods fit."""
+    rows = grid.rows
     study = Study(base, rows, tuple(grid.seeds), folder)
     splits = data_of(study.config(rows[0], study.seeds[0]))
     for row in rows:
@@ -65,14 +62,23 @@ def _prepared(grid: Grid, rows: tuple[str, ...], base: RunConfig, folder: Path) 
     return replace(study, methods=(*rows, *longer), epochs=epochs, compute=compute | longer)
 
 
-def _make(studies: Sequence[Study], engine: Engine, watch: Watch) -> None:
+def make(studies: Sequence[Study], root: Path, *, engine: Engine | None = None, watch: Watch | None = None) -> None:
+    """Make all runs of some studies, whose teachers lie in `root`, and write down what they are."""
+    for study in studies:
+        write_json(make_folder(study.folder) / "study.json", study.to_json())
+    _run(studies, root / "teachers", engine or Here(), watch or Unwatched())
+    for study in studies:
+        write_results(study)
+
+
+def _run(studies: Sequence[Study], teachers: Path, engine: Engine, watch: Watch) -> None:
     """Read the results that are there, and have the other runs made."""
-    owners = {job: study for study in studies for job in _jobs(study)}
-    done = [job for job in owners if job.done]
-    for job in done:
+    owners = {job: study for study in studies for job in _jobs(study, teachers)}
+    done = {job: job.done for job in owners}
+    for job in (job for job in owners if done[job]):
         _keep(owners[job], job, attempt(job))
-    todo = [job for job in owners if not job.done]
-    watch.begin(studies, len(done), len(owners))
+    todo = [job for job in owners if not done[job]]
+    watch.begin(studies, len(owners) - len(todo), len(owners))
     try:
         for job, outcome in engine(_still_wanted(todo, owners), watch):
             _keep(owners[job], job, outcome)
@@ -81,11 +87,10 @@ def _make(studies: Sequence[Study], engine: Engine, watch: Watch) -> None:
         watch.end()
 
 
-def _jobs(study: Study) -> Iterator[Job]:
+def _jobs(study: Study, teachers: Path) -> Iterator[Job]:
     for seed in study.seeds:
         for row in study.methods:
-            place = run_folder(study.folder, row, seed)
-            yield Job(row, study.config(row, seed), place, study.folder / "teachers")
+            yield Job(row, study.config(row, seed), run_folder(study.folder, row, seed), teachers)
 
 
 def _still_wanted(jobs: Sequence[Job], owners: dict[Job, Study]) -> Iterator[Job]:

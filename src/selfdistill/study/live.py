@@ -20,13 +20,16 @@ class LiveTable(Unwatched):
     """What each row has shown so far, and below it what runs now; gone once the study is over."""
 
     def __init__(self, console: Console):
+        self.studies: Sequence[Study] = ()
+        self.count = self.jobs = self.made = 0
+        self.began = 0.0
+        self.now: dict[Job, list[str]] = {}  # title, and the last epoch's numbers
         self.live = Live(console=console, get_renderable=self.drawn, refresh_per_second=2, transient=True)
 
     def begin(self, studies: Sequence[Study], done: int, jobs: int) -> None:
         """Show the table."""
         self.studies, self.count, self.jobs = studies, done, jobs
-        self.now: dict[Job, list[str]] = {}  # title, and the last epoch's numbers
-        self.began, self.made = time.monotonic(), 0
+        self.began = time.monotonic()
         if done < jobs:
             self.live.start()
 
@@ -55,7 +58,7 @@ class LiveTable(Unwatched):
             for row in study.methods:
                 name = f"{row}, {study.base.model}, {study.base.data}" if several else row
                 table.add_row(Text(name), *_state(study, row))
-        return Group(table, *(Text("  ".join(each), "dim") for each in self.now.values()), Text(self._progress()))
+        return Group(table, *(_line("  ".join(each)) for each in self.now.values()), Text(self._progress()))
 
     def _progress(self) -> str:
         words = f"{self.count} of {self.jobs} runs"
@@ -68,6 +71,10 @@ class LiveTable(Unwatched):
 def watch_for(console: Console, one_by_one: bool) -> Watch:
     """A live table on a terminal, lines elsewhere."""
     return LiveTable(console) if console.is_terminal else PlainLines(console, one_by_one)
+
+
+def _line(words: str) -> Text:
+    return Text(words, "dim", no_wrap=True, overflow="ellipsis")
 
 
 def _state(study: Study, row: str) -> tuple[str, str]:

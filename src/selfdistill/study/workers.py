@@ -75,7 +75,7 @@ class _Worker:
     def __init__(self, device: str | None, threads: int):
         self.job: Job | None = None
         self.connection, theirs = _spawn.Pipe()
-        self.process = _spawn.Process(target=_serve, args=(theirs, threads, device), daemon=True)
+        self.process = _spawn.Process(target=_serve, args=(theirs, threads, device))
         self.process.start()
         theirs.close()  # so that the process holds the only other end, and its death is news
 

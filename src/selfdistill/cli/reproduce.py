@@ -1,0 +1,94 @@
+"""`selfdistill reproduce`: published tables beside our own runs."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from selfdistill.cli.engines import Address, Engine, Threads, Workers, engine_and_watch
+
+HEADER = ("model", "method", "measure", "expected", "ours", "verdict")
+
+
+def reproduce(
+    name: Annotated[str | None, typer.Argument(help="A published table; none lists them.")] = None,
+    scale: Annotated[float, typer.Option(help="Share of the epochs and images, for a smaller version.")] = 1.0,
+    seeds: Annotated[int, typer.Option(help="Runs of each cell, of seeds 0, 1, 2 …")] = 3,
+    models: Annotated[list[str] | None, typer.Option(help="Some of the table's models; default: all.")] = None,
+    data: Annotated[str | None, typer.Option(help="Where the same images lie, as in parquet:PATH.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder; default: runs/reproduce-NAME.")] = None,
+    engine: Engine = "local",
+    workers: Workers = None,
+    threads: Threads = None,
+    address: Address = None,
+) -> None:
+    """Repeat a published table: expected, ours and a verdict for each cell, and what of it cannot be made."""
+    from selfdistill.errors import UserError
+    from selfdistill.study.reproduce import published
+    from selfdistill.study.reproduce import reproduce as make
+
+    if name is None:
+        list_tables()
+        return
+    table = published(name)
+    if seeds < 1:
+        raise UserError(f"seeds must be 1 or more, but is {seeds}")
+    folder = out or Path("runs") / f"reproduce-{name}{f'-scale{scale:g}' if scale != 1 else ''}"
+    where = engine_and_watch(engine, workers, threads, address)
+    lines, studies = make(table, folder, scale=scale, seeds=range(seeds), data=data, models=models or (), **where)
+    show(table, lines, studies, folder)
+
+
+def list_tables() -> None:
+    """Print the tables there are."""
+    from selfdistill.cli.show import aligned
+    from selfdistill.study.papers import PAPERS
+
+    print(aligned([(name, f"{len(each.cells)} cells", each.title) for name, each in PAPERS.items()]))
+
+
+def show(table: Any, lines: Any, studies: Any, folder: Path) -> None:
+    """Print the cells, what they are of and what is missing; exit status 1 where runs failed."""
+    from selfdistill.cli.show import errors, show_table
+
+    print()
+    show_table(HEADER, [_cells(line) for line in lines])
+    print("\n" + "\n".join(_footer(table, lines, studies, folder)))
+    for study in studies:
+        for method, error in study.errors.items():
+            errors.print(f"selfdistill: {method} failed ({study.base.model}): {error}", soft_wrap=True, markup=False)
+    if any(study.errors for study in studies):
+        raise typer.Exit(1)
+
+
+def _cells(line: Any) -> tuple[str, ...]:
+    cell, ours = line.cell, line.ours
+    return (
+        cell.model,
+        cell.method,
+        cell.measure,
+        _mean(cell.expected, cell.std),
+        _mean(ours.mean, ours.std) if ours else "",
+        line.verdict,
+    )
+
+
+def _footer(table: Any, lines: Any, studies: Any, folder: Path) -> list[str]:
+    from selfdistill.study.reproduce import SCALED
+
+    base, seeds = studies[0].base, len(studies[0].seeds)
+    images = f", {base.limit:,} of {table.images:,} images" if base.limit else ""
+    recipe = f"ours: the last epoch of {base.epochs}, mean ± standard deviation of {seeds} seed(s){images}."
+    return [
+        f"{table.title}: {table.source}.",
+        f"expected: as reported, {table.reported}.",
+        f"{recipe} {SCALED.capitalize()}." if lines and lines[0].scaled else recipe,
+        "verdict: whether the expected number lies in the 95 % prediction interval of our seeds.",
+        *(f"differs: {each}." for each in table.differs),
+        *(f"missing: {each.what}: {each.why}." for each in table.missing),
+        f"runs: {folder}",
+    ]
+
+
+def _mean(mean: float, std: float | None) -> str:
+    return f"{mean:.2f}" + ("" if std is None else f" ± {std:.2f}")

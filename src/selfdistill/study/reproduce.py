@@ -1,0 +1,104 @@
+"""A published table beside our own runs of it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from scipy import stats
+
+from selfdistill.errors import UserError
+from selfdistill.study.compare import make, prepared
+from selfdistill.study.engine import Engine
+from selfdistill.study.folders import pair_folder
+from selfdistill.study.grid import Grid
+from selfdistill.study.papers import PAPERS, Cell, Published
+from selfdistill.study.papers.published import MEASURES
+from selfdistill.study.statistics import LEVEL, Spread
+from selfdistill.study.study import Study
+from selfdistill.study.watch import Watch
+from selfdistill.train.config import RunConfig
+
+SCALED = "scaled: not the paper's numbers"
+
+
+@dataclass(frozen=True)
+class Line:
+    """A cell beside what we found: None where no run of it finished."""
+
+    cell: Cell
+    ours: Spread | None
+    scaled: bool = False
+
+    @property
+    def verdict(self) -> str:
+        """Whether one more run of ours might well have given the printed number.
+
+        "agrees" where it lies in the 95 % prediction interval of our seeds; "higher" and "lower" say where ours lie.
+        """
+        if self.ours is None or self.scaled:
+            return "failed" if self.ours is None else "scaled"
+        if self.ours.std is None:
+            return "one seed"
+        reach = float(stats.t.isf(LEVEL / 2, self.ours.n - 1)) * self.ours.std * (1 + 1 / self.ours.n) ** 0.5
+        if abs(self.ours.mean - self.cell.expected) <= reach:
+            return "agrees"
+        return "higher" if self.ours.mean > self.cell.expected else "lower"
+
+
+def published(name: str) -> Published:
+    """The published table of this name. Raises `UserError`."""
+    if name not in PAPERS:
+        raise UserError(f"there is no table {name!r} to reproduce; choose {', '.join(PAPERS)}")
+    return PAPERS[name]
+
+
+def scaled(table: Published, scale: float) -> RunConfig:
+    """A table's recipe with that share of its epochs and images. Raises `UserError`."""
+    if not 0 < scale <= 1:
+        raise UserError(f"a scale is a share above 0 and up to 1, but is {scale:g}")
+    if scale == 1:
+        return table.recipe
+    epochs, warmup = max(1, round(table.recipe.epochs * scale)), round(table.recipe.warmup * scale)
+    return replace(table.recipe, epochs=epochs, warmup=warmup, limit=round(table.images * scale))
+
+
+def reproduce(
+    table: Published,
+    folder: Path,
+    *,
+    scale: float = 1.0,
+    seeds: Sequence[int] = range(3),
+    data: str | None = None,
+    models: Sequence[str] = (),
+    engine: Engine | None = None,
+    watch: Watch | None = None,
+) -> tuple[list[Line], list[Study]]:
+    """Make the runs of a table's cells, or of some models' only, and set each beside the printed number.
+
+    `data` is where the same images lie, if not where the table's name says. Raises `UserError` before any training
+    where something does not fit.
+    """
+    recipe = scaled(table, scale)
+    recipe = replace(recipe, data=data or recipe.data)
+    cells = [cell for cell in table.cells if cell.model in _asked(table, models)]
+    studies = {model: _study(model, cells, recipe, seeds, folder) for model in dict.fromkeys(c.model for c in cells)}
+    make(list(studies.values()), folder, engine=engine, watch=watch)
+    return [_line(cell, studies[cell.model], scale < 1) for cell in cells], list(studies.values())
+
+
+def _study(model: str, cells: Sequence[Cell], recipe: RunConfig, seeds: Sequence[int], folder: Path) -> Study:
+    grid = Grid([cell.method for cell in cells if cell.model == model], seeds=seeds)
+    return prepared(grid, replace(recipe, model=model), pair_folder(folder, recipe.data, model))
+
+
+def _line(cell: Cell, study: Study, scaled: bool) -> Line:
+    (row,) = Grid([cell.method]).rows
+    found = [MEASURES[cell.measure](each) for each in study.finished(row)]
+    return Line(cell, Spread.of(found) if found else None, scaled)
+
+
+def _asked(table: Published, models: Sequence[str]) -> Sequence[str]:
+    there = list(dict.fromkeys(cell.model for cell in table.cells))
+    if unknown := [each for each in models if each not in there]:
+        raise UserError(f"the table has no model {unknown[0]!r}; it has {', '.join(there)}")
+    return models or there

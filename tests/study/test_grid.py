@@ -1,0 +1,111 @@
+"""Grids: what is asked for, where it lies, and studies in files."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from selfdistill.cli.app import main
+from selfdistill.errors import UserError
+from selfdistill.study import Grid, RunConfig, compare_all
+from selfdistill.study.script import read_grid
+
+ROOT = Path(__file__).parents[2]
+BASE = RunConfig("ce()", limit=60, epochs=1, batch_size=30)
+
+
+def test_each_with_each(tmp_path):
+    grid = Grid(["ce()", "dsr()"], ["resnet8", "vgg8"], ["digits", "fake:classes=4,size=8"], range(2), BASE)
+    studies = compare_all(grid, tmp_path)
+    names = ["digits-resnet8", "digits-vgg8", "fake-classes-4-size-8-resnet8", "fake-classes-4-size-8-vgg8"]
+    assert [each.folder.name for each in studies] == names
+    assert all(len(each.results["dsr()"]) == 2 and not each.errors for each in studies)
+    assert len(list(tmp_path.rglob("result.json"))) == 16
+    facts = json.loads((tmp_path / "digits-vgg8" / "study.json").read_text())
+    assert (facts["base"]["data"], facts["base"]["model"]) == ("digits", "vgg8")
+
+
+def test_one_pair_lies_in_the_folder_itself(tmp_path):
+    (study,) = compare_all(Grid(["ce()"], ["resnet8"], seeds=[3], recipe=BASE), tmp_path)
+    assert study.folder == tmp_path
+    assert (tmp_path / "runs" / "ce" / "seed3" / "result.json").is_file()
+
+
+def test_the_usual_folder_names_all():
+    grid = Grid(["ce()"], ["resnet8", "timm/convnext_atto"], ["digits", "fake"], recipe=BASE)
+    assert grid.folder == Path("runs/digits-fake-60-resnet8-convnext_atto-1epochs")
+
+
+def test_a_mistake_in_one_pair_is_found_before_any_training(tmp_path):
+    with pytest.raises(UserError, match="images of 8x8 pixels are too small for mobilenetv2"):
+        compare_all(Grid(["ce()"], ["resnet8", "mobilenetv2"], recipe=BASE), tmp_path / "s")
+    assert not (tmp_path / "s").exists()
+
+
+def test_controls_are_rows():
+    assert Grid(["ce()", "byot()", "ce()"], controls=True).rows == ("ce()", "byot()", "control(byot())")
+
+
+@pytest.mark.parametrize(
+    ("words", "answer"),
+    [
+        ({"methods": "ce()"}, "methods of a grid are several, but found the text 'ce\\(\\)'; write a list"),
+        ({"methods": []}, "a grid needs one method and one seed at least"),
+        ({"methods": ["ce()"], "seeds": []}, "a grid needs one method and one seed at least"),
+        ({"methods": ["ce()"], "models": "resnet8"}, "models of a grid are several"),
+    ],
+)
+def test_empty_and_half_grids(words, answer):
+    with pytest.raises(UserError, match=answer):
+        Grid(**words)
+
+
+@pytest.mark.parametrize("file", sorted((ROOT / "studies").glob("*.py")), ids=lambda file: file.stem)
+def test_the_studies_that_come_along(file):
+    grid = read_grid(file)
+    assert "ce()" in grid.rows
+    assert f"selfdistill study studies/{file.name}" in file.read_text()
+
+
+def test_a_file_as_a_command(tmp_path, capsys):
+    file = tmp_path / "mine.py"
+    file.write_text(
+        "from selfdistill.study import Grid, RunConfig\n"
+        "from beside import TEXTS\n"
+        "STUDY = Grid(TEXTS, ['resnet8', 'vgg8'], seeds=[0], recipe=RunConfig('ce()', limit=60, epochs=1))\n"
+    )
+    (tmp_path / "beside.py").write_text("TEXTS = ['ce()', 'dsr()']\n")
+    with pytest.raises(SystemExit, match="^0$"):
+        main(["study", str(file), "--out", str(tmp_path / "out")])
+    shown = capsys.readouterr().out
+    assert shown.count("\nce() ") == 2
+    assert "digits, 60 training images, vgg8, 1 epochs" in shown
+    assert (tmp_path / "out" / "digits-vgg8" / "table.md").is_file()
+
+
+@pytest.mark.parametrize(
+    ("text", "answer"),
+    [
+        ("x = 1\n", "has no STUDY that is a Grid (found NoneType); write STUDY = Grid("),
+        ("\nSTUDY = [1][3]\n", "line 2 of"),
+        ("\nSTUDY = [1][3]\n", "raised IndexError: list index out of range; mend the file"),
+        ("STUDY = (\n", "raised SyntaxError: '(' was never closed"),
+        ("from selfdistill.study import Grid\nSTUDY = Grid('ce()')\n", "methods of a grid are several"),
+    ],
+)
+def test_files_that_are_no_study(tmp_path, capsys, text, answer):
+    (tmp_path / "wrong.py").write_text(text)
+    with pytest.raises(SystemExit, match="^2$"):
+        main(["study", str(tmp_path / "wrong.py")])
+    shown = capsys.readouterr().err
+    assert answer in shown
+    assert "Traceback" not in shown
+    with pytest.raises(UserError, match="there is no file"):
+        read_grid(tmp_path / "nowhere.py")
+
+
+def test_several_models_on_the_command_line(tmp_path, capsys):
+    words = ["--methods", "ce()", "dsr()", "--models", "resnet8", "vgg8", "--seeds", "1", "--limit", "60"]
+    with pytest.raises(SystemExit, match="^0$"):
+        main(["compare", *words, "--epochs", "1", "--workers", "1", "--out", str(tmp_path)])
+    assert capsys.readouterr().out.count("\ndsr() ") == 2
