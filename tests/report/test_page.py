@@ -136,6 +136,9 @@ def test_several_studies_on_one_page(tmp_path):
     assert "<h1>3 studies</h1>" in found
     assert found.count('class="sortable"') == 3
     assert "No run is finished yet." in found
+    first = found[found.index("<table") : found.index("</table>")]
+    assert first.count('<span class="badge">better</span>') == 2 + 1
+    assert first.count('<span class="badge">worse</span>') == 2
     assert {each for each in seen.all("href") if each in ("#one", "#two", "#zero")} == {"#one", "#two", "#zero"}
 
 
@@ -158,6 +161,7 @@ def test_pictures_and_the_reasons_where_there_is_none(tmp_path):
     assert "Left out: C: it failed, ZeroDivisionError: by zero</p>" in found
 
 
+@pytest.mark.slow
 def test_every_picture_of_a_real_study(tmp_path):
     base = RunConfig("ce()", limit=100, epochs=2, batch_size=32)
     study = compare(["drg()", "ce()"], base, [0], tmp_path)

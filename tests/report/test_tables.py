@@ -45,7 +45,7 @@ def test_csv_and_the_page_know_equal_compute(tmp_path):
     assert [line["compute"] for line in lines] == ["1.00", "2.00", "2.00"]
     assert (lines[1]["equal_compute_difference"], lines[1]["equal_compute_verdict"]) == ("-0.40", "worse")
     text = re.sub("</?\\w+>", "", page([study], tmp_path))
-    assert "csd() is worse than ce() trained for as much longer as they cost more by 0.40 points" in text
+    assert "csd() is worse than ce() at equal compute by 0.40 points" in text
     assert "--methods" in text
     assert "--equal-compute" in text
     assert "↑ points of top-1" in text

@@ -21,8 +21,7 @@ def test_better_worse_and_alike(tmp_path):
         "csd() by 0.64 (0.50 to 0.78).",
         "scd() is worse than ce() by 4.00 points (95 % interval 3.66 to 4.34) and sad() by 1.00 (0.80 to 1.20).",
         "byot(), label_smoothing() and &lt;img src=x onerror=alert(1)&gt; cannot be told apart from ce() with these "
-        "seeds; were the differences as they seem, it would take 651 (byot()) to more than 1,000 seeds to "
-        "see them.",
+        "seeds; were the differences as they seem, it would take 651 to more than 1,000 seeds to see them.",
     ]
     assert sentences[3] == (
         "A step takes 1.05 (label_smoothing()) to 1.35 (&lt;img src=x onerror=alert(1)&gt;) times as long as with ce()."
@@ -38,6 +37,14 @@ def test_one_seed_and_one_method(tmp_path):
     ]
     alone = write(tmp_path / "b", {"csd()": GAINS["csd()"]})
     assert told(alone) == ["There is nothing to compare yet: it takes csd() and another method on the same seed."]
+
+
+def test_seeds_needed_are_told_once(tmp_path):
+    gap = (1.0, -0.5, 0.8, 0.4, 0.2)
+    one = told(write(tmp_path / "a", {"ce()": GAINS["ce()"], "csd()": gap}))
+    two = told(write(tmp_path / "b", {"ce()": GAINS["ce()"], "csd()": gap, "drg()": gap}))
+    assert re.search(r"it would take \d+ seeds to see them\.$", one[0])
+    assert re.search(r"it would take \d+ seeds to see them\.$", two[0])
 
 
 def test_what_it_does_not_show(tmp_path):

@@ -1,6 +1,6 @@
 """A method at work: real training steps of it, to be timed."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from copy import deepcopy
 from itertools import chain, count
 from pathlib import Path

@@ -53,7 +53,7 @@ def gap(student, teacher):
 def sp(teacher: str | None = None, weight: NotNegative | None = None, pairs: Pairing = "adjacent") -> Method:
     """Shallow stages, or with a teacher the last one, find alike what deeper stages or the teacher do."""
     if teacher is None:
-        return Method({"alike": AlikeImages(pairs, 100.0 if weight is None else weight)})
+        return Method({"alike": AlikeImages(pairs, 30.0 if weight is None else weight)})
     return Method(
         {"alike": AlikeToTeacher(pairs, 3000.0 if weight is None else weight)}, networks={"teacher": teaching(teacher)}
     )

@@ -2,10 +2,10 @@
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from selfdistill.report.row import gaps
+from selfdistill.report.row import gaps, rows_of
 from selfdistill.report.runs import anchor
 from selfdistill.study import Study
 from selfdistill.study.table import header, rows
@@ -37,6 +37,7 @@ class Cell:
 
     text: str
     runs: list[Behind]
+    verdict: str = ""  # where the cell stands for its row
 
     @property
     def key(self) -> float | None:
@@ -53,9 +54,15 @@ def table(study: Study) -> list[list[Cell]]:
 
 def over_all(studies: list[Study]) -> list[tuple[str, list[Cell]]]:
     """Each method with its accuracy in each study that has results."""
-    found = [{row[0].text: row[1] for row in table(study)} for study in studies if study.results]
+    found = [_accuracies(study) for study in studies if study.results]
     methods = dict.fromkeys(method for each in found for method in each)
     return [(method, [each.get(method, Cell("", [])) for each in found]) for method in methods]
+
+
+def _accuracies(study: Study) -> dict[str, Cell]:
+    """The cell of each method's accuracy, with its verdict."""
+    verdicts = {row.method: row.verdict for row in rows_of(study)}
+    return {first.text: replace(second, verdict=verdicts[first.text]) for first, second, *_ in table(study)}
 
 
 def _cell(study: Study, method: str, column: str, text: str) -> Cell:

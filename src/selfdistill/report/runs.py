@@ -51,7 +51,7 @@ def name(study: Study) -> str:
 def title(study: Study) -> str:
     """What a study is about, in a few words."""
     data, model = (each.rstrip("/").split("/")[-1] for each in (study.base.data, study.base.model))
-    return f"{len(study.methods)} ways to train {model} on {data}"
+    return f"{len(set(study.methods) - set(study.epochs))} ways to train {model} on {data}"
 
 
 def anchor(study: Study, method: str = "", seed: int | None = None) -> str:

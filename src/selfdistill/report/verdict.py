@@ -18,7 +18,7 @@ def shows(study: Study, rows: Sequence[Row]) -> list[Markup]:
     base = code(study.baseline)
     told = [
         *_compared({row.method: row.against for row in rows if row.against}, base),
-        *_compared(_at_equal_compute(rows), Markup("{} trained for as much longer as they cost more").format(base)),
+        *_compared(_at_equal_compute(rows), Markup("{} at equal compute").format(base)),
         *_time(rows, base),
         *_added(rows),
     ]
@@ -65,17 +65,12 @@ def _alike(found: Compared, base: Markup) -> Iterator[Markup]:
         yield Markup("{}{}.").format(told.format(_names(found), base), _seeds_needed(found))
 
 
-def _seeds_needed(found: Compared) -> Markup:
+def _seeds_needed(found: Compared) -> str:
     """How many seeds would do, if the differences are as they seem."""
-    spread = {method: each.seeds_needed for method, each in found.items() if each.difference.std}
-    needed = sorted((seeds, method) for method, seeds in spread.items() if seeds)
-    ends = [Markup("{:,} ({})").format(seeds, code(method)) for seeds, method in needed]
-    if None in spread.values():
-        ends.append(Markup("more than {:,}").format(MOST_SEEDS))
-    told = Markup(" to ").join(dict.fromkeys(ends[:1] + ends[-1:]))
-    return (
-        Markup("; were the differences as they seem, it would take {} seeds to see them").format(told) if told else told
-    )
+    needed = sorted({each.seeds_needed or MOST_SEEDS + 1 for each in found.values() if each.difference.std})
+    ends = [f"{seeds:,}" if seeds <= MOST_SEEDS else f"more than {MOST_SEEDS:,}" for seeds in needed[:1] + needed[-1:]]
+    told = " to ".join(dict.fromkeys(ends))
+    return f"; were the differences as they seem, it would take {told} seeds to see them" if told else ""
 
 
 def _single(found: Compared, base: Markup) -> Iterator[Markup]:
