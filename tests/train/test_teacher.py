@@ -10,7 +10,7 @@ from selfdistill.errors import UserError
 from selfdistill.roles import Teacher
 from selfdistill.train import teacher
 from selfdistill.train.run import run
-from tests.train.small import small
+from tests.train.small import small, trainer
 
 
 def test_a_teacher_is_trained_once_and_kept(digits, tmp_path):
@@ -23,6 +23,12 @@ def test_a_teacher_is_trained_once_and_kept(digits, tmp_path):
     assert [*(tmp_path / "teachers").iterdir()] == [made]
     assert (made / "last.ckpt").stat().st_mtime_ns == before
     assert teacher.load_run(made)[1]["method"] == "ce()"
+
+
+def test_a_teacher_of_the_same_architecture_starts_from_other_weights(digits, tmp_path):
+    starts = [next(trainer(small(generation=k), digits, tmp_path).distiller.student.parameters()) for k in (0, 1, 2)]
+    assert not starts[0].equal(starts[1])
+    assert not starts[1].equal(starts[2])
 
 
 def test_a_run_can_teach(digits, tmp_path):
@@ -50,7 +56,8 @@ def test_a_teacher_for_other_classes(digits, tmp_path):
 def test_what_a_teachers_name_means(tmp_path):
     config = small("stkd()", model="resnet20", weights="w.pt", seed=4)
     own = teacher.plan(Teacher(), config)
-    assert own == small("ce()", model="resnet20", weights="w.pt", seed=4)
+    assert own == small("ce()", model="resnet20", weights="w.pt", seed=4, generation=1)
+    assert teacher.plan(Teacher(), own).generation == 2
     assert teacher.plan(Teacher("wrn-16-2"), config) == small("ce()", model="wrn-16-2", seed=4)
     dotted = "timm/vit_tiny_patch16_224.augreg_in21k"
     assert teacher.plan(Teacher(dotted), config) == small("ce()", model=dotted, seed=4)

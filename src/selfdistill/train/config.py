@@ -43,6 +43,7 @@ class RunConfig:
     gamma: float = 0.1  # what "step" multiplies the rate with
     warmup: int = 0  # epochs over which the rate grows
     seed: int = 0
+    generation: int = 0  # a teacher's is one above its student's: other initial weights, at the same seed and data
     limit: int | None = None  # training images
     validation: float = 0.0  # share of the training images held out
     label_noise: float = 0.0  # share of the training labels made wrong

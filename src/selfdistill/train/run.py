@@ -197,7 +197,8 @@ def _teacher(role: Teacher, config: RunConfig, splits: Splits, teachers: Path, d
 
 def _student(config: RunConfig, splits: Splits, fabric: Fabric) -> nn.Module:
     """The model to be trained; a convolutional one in channels_last, in which its steps are faster."""
-    with own_stream(f"{config.seed}:student"):
+    name = f"student{config.generation or ''}"
+    with own_stream(f"{config.seed}:{name}"):
         student = create(
             config.model,
             len(splits.classes),

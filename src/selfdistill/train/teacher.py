@@ -49,7 +49,7 @@ def plan(role: Teacher, config: RunConfig) -> RunConfig | Path:
     """
     reference, method = role.name, role.taught_by
     if reference is None:
-        return replace(config, method=method)
+        return replace(config, method=method, generation=config.generation + 1)
     if is_run(reference):
         return Path(reference)
     if not _is_model(reference):
@@ -58,7 +58,7 @@ def plan(role: Teacher, config: RunConfig) -> RunConfig | Path:
             f"runs/x, or a model to be trained first, such as {config.model!r}"
         )
     if reference == config.model:
-        return replace(config, method=method)
+        return replace(config, method=method, generation=config.generation + 1)
     return replace(config, method=method, model=reference, pretrained=False, weights=None, classifier=None)
 
 
