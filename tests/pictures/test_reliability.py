@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from torchmetrics.functional.classification import multiclass_calibration_error
 
 from selfdistill.measure.accuracy import BINS, measures
 from selfdistill.pictures.reliability import draw_reliability, reliability
@@ -39,3 +40,14 @@ def test_the_picture_has_the_bars():
     bars = figure.axes[0].containers[0]
     np.testing.assert_array_equal([bar.get_height() for bar in bars], found.accuracy)
     assert f"ECE {100 * found.error:.1f} %" in svg(figure, "a")
+
+
+def test_a_prediction_on_an_edge_is_where_torchmetrics_has_it():
+    logits, labels = (
+        torch.tensor([[0.0, 0.0], [0.0, 0.5], [0.0, -1.5]]),
+        torch.tensor([1, 0, 0]),
+    )  # sure: 0.5, 0.62, 0.82
+    found = reliability(logits, labels, bins=2)
+    want = multiclass_calibration_error(logits.softmax(dim=1), labels, 2, n_bins=2)
+    assert found.share.tolist() == [0, 1]
+    assert found.error == pytest.approx(want.item(), abs=1e-6)

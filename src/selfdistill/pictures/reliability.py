@@ -30,7 +30,7 @@ def reliability(logits: Tensor, labels: Tensor, bins: int = 15) -> Reliability:
     sure, said = logits.double().softmax(dim=1).max(dim=1)
     confidence, right = sure.numpy(), (said == labels).double().numpy()
     edges = np.linspace(0, 1, bins + 1)
-    place = np.clip(np.searchsorted(edges, confidence, side="left") - 1, 0, bins - 1)  # bins are (low, high]
+    place = np.clip(np.searchsorted(edges, confidence, side="right") - 1, 0, bins - 1)  # bins are [low, high)
     counts = np.bincount(place, minlength=bins)
     with np.errstate(invalid="ignore"):
         sums = [np.bincount(place, weights=each, minlength=bins) / counts for each in (confidence, right)]
