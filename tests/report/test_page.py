@@ -3,12 +3,14 @@
 import json
 import re
 from dataclasses import replace
+from functools import partial
 from html import escape
 from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
 
+from selfdistill import pictures
 from selfdistill.cli.app import main
 from selfdistill.errors import UserError
 from selfdistill.pictures import draw_curves
@@ -162,21 +164,28 @@ def test_pictures_and_the_reasons_where_there_is_none(tmp_path):
 
 
 @pytest.mark.slow
-def test_every_picture_of_a_real_study(tmp_path):
+def test_every_picture_of_a_real_study(tmp_path, monkeypatch):
+    monkeypatch.setattr(pictures, "moments", partial(pictures.moments, epochs=(1,)))  # the page trains for longer
     base = RunConfig("ce()", limit=100, epochs=2, batch_size=32)
-    study = compare(["drg()", "ce()"], base, [0], tmp_path)
+    study = compare(["csd()", "ce()"], base, [0], tmp_path)
     found = drawn(Evidence(study, runs_of(study)), PICTURES, "place")
     assert [(each.title, each.reason) for each in found] == [(each.title, "") for each in PICTURES]
-    assert list(Evidence(study, runs_of(study)).shown) == ["ce()", "drg()"]
+    assert list(Evidence(study, runs_of(study)).shown) == ["ce()", "csd()"]
     for each in found:
         Seen(each.wide)
         Seen(each.narrow)
     Seen(page([study], tmp_path, PICTURES))
 
 
+def test_the_plane_is_drawn_for_methods_that_it_shows(tmp_path):
+    study = compare(["drg()"], RunConfig("ce()", limit=100, epochs=1, batch_size=32), [0], tmp_path)
+    (found,) = drawn(Evidence(study, runs_of(study)), PICTURES[-1:], "place")
+    assert found.reason == "the study has none of cs_kd(), csd()"
+
+
 def test_pictures_want_the_weights(tmp_path):
     study = written(tmp_path)
-    found = drawn(Evidence(study, runs_of(study)), PICTURES[1:], "place")
+    found = drawn(Evidence(study, runs_of(study)), PICTURES[1:-1], "place")
     assert len(reasons(found)) == 1
     assert "is not finished (no student.safetensors)" in found[0].reason
 

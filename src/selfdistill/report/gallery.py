@@ -3,6 +3,7 @@
 from typing import Any
 
 from selfdistill import pictures
+from selfdistill.pictures.centers import METHODS
 from selfdistill.report.evidence import Evidence
 from selfdistill.report.pictures import Picture, Undrawn
 
@@ -59,6 +60,14 @@ def similarity(evidence: Evidence) -> tuple[Any, ...]:
     return {name: pictures.similarities(each.features, images.labels) for name, each in shown.items()}, evidence.classes
 
 
+def centers(evidence: Evidence) -> tuple[Any, ...]:
+    """A plane of features under methods that draw those of a class together: a small experiment of its own."""
+    _, *pulling = METHODS
+    if not any(each.removesuffix(")") in method for each in pulling for method in evidence.runs):
+        raise Undrawn(f"the study has none of {', '.join(pulling)}")
+    return (pictures.moments(),)
+
+
 PICTURES = [
     Picture(
         "Losses by epoch",
@@ -102,5 +111,12 @@ PICTURES = [
         "Images sorted by class: solid squares along the diagonal say that a stage attends to a class’s images alike.",
         similarity,
         pictures.draw_similarities,
+    ),
+    Picture(
+        "Centers of classes",
+        "Trained for this page: small networks with two features on five classes of digits. Arrows show where each "
+        "loss draws an image; crosses are centers, dashed lines the classifier’s directions.",
+        centers,
+        pictures.draw_centers,
     ),
 ]

@@ -2,6 +2,6 @@
 
 from selfdistill.pictures.centers.drawing import draw_centers
 from selfdistill.pictures.centers.gradients import gradients
-from selfdistill.pictures.centers.training import Moment, moments
+from selfdistill.pictures.centers.training import METHODS, Moment, moments
 
-__all__ = ["Moment", "draw_centers", "gradients", "moments"]
+__all__ = ["METHODS", "Moment", "draw_centers", "gradients", "moments"]
