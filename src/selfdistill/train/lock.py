@@ -42,11 +42,19 @@ def _acquire(lock: FileLock, folder: Path, wait: Callable[[str], None] | None) -
             if wait is None:
                 raise UserError(f"{holder}; wait until it ends, or choose another --out") from None
             wait(f"{holder}; waiting until it ends")
-            lock.acquire()
+            _wait(lock, folder)
         (folder / LOCK).write_text(f"{os.getpid()}\n")
     except OSError as error:
         lock.release()
         raise UserError(f"cannot write in {folder}: {error.strerror}; choose another --out") from None
+
+
+def _wait(lock: FileLock, folder: Path) -> None:
+    """Wait for the lock; who holds it may take the folder away in the end, which is then made again."""
+    while not lock.is_locked:
+        with suppress(FileNotFoundError):
+            make_folder(folder)
+            lock.acquire()
 
 
 def _holder(folder: Path) -> str:
