@@ -5,7 +5,8 @@ import pytest
 import torch
 from torchmetrics.functional.classification import multiclass_calibration_error
 
-from selfdistill.measure.accuracy import BINS, measures
+from selfdistill.measure.accuracy import measures
+from selfdistill.measure.calibration import BINS
 from selfdistill.pictures.reliability import draw_reliability, reliability
 from selfdistill.pictures.svg import svg
 from tests.pictures.shown import predictions

@@ -103,3 +103,16 @@ def test_the_command(number, status, tmp_path):
     assert "going on from epoch " in process.stdout.readline()
     process.kill()
     process.communicate()
+
+
+def test_what_a_process_ignores_it_goes_on_ignoring():
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        with Signals() as signals:
+            signal.raise_signal(signal.SIGINT)
+            assert signals.caught == 0
+            signal.raise_signal(signal.SIGTERM)
+            assert signals.caught == signal.SIGTERM
+        assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGINT, before)

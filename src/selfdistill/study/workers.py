@@ -6,11 +6,13 @@ import signal
 import threading
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
 import torch
 
+from selfdistill.errors import Interrupted
 from selfdistill.study.job import Job, Outcome, attempt
 from selfdistill.study.watch import Told, Unwatched, Watch
 
@@ -128,9 +130,10 @@ def _serve(connection: Connection, threads: int, device: str | None) -> None:
     torch.set_num_threads(threads)
     if device is not None:
         os.environ["CUDA_VISIBLE_DEVICES"] = device
-    while True:
-        job = connection.recv()
-        connection.send(attempt(job, Told(_Wire(connection), job)))
+    with suppress(Interrupted):  # by the parent; all is saved
+        while True:
+            job = connection.recv()
+            connection.send(attempt(job, Told(_Wire(connection), job)))
 
 
 def _end_with_the_parent() -> None:

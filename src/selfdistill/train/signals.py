@@ -11,7 +11,8 @@ STOPPING = (signal.SIGINT, signal.SIGTERM)
 class Signals:
     """Listens, as a context, for SIGINT and SIGTERM: the first is kept in `caught`, the second ends the process.
 
-    Outside the main thread, where nobody can listen, nothing is caught.
+    One that the process ignores it goes on ignoring. Outside the main thread, where nobody can listen, nothing is
+    caught.
     """
 
     def __init__(self) -> None:
@@ -20,7 +21,8 @@ class Signals:
 
     def __enter__(self) -> "Signals":
         if threading.current_thread() is threading.main_thread():
-            self._before = {each: signal.signal(each, self._catch) for each in STOPPING}
+            heard = [each for each in STOPPING if signal.getsignal(each) is not signal.SIG_IGN]
+            self._before = {each: signal.signal(each, self._catch) for each in heard}
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -29,5 +31,5 @@ class Signals:
 
     def _catch(self, number: int, frame: FrameType | None) -> None:
         self.caught = number
-        for each in STOPPING:
+        for each in self._before:
             signal.signal(each, signal.SIG_DFL)
