@@ -82,8 +82,9 @@ def main() -> None:
     for model in asked.models:
         config, splits = configured(asked, model)
         sides = [plain("plain loop", config, splits, workers) for workers in asked.workers]
-        again = replace(config, seed=1)
+        again, half = replace(config, seed=1), replace(config, precision="bf16")
         sides += [ours("selfdistill ce()", config, splits), ours("selfdistill ce() again", again, splits)]
+        sides += [ours("selfdistill ce() bf16", half, splits)]
         show(f"{model}, {asked.data}, batches of {asked.batch_size}", sides, asked.rounds)
 
 
