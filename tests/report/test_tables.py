@@ -10,7 +10,7 @@ import pytest
 from selfdistill.report.page import page
 from selfdistill.report.tables import as_csv, as_latex, as_markdown, escaped
 from selfdistill.study.load import load
-from selfdistill.study.table import markdown, rows
+from selfdistill.study.table import markdown, rows, whole
 from tests.report.written import GAINS, write
 
 
@@ -22,15 +22,17 @@ def study(tmp_path_factory):
 def test_csv_has_the_printed_numbers(study):
     lines = list(csv.DictReader(io.StringIO(as_csv([study]))))
     assert [line["method"] for line in lines] == list(GAINS)
-    for line, (_, accuracy, gap, p, verdict, seeds, step, n) in zip(lines, rows(study), strict=True):
+    for line, (_, accuracy, gap, p, verdict, added, step, n) in zip(lines, rows(study), strict=True):
         assert f"{line['top1_mean']} ± {line['top1_std']}" == accuracy
         assert [line["n"], f"{line['step_time']}x"] == [n, step]
         told = [line[each] for each in ("difference", "low", "high")]
         assert told == (re.findall(r"-?[\d.]+", gap) or ["", "", ""])
         assert line["verdict"] == verdict.replace("baseline", "")
-        assert line["seeds_needed"] == seeds
+        assert f"{int(line['added_parameters']):,}" == added.removeprefix("+")
         assert p == ("<.001" if "e-" in line["p"] else line["p"])
     assert [line["added_parameters"] for line in lines[:3]] == ["0", "0", "9610"]
+    names, cells = whole(study)
+    assert [line["seeds_needed"] for line in lines] == [row[names.index("seeds needed")] for row in cells]
     assert lines[0]["validation_best"] == lines[0]["top1_mean"]
 
 

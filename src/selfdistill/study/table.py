@@ -7,6 +7,7 @@ from selfdistill.study.statistics import MOST_SEEDS, Spread
 from selfdistill.study.study import Study
 from selfdistill.study.summary import Summary, summaries
 
+SEEDS_NEEDED = "seeds needed: how many would tell this difference from chance in four studies of five."
 Column = tuple[str, Callable[[Summary], str]]
 
 
@@ -30,8 +31,7 @@ def footer(study: Study) -> list[str]:
         "test set, last epoch, mean ± standard deviation over seeds.",
         f"against {study.baseline}: mean difference at equal seeds in points, its 95 % interval and p (paired t), p "
         "corrected for the number of rows (Holm); the verdict is p's at 5 %.",
-        "seeds: how many would tell this difference from chance in four studies of five. time: of a step, median, "
-        "relative.",
+        "added: parameters, in training only. time: of a step, median, relative.",
         *_of_equal_compute(study),
         f"runs: {study.folder / 'runs'}",
     ]
@@ -50,7 +50,7 @@ def markdown(study: Study) -> str:
     names, cells = whole(study)
     lines = [names, ["---"] * len(names), *cells]
     table = "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
-    return "\n".join([table, "", *(f"{line}  " for line in footer(study))]) + "\n"
+    return "\n".join([table, "", *(f"{line}  " for line in [*footer(study), SEEDS_NEEDED])]) + "\n"
 
 
 def whole(study: Study) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
@@ -65,7 +65,7 @@ def _narrow(study: Study) -> list[Column]:
         ("method", lambda row: row.method),
         ("top-1 %", lambda row: _mean(row.top1)),
         *_compared(f"against {study.baseline}", lambda row: row.against, study.baseline),
-        ("seeds", lambda row: _seeds(row.against)),
+        ("added", lambda row: f"+{row.added:,}" if row.added else "0"),
         ("time", lambda row: _times(row.time)),
         ("n", lambda row: str(row.top1.n)),
     ]
@@ -78,7 +78,7 @@ def _wide(study: Study, shown: Sequence[Summary]) -> list[Column]:
     if any(row.validation for row in shown):
         columns.insert(3, ("validation %, last", lambda row: f"{row.validation[0]:.2f}" if row.validation else ""))
         columns.insert(4, ("validation %, best", lambda row: f"{row.validation[1]:.2f}" if row.validation else ""))
-    columns.append(("added parameters", lambda row: f"+{row.added:,}" if row.added else "0"))
+    columns.append(("seeds needed", lambda row: _seeds(row.against)))
     if study.compute:
         columns += [("compute", lambda row: _times(row.compute)), ("epochs", lambda row: str(row.epochs))]
     if any(row.equal_compute for row in shown):
