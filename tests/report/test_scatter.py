@@ -21,7 +21,7 @@ def row(method, time, gap=None, reach=0.5, compute=None):
     """A row that costs so much; without a gap it has no seed in common with the baseline."""
     seen = None if gap is None else Difference(gap, gap - reach, gap + reach, 5, 1.0, 0.5)
     against = None if seen is None else Comparison(seen, 0.5, 3)
-    return Row(Summary(method, Spread(90, 1, 5), None, against, None, 0, compute, time, 3), method == "ce()")
+    return Row(Summary(method, Spread(90, 1, 5), None, None, against, None, 0, compute, time, 3), method == "ce()")
 
 
 BASE = row("ce()", 1.0)
@@ -64,7 +64,7 @@ def test_nothing_to_compare_is_no_drawing():
 
 def test_one_seed_has_a_point_without_a_bar():
     against = Comparison(Difference(1.0, None, None, 1), None, 1)
-    single = Row(Summary("drg()", Spread(91, None, 1), None, against, None, 0, None, 1.2, 3), False)
+    single = Row(Summary("drg()", Spread(91, None, 1), None, None, against, None, 0, None, 1.2, 3), False)
     mark = scatter([BASE, single], 700, 420).marks[1]
     assert mark.top == mark.y == mark.bottom
     assert mark.row.kind == "one"

@@ -33,7 +33,8 @@ def test_csv_has_the_printed_numbers(study):
     assert [line["added_parameters"] for line in lines[:3]] == ["0", "0", "9610"]
     names, cells = whole(study)
     assert [line["seeds_needed"] for line in lines] == [row[names.index("seeds needed")] for row in cells]
-    assert lines[0]["validation_best"] == lines[0]["top1_mean"]
+    assert lines[0]["validation_best"] == lines[0]["top1_mean"] == lines[0]["best_epoch_top1_mean"]
+    assert cells[0][names.index("top-1 % at best validation")] == cells[0][names.index("top-1 %")]
 
 
 def test_csv_and_the_page_know_equal_compute(tmp_path):
@@ -71,7 +72,7 @@ def test_latex_is_escaped_and_whole(study):
     assert r"\texttt{label\_smoothing()}" in text
     assert r"\texttt{$<$img src=x onerror=alert(1)$>$}" in text
     assert text.count(r"\\") == len(GAINS) + 1
-    assert {line.count(" & ") for line in text.splitlines() if line.endswith(r"\\")} == {11}
+    assert {line.count(" & ") for line in text.splitlines() if line.endswith(r"\\")} == {12}
     assert r"$\pm$" in text
     assert "±" not in text
 

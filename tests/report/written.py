@@ -43,7 +43,14 @@ def run(folder: Path, method: str, seed: int, top1: float, number: int, base: Ru
     resolved = method.replace("()", "(weight=1.0)")
     step_ms = 10 * (1 + 0.05 * number)
     found = {"top1": top1, "top5": 99.0, "nll": 0.1, "ece": 2.0, "validation_top1": top1 - 1}
-    found |= {"best_validation_top1": top1, "method": method, "seed": seed, "resolved": resolved}
+    found |= {
+        "best_validation_top1": top1,
+        "best_epoch": base.epochs,
+        "best_epoch_top1": top1,
+        "method": method,
+        "seed": seed,
+        "resolved": resolved,
+    }
     found |= {"data": base.data, "model": base.model, "epochs": base.epochs}
     found |= {"added_parameters": 9610 * (number % 3 == 2), "step_ms": step_ms}
     known = {"config": config, "method": method, "resolved": resolved, "size": 8, "classes": 10}

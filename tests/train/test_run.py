@@ -72,7 +72,7 @@ def test_tied_and_transposed_weights_can_be_saved(tmp_path):
     net = nn.Sequential(nn.Linear(3, 3), nn.Linear(3, 3))
     net[1].weight = net[0].weight
     net[0].weight.data = net[0].weight.data.T
-    save_weights(net, tmp_path / "net.safetensors")
+    save_weights(net.state_dict(), tmp_path / "net.safetensors")
     saved = load_file(tmp_path / "net.safetensors")
     assert saved.keys() == net.state_dict().keys()
     assert torch.equal(saved["1.weight"], net[0].weight)
@@ -81,7 +81,15 @@ def test_tied_and_transposed_weights_can_be_saved(tmp_path):
 def test_what_a_run_leaves(digits, tmp_path):
     config = small("drg() + dsr()", validation=0.25)
     result = run(config, tmp_path / "a")
-    files = ["last.ckpt", "log.jsonl", "previous.ckpt", "result.json", "run.json", "student.safetensors"]
+    files = [
+        "best.safetensors",
+        "last.ckpt",
+        "log.jsonl",
+        "previous.ckpt",
+        "result.json",
+        "run.json",
+        "student.safetensors",
+    ]
     assert sorted(path.name for path in (tmp_path / "a").iterdir()) == files
     assert json.loads((tmp_path / "a" / "result.json").read_text()) == result
     said = json.loads((tmp_path / "a" / "run.json").read_text())
@@ -97,7 +105,49 @@ def test_what_a_run_leaves(digits, tmp_path):
     times = {"step_ms", "images_per_second", "train_seconds"}
     assert all(result[key] > 0 for key in times)
     rest = {"top1", "top5", "nll", "ece", "method", "resolved", "model", "data", "seed", "epochs", "parameters"}
-    assert set(result) == times | rest | {"added_parameters", "validation_top1", "best_validation_top1"}
+    at_the_best = {"validation_top1", "best_validation_top1", "best_epoch", "best_epoch_top1"}
+    assert set(result) == times | rest | at_the_best | {"added_parameters"}
+
+
+@pytest.mark.parametrize("text", ["ce()", "ema()"])
+def test_the_best_epoch_is_measured_on_the_test_set_at_the_end(text, tmp_path, monkeypatch):
+    config, said = small(text, validation=0.25, epochs=4), iter([10.0, 30.0, 30.0, 20.0])
+    monkeypatch.setattr("selfdistill.train.loop.accuracy", lambda *_: next(said))
+    result = run(config, tmp_path / "a")
+    assert (result["best_epoch"], result["best_validation_top1"], result["validation_top1"]) == (2, 30.0, 20.0)
+    network, _ = load_run(tmp_path / "a")
+    last, best = network.state_dict(), load_file(tmp_path / "a" / "best.safetensors")
+    assert not all(torch.equal(last[key], best[key]) for key in last)
+    network.load_state_dict(best)
+    splits = load_data(config)
+    assert evaluate(network, splits.test, data.usual(splits))["top1"] == result["best_epoch_top1"]
+
+
+def test_the_best_epoch_is_the_one_that_was_best_on_the_images_held_out(tmp_path):
+    config = small(validation=0.25, epochs=4)
+    result, splits = run(config, tmp_path / "a"), load_data(config)
+    network = create("resnet8", 10, size=8, weights=tmp_path / "a" / "best.safetensors")
+    held = [row["validation_top1"] for row in log(tmp_path / "a")]
+    assert evaluate(network, splits.validation, data.usual(splits))["top1"] == max(held)
+    assert result["best_epoch"] == 1 + held.index(max(held))
+
+
+def test_without_images_held_out_no_epoch_is_the_best(digits, tmp_path):
+    assert "best_epoch" not in run(small(epochs=1), tmp_path / "a", splits=digits)
+    assert not (tmp_path / "a" / "best.safetensors").exists()
+
+
+def test_the_best_epoch_survives_an_interruption(tmp_path, monkeypatch):
+    config, accuracies = small(validation=0.25, epochs=4), [10.0, 30.0, 30.0, 20.0]
+    said = iter(accuracies + accuracies)
+    monkeypatch.setattr("selfdistill.train.loop.accuracy", lambda *_: next(said))
+    whole = run(config, tmp_path / "whole")
+    with pytest.raises(Interrupted):
+        run(config, tmp_path / "cut", display=StopAfter(3))
+    assert untimed(run(config, tmp_path / "cut")) == untimed(whole)
+    assert (tmp_path / "cut" / "best.safetensors").read_bytes() == (
+        tmp_path / "whole" / "best.safetensors"
+    ).read_bytes()
 
 
 def test_a_finished_run_is_not_trained_again(digits, tmp_path):

@@ -17,6 +17,7 @@ class Summary:
     method: str
     top1: Spread  # on the test set, after the last epoch
     validation: tuple[float, float] | None  # after the last epoch and at the best, means; None if none was held out
+    best: Spread | None  # on the test set, at each run's best epoch on the images held out; None without these
     against: Comparison | None  # None of the baseline, or where no seed finished both
     equal_compute: Comparison | None  # against cross-entropy trained for as much longer as this costs more
     added: int  # parameters, in training only
@@ -48,6 +49,7 @@ def _summary(
         method=row,
         top1=Spread.of([each["top1"] for each in found]),
         validation=_validation(found),
+        best=_best(found),
         against=against,
         equal_compute=equal,
         added=max(each["added_parameters"] for each in found),
@@ -61,6 +63,11 @@ def _validation(found: Sequence[dict[str, Any]]) -> tuple[float, float] | None:
     if not all("best_validation_top1" in each for each in found):
         return None
     return fmean(each["validation_top1"] for each in found), fmean(each["best_validation_top1"] for each in found)
+
+
+def _best(found: Sequence[dict[str, Any]]) -> Spread | None:
+    values = [each["best_epoch_top1"] for each in found if "best_epoch_top1" in each]
+    return Spread.of(values) if len(values) == len(found) else None
 
 
 def _step_ms(found: Sequence[dict[str, Any]]) -> float:

@@ -8,6 +8,7 @@ from selfdistill.study.study import Study
 from selfdistill.study.summary import Summary, summaries
 
 SEEDS_NEEDED = "seeds needed: how many would tell this difference from chance in four studies of five."
+BEST = "top-1 % at best validation"  # each run's network of the epoch that did best on the images held out
 Column = tuple[str, Callable[[Summary], str]]
 
 
@@ -74,15 +75,25 @@ def _narrow(study: Study) -> list[Column]:
 def _wide(study: Study, shown: Sequence[Summary]) -> list[Column]:
     """All columns that have something to say."""
     columns = _narrow(study)
-    columns.insert(2, ("95 % of the mean", lambda row: "" if row.top1.reach is None else f"± {row.top1.reach:.2f}"))
-    if any(row.validation for row in shown):
-        columns.insert(3, ("validation %, last", lambda row: f"{row.validation[0]:.2f}" if row.validation else ""))
-        columns.insert(4, ("validation %, best", lambda row: f"{row.validation[1]:.2f}" if row.validation else ""))
+    columns[2:2] = _accuracies(shown)
     columns.append(("seeds needed", lambda row: _seeds(row.against)))
     if study.compute:
         columns += [("compute", lambda row: _times(row.compute)), ("epochs", lambda row: str(row.epochs))]
     if any(row.equal_compute for row in shown):
         columns += _compared("against ce() at equal compute", lambda row: row.equal_compute, None)
+    return columns
+
+
+def _accuracies(shown: Sequence[Summary]) -> list[Column]:
+    """The mean's interval, and where images were held out what these say."""
+    columns: list[Column] = [
+        ("95 % of the mean", lambda row: "" if row.top1.reach is None else f"± {row.top1.reach:.2f}")
+    ]
+    if any(row.best for row in shown):
+        columns.append((BEST, lambda row: _mean(row.best) if row.best else ""))
+    if any(row.validation for row in shown):
+        columns.append(("validation %, last", lambda row: f"{row.validation[0]:.2f}" if row.validation else ""))
+        columns.append(("validation %, best", lambda row: f"{row.validation[1]:.2f}" if row.validation else ""))
     return columns
 
 

@@ -18,6 +18,7 @@ from selfdistill.errors import Interrupted
 from selfdistill.measure.accuracy import accuracy, predict
 from selfdistill.terms import Batch, Clock
 from selfdistill.train import checkpoint
+from selfdistill.train.best import Best
 from selfdistill.train.config import RunConfig
 from selfdistill.train.descent import Descent
 from selfdistill.train.display import Display
@@ -63,6 +64,7 @@ class Trainer:
         self.epoch, self.step = 0, 0  # what is done: whole epochs, and steps of the one that runs
         self.tally, self.seconds = Tally(), 0.0  # of the epoch that runs
         self.log: list[dict[str, Any]] = []
+        self.best = Best()
 
     def fit(self) -> list[dict[str, Any]]:
         """Train to the last epoch; give the log's rows.
@@ -97,6 +99,7 @@ class Trainer:
             "epoch": self.epoch,
             "step": self.step,
             "log": self.log,
+            "best": self.best.state(),
             "seconds": self.seconds,
             "step_seconds": self.stopwatch.seconds,
         }
@@ -114,6 +117,7 @@ class Trainer:
         self.tally.take_up(own["tally"], self.fabric.device)
         self.epoch, self.step, self.seconds = state["epoch"], state["step"], state["seconds"]
         self.log, self.stopwatch.seconds = state["log"], state["step_seconds"]
+        self.best.take_up(state["best"])
         checkpoint.set_random_state(own["random"], self.fabric.device)
         self._write_log()  # it may be an epoch behind
         place = f"epoch {self.epoch + 1}, step {self.step + 1}"
@@ -196,8 +200,10 @@ class Trainer:
         """Accuracy on the images held out; the test set is not looked at before the end."""
         if self.splits.validation is None:
             return {}
-        shown = predict(self.distiller.deployed(), self.splits.validation, self.augment, device=self.fabric.device)
-        return {"validation_top1": accuracy(*shown)}
+        network = self.distiller.deployed()
+        top1 = accuracy(*predict(network, self.splits.validation, self.augment, device=self.fabric.device))
+        self.best.offer(self.epoch, top1, network)
+        return {"validation_top1": top1}
 
     def rate(self, step: int) -> float:
         """The learning rate of a step."""

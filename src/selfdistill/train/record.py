@@ -2,6 +2,8 @@
 
 import platform
 import subprocess
+from collections.abc import Mapping
+from copy import deepcopy
 from importlib.metadata import version
 from os import cpu_count
 from pathlib import Path
@@ -43,13 +45,13 @@ def facts(config: RunConfig, method: Method, splits: Splits, augment: Augmentati
 
 
 def result(trainer: Trainer, method: Method) -> dict[str, Any]:
-    """What result.json says: the student's accuracy on the test set after the last epoch, and the cost."""
+    """What result.json says: accuracy on the test set after the last epoch and at the best, and the cost."""
     config, log, student = trainer.config, trainer.log, trainer.distiller.student
     seconds = sum(row["seconds"] for row in log)
     mean_ms = 1000 * seconds / (config.epochs * len(trainer.loader))
     return {
-        **evaluate(student, trainer.splits.test, trainer.augment, device=trainer.fabric.device),
-        **_validation(log),
+        **_tested(trainer, student),
+        **_at_the_best(trainer),
         "method": method.text,
         "resolved": method.resolved,
         "model": config.model,
@@ -64,16 +66,29 @@ def result(trainer: Trainer, method: Method) -> dict[str, Any]:
     }
 
 
-def save_weights(model: nn.Module, path: Path) -> None:
+def save_weights(weights: Mapping[str, Tensor], path: Path) -> None:
     """Write a model's weights under its own keys, each a copy of its own: tied ones are there twice."""
-    weights = {key: _copied(value) for key, value in model.state_dict().items()}
-    write_whole(path, lambda beside: save_file(weights, beside))
+    copies = {key: _copied(value) for key, value in weights.items()}
+    write_whole(path, lambda beside: save_file(copies, beside))
 
 
-def _validation(log: list[dict[str, Any]]) -> dict[str, float]:
-    """The validation split's accuracy, last and best; nothing without one."""
-    held = [row["validation_top1"] for row in log if "validation_top1" in row]
-    return {"validation_top1": held[-1], "best_validation_top1": max(held)} if held else {}
+def _tested(trainer: Trainer, network: nn.Module) -> dict[str, float]:
+    return evaluate(network, trainer.splits.test, trainer.augment, device=trainer.fabric.device)
+
+
+def _at_the_best(trainer: Trainer) -> dict[str, float]:
+    """Accuracy on the images held out, last and best, and the best epoch's on the test set; nothing without any."""
+    best = trainer.best
+    if not best.epoch:
+        return {}
+    network = deepcopy(trainer.distiller.student)
+    network.load_state_dict(best.weights)
+    return {
+        "validation_top1": trainer.log[-1]["validation_top1"],
+        "best_validation_top1": best.top1,
+        "best_epoch": best.epoch,
+        "best_epoch_top1": _tested(trainer, network)["top1"],
+    }
 
 
 def _copied(value: Tensor) -> Tensor:

@@ -29,7 +29,7 @@ from selfdistill.train.display import Display, Silent
 from selfdistill.train.files import read_json, write_json
 from selfdistill.train.lock import held
 from selfdistill.train.loop import SAVE_EVERY, Trainer
-from selfdistill.train.teacher import RESULT, RUN, WEIGHTS
+from selfdistill.train.teacher import BEST, RESULT, RUN, WEIGHTS
 
 
 def run(
@@ -236,7 +236,9 @@ def _finish(trainer: Trainer, method: Method, folder: Path) -> dict[str, Any]:
 
     def write() -> dict[str, Any]:
         found = record.result(trainer, method)
-        record.save_weights(student, folder / WEIGHTS)
+        record.save_weights(student.state_dict(), folder / WEIGHTS)
+        if trainer.best.epoch:
+            record.save_weights(trainer.best.weights, folder / BEST)
         write_json(folder / RESULT, found)
         return found
 

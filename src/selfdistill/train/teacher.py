@@ -20,6 +20,7 @@ from selfdistill.train.config import RunConfig
 from selfdistill.train.files import read_json
 
 WEIGHTS, RESULT, RUN = "student.safetensors", "result.json", "run.json"
+BEST = "best.safetensors"  # the student after the epoch that did best on the images held out
 
 
 def is_run(folder: str | Path) -> bool:
