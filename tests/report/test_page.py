@@ -177,6 +177,20 @@ def test_every_picture_of_a_real_study(tmp_path, monkeypatch):
     Seen(page([study], tmp_path, PICTURES))
 
 
+def test_networks_in_the_pictures_can_be_chosen(tmp_path):
+    study = written(tmp_path)
+    shown = [list(Evidence(study, runs_of(study), chosen).firsts) for chosen in ((), ("byot()", "csd()"))]
+    assert shown == [list(GAINS), ["ce()", "csd()", "byot()"]]
+
+
+def test_the_chosen_must_be_in_the_study(tmp_path, capsys):
+    written(tmp_path, {name: GAINS[name] for name in ("ce()", "csd()")})
+    assert command(capsys, tmp_path, "--show", "csd( )", "ce()")[0] == 0
+    status, _, told = command(capsys, tmp_path, "--show", "csd()", "drg()")
+    assert status == 2
+    assert "there is no drg() in the study that could be shown; its rows are ce(), csd()" in told
+
+
 def test_the_plane_is_drawn_for_methods_that_it_shows(tmp_path):
     study = compare(["drg()"], RunConfig("ce()", limit=100, epochs=1, batch_size=32), [0], tmp_path)
     (found,) = drawn(Evidence(study, runs_of(study)), PICTURES[-1:], "place")

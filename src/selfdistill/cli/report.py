@@ -12,6 +12,10 @@ def report(
     pictures: Annotated[
         bool, typer.Option(help="Show test images to the trained networks and draw what they say; takes longest.")
     ] = True,
+    show: Annotated[
+        list[str] | None,
+        typer.Option(help="Methods in the pictures beside the baseline; default: the first eight of the study."),
+    ] = None,
 ) -> None:
     """Write a study's page: verdict, table, pictures, runs, and how to repeat it.
 
@@ -21,7 +25,7 @@ def report(
     from selfdistill.study.load import load_all, missing
 
     studies = load_all(study)
-    for path in write(studies, out or study, None if pictures else ()):
+    for path in write(studies, out or study, None if pictures else (), show=show or ()):
         print(path)
     if left := sum(len(missing(each)) for each in studies):
         print(f"{left} {'run has' if left == 1 else 'runs have'} no result yet; the page lists them")

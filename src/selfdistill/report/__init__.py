@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from selfdistill.errors import UserError
+from selfdistill.methods import method
 from selfdistill.report.evidence import Evidence
 from selfdistill.report.gallery import PICTURES
 from selfdistill.report.page import page
@@ -16,18 +18,35 @@ __all__ = ["PICTURES", "Evidence", "Picture", "Undrawn", "write"]
 PAGE = "report.html"
 
 
-def write(studies: Sequence[Study], folder: str | Path, pictures: Sequence[Picture] | None = None) -> list[Path]:
+def write(
+    studies: Sequence[Study],
+    folder: str | Path,
+    pictures: Sequence[Picture] | None = None,
+    *,
+    show: Sequence[str] = (),
+) -> list[Path]:
     """Write report.html, table.csv, table.md and table.tex into a folder, each whole; gives their paths.
 
-    `pictures` are those of the page, by default all of `PICTURES`.
+    `pictures` are those of the page, by default all of `PICTURES`; `show` are the methods whose networks are in
+    them beside the baseline, by default the first of the study.
 
-    Raises `UserError` where a run's files cannot be read or the folder cannot be written.
+    Raises `UserError` where a run's files cannot be read, the folder cannot be written, or no study has a method
+    of `show`.
     """
-    texts = {PAGE: page(studies, Path(folder), PICTURES if pictures is None else pictures)} | {
-        name: make(studies) for name, make in FORMS.items()
-    }
+    chosen = [_row(each, studies) for each in show]
+    asked = PICTURES if pictures is None else pictures
+    texts = {PAGE: page(studies, Path(folder), asked, chosen)} | {name: make(studies) for name, make in FORMS.items()}
     place = make_folder(Path(folder))
     return [_written(place / name, text) for name, text in texts.items()]
+
+
+def _row(text: str, studies: Sequence[Study]) -> str:
+    """The row that a text means; raises `UserError` where none of the studies has it."""
+    there = dict.fromkeys(row for study in studies for row in study.methods)
+    found = text if text in there else method(text).text
+    if found not in there:
+        raise UserError(f"there is no {found} in the study that could be shown; its rows are {', '.join(there)}")
+    return found
 
 
 def _written(path: Path, text: str) -> Path:

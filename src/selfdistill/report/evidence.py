@@ -1,5 +1,6 @@
 """What the pictures of a study are made of: logs, and what the trained networks show of test images."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -15,7 +16,7 @@ from selfdistill.train.config import RunConfig
 from selfdistill.train.run import load_data
 from selfdistill.train.teacher import load_run
 
-MOST = 4  # methods in a picture that has a panel or a row for each
+MOST = 9  # methods in a picture that has a panel or a row for each, where nobody chose
 IMAGES = 2000  # test images shown to a network
 
 
@@ -23,11 +24,13 @@ IMAGES = 2000  # test images shown to a network
 class Evidence:
     """A study and its runs; networks and images are read once a picture asks for them.
 
-    Networks are those of each method's first finished seed, of the baseline and the methods after it.
+    Networks are those of each method's first finished seed: of the baseline, and of the methods in `chosen`, or of
+    those after it where none are.
     """
 
     study: Study
     runs: dict[str, list[Run]]
+    chosen: Sequence[str] = ()
 
     @property
     def logs(self) -> dict[str, list[list[dict[str, Any]]]]:
@@ -36,9 +39,10 @@ class Evidence:
 
     @property
     def firsts(self) -> dict[str, Run]:
-        """The runs whose networks are shown: the baseline's, and those of the methods after it."""
+        """The runs whose networks are shown."""
         order = sorted(self.runs, key=lambda method: method != self.study.baseline)
-        return {method: self.runs[method][0] for method in order[:MOST]}
+        shown = [self.study.baseline, *self.chosen] if self.chosen else order[:MOST]
+        return {method: self.runs[method][0] for method in order if method in shown}
 
     @cached_property
     def networks(self) -> dict[str, tuple[nn.Module, dict[str, Any]]]:

@@ -36,6 +36,7 @@ class Section:
     study: Study
     place: Path  # where the page will lie
     asked: Sequence[Picture]
+    chosen: Sequence[str] = ()  # methods in the pictures beside the baseline
 
     @cached_property
     def rows(self) -> list[Row]:
@@ -71,7 +72,7 @@ class Section:
     @cached_property
     def pictures(self) -> list[Drawn]:
         """The pictures, and why some are left out."""
-        return drawn(Evidence(self.study, self.runs), self.asked, anchor(self.study))
+        return drawn(Evidence(self.study, self.runs, self.chosen), self.asked, anchor(self.study))
 
     def link(self, run: Run, file: str = "") -> str:
         """The way from the page to a run's folder or a file in it."""
@@ -86,14 +87,14 @@ class Section:
         return {anchor(self.study, run.method, run.seed): spark(run, key, y) for run in runs}
 
 
-def page(studies: Sequence[Study], place: Path, pictures: Sequence[Picture] = ()) -> str:
+def page(studies: Sequence[Study], place: Path, pictures: Sequence[Picture] = (), chosen: Sequence[str] = ()) -> str:
     """The page of one study or several, to lie in the folder `place`; the same studies give the same bytes."""
     script, style = map(_asset, ("page.js", "page.css"))
     return (
         _environment()
         .get_template("page.html")
         .render(
-            sections=[Section(study, place, pictures) for study in studies],
+            sections=[Section(study, place, pictures, chosen) for study in studies],
             over_all=cells.over_all(list(studies)) if len(studies) > 1 else [],
             script=Markup(script),
             style=Markup(style),
