@@ -7,17 +7,14 @@ from typing import Annotated, Any
 import typer
 
 from selfdistill.cli.engines import Address, Engine, Threads, Workers, engine_and_watch
-from selfdistill.cli.options import configured
+from selfdistill.cli.options import Methods, configured
 
 DEFAULT = ("ce()", "label_smoothing()", "scd()", "drg()", "dsr()", "lightskd()", "csd()", "stkd()")
 
 
-@configured
+@configured()
 def compare(
-    methods: Annotated[
-        list[str] | None,
-        typer.Option(help='Method expressions, as in --methods "ce()" "drg() + dsr()"; or all.'),
-    ] = None,
+    methods: Methods = None,
     models: Annotated[list[str] | None, typer.Option(help="Several models, each with each; default: --model.")] = None,
     datasets: Annotated[
         list[str] | None, typer.Option(help="Several data sets, each with each; default: --data.")
