@@ -36,7 +36,7 @@ def shown(batch_images):
     return batch_images[:, 0, 4, 4].round().long()
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.lists(st.integers(0, 4), min_size=2, max_size=40), st.integers(0, 99))
 def test_peers_and_negatives_are_of_the_right_class(classes, seed):
     labels, draws = torch.tensor(classes), torch.Generator().manual_seed(seed)
