@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from selfdistill.cli.options import Methods, configured
+from selfdistill.cli.options import Methods, configured, expressions
 
 DEFAULT = ("dsr()", "csd()", "scd()", "sad()", "drg()", "drg(head='gated')", "cs_kd()", "ddgsd()", "byot()", "kd()")
 OPTIONS = ("data", "model", "batch_size", "limit", "size", "classifier", "accelerator", "precision")
@@ -30,19 +30,17 @@ def bench(
 
     from selfdistill.bench.rounds import race
     from selfdistill.cli.show import console
-    from selfdistill.methods import REGISTRY
     from selfdistill.train.config import RunConfig
     from selfdistill.train.run import load_data
 
     torch.set_num_threads(threads or torch.get_num_threads())
-    asked = [f"{name}()" for name in REGISTRY] if methods == ["all"] else methods or DEFAULT
     base = RunConfig("ce()", **recipe)
     with console.status("") as status:
 
         def tell(number: int) -> None:
             status.update(f"round {number} of {rounds}")
 
-        costs = race(asked, base, load_data(base), rounds=rounds, steps=steps, tell=tell)
+        costs = race(expressions(methods, DEFAULT), base, load_data(base), rounds=rounds, steps=steps, tell=tell)
     where = f"{base.data}, {base.model}, batches of {base.batch_size}"
     where += f", {torch.get_num_threads()} thread(s), torch {torch.__version__}"
     _show(costs, rounds, steps, where)

@@ -2,7 +2,7 @@
 
 import functools
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import Annotated, Any
@@ -96,6 +96,13 @@ def _read(recipe: dict[str, Any]) -> dict[str, Any]:
     """The options as RunConfig's fields."""
     read = {"weights": lambda path: str(path) if path else None, "milestones": shares}
     return {name: read[name](value) if name in read else value for name, value in recipe.items()}
+
+
+def expressions(asked: Sequence[str] | None, default: Sequence[str]) -> Sequence[str]:
+    """The methods of --methods: every one for `all`."""
+    from selfdistill.methods import REGISTRY
+
+    return [f"{name}()" for name in REGISTRY] if asked == ["all"] else asked or default
 
 
 def shares(text: str) -> tuple[float, ...]:
