@@ -4,8 +4,10 @@ from hypothesis import strategies as st
 
 from selfdistill.maths import trusted
 
+SHARES = st.integers(0, 64).map(lambda share: share / 64)  # whose products with a count are exact in float32 too
 
-@given(st.integers(0, 2**31), st.integers(1, 12), st.floats(0, 1))
+
+@given(st.integers(0, 2**31), st.integers(1, 12), SHARES)
 @settings(max_examples=40)
 def test_right_rows_and_a_share_of_the_best_wrong_ones_are_kept(seed, rows, share):
     draws = torch.Generator().manual_seed(seed)

@@ -41,7 +41,8 @@ def test_teach_under_ddp():
         free.bind(("127.0.0.1", 0))
         port = str(free.getsockname()[1])
     root = Path(__file__).parents[2]
-    shared = {**os.environ, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "WORLD_SIZE": "2", "PYTHONPATH": str(root)}
+    path = os.pathsep.join([str(root), os.environ.get("PYTHONPATH", "")])
+    shared = {**os.environ, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "WORLD_SIZE": "2", "PYTHONPATH": path}
     ranks = [
         subprocess.Popen([sys.executable, "-c", RANK], env={**shared, "RANK": str(rank)}, cwd=root) for rank in range(2)
     ]
