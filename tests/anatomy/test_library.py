@@ -3,7 +3,7 @@
 import pytest
 
 from selfdistill import anatomy
-from selfdistill.layout import Layout
+from selfdistill.anatomy.layout import Layout
 from tests.anatomy.models import images, paths, plain, sizes, tm, tv
 
 LAYERS = "layer1 layer2 layer3 layer4"

@@ -3,8 +3,8 @@
 import pytest
 import torch
 
+from selfdistill.anatomy.probe import logits_of
 from selfdistill.errors import UserError
-from selfdistill.probe import logits_of
 
 
 class Answer:

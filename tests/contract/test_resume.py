@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from selfdistill import memory
+from selfdistill.step import memory
 from tests.contract.steps import EXPRESSIONS, Training, batch, clock, distil, parameters
 from tests.networks import network
 

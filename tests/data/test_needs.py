@@ -14,7 +14,7 @@ from selfdistill.data.classmates import Classmates
 from selfdistill.data.images import Images
 from selfdistill.data.plain import loader as plain_loader
 from selfdistill.errors import UserError
-from selfdistill.needs import Groups, Last, Negatives, Peer, Twin
+from selfdistill.method.needs import Groups, Last, Negatives, Peer, Twin
 
 LABELS = torch.tensor([0, 1, 2, 0, 1, 2, 0, 1, 2, 0, 0, 1, 2, 2, 1, 0])
 ALL = {"peer": Peer(itself=False), "twin": Twin(2), "last": Last(), "negatives": Negatives(3)}

@@ -8,9 +8,9 @@ from torch.testing import assert_close
 
 from selfdistill.errors import UserError
 from selfdistill.maths import softened
+from selfdistill.method.needs import Groups
 from selfdistill.methods import bake
 from selfdistill.methods.bake import affinity, passed_on
-from selfdistill.needs import Groups
 from tests.showing import only, seen
 
 EXACT = {"rtol": 1e-9, "atol": 1e-12}

@@ -2,7 +2,7 @@
 
 import torch
 
-from selfdistill import memory
+from selfdistill.step import memory
 from tests.networks import CLASSES
 
 ALL = "scd() + lightskd() + csd()"

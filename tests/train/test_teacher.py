@@ -9,7 +9,7 @@ from torch.testing import assert_close
 from selfdistill import data
 from selfdistill.data import Augmentation
 from selfdistill.errors import UserError
-from selfdistill.roles import Teacher
+from selfdistill.method.roles import Teacher
 from selfdistill.train import teacher
 from selfdistill.train.run import run
 from tests.train.small import small, trainer

@@ -3,8 +3,8 @@
 import torch
 from torch import nn
 
+from selfdistill.anatomy.probe import Call, Pass
 from selfdistill.errors import UserError
-from selfdistill.probe import Call, Pass
 
 
 def classifier_of(tested: Pass, trained: Pass, path: str | None = None) -> Call | None:

@@ -10,8 +10,8 @@ import torch
 from torch import nn
 
 from selfdistill import anatomy
+from selfdistill.anatomy.taps import Taps
 from selfdistill.errors import UserError
-from selfdistill.taps import Taps
 from tests.networks import CLASSES, network
 
 

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from selfdistill.errors import UserError
-from selfdistill.terms import Outputs, View
+from selfdistill.terms.term import Outputs, View
 
 Transform = Literal["rotation", "half turn", "color", "cyclic color"]
 

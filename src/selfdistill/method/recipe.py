@@ -10,7 +10,7 @@ from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, NamedTuple, Union, get_args, get_origin, get_type_hints
 
 from selfdistill.errors import UserError
-from selfdistill.method import Method
+from selfdistill.method.method import Method
 
 Constructor = Callable[..., Method]
 

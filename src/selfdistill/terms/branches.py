@@ -4,8 +4,8 @@ from collections.abc import Iterable
 
 from torch import Tensor, nn
 
-from selfdistill.pairs import stages
-from selfdistill.terms import Outputs, Parts, Seen, Term, Value
+from selfdistill.terms.pairs import stages
+from selfdistill.terms.term import Outputs, Parts, Seen, Term, Value
 
 
 class Branching(Term):

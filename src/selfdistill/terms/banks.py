@@ -9,7 +9,7 @@ from torch import Generator, Tensor
 
 from selfdistill.maths import FAINT, log_normaliser
 from selfdistill.ranks import gathered
-from selfdistill.terms import Batch, Facts, Memory, Rows
+from selfdistill.terms.term import Batch, Facts, Memory, Rows
 
 Banks = Mapping[str, Tensor]  # "student" and "teacher" [N, D], "logs" [2] and whether they were "measured" []
 

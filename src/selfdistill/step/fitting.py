@@ -7,9 +7,9 @@ import torch
 from torch import Size, Tensor, nn
 
 from selfdistill.anatomy import Anatomy
+from selfdistill.anatomy.probe import probe
+from selfdistill.anatomy.tail import Tail
 from selfdistill.errors import UserError
-from selfdistill.probe import probe
-from selfdistill.tail import Tail
 from selfdistill.terms import Term
 
 

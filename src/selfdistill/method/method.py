@@ -6,9 +6,9 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from selfdistill.errors import UserError
-from selfdistill.mixing import Erasing, Mixing
-from selfdistill.needs import Need
-from selfdistill.roles import Role, Teacher
+from selfdistill.method.mixing import Erasing, Mixing
+from selfdistill.method.needs import Need
+from selfdistill.method.roles import Role, Teacher
 from selfdistill.terms import CrossEntropy, Term
 
 

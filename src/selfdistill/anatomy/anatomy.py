@@ -14,11 +14,11 @@ from difflib import get_close_matches
 import torch
 from torch import Size, Tensor, nn
 
-from selfdistill.classifier import classifier_of, is_linear
+from selfdistill.anatomy.classifier import classifier_of, is_linear
+from selfdistill.anatomy.layout import Layout, layout_of
+from selfdistill.anatomy.probe import Call, Pass, probe
+from selfdistill.anatomy.segments import ends, points
 from selfdistill.errors import UserError
-from selfdistill.layout import Layout, layout_of
-from selfdistill.probe import Call, Pass, probe
-from selfdistill.segments import ends, points
 
 
 @dataclass(frozen=True)

@@ -6,9 +6,9 @@ from typing import NamedTuple
 
 from torch.autograd.graph import Node
 
-from selfdistill.layout import Layout, layout_of
-from selfdistill.probe import Call, Pass
-from selfdistill.trunk import Trunk
+from selfdistill.anatomy.layout import Layout, layout_of
+from selfdistill.anatomy.probe import Call, Pass
+from selfdistill.anatomy.trunk import Trunk
 
 STAGES, BLOCK_STAGES = 4, 3
 DROP = 0.75  # a resolution below this share of the one before opens a segment

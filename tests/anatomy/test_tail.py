@@ -7,11 +7,11 @@ import torch
 from torch.testing import assert_close
 
 from selfdistill import anatomy
+from selfdistill.anatomy.probe import probe
+from selfdistill.anatomy.tail import Tail
+from selfdistill.anatomy.taps import Taps
 from selfdistill.errors import UserError
 from selfdistill.models import create
-from selfdistill.probe import probe
-from selfdistill.tail import Tail
-from selfdistill.taps import Taps
 from tests.networks import CLASSES, network
 
 ZOO = {

@@ -5,11 +5,11 @@ from copy import deepcopy
 
 from torch import Size, Tensor, nn
 
-from selfdistill.anatomy import Anatomy
+from selfdistill.anatomy.anatomy import Anatomy
+from selfdistill.anatomy.fresh import redraw
+from selfdistill.anatomy.probe import Call, Pass, logits_of
+from selfdistill.anatomy.taps import Taps
 from selfdistill.errors import UserError
-from selfdistill.fresh import redraw
-from selfdistill.probe import Call, Pass, logits_of
-from selfdistill.taps import Taps
 from selfdistill.terms import Outputs
 
 

@@ -9,7 +9,7 @@ import torch
 from torch import Size, Tensor
 
 from selfdistill.errors import UserError
-from selfdistill.terms import Parts, Seen, Term, View
+from selfdistill.terms.term import Parts, Seen, Term, View
 
 Pairing = Literal["adjacent", "last"]  # of a network's stages: each with the next deeper one, or with the last
 

@@ -2,7 +2,7 @@
 
 import re
 
-from selfdistill.method import Method
+from selfdistill.method.method import Method
 
 
 def bibtex(method: Method) -> str:

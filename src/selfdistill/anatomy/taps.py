@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
-from selfdistill.anatomy import Anatomy, Stage
-from selfdistill.layout import Layout
+from selfdistill.anatomy.anatomy import Anatomy, Stage
+from selfdistill.anatomy.layout import Layout
 
 
 class Taps:

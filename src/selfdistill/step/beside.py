@@ -8,14 +8,14 @@ import torch
 from torch import Size, Tensor, nn
 
 from selfdistill import anatomy
+from selfdistill.anatomy.fresh import redraw
+from selfdistill.anatomy.probe import logits_of
+from selfdistill.anatomy.taps import Taps
 from selfdistill.errors import UserError
-from selfdistill.fresh import redraw
 from selfdistill.maths import averaged
 from selfdistill.method import Method
-from selfdistill.probe import logits_of
-from selfdistill.roles import Average, Past, Peer, Role, Teacher
+from selfdistill.method.roles import Average, Past, Peer, Role, Teacher
 from selfdistill.streams import own_stream
-from selfdistill.taps import Taps
 from selfdistill.terms import Outputs, View
 
 

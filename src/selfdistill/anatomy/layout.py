@@ -4,7 +4,7 @@ from enum import Enum
 
 from torch import Size, Tensor, nn
 
-from selfdistill.probe import Call
+from selfdistill.anatomy.probe import Call
 
 
 class Layout(Enum):

@@ -9,14 +9,14 @@ import torch
 from torch import Size, Tensor, nn
 
 from selfdistill import anatomy
-from selfdistill.beside import Beside, cast
-from selfdistill.fitting import require, shapes, tails, tapped
+from selfdistill.anatomy.probe import logits_of
+from selfdistill.anatomy.taps import Taps
 from selfdistill.method import Method
-from selfdistill.passes import detached, images_of, split, united
-from selfdistill.precision import full, in_full, like, no_autocast
-from selfdistill.probe import logits_of
+from selfdistill.step.beside import Beside, cast
+from selfdistill.step.fitting import require, shapes, tails, tapped
+from selfdistill.step.passes import detached, images_of, split, united
+from selfdistill.step.precision import full, in_full, like, no_autocast
 from selfdistill.streams import own_stream
-from selfdistill.taps import Taps
 from selfdistill.terms import Batch, Clock, Facts, Memory, Outputs, Parts, Seen, Term, Value, View
 
 
