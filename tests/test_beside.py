@@ -8,11 +8,11 @@ from torch import nn
 from torch.testing import assert_close
 
 import selfdistill as sd
-from selfdistill.beside import Follower, Frozen
-from selfdistill.distiller import Distiller
 from selfdistill.errors import UserError
 from selfdistill.method import Method
-from selfdistill.roles import Average, Past, Peer, Teacher, teaching
+from selfdistill.method.roles import Average, Past, Peer, Teacher, teaching
+from selfdistill.step import Distiller
+from selfdistill.step.beside import Follower, Frozen
 from selfdistill.terms import Term, View
 from tests.contract.steps import Training, distil, images, parameters
 from tests.networks import network

@@ -6,8 +6,8 @@ import pytest
 
 from selfdistill.errors import UserError
 from selfdistill.method import Method
+from selfdistill.method.needs import Peer
 from selfdistill.methods import REGISTRY, bake, cs_kd, ddgsd, dlb, method, pcl, ps_kd, sla
-from selfdistill.needs import Peer
 
 WAYS_OUT = re.compile(
     r"; (train with one of the two|leave one out|a method can be added once|name the same one in both)"

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from selfdistill.citation import field
+from selfdistill.method.citation import field
+from selfdistill.method.recipe import signature
 from selfdistill.methods import REGISTRY
-from selfdistill.recipe import signature
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]

@@ -4,9 +4,9 @@ from hypothesis import strategies as st
 
 from selfdistill.errors import UserError
 from selfdistill.method import Method
+from selfdistill.method.recipe import recipe, signature
+from selfdistill.method.roles import Teacher
 from selfdistill.methods import REGISTRY, csd, drg, dsr, kd, method, mixup, scd, stkd
-from selfdistill.recipe import recipe, signature
-from selfdistill.roles import Teacher
 
 
 @recipe

@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from selfdistill.errors import UserError
-from selfdistill.transforms import TRANSFORMS
+from selfdistill.terms.transforms import TRANSFORMS
 from tests.contract.steps import images
 
 

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from selfdistill.data import loader
-    from selfdistill.distiller import Distiller
     from selfdistill.errors import UserError
     from selfdistill.method import Method
-    from selfdistill.recipe import Constructor
+    from selfdistill.method.recipe import Constructor
+    from selfdistill.step import Distiller
     from selfdistill.teaching import Teach, teach
     from selfdistill.terms import Batch, Term, View
 
@@ -20,7 +20,7 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "loader": "data",
-    "Distiller": "distiller",
+    "Distiller": "step",
     "UserError": "errors",
     "Method": "method",
     "Teach": "teaching",

@@ -2,10 +2,10 @@
 
 from collections.abc import Iterator
 
-from selfdistill.distiller import Distiller
 from selfdistill.errors import UserError
 from selfdistill.method import Method
-from selfdistill.needs import KEYS
+from selfdistill.method.needs import KEYS
+from selfdistill.step import Distiller
 from selfdistill.terms import Batch
 
 Versions = tuple[int, int]  # how often the student's and the heads' parameters have been written to

@@ -10,9 +10,9 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from selfdistill.anatomy.probe import logits_of
 from selfdistill.errors import UserError
 from selfdistill.models import create
-from selfdistill.probe import logits_of
 from selfdistill.train.config import RunConfig
 from selfdistill.train.files import make_folder, write_whole
 from selfdistill.train.teacher import WEIGHTS, load_run

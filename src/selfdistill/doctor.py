@@ -13,10 +13,10 @@ from selfdistill.data import Splits
 from selfdistill.errors import UserError
 from selfdistill.measure.cost import parameters
 from selfdistill.method import Method
+from selfdistill.method.roles import Teacher
 from selfdistill.methods import method as named
 from selfdistill.models import create
 from selfdistill.plan import plan
-from selfdistill.roles import Teacher
 from selfdistill.train import preflight, teacher
 from selfdistill.train.config import RunConfig
 from selfdistill.train.display import Silent

@@ -5,12 +5,11 @@ from dataclasses import dataclass
 
 from torch import Size, Tensor, nn
 
-from selfdistill import memory
 from selfdistill.anatomy import Anatomy
-from selfdistill.distiller import Distiller
-from selfdistill.memory import leaves
 from selfdistill.method import Method
-from selfdistill.roles import Average, Past, Peer, Role
+from selfdistill.method.roles import Average, Past, Peer, Role
+from selfdistill.step import Distiller, memory
+from selfdistill.step.memory import leaves
 from selfdistill.terms import View
 
 

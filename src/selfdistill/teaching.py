@@ -6,14 +6,14 @@ from typing import Any
 import torch
 from torch import Generator, Tensor, nn
 
-from selfdistill import demands, memory
-from selfdistill.distiller import Distiller, Terms
+from selfdistill import demands
 from selfdistill.errors import UserError
 from selfdistill.method import Method
+from selfdistill.method.mixing import Mixing
+from selfdistill.method.needs import Need
 from selfdistill.methods import method as named
-from selfdistill.mixing import Mixing
-from selfdistill.needs import Need
-from selfdistill.precision import like
+from selfdistill.step import Distiller, Terms, memory
+from selfdistill.step.precision import like
 from selfdistill.terms import Batch, Clock, Memory
 
 

@@ -3,10 +3,9 @@
 import torch
 from torch import nn
 
-from selfdistill import memory
-from selfdistill.distiller import Distiller
+from selfdistill.method.needs import Groups, Negatives, Twin
 from selfdistill.methods import REGISTRY, method
-from selfdistill.needs import Groups, Negatives, Twin
+from selfdistill.step import Distiller, memory
 from selfdistill.terms import Batch, Clock
 from tests.networks import CLASSES, network
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from selfdistill import memory
+from selfdistill.step import memory
 from tests.contract.steps import EXPRESSIONS, Training, batch, clock, distil, parameters
 from tests.networks import network
 
@@ -31,7 +31,10 @@ def test_memory_is_full_precision_finite_and_plain(text):
     training = Training(distiller)
     with torch.autocast("cpu", torch.bfloat16):
         training.steps(2)
-    for leaf in memory.leaves(training.memories):
+    leaves = list(memory.leaves(training.memories))
+    if not leaves:
+        pytest.skip("it remembers nothing")
+    for leaf in leaves:
         assert leaf.dtype == torch.float32
         assert leaf.isfinite().all()
         assert not leaf.requires_grad

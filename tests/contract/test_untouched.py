@@ -6,8 +6,8 @@ import pickle
 import pytest
 import torch
 
-from selfdistill.distiller import Distiller
 from selfdistill.methods import method
+from selfdistill.step import Distiller
 from tests.contract.steps import EXPRESSIONS, Training, distil, images
 from tests.networks import network
 

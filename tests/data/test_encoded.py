@@ -13,8 +13,8 @@ from selfdistill.data.encoded import Encoded
 from selfdistill.data.loader import batches
 from selfdistill.errors import UserError
 from selfdistill.measure.accuracy import evaluate
+from selfdistill.method.needs import Last, Peer, Twin
 from selfdistill.models import create
-from selfdistill.needs import Last, Peer, Twin
 from selfdistill.train.run import run
 from tests.data import pictures
 from tests.data.pictures import class_folders

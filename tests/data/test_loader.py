@@ -4,7 +4,7 @@ from torch.testing import assert_close
 
 from selfdistill.data import Augmentation, Images, Loader, batches
 from selfdistill.errors import UserError
-from selfdistill.mixing import Mixing
+from selfdistill.method.mixing import Mixing
 
 AUGMENT = Augmentation(1, True, (0.5,) * 3, (0.25,) * 3)
 

@@ -14,7 +14,7 @@ from selfdistill.data.classmates import Classmates
 from selfdistill.data.images import Images
 from selfdistill.data.plain import loader as plain_loader
 from selfdistill.errors import UserError
-from selfdistill.needs import Groups, Last, Negatives, Peer, Twin
+from selfdistill.method.needs import Groups, Last, Negatives, Peer, Twin
 
 LABELS = torch.tensor([0, 1, 2, 0, 1, 2, 0, 1, 2, 0, 0, 1, 2, 2, 1, 0])
 ALL = {"peer": Peer(itself=False), "twin": Twin(2), "last": Last(), "negatives": Negatives(3)}
@@ -36,7 +36,7 @@ def shown(batch_images):
     return batch_images[:, 0, 4, 4].round().long()
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.lists(st.integers(0, 4), min_size=2, max_size=40), st.integers(0, 99))
 def test_peers_and_negatives_are_of_the_right_class(classes, seed):
     labels, draws = torch.tensor(classes), torch.Generator().manual_seed(seed)

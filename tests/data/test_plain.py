@@ -7,7 +7,7 @@ from torch.utils.data import IterableDataset, SequentialSampler, TensorDataset
 
 from selfdistill.data import Images, loader
 from selfdistill.errors import UserError
-from selfdistill.mixing import Mixing
+from selfdistill.method.mixing import Mixing
 
 PLAIN, MIXED = SimpleNamespace(mixing=None, needs={}), SimpleNamespace(mixing=Mixing(clean=True), needs={})
 

@@ -9,7 +9,7 @@ from selfdistill.train.config import RunConfig
 from selfdistill.train.run import load_data
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.integers(2, 10), st.integers(1, 200), st.floats(0, 0.99), st.integers(0, 1000))
 def test_exactly_the_share_is_wrong_and_every_label_a_class(classes, rows, share, seed):
     labels = torch.arange(rows) % classes

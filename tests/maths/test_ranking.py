@@ -4,9 +4,11 @@ from hypothesis import strategies as st
 
 from selfdistill.maths import trusted
 
+SHARES = st.integers(0, 64).map(lambda share: share / 64)  # whose products with a count are exact in float32 too
 
-@given(st.integers(0, 2**31), st.integers(1, 12), st.floats(0, 1))
-@settings(max_examples=40, deadline=None)
+
+@given(st.integers(0, 2**31), st.integers(1, 12), SHARES)
+@settings(max_examples=40)
 def test_right_rows_and_a_share_of_the_best_wrong_ones_are_kept(seed, rows, share):
     draws = torch.Generator().manual_seed(seed)
     logits, labels = torch.randn(rows, 4, generator=draws), torch.randint(0, 4, (rows,), generator=draws)

@@ -22,7 +22,7 @@ def some(rows=10, size=8):
     return Images(pixels, torch.randint(5, (rows,), generator=draws))
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.floats(0.5, 60), st.integers(0, 3), st.integers(0, 1000))
 def test_no_pixel_leaves_the_ball_or_the_range(epsilon, steps, seed):
     logits, images = subject(network().eval()).logits, some()

@@ -45,7 +45,7 @@ def test_by_hand():
     assert wrong["brier"] == pytest.approx(2 * 0.8**2)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(any_logits(), st.randoms(use_true_random=False))
 def test_ranges_and_the_order_of_rows(given_rows, random):
     logits, labels = given_rows

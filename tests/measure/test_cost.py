@@ -1,10 +1,10 @@
 import torch
 from torch import nn
 
-from selfdistill.distiller import Distiller
 from selfdistill.measure.cost import added_parameters, flops, held_bytes, parameters, peak_bytes
 from selfdistill.methods import drg, stkd
 from selfdistill.models import create
+from selfdistill.step import Distiller
 
 
 def test_parameters_by_hand():

@@ -17,7 +17,7 @@ def by_scikit_learn(known, strange):
     return {"auroc": 100 * roc_auc_score(truth, scores), "fpr95": 100 * passed[found >= 0.95].min()}
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(SCORES, SCORES)
 def test_separation_is_scikit_learns(known, strange):
     assert separation(known, strange) == pytest.approx(by_scikit_learn(known, strange), abs=1e-3)

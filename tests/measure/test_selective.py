@@ -38,7 +38,7 @@ def test_ties_are_the_mean_over_their_orders():
     assert aurc(torch.ones(3), wrong) == pytest.approx(np.mean(orders))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(any_logits(), st.randoms(use_true_random=False))
 def test_a_perfect_order_is_the_least_and_rows_have_none(given_rows, random):
     logits, labels = given_rows

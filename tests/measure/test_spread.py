@@ -32,7 +32,7 @@ def test_by_hand():
     assert variances(embeddings, torch.tensor([0, 1, 1, 0])) == {"intra": 5, "inter": 0, "ratio": None}
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.integers(0, 1000), st.floats(0.1, 10))
 def test_they_sum_to_the_variance_and_the_normalised_know_no_scale(seed, scale):
     embeddings, labels = embeddings_and_labels(seed=seed)

@@ -8,9 +8,9 @@ from torch.testing import assert_close
 
 from selfdistill.errors import UserError
 from selfdistill.maths import softened
+from selfdistill.method.needs import Groups
 from selfdistill.methods import bake
 from selfdistill.methods.bake import affinity, passed_on
-from selfdistill.needs import Groups
 from tests.showing import only, seen
 
 EXACT = {"rtol": 1e-9, "atol": 1e-12}
@@ -60,7 +60,7 @@ def test_targets_are_predictions_passed_on_for_ever(omega):
 
 
 @given(st.integers(0, 2**31), st.integers(2, 9), st.floats(0, 0.99))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_targets_are_probabilities(seed, rows, omega):
     draws = torch.Generator().manual_seed(seed)
     own = torch.randn(rows, 4, generator=draws).softmax(dim=1)

@@ -3,8 +3,8 @@ import torch
 from torch.testing import assert_close
 
 from selfdistill.errors import UserError
+from selfdistill.method.roles import Teacher
 from selfdistill.methods import born_again, kd, method
-from selfdistill.roles import Teacher
 from selfdistill.train import teacher
 from selfdistill.train.run import run
 from tests.showing import only, seen

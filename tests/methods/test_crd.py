@@ -4,9 +4,9 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from selfdistill import memory
+from selfdistill.method.needs import Negatives
 from selfdistill.methods import crd
-from selfdistill.needs import Negatives
+from selfdistill.step import memory
 from selfdistill.terms import Facts, Outputs
 from tests.contract.steps import Training, distil
 from tests.showing import only, parts, seen

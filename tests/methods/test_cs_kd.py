@@ -1,8 +1,8 @@
 import torch
 from torch.testing import assert_close
 
+from selfdistill.method.needs import Peer
 from selfdistill.methods import cs_kd, method
-from selfdistill.needs import Peer
 from tests.contract.steps import Training, batch, distil
 from tests.showing import only, seen
 

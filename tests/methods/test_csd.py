@@ -126,7 +126,7 @@ def test_gradient_is_the_closed_form(fusion):
 
 
 @given(st.integers(0, 2**31), st.sampled_from(["logit", "prob"]), st.floats(0.05, 1.0), st.floats(0.5, 8.0))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_every_arrow_points_towards_its_center(seed, fusion, trust, temperature):
     embedding, labels, weight, bias = draw(seed)
     embedding.requires_grad_()

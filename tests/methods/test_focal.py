@@ -3,8 +3,8 @@ import torch
 import torch.nn.functional as F
 from torch.testing import assert_close
 
+from selfdistill.method.mixing import Mixing, label_shares
 from selfdistill.methods import focal
-from selfdistill.mixing import Mixing, label_shares
 from selfdistill.terms import Batch
 from tests.showing import only, seen
 

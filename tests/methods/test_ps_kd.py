@@ -3,8 +3,8 @@ import torch
 import torch.nn.functional as F
 from torch.testing import assert_close
 
-from selfdistill import memory
 from selfdistill.methods import mixup, ps_kd
+from selfdistill.step import memory
 from selfdistill.terms import Clock, Facts
 from tests.showing import clock, only, seen, total
 

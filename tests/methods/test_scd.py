@@ -81,7 +81,7 @@ def test_tokens_are_positions():
 
 
 @given(st.integers(0, 2**31), st.integers(2, 7), st.integers(1, 9))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_similarity_is_symmetric_with_unit_diagonal(seed, rows, width):
     draws = torch.Generator().manual_seed(seed)
     matrix = similarity(torch.rand(rows, width, generator=draws, dtype=torch.float64) + 1e-3)
@@ -90,7 +90,7 @@ def test_similarity_is_symmetric_with_unit_diagonal(seed, rows, width):
 
 
 @given(st.integers(0, 2**31), st.floats(1e-2, 1e3), st.integers(0, 4))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_one_images_features_can_be_rescaled(seed, scale, row):
     maps = features(seed)
     scaled = {name: each.clone() for name, each in maps.items()}
@@ -99,7 +99,7 @@ def test_one_images_features_can_be_rescaled(seed, scale, row):
 
 
 @given(st.permutations(range(5)))
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_matrix_is_permuted_with_the_batch(order):
     maps, term = features()["stage1"], built()
     assert_close(term.matrix(maps[list(order)]), term.matrix(maps)[list(order)][:, list(order)])

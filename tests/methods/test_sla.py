@@ -3,8 +3,8 @@ import torch
 from torch import nn
 from torch.testing import assert_close
 
+from selfdistill.method.mixing import Mix
 from selfdistill.methods import sla
-from selfdistill.mixing import Mix
 from selfdistill.terms import Outputs
 from tests.contract.steps import Training, distil, images
 from tests.networks import CLASSES

@@ -3,7 +3,7 @@ import torch
 from torch.testing import assert_close
 
 from selfdistill.methods import sla_sd
-from selfdistill.transforms import TRANSFORMS
+from selfdistill.terms.transforms import TRANSFORMS
 from tests.contract.steps import Training, distil, images
 from tests.methods.test_sla import shown
 from tests.showing import only, total

@@ -5,9 +5,9 @@ import torch
 from torch import nn
 from torch.testing import assert_close
 
-from selfdistill.distiller import Distiller
+from selfdistill.method.mixing import Mixing, mix_batch, mixed
 from selfdistill.methods import kd, mixup, stkd
-from selfdistill.mixing import Mixing, mix_batch, mixed
+from selfdistill.step import Distiller
 from selfdistill.terms import Batch, Mix
 from tests.showing import clock, only, seen
 

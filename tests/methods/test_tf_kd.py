@@ -2,9 +2,9 @@ import pytest
 import torch
 from torch.testing import assert_close
 
+from selfdistill.method.mixing import Mixing
+from selfdistill.method.roles import Teacher
 from selfdistill.methods import kd, tf_kd
-from selfdistill.mixing import Mixing
-from selfdistill.roles import Teacher
 from tests.showing import only, seen
 
 EXACT = {"rtol": 1e-9, "atol": 1e-12}

@@ -72,7 +72,7 @@ def test_closed_forms_are_autograds(text, float64):
 SEEDS = st.integers(0, 10_000)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(SEEDS, st.floats(0.5, 8.0))
 def test_formulas_on_any_numbers(seed, temperature):
     numbers = draws(seed)
@@ -91,7 +91,7 @@ def test_formulas_on_any_numbers(seed, temperature):
     assert_close(of_target(logits, target, weight, temperature), torch.autograd.grad(gap, features)[0], **EXACT)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(SEEDS, st.sampled_from(["logit", "prob"]))
 def test_imitation_never_draws_away_from_the_center(seed, fusion):
     numbers = draws(seed)

@@ -8,8 +8,8 @@ import torch
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from selfdistill import data
-from selfdistill.distiller import Distiller
 from selfdistill.methods import REGISTRY, method
+from selfdistill.step import Distiller
 from selfdistill.train import run as runs
 from tests.networks import network
 from tests.train.small import small

@@ -4,8 +4,8 @@ import pytest
 import torch
 from torch import nn
 
-from selfdistill.distiller import Distiller
 from selfdistill.errors import UserError
+from selfdistill.step import Distiller
 from selfdistill.train.devices import as_launched, launched
 from selfdistill.train.run import run
 from selfdistill.train.scale import FIRST, GROW_AFTER, LossScale

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -7,7 +9,7 @@ from torch.testing import assert_close
 from selfdistill import data
 from selfdistill.data import Augmentation
 from selfdistill.errors import UserError
-from selfdistill.roles import Teacher
+from selfdistill.method.roles import Teacher
 from selfdistill.train import teacher
 from selfdistill.train.run import run
 from tests.train.small import small, trainer
@@ -61,7 +63,7 @@ def test_what_a_teachers_name_means(tmp_path):
     assert teacher.plan(Teacher("wrn-16-2"), config) == small("ce()", model="wrn-16-2", seed=4)
     dotted = "timm/vit_tiny_patch16_224.augreg_in21k"
     assert teacher.plan(Teacher(dotted), config) == small("ce()", model=dotted, seed=4)
-    assert teacher.folder_for(own, tmp_path) == teacher.folder_for(own, tmp_path)
+    assert teacher.folder_for(own, tmp_path) == teacher.folder_for(replace(own), tmp_path)
     assert teacher.folder_for(own, tmp_path) != teacher.folder_for(small("ce()"), tmp_path)
     with pytest.raises(UserError) as told:
         teacher.plan(Teacher("runs/x"), config)

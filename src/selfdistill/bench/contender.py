@@ -10,10 +10,10 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from selfdistill import memory
 from selfdistill.data import Splits
 from selfdistill.measure.cost import flops
 from selfdistill.methods import method as named
+from selfdistill.step import memory
 from selfdistill.terms import Batch, Outputs
 from selfdistill.train.config import RunConfig
 from selfdistill.train.display import Silent

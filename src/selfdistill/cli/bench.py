@@ -5,28 +5,21 @@ from typing import Annotated, Any
 
 import typer
 
-from selfdistill.cli.options import BatchSize, Classifier, Data, Limit, Model, Size
+from selfdistill.cli.options import Methods, configured, expressions
 
 DEFAULT = ("dsr()", "csd()", "scd()", "sad()", "drg()", "drg(head='gated')", "cs_kd()", "ddgsd()", "byot()", "kd()")
+OPTIONS = ("data", "model", "batch_size", "limit", "size", "classifier", "accelerator", "precision")
 
 
+@configured(*OPTIONS, data="fake:classes=100,train=2048,test=100", model="resnet20", batch_size=128)
 def bench(
-    methods: Annotated[
-        list[str] | None,
-        typer.Option(help='Method expressions, as in --methods "drg()" "drg() + dsr()"; or all.'),
-    ] = None,
-    data: Data = "fake:classes=100,train=2048,test=100",
-    model: Model = "resnet20",
-    batch_size: BatchSize = 128,
-    limit: Limit = None,
-    size: Size = None,
-    classifier: Classifier = None,
+    methods: Methods = None,
     rounds: Annotated[int, typer.Option(help="How often every method has its turn.")] = 20,
     steps: Annotated[int, typer.Option(help="Steps of a turn.")] = 1,
     threads: Annotated[int | None, typer.Option(help="CPU threads; default: torch's own choice.")] = None,
-    accelerator: Annotated[str, typer.Option(help="auto, cpu, gpu, cuda or mps.")] = "auto",
-    precision: Annotated[str, typer.Option(help="Of the passes: 32 or bf16.")] = "32",
     out: Annotated[Path | None, typer.Option(help="JSON file for the numbers.")] = None,
+    *,
+    recipe: dict[str, Any],
 ) -> None:
     """Measure what methods cost beside cross-entropy: time, memory and arithmetic of a training step.
 
@@ -36,39 +29,31 @@ def bench(
     import torch
 
     from selfdistill.bench.rounds import race
-    from selfdistill.bench.table import HEADER, footer, rows
-    from selfdistill.cli.show import console, show_table
-    from selfdistill.methods import REGISTRY
+    from selfdistill.cli.show import console
     from selfdistill.train.config import RunConfig
     from selfdistill.train.run import load_data
 
     torch.set_num_threads(threads or torch.get_num_threads())
-    asked = [f"{name}()" for name in REGISTRY] if methods == ["all"] else methods or DEFAULT
-    base = RunConfig(
-        "ce()",
-        data=data,
-        model=model,
-        batch_size=batch_size,
-        limit=limit,
-        size=size,
-        classifier=classifier,
-        accelerator=accelerator,  # type: ignore[arg-type]  # RunConfig checks what was typed
-        precision=precision,  # type: ignore[arg-type]
-    )
+    base = RunConfig("ce()", **recipe)
     with console.status("") as status:
-        costs = race(
-            asked,
-            base,
-            load_data(base),
-            rounds=rounds,
-            steps=steps,
-            tell=lambda number: status.update(f"round {number} of {rounds}"),
-        )
-    where = f"{data}, {model}, batches of {batch_size}, {torch.get_num_threads()} thread(s), torch {torch.__version__}"
-    show_table(HEADER, rows(costs))
-    print("\n" + "\n".join(footer(rounds, steps, where)))
+
+        def tell(number: int) -> None:
+            status.update(f"round {number} of {rounds}")
+
+        costs = race(expressions(methods, DEFAULT), base, load_data(base), rounds=rounds, steps=steps, tell=tell)
+    where = f"{base.data}, {base.model}, batches of {base.batch_size}"
+    where += f", {torch.get_num_threads()} thread(s), torch {torch.__version__}"
+    _show(costs, rounds, steps, where)
     if out:
         _write(out, {"of": where, "rounds": rounds, "steps": steps}, costs)
+
+
+def _show(costs: list[Any], rounds: int, steps: int, where: str) -> None:
+    from selfdistill.bench.table import HEADER, footer, rows
+    from selfdistill.cli.show import show_table
+
+    show_table(HEADER, rows(costs))
+    print("\n" + "\n".join(footer(rounds, steps, where)))
 
 
 def _write(path: Path, facts: dict[str, Any], costs: list[Any]) -> None:

@@ -7,17 +7,14 @@ from typing import Annotated, Any
 import typer
 
 from selfdistill.cli.engines import Address, Engine, Threads, Workers, engine_and_watch
-from selfdistill.cli.options import configured
+from selfdistill.cli.options import Methods, configured, expressions
 
 DEFAULT = ("ce()", "label_smoothing()", "scd()", "drg()", "dsr()", "lightskd()", "csd()", "stkd()")
 
 
-@configured
+@configured()
 def compare(
-    methods: Annotated[
-        list[str] | None,
-        typer.Option(help='Method expressions, as in --methods "ce()" "drg() + dsr()"; or all.'),
-    ] = None,
+    methods: Methods = None,
     models: Annotated[list[str] | None, typer.Option(help="Several models, each with each; default: --model.")] = None,
     datasets: Annotated[
         list[str] | None, typer.Option(help="Several data sets, each with each; default: --data.")
@@ -45,31 +42,26 @@ def compare(
     A teacher that a method asks for without naming one is trained first and kept.
     """
     from selfdistill.errors import UserError
-    from selfdistill.methods import REGISTRY
     from selfdistill.study import Grid, compare_all
     from selfdistill.train.config import RunConfig
 
     if seeds < 1:
         raise UserError(f"seeds must be 1 or more, but is {seeds}")
-    asked = [f"{name}()" for name in REGISTRY] if methods == ["all"] else methods or DEFAULT
     base = RunConfig("ce()", **recipe)
-    grid = Grid(asked, models or (), datasets or (), range(seeds), base, controls, equal_compute)
+    grid = Grid(
+        expressions(methods, DEFAULT), models or (), datasets or (), range(seeds), base, controls, equal_compute
+    )
     show(compare_all(grid, out, **engine_and_watch(engine, workers, threads, address)))
 
 
 def show(studies: Sequence[Any]) -> None:
     """Print each study's table and what failed; exit status 1 where something did."""
-    from selfdistill.cli.show import errors
+    from selfdistill.cli.show import end_of
 
     for study in studies:
         if study.results:
             show_study(study)
-    for study in studies:
-        of = f" ({study.base.model}, {study.base.data})" if len(studies) > 1 else ""
-        for method, error in study.errors.items():
-            errors.print(f"selfdistill: {method} failed{of}: {error}", soft_wrap=True, markup=False)
-    if any(study.errors for study in studies):
-        raise typer.Exit(1)
+    end_of(studies)
 
 
 def show_study(study: Any) -> None:

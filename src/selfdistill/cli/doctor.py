@@ -8,7 +8,7 @@ import typer
 from selfdistill.cli.options import configured
 
 
-@configured
+@configured()
 def doctor(
     method: Annotated[str, typer.Argument(help='Method expression, as in "drg() + dsr()".')] = "ce()",
     out: Annotated[Path, typer.Option(help="Folder that the run would be written to.")] = Path("runs"),

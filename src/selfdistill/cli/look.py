@@ -1,35 +1,34 @@
 """`selfdistill plan` and `selfdistill taps`: look before training."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from selfdistill.cli.options import BatchSize, Classifier, Data, Limit, Model, Size
+from selfdistill.cli.options import Classifier, Model, configured
 
 
+@configured("data", "model", "batch_size", "limit", "size", "classifier")
 def plan(
     method: Annotated[str, typer.Argument(help='Method expression, as in "drg() + dsr()".')],
-    data: Data = "digits",
-    model: Model = "resnet8",
-    batch_size: BatchSize = 64,
-    limit: Limit = None,
-    size: Size = None,
-    classifier: Classifier = None,
+    *,
+    recipe: dict[str, Any],
 ) -> None:
     """Show what a step would do: passes, taps, heads, memory, needs."""
     from copy import deepcopy
 
-    from selfdistill import data as sources
+    from selfdistill.data import usual
     from selfdistill.methods import method as named
     from selfdistill.models import create
     from selfdistill.plan import plan as make_plan
+    from selfdistill.train.config import RunConfig
+    from selfdistill.train.run import load_data
 
-    asked = named(method)
-    splits = sources.load(data, limit=limit, size=size)
-    student = create(model, len(splits.classes), size=splits.train.size)
-    example = sources.usual(splits).normalise(splits.train.images[:batch_size])
+    asked, config = named(method), RunConfig(method, **recipe)
+    splits = load_data(config)
+    student = create(config.model, len(splits.classes), size=splits.train.size)
+    example = usual(splits).normalise(splits.train.images[: config.batch_size])
     stand_ins = {role: deepcopy(student) for role in asked.teachers}
-    print(make_plan(asked, student, example, stand_ins, classifier))
+    print(make_plan(asked, student, example, stand_ins, config.classifier))
 
 
 def taps(

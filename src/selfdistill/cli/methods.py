@@ -11,10 +11,10 @@ def list_methods(
     """List the methods, or show one."""
     import inspect
 
-    from selfdistill.citation import field
     from selfdistill.cli.show import aligned
+    from selfdistill.method.citation import field
+    from selfdistill.method.recipe import signature
     from selfdistill.methods import REGISTRY, method
-    from selfdistill.recipe import signature
 
     if name is None:
         made = {each: make() for each, make in REGISTRY.items()}
@@ -33,7 +33,7 @@ def cite(
     method: Annotated[str, typer.Argument(help='Method expression, as in "drg() + csd()".')],
 ) -> None:
     """Print BibTeX of the papers behind a method."""
-    from selfdistill.citation import bibtex
+    from selfdistill.method.citation import bibtex
     from selfdistill.methods import method as named
 
     print(bibtex(named(method)) or f"% {method} has no paper of its own")

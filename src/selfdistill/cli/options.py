@@ -2,7 +2,7 @@
 
 import functools
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import Annotated, Any
@@ -12,23 +12,25 @@ import typer
 from selfdistill.errors import UserError
 from selfdistill.train.config import RunConfig
 
-Data = Annotated[
-    str,
-    typer.Option(help="digits, cifar10, cifar100, svhn, fashion-mnist, parquet:PATH, folder:PATH, hub:ORG/NAME, fake."),
-]
+Command = Callable[..., None]
 Model = Annotated[
     str, typer.Option(help="resnet8, resnet20 … wrn-40-2, vgg8, mobilenetv2, timm/NAME or torchvision/NAME.")
 ]
-BatchSize = Annotated[int, typer.Option(help="Images a step, over all processes and parts.")]
-Limit = Annotated[int | None, typer.Option(help="Training images to keep, stratified; default: all.")]
-Size = Annotated[int | None, typer.Option(help="Pixels of a side to resize to; default: the data's own.")]
+Methods = Annotated[
+    list[str] | None, typer.Option(help='Method expressions, as in --methods "ce()" "drg() + dsr()"; or all.')
+]
 Classifier = Annotated[str | None, typer.Option(help="Path of the module that makes the logits, if not found.")]
 
 SHARED: dict[str, Any] = {  # by the field of RunConfig, whose defaults they have
-    "data": Data,
+    "data": Annotated[
+        str,
+        typer.Option(
+            help="digits, cifar10, cifar100, svhn, fashion-mnist, parquet:PATH, folder:PATH, hub:ORG/NAME, fake."
+        ),
+    ],
     "model": Model,
     "epochs": Annotated[int, typer.Option(help="Passes over the training images.")],
-    "batch_size": BatchSize,
+    "batch_size": Annotated[int, typer.Option(help="Images a step, over all processes and parts.")],
     "lr": Annotated[float, typer.Option(help="Learning rate at its peak.")],
     "momentum": Annotated[float, typer.Option(help="SGD's momentum, from 0 to below 1.")],
     "nesterov": Annotated[bool, typer.Option(help="Nesterov's momentum.")],
@@ -38,10 +40,10 @@ SHARED: dict[str, Any] = {  # by the field of RunConfig, whose defaults they hav
     "milestones": Annotated[str, typer.Option(help="Shares of the run at which step lowers the rate.")],
     "gamma": Annotated[float, typer.Option(help="What step multiplies the rate with.")],
     "warmup": Annotated[int, typer.Option(help="Epochs over which the rate grows.")],
-    "limit": Limit,
+    "limit": Annotated[int | None, typer.Option(help="Training images to keep, stratified; default: all.")],
     "validation": Annotated[float, typer.Option(help="Share of the training images held out for choices.")],
     "label_noise": Annotated[float, typer.Option(help="Share of the training labels made wrong.")],
-    "size": Size,
+    "size": Annotated[int | None, typer.Option(help="Pixels of a side to resize to; default: the data's own.")],
     "pretrained": Annotated[
         bool, typer.Option("--pretrained", help="Start from the library's weights, with a new head.")
     ],
@@ -62,31 +64,45 @@ SHARED: dict[str, Any] = {  # by the field of RunConfig, whose defaults they hav
 }
 
 
-def configured(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command the shared options; it gets them as `recipe`, what RunConfig is made of."""
+def configured(*names: str, **defaults: Any) -> Callable[[Command], Command]:
+    """Give a command the shared options of these names, or all; it gets them as `recipe`, what RunConfig is made of.
 
-    @functools.wraps(command)
-    def taking(**words: Any) -> None:
-        recipe = {name: words.pop(name) for name in SHARED}
-        command(**words, recipe=_read(recipe))
+    The defaults are RunConfig's but for those that are given.
+    """
+    kinds = {name: kind for name, kind in SHARED.items() if not names or name in names}
+    usual = {field.name: field.default for field in fields(RunConfig)} | defaults
 
-    own = [each for each in inspect.signature(command).parameters.values() if each.name != "recipe"]
-    parameters = [*own, *(_parameter(name, kind) for name, kind in SHARED.items())]
-    taking.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]  # what typer reads
-    taking.__annotations__ = {each.name: each.annotation for each in parameters}
-    return taking
+    def give(command: Command) -> Command:
+        @functools.wraps(command)
+        def taking(**words: Any) -> None:
+            recipe = {name: words.pop(name) for name in kinds}
+            command(**words, recipe=_read(recipe))
+
+        own = [each for each in inspect.signature(command).parameters.values() if each.name != "recipe"]
+        parameters = [*own, *(_parameter(name, kind, usual[name]) for name, kind in kinds.items())]
+        taking.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]  # what typer reads
+        taking.__annotations__ = {each.name: each.annotation for each in parameters}
+        return taking
+
+    return give
 
 
-def _parameter(name: str, kind: Any) -> inspect.Parameter:
-    default = next(field.default for field in fields(RunConfig) if field.name == name)
+def _parameter(name: str, kind: Any, default: Any) -> inspect.Parameter:
     shown = ",".join(map(str, default)) if isinstance(default, tuple) else default
     return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=shown, annotation=kind)
 
 
 def _read(recipe: dict[str, Any]) -> dict[str, Any]:
     """The options as RunConfig's fields."""
-    weights = str(recipe["weights"]) if recipe["weights"] else None
-    return recipe | {"weights": weights, "milestones": shares(recipe["milestones"])}
+    read = {"weights": lambda path: str(path) if path else None, "milestones": shares}
+    return {name: read[name](value) if name in read else value for name, value in recipe.items()}
+
+
+def expressions(asked: Sequence[str] | None, default: Sequence[str]) -> Sequence[str]:
+    """The methods of --methods: every one for `all`."""
+    from selfdistill.methods import REGISTRY
+
+    return [f"{name}()" for name in REGISTRY] if asked == ["all"] else asked or default
 
 
 def shares(text: str) -> tuple[float, ...]:

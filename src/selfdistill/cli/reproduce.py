@@ -49,16 +49,12 @@ def list_tables() -> None:
 
 def show(table: Any, lines: Any, studies: Any, folder: Path) -> None:
     """Print the cells, what they are of and what is missing; exit status 1 where runs failed."""
-    from selfdistill.cli.show import errors, show_table
+    from selfdistill.cli.show import end_of, show_table
 
     print()
     show_table(HEADER, [_cells(line) for line in lines])
     print("\n" + "\n".join(_footer(table, lines, studies, folder)))
-    for study in studies:
-        for method, error in study.errors.items():
-            errors.print(f"selfdistill: {method} failed ({study.base.model}): {error}", soft_wrap=True, markup=False)
-    if any(study.errors for study in studies):
-        raise typer.Exit(1)
+    end_of(studies)
 
 
 def _cells(line: Any) -> tuple[str, ...]:

@@ -1,7 +1,9 @@
 """How the command prints."""
 
 from collections.abc import Sequence
+from typing import Any
 
+import typer
 from rich.console import Console
 from rich.table import Table
 
@@ -18,6 +20,16 @@ def show_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         console.print(table)
     else:
         print(aligned([header, *rows]))
+
+
+def end_of(studies: Sequence[Any]) -> None:
+    """Print what failed in these studies; exit status 1 where something did."""
+    for study in studies:
+        of = f" ({study.base.model}, {study.base.data})" if len(studies) > 1 else ""
+        for method, error in study.errors.items():
+            errors.print(f"selfdistill: {method} failed{of}: {error}", soft_wrap=True, markup=False)
+    if any(study.errors for study in studies):
+        raise typer.Exit(1)
 
 
 def aligned(lines: Sequence[Sequence[str]]) -> str:

@@ -10,7 +10,7 @@ from selfdistill.cli.options import configured
 SHOWN = ("top1", "top5", "nll", "ece", "parameters", "added_parameters", "step_ms")
 
 
-@configured
+@configured()
 def train(
     method: Annotated[str, typer.Argument(help='Method expression, as in "drg(alpha=0.2) + dsr()".')],
     seed: Annotated[int, typer.Option(help="Of every random draw.")] = 0,

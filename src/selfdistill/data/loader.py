@@ -12,8 +12,8 @@ from selfdistill.data.encoded import Encoded
 from selfdistill.data.images import AHEAD, Images
 from selfdistill.data.stream import stream
 from selfdistill.errors import UserError
-from selfdistill.mixing import Erasing, Mixing
-from selfdistill.needs import Groups, Need, Negatives, Peer, Twin
+from selfdistill.method.mixing import Erasing, Mixing
+from selfdistill.method.needs import Groups, Need, Negatives, Peer, Twin
 from selfdistill.terms import Batch
 
 

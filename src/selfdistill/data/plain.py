@@ -10,8 +10,8 @@ from torch.utils.data import BatchSampler, DataLoader, Dataset, RandomSampler, S
 from selfdistill.data.classmates import Classmates
 from selfdistill.data.stream import stream
 from selfdistill.errors import UserError
-from selfdistill.mixing import Mixing
-from selfdistill.needs import Groups, Need, Negatives, Peer, Twin
+from selfdistill.method.mixing import Mixing
+from selfdistill.method.needs import Groups, Need, Negatives, Peer, Twin
 from selfdistill.terms import Batch
 
 

@@ -3,10 +3,10 @@
 import torch
 from torch import Tensor, nn
 
+from selfdistill.anatomy.probe import logits_of
 from selfdistill.data import Augmentation, Images, batches
 from selfdistill.measure.calibration import calibration_error
 from selfdistill.measure.mode import evaluating
-from selfdistill.probe import logits_of
 
 
 def evaluate(

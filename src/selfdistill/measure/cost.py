@@ -10,8 +10,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import FlopCounterMode
 
-from selfdistill.distiller import Distiller
-from selfdistill.roles import Peer
+from selfdistill.method.roles import Peer
+from selfdistill.step import Distiller
 
 
 def parameters(model: nn.Module) -> int:

@@ -8,10 +8,10 @@ import torch
 from torch import Tensor, nn
 
 from selfdistill.anatomy import Anatomy
+from selfdistill.anatomy.probe import logits_of
+from selfdistill.anatomy.taps import Taps
 from selfdistill.data import Augmentation, Images
 from selfdistill.measure.mode import evaluating
-from selfdistill.probe import logits_of
-from selfdistill.taps import Taps
 
 
 class Predictions(NamedTuple):

@@ -2,9 +2,9 @@
 
 from importlib import import_module
 
-from selfdistill.expression import parse
 from selfdistill.method import Method
-from selfdistill.recipe import Constructor
+from selfdistill.method.expression import parse
+from selfdistill.method.recipe import Constructor
 
 NAMES = (
     *("ce", "label_smoothing", "focal", "max_entropy", "virtual_softmax", "adacos"),

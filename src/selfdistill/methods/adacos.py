@@ -7,11 +7,11 @@ from torch import nn
 
 from selfdistill import ranks
 from selfdistill.errors import UserError
-from selfdistill.folding import fold
 from selfdistill.maths import directed
 from selfdistill.method import Method
-from selfdistill.recipe import recipe
+from selfdistill.method.recipe import recipe
 from selfdistill.terms import Facts, Seen, Term
+from selfdistill.terms.folding import fold
 
 
 class Cosine(Term):

@@ -2,9 +2,9 @@
 
 from selfdistill.maths import attention, same_size, spread, unit
 from selfdistill.method import Method
-from selfdistill.pairs import StagePairs
-from selfdistill.recipe import NotNegative, Power, recipe
-from selfdistill.roles import teaching
+from selfdistill.method.recipe import NotNegative, Power, recipe
+from selfdistill.method.roles import teaching
+from selfdistill.terms.pairs import StagePairs
 
 
 class SameAttention(StagePairs):

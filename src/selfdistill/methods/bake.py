@@ -4,8 +4,8 @@ import torch
 
 from selfdistill.maths import kl_to, similarity, softened
 from selfdistill.method import Method
-from selfdistill.needs import Groups
-from selfdistill.recipe import Count, NotNegative, Part, Positive, recipe
+from selfdistill.method.needs import Groups
+from selfdistill.method.recipe import Count, NotNegative, Part, Positive, recipe
 from selfdistill.terms import Seen, Term
 
 

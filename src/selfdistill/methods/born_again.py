@@ -2,8 +2,8 @@
 
 from selfdistill.maths import kl
 from selfdistill.method import Method
-from selfdistill.recipe import Count, recipe
-from selfdistill.roles import Teacher
+from selfdistill.method.recipe import Count, recipe
+from selfdistill.method.roles import Teacher
 from selfdistill.terms import Seen, Term, View
 
 

@@ -8,9 +8,9 @@ from selfdistill.errors import UserError
 from selfdistill.heads import AdaptedHints, Exit, Hints, MapHints
 from selfdistill.maths import kl, soft_cross_entropy
 from selfdistill.method import Method
-from selfdistill.pairs import stages
-from selfdistill.recipe import NotNegative, Positive, recipe
+from selfdistill.method.recipe import NotNegative, Positive, recipe
 from selfdistill.terms import Parts, Seen, Term
+from selfdistill.terms.pairs import stages
 
 # "maps" is the form of Self-KD-Lib, "journal" of the first author's later code: no T², norms for hints
 FORMS = {"paper": (kl, Hints), "maps": (kl, MapHints), "journal": (soft_cross_entropy, AdaptedHints)}

@@ -6,9 +6,9 @@ from torch import nn
 
 from selfdistill.maths import gaussian
 from selfdistill.method import Method
-from selfdistill.pairs import EmbeddingPairs
-from selfdistill.recipe import NotNegative, Positive, Several, recipe
-from selfdistill.roles import teaching
+from selfdistill.method.recipe import NotNegative, Positive, Several, recipe
+from selfdistill.method.roles import teaching
+from selfdistill.terms.pairs import EmbeddingPairs
 
 
 class Congruence(EmbeddingPairs):

@@ -6,8 +6,8 @@ import torch.nn.functional as F
 
 from selfdistill.maths import kl
 from selfdistill.method import Method
-from selfdistill.recipe import NotNegative, Several, Share, recipe
-from selfdistill.roles import Past, Peer
+from selfdistill.method.recipe import NotNegative, Several, Share, recipe
+from selfdistill.method.roles import Past, Peer
 from selfdistill.terms import Seen, Term, View
 
 

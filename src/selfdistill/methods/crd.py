@@ -1,14 +1,13 @@
 """Contrastive representation distillation (https://arxiv.org/abs/1910.10699)."""
 
-from selfdistill import banks
 from selfdistill.heads import UnitLinear
 from selfdistill.maths import contrast
 from selfdistill.method import Method
-from selfdistill.needs import Negatives
-from selfdistill.pairs import EMBEDDING
-from selfdistill.recipe import NotNegative, Positive, Several, Share, recipe
-from selfdistill.roles import teaching
-from selfdistill.terms import Facts, Seen, Term
+from selfdistill.method.needs import Negatives
+from selfdistill.method.recipe import NotNegative, Positive, Several, Share, recipe
+from selfdistill.method.roles import teaching
+from selfdistill.terms import Facts, Seen, Term, banks
+from selfdistill.terms.pairs import EMBEDDING
 
 
 class Contrast(Term):

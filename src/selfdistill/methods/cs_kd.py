@@ -2,8 +2,8 @@
 
 from selfdistill.maths import kl
 from selfdistill.method import Method
-from selfdistill.needs import Peer
-from selfdistill.recipe import NotNegative, Positive, recipe
+from selfdistill.method.needs import Peer
+from selfdistill.method.recipe import NotNegative, Positive, recipe
 from selfdistill.terms import Seen, Term, View
 
 

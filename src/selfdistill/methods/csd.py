@@ -4,8 +4,8 @@ from typing import Literal
 
 from selfdistill.maths import class_sums, kl_to, moved, softened
 from selfdistill.method import Method
+from selfdistill.method.recipe import NotNegative, Positive, Share, recipe
 from selfdistill.ranks import summed
-from selfdistill.recipe import NotNegative, Positive, Share, recipe
 from selfdistill.terms import Facts, Seen, Term
 
 

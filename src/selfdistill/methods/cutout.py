@@ -1,8 +1,8 @@
 """Improved Regularization of Convolutional Neural Networks with Cutout (https://arxiv.org/abs/1708.04552)."""
 
 from selfdistill.method import Method
-from selfdistill.mixing import Erasing
-from selfdistill.recipe import Share, recipe
+from selfdistill.method.mixing import Erasing
+from selfdistill.method.recipe import Share, recipe
 
 
 @recipe

@@ -4,8 +4,8 @@ from typing import Literal
 
 from selfdistill.maths import kl
 from selfdistill.method import Method
-from selfdistill.needs import Twin
-from selfdistill.recipe import NotNegative, Positive, recipe
+from selfdistill.method.needs import Twin
+from selfdistill.method.recipe import NotNegative, Positive, recipe
 from selfdistill.terms import Seen, Term, View
 
 

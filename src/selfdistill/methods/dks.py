@@ -6,9 +6,9 @@ from torch import nn
 
 from selfdistill.maths import kl
 from selfdistill.method import Method
-from selfdistill.pairs import stages
-from selfdistill.recipe import NotNegative, Positive, recipe
+from selfdistill.method.recipe import NotNegative, Positive, recipe
 from selfdistill.terms import Parts, Seen, Term
+from selfdistill.terms.pairs import stages
 
 
 class Synergy(Term):

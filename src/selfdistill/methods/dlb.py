@@ -6,8 +6,8 @@ import torch.nn.functional as F
 from selfdistill.errors import UserError
 from selfdistill.maths import kl
 from selfdistill.method import Method
-from selfdistill.needs import Last
-from selfdistill.recipe import NotNegative, Positive, recipe
+from selfdistill.method.needs import Last
+from selfdistill.method.recipe import NotNegative, Positive, recipe
 from selfdistill.terms import Facts, Seen, Term, View
 
 

@@ -5,7 +5,7 @@ from typing import Literal
 from selfdistill.heads import head
 from selfdistill.maths import kl
 from selfdistill.method import Method
-from selfdistill.recipe import NotNegative, Positive, recipe
+from selfdistill.method.recipe import NotNegative, Positive, recipe
 from selfdistill.terms import Seen, Term
 
 

@@ -7,7 +7,7 @@ import torch
 from selfdistill.errors import UserError
 from selfdistill.maths import kl, ranked
 from selfdistill.method import Method
-from selfdistill.recipe import NotNegative, Positive, recipe
+from selfdistill.method.recipe import NotNegative, Positive, recipe
 from selfdistill.terms import Facts, Seen, Term
 
 

@@ -1,8 +1,8 @@
 """Exponential moving average of the weights (https://arxiv.org/abs/2411.18704)."""
 
 from selfdistill.method import Method
-from selfdistill.recipe import Share, recipe
-from selfdistill.roles import Average
+from selfdistill.method.recipe import Share, recipe
+from selfdistill.method.roles import Average
 
 
 @recipe

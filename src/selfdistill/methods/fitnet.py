@@ -5,8 +5,8 @@ import torch.nn.functional as F
 from selfdistill.heads import regressor
 from selfdistill.maths import alike
 from selfdistill.method import Method
-from selfdistill.recipe import NotNegative, recipe
-from selfdistill.roles import teaching
+from selfdistill.method.recipe import NotNegative, recipe
+from selfdistill.method.roles import teaching
 from selfdistill.terms import Seen, Term, View
 
 

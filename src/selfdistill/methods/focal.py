@@ -5,8 +5,8 @@ import torch.nn.functional as F
 
 from selfdistill.maths import FAINT
 from selfdistill.method import Method
-from selfdistill.mixing import label_shares
-from selfdistill.recipe import NotNegative, recipe
+from selfdistill.method.mixing import label_shares
+from selfdistill.method.recipe import NotNegative, recipe
 from selfdistill.terms import Seen, Term
 
 

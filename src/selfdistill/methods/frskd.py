@@ -6,9 +6,9 @@ import torch.nn.functional as F
 from selfdistill.heads import Pyramid
 from selfdistill.maths import attention, kl, width
 from selfdistill.method import Method
-from selfdistill.pairs import stages
-from selfdistill.recipe import NotNegative, Positive, recipe
+from selfdistill.method.recipe import NotNegative, Positive, recipe
 from selfdistill.terms import Seen, Term
+from selfdistill.terms.pairs import stages
 
 
 class Refinement(Term):

@@ -4,8 +4,8 @@ from typing import Literal
 
 from selfdistill.maths import correlated, decoupled, kl, normalized, standardized
 from selfdistill.method import Method
-from selfdistill.recipe import NotNegative, Positive, Share, recipe
-from selfdistill.roles import teaching
+from selfdistill.method.recipe import NotNegative, Positive, Share, recipe
+from selfdistill.method.roles import teaching
 from selfdistill.terms import Seen, Term, View
 
 

@@ -6,9 +6,9 @@ import torch
 
 from selfdistill.maths import ensembles, kl
 from selfdistill.method import Method
-from selfdistill.needs import Twin
-from selfdistill.recipe import NotNegative, Positive, recipe
-from selfdistill.roles import Peer
+from selfdistill.method.needs import Twin
+from selfdistill.method.recipe import NotNegative, Positive, recipe
+from selfdistill.method.roles import Peer
 from selfdistill.terms import Seen, Term, View
 
 TARGETS = {

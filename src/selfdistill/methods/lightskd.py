@@ -3,9 +3,9 @@
 from typing import Literal
 
 from selfdistill.method import Method
+from selfdistill.method.recipe import NotNegative, Positive, recipe
 from selfdistill.methods.drg import drg
 from selfdistill.methods.dsr import dsr
-from selfdistill.recipe import NotNegative, Positive, recipe
 
 
 @recipe

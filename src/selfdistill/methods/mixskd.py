@@ -2,13 +2,13 @@
 
 import torch.nn.functional as F
 
-from selfdistill.branches import StageBranches
 from selfdistill.heads import JoinedMaps, Resemblance
 from selfdistill.maths import kl, mutual, width
 from selfdistill.method import Method
-from selfdistill.mixing import Mixing, mixed
-from selfdistill.recipe import NotNegative, Positive, recipe
+from selfdistill.method.mixing import Mixing, mixed
+from selfdistill.method.recipe import NotNegative, Positive, recipe
 from selfdistill.terms import Parts, Term, View
+from selfdistill.terms.branches import StageBranches
 
 
 class MixedKnowledge(Term):

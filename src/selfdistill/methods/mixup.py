@@ -3,8 +3,8 @@
 from typing import Literal
 
 from selfdistill.method import Method
-from selfdistill.mixing import Mixing
-from selfdistill.recipe import Positive, Several, recipe
+from selfdistill.method.mixing import Mixing
+from selfdistill.method.recipe import Positive, Several, recipe
 
 
 @recipe

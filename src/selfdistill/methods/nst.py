@@ -4,9 +4,9 @@ import torch
 
 from selfdistill.maths import FAINT, same_size, spread
 from selfdistill.method import Method
-from selfdistill.pairs import StagePairs
-from selfdistill.recipe import NotNegative, recipe
-from selfdistill.roles import teaching
+from selfdistill.method.recipe import NotNegative, recipe
+from selfdistill.method.roles import teaching
+from selfdistill.terms.pairs import StagePairs
 
 
 class Selectivity(StagePairs):

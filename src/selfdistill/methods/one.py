@@ -3,11 +3,11 @@
 import torch
 from torch import nn
 
-from selfdistill.branches import Branching
 from selfdistill.maths import kl_to, pooled, softened, width
 from selfdistill.method import Method
-from selfdistill.recipe import NotNegative, Positive, Several, recipe
+from selfdistill.method.recipe import NotNegative, Positive, Several, recipe
 from selfdistill.terms import Parts, Seen
+from selfdistill.terms.branches import Branching
 
 
 class NativeEnsemble(Branching):

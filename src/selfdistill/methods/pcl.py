@@ -1,13 +1,13 @@
 """Peer Collaborative Learning for Online Knowledge Distillation (https://arxiv.org/abs/2006.04147)."""
 
-from selfdistill.branches import Branching
 from selfdistill.heads import Averages, JoinedEmbeddings
 from selfdistill.maths import kl, mutual
 from selfdistill.method import Method
-from selfdistill.needs import Twin
-from selfdistill.recipe import NotNegative, Positive, Several, Share, recipe
-from selfdistill.roles import Average
+from selfdistill.method.needs import Twin
+from selfdistill.method.recipe import NotNegative, Positive, Several, Share, recipe
+from selfdistill.method.roles import Average
 from selfdistill.terms import Parts, Seen, View
+from selfdistill.terms.branches import Branching
 
 
 class Collaboration(Branching):

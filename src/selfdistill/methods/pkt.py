@@ -2,9 +2,9 @@
 
 from selfdistill.maths import neighbour_shares
 from selfdistill.method import Method
-from selfdistill.pairs import EmbeddingPairs
-from selfdistill.recipe import NotNegative, recipe
-from selfdistill.roles import teaching
+from selfdistill.method.recipe import NotNegative, recipe
+from selfdistill.method.roles import teaching
+from selfdistill.terms.pairs import EmbeddingPairs
 
 EPS = 1e-7  # as published; beside a probability of about 1 / B
 

@@ -6,10 +6,10 @@ from torch import nn
 from selfdistill.heads import AttentiveFusion
 from selfdistill.maths import alike, hierarchical, width
 from selfdistill.method import Method
-from selfdistill.pairs import EMBEDDING, STAGES, paired
-from selfdistill.recipe import NotNegative, Several, recipe
-from selfdistill.roles import teaching
+from selfdistill.method.recipe import NotNegative, Several, recipe
+from selfdistill.method.roles import teaching
 from selfdistill.terms import Seen, Term, View
+from selfdistill.terms.pairs import EMBEDDING, STAGES, paired
 
 
 class Review(Term):

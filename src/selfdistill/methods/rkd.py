@@ -4,9 +4,9 @@ import torch.nn.functional as F
 
 from selfdistill.maths import angles, distances, offsets
 from selfdistill.method import Method
-from selfdistill.pairs import EmbeddingPairs
-from selfdistill.recipe import NotNegative, recipe
-from selfdistill.roles import teaching
+from selfdistill.method.recipe import NotNegative, recipe
+from selfdistill.method.roles import teaching
+from selfdistill.terms.pairs import EmbeddingPairs
 
 
 class Relations(EmbeddingPairs):

@@ -6,9 +6,9 @@ import torch
 
 from selfdistill.maths import alike, resized
 from selfdistill.method import Method
-from selfdistill.pairs import within
-from selfdistill.recipe import NotNegative, recipe
+from selfdistill.method.recipe import NotNegative, recipe
 from selfdistill.terms import Seen, Term
+from selfdistill.terms.pairs import within
 
 
 class NextAttention(Term):

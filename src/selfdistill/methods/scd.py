@@ -4,9 +4,9 @@ import torch
 
 from selfdistill.maths import attention, similarity
 from selfdistill.method import Method
-from selfdistill.pairs import Pairing, within
-from selfdistill.recipe import NotNegative, Power, recipe
+from selfdistill.method.recipe import NotNegative, Power, recipe
 from selfdistill.terms import Seen, Term
+from selfdistill.terms.pairs import Pairing, within
 
 
 class SimilarAttention(Term):

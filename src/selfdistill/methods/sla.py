@@ -3,11 +3,11 @@
 import torch
 from torch import nn
 
-from selfdistill.folding import fold
 from selfdistill.method import Method
-from selfdistill.recipe import recipe
+from selfdistill.method.recipe import recipe
 from selfdistill.terms import Seen, Term, label_loss
-from selfdistill.transforms import Transform, shown
+from selfdistill.terms.folding import fold
+from selfdistill.terms.transforms import Transform, shown
 
 
 class Augmented(Term):

@@ -4,10 +4,10 @@ import torch
 
 from selfdistill.maths import kl
 from selfdistill.method import Method
+from selfdistill.method.recipe import NotNegative, Positive, recipe
 from selfdistill.methods.sla import Augmented
-from selfdistill.recipe import NotNegative, Positive, recipe
 from selfdistill.terms import Seen
-from selfdistill.transforms import Transform
+from selfdistill.terms.transforms import Transform
 
 
 class Aggregated(Augmented):

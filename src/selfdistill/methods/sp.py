@@ -4,10 +4,10 @@ import torch
 
 from selfdistill.maths import gram
 from selfdistill.method import Method
-from selfdistill.pairs import STAGES, Pairing, stages, within
-from selfdistill.recipe import NotNegative, recipe
-from selfdistill.roles import teaching
+from selfdistill.method.recipe import NotNegative, recipe
+from selfdistill.method.roles import teaching
 from selfdistill.terms import Seen, Term
+from selfdistill.terms.pairs import STAGES, Pairing, stages, within
 
 
 class AlikeImages(Term):

@@ -5,11 +5,11 @@ import torch.nn.functional as F
 from selfdistill.heads import found, originals, projection
 from selfdistill.maths import kl, kl_trusted
 from selfdistill.method import Method
-from selfdistill.pairs import EMBEDDING, EmbeddingPairs
-from selfdistill.recipe import NotNegative, Positive, Share, recipe
-from selfdistill.roles import teaching
+from selfdistill.method.recipe import NotNegative, Positive, Share, recipe
+from selfdistill.method.roles import teaching
 from selfdistill.terms import Seen
-from selfdistill.transforms import shown, shown_to_teacher, together
+from selfdistill.terms.pairs import EMBEDDING, EmbeddingPairs
+from selfdistill.terms.transforms import shown, shown_to_teacher, together
 
 MINE, THEIRS = shown("rotation"), shown_to_teacher("rotation")
 

@@ -4,9 +4,9 @@ from typing import Literal
 
 from selfdistill.maths import kl, kl_to, softened
 from selfdistill.method import Method
-from selfdistill.mixing import Mixing, mixed
-from selfdistill.recipe import Positive, Several, Share, recipe
-from selfdistill.roles import teaching
+from selfdistill.method.mixing import Mixing, mixed
+from selfdistill.method.recipe import Positive, Several, Share, recipe
+from selfdistill.method.roles import teaching
 from selfdistill.terms import Seen, Term, View
 
 

@@ -4,9 +4,9 @@ from typing import Literal
 
 from selfdistill.maths import kl, kl_to, softened
 from selfdistill.method import Method
-from selfdistill.mixing import label_shares
-from selfdistill.recipe import NotNegative, Positive, Share, recipe
-from selfdistill.roles import teaching
+from selfdistill.method.mixing import label_shares
+from selfdistill.method.recipe import NotNegative, Positive, Share, recipe
+from selfdistill.method.roles import teaching
 from selfdistill.terms import Seen, Term, View
 
 

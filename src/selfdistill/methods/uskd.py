@@ -7,7 +7,7 @@ from torch import nn
 
 from selfdistill.maths import agreed_ranks, pooled, width, without, zipf
 from selfdistill.method import Method
-from selfdistill.recipe import NotNegative, recipe
+from selfdistill.method.recipe import NotNegative, recipe
 from selfdistill.terms import Seen, Term
 
 

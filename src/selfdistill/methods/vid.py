@@ -5,10 +5,10 @@ from torch import nn
 
 from selfdistill.heads import Guess
 from selfdistill.method import Method
-from selfdistill.pairs import StagePairs
-from selfdistill.recipe import NotNegative, Positive, recipe
-from selfdistill.roles import teaching
+from selfdistill.method.recipe import NotNegative, Positive, recipe
+from selfdistill.method.roles import teaching
 from selfdistill.terms import Seen
+from selfdistill.terms.pairs import StagePairs
 
 
 class Information(StagePairs):

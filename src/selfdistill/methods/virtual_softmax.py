@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 from selfdistill.maths import length
 from selfdistill.method import Method
-from selfdistill.recipe import recipe
+from selfdistill.method.recipe import recipe
 from selfdistill.terms import Seen, Term
 
 

@@ -7,10 +7,10 @@ import torch
 from torch import Tensor, nn
 
 from selfdistill import anatomy
+from selfdistill.anatomy.probe import logits_of
+from selfdistill.anatomy.taps import Taps
 from selfdistill.data import Augmentation, Images, batches
 from selfdistill.errors import UserError
-from selfdistill.probe import logits_of
-from selfdistill.taps import Taps
 
 
 class Shown(NamedTuple):

@@ -7,10 +7,10 @@ from functools import lru_cache
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from selfdistill import memory
 from selfdistill.data import Loader, Splits, usual
+from selfdistill.method.roles import Teacher
 from selfdistill.methods import method as named
-from selfdistill.roles import Teacher
+from selfdistill.step import memory
 from selfdistill.study.fit import stand_in
 from selfdistill.study.study import PLAIN
 from selfdistill.terms import Clock

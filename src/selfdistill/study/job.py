@@ -11,8 +11,8 @@ from filelock import FileLock
 
 from selfdistill.data import Splits
 from selfdistill.errors import UserError
+from selfdistill.method.roles import Teacher
 from selfdistill.methods import method as named
-from selfdistill.roles import Teacher
 from selfdistill.train import teacher
 from selfdistill.train.config import RunConfig
 from selfdistill.train.display import Display

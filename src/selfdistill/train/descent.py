@@ -8,10 +8,10 @@ import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 
-from selfdistill import memory, ranks
-from selfdistill.beside import Beside
-from selfdistill.distiller import Distiller, Step
-from selfdistill.roles import Teacher
+from selfdistill import ranks
+from selfdistill.method.roles import Teacher
+from selfdistill.step import Distiller, Step, memory
+from selfdistill.step.beside import Beside
 from selfdistill.terms import Batch, Clock, Facts
 from selfdistill.train.config import RunConfig
 from selfdistill.train.momenta import TwoMomenta

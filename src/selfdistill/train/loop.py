@@ -11,11 +11,11 @@ import torch
 from lightning_fabric import Fabric
 from lightning_fabric.utilities import move_data_to_device
 
-from selfdistill import memory, ranks
+from selfdistill import ranks
 from selfdistill.data import Augmentation, Loader, Splits
-from selfdistill.distiller import Distiller
 from selfdistill.errors import Interrupted
 from selfdistill.measure.accuracy import accuracy, predict
+from selfdistill.step import Distiller, memory
 from selfdistill.terms import Batch, Clock
 from selfdistill.train import checkpoint
 from selfdistill.train.best import Best

@@ -8,11 +8,11 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from selfdistill import memory
 from selfdistill.errors import UserError
 from selfdistill.machine import free_disk, free_memory, in_words
 from selfdistill.measure.cost import held_bytes, peak_bytes
-from selfdistill.needs import Groups
+from selfdistill.method.needs import Groups
+from selfdistill.step import memory
 from selfdistill.train.config import RunConfig
 from selfdistill.train.loop import Trainer
 

@@ -16,12 +16,13 @@ from torch import nn
 
 from selfdistill import data, ranks
 from selfdistill.data import Images, Loader, Splits
-from selfdistill.distiller import Distiller, own_stream
 from selfdistill.errors import UserError
 from selfdistill.method import Method
+from selfdistill.method.roles import Peer, Role, Teacher
 from selfdistill.methods import method as named
 from selfdistill.models import create
-from selfdistill.roles import Peer, Role, Teacher
+from selfdistill.step import Distiller
+from selfdistill.streams import own_stream
 from selfdistill.train import checkpoint, preflight, record, teacher
 from selfdistill.train.config import RunConfig
 from selfdistill.train.devices import as_launched, launched, together

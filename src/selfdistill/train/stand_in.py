@@ -6,8 +6,8 @@ from torch import nn
 
 from selfdistill.data import Splits
 from selfdistill.method import Method
+from selfdistill.method.roles import Peer, Role, Teacher
 from selfdistill.models import create
-from selfdistill.roles import Peer, Role, Teacher
 from selfdistill.train import teacher
 from selfdistill.train.config import RunConfig
 

@@ -14,8 +14,8 @@ from torch import Tensor, nn
 from selfdistill import models
 from selfdistill.data import Augmentation, Splits
 from selfdistill.errors import UserError
+from selfdistill.method.roles import Teacher
 from selfdistill.models import create
-from selfdistill.roles import Teacher
 from selfdistill.train.config import RunConfig
 from selfdistill.train.files import read_json
 

@@ -17,7 +17,7 @@ from torch import Tensor
 from selfdistill.errors import UserError
 from selfdistill.maths import softened
 from selfdistill.method import Method
-from selfdistill.needs import Peer
+from selfdistill.method.needs import Peer
 from selfdistill.terms import Memory
 
 

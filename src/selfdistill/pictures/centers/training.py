@@ -9,11 +9,11 @@ from torch.utils.data import TensorDataset
 
 from selfdistill.data import Images, loader, usual
 from selfdistill.data.load import load
-from selfdistill.distiller import own_stream
 from selfdistill.errors import UserError
 from selfdistill.methods import method as named
 from selfdistill.pictures.centers.gradients import gradients, require_closed
 from selfdistill.pictures.centers.network import Planar
+from selfdistill.streams import own_stream
 from selfdistill.teaching import Teach, teach
 from selfdistill.terms import Memory
 

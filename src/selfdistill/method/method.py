@@ -1,0 +1,178 @@
+"""A paper as a value: its terms, and what they need of the run. Methods add."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from selfdistill.errors import UserError
+from selfdistill.method.mixing import Erasing, Mixing
+from selfdistill.method.needs import Need
+from selfdistill.method.roles import Role, Teacher
+from selfdistill.terms import CrossEntropy, Term
+
+
+@dataclass(frozen=True)
+class Method:
+    """What to train with: terms, the task's loss and weight, mixing, other networks.
+
+    `text` is what a user types to get it again; `calls` are the calls that made it with every
+    argument written out.
+    """
+
+    terms: Mapping[str, Term] = field(default_factory=dict)
+    task: Term | None = None  # None: cross-entropy
+    task_weight: float | None = None  # None: 1
+    mixing: Mixing | None = None
+    erasing: Erasing | None = None
+    needs: Mapping[str, Need] = field(default_factory=dict)  # of the data: peer, twin, last, negatives, order
+    networks: Mapping[str, Role] = field(default_factory=dict)  # beside the student, by role
+    deploys: str | None = None  # the role whose weights are deployed in the student's place
+    gap: float | None = None  # between the momenta of the task's gradient and of the distillation's
+    control: bool = False  # the distillation is left out, its heads and passes stay
+    text: str = ""
+    calls: tuple[str, ...] = ()
+    papers: tuple[str, ...] = ()  # BibTeX entries
+
+    def __add__(self, other: "Method") -> "Method":
+        """Merge two methods; raises `UserError` with both names where their needs contradict."""
+        _refuse_common_terms(self, other)
+        _refuse_mixed_rows(self, other)
+        _refuse_mixed_rows(other, self)
+        return Method(
+            terms={**self.terms, **other.terms},
+            task=_either(self, other, "task"),
+            task_weight=_either(self, other, "task_weight"),
+            mixing=_one_mixing(self, other),
+            erasing=_either(self, other, "erasing"),
+            needs=_needs(self, other),
+            networks=_networks(self, other),
+            deploys=_either(self, other, "deploys"),
+            gap=_either(self, other, "gap"),
+            control=_both_or_neither(self, other),
+            text=f"{self.text} + {other.text}",
+            calls=tuple(dict.fromkeys((*self.calls, *other.calls))),
+            papers=tuple(dict.fromkeys((*self.papers, *other.papers))),
+        )
+
+    def as_control(self) -> "Method":
+        """The same heads and passes without distillation: the parts that imitate are left out."""
+        calls = tuple(f"control({call})" for call in self.calls)
+        return replace(self, control=True, text=f"control({self.text})", calls=calls)
+
+    @property
+    def teachers(self) -> tuple[str, ...]:
+        """The roles that must be given: networks trained before."""
+        return tuple(name for name, role in self.networks.items() if isinstance(role, Teacher))
+
+    @property
+    def has_control(self) -> bool:
+        """Whether it has heads that learn the labels, or more passes of the student."""
+        passes = any(view.network == "student" for term in self.all_terms.values() for view in term.views)
+        return not self.control and (passes or any(term.learns for term in self.all_terms.values()))
+
+    @property
+    def resolved(self) -> str:
+        """The run's identity: every call with every argument, in an order that does not depend on the typing."""
+        return " + ".join(sorted(self.calls))
+
+    @property
+    def all_terms(self) -> dict[str, Term]:
+        """The task and the terms beside it, by name."""
+        return {"task": self.task or CrossEntropy(), **self.terms}
+
+    @property
+    def weights(self) -> dict[str, float]:
+        """What each term's loss is multiplied with in the total."""
+        task = 1.0 if self.task_weight is None else self.task_weight
+        return {"task": task, **{name: term.weight for name, term in self.terms.items()}}
+
+
+def _refuse_common_terms(one: Method, other: Method) -> None:
+    if clash := one.terms.keys() & other.terms.keys():
+        raise UserError(f"{one.text} and {other.text} both bring the term {min(clash)!r}; a method can be added once")
+
+
+def _refuse_mixed_rows(mixer: Method, reader: Method) -> None:
+    parts = [*reader.terms.values(), *([reader.task] if reader.task else [])]
+    if mixer.mixing and any(not term.mixed for term in parts):
+        raise UserError(
+            f"{mixer.text} mixes the images of each batch, and {reader.text} reads whole images with one "
+            "label each; train with one of the two"
+        )
+
+
+def _either(one: Method, other: Method, need: str) -> Any:
+    """The need of whichever method has one; two different ones cannot both be met."""
+    first, second = getattr(one, need), getattr(other, need)
+    if first is None or second is None:
+        return second if first is None else first
+    if not _same(first, second):
+        raise UserError(
+            f"{one.text} and {other.text} each set their own {need.replace('_', ' ')} "
+            f"({_plain(first)} and {_plain(second)}); leave one out, or give both the same"
+        )
+    return first
+
+
+def _same(first: Any, second: Any) -> bool:
+    if isinstance(first, float) and isinstance(second, float):
+        return math.isclose(first, second)
+    return first == second
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:g}"
+    return type(value).__name__ if isinstance(value, Term) else str(value)
+
+
+def _one_mixing(one: Method, other: Method) -> Mixing | None:
+    """One way to mix for both, which keeps clean images if either asks for them."""
+    if one.mixing is None or other.mixing is None:
+        return one.mixing or other.mixing
+    clean = one.mixing.clean or other.mixing.clean
+    first, second = replace(one.mixing, clean=clean), replace(other.mixing, clean=clean)
+    if first != second:
+        raise UserError(f"{one.text} and {other.text} mix images differently; train with one of the two")
+    return first
+
+
+def _needs(one: Method, other: Method) -> dict[str, Need]:
+    """What both ask of the data; one thing asked for in two ways cannot be brought."""
+    for key in one.needs.keys() & other.needs.keys():
+        if one.needs[key] != other.needs[key]:
+            raise UserError(
+                f"{one.text} and {other.text} each need batches of their own ({one.needs[key]} and "
+                f"{other.needs[key]}); train with one of the two, or give both the same"
+            )
+    return {**one.needs, **other.needs}
+
+
+def _both_or_neither(one: Method, other: Method) -> bool:
+    if one.control != other.control:
+        raise UserError(f"{one.text} + {other.text} is half a control; write control({one.text} + {other.text})")
+    return one.control
+
+
+def _networks(one: Method, other: Method) -> dict[str, Role]:
+    """Who plays each role; a role that both cast must be played by one network."""
+    return {
+        role: _one_role(role, one, other) if role in one.networks and role in other.networks else network
+        for role, network in {**one.networks, **other.networks}.items()
+    }
+
+
+def _one_role(role: str, one: Method, other: Method) -> Role:
+    first, second = one.networks[role], other.networks[role]
+    named = first if first.name else second
+    if replace(first, name=None) != replace(second, name=None) or (second.name or named.name) != named.name:
+        raise UserError(
+            f"{one.text} and {other.text} name different networks as {role}: {_called(first)} and {_called(second)}; "
+            "name the same one in both"
+        )
+    return named
+
+
+def _called(role: Role) -> str:
+    return repr(role.name) if role.name else str(role)

@@ -1,0 +1,115 @@
+"""A method's constructor: its arguments checked, its call written on what it makes."""
+
+import functools
+import inspect
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from types import NoneType, UnionType
+from typing import Annotated, Any, Literal, NamedTuple, Union, get_args, get_origin, get_type_hints
+
+from selfdistill.errors import UserError
+from selfdistill.method.method import Method
+
+Constructor = Callable[..., Method]
+
+
+class Within(NamedTuple):
+    """The values that an argument may have."""
+
+    words: str
+    holds: Callable[[Any], bool]
+
+
+Positive = Annotated[float, Within("a number above 0", lambda value: value > 0)]
+NotNegative = Annotated[float, Within("a number of 0 or more", lambda value: value >= 0)]
+Share = Annotated[float, Within("a number from 0 to 1", lambda value: 0 <= value <= 1)]
+Part = Annotated[float, Within("a number from 0 to under 1", lambda value: 0 <= value < 1)]
+Power = Annotated[float, Within("a number of 1 or more", lambda value: value >= 1)]
+Count = Annotated[int, Within("a whole number of 1 or more", lambda value: value >= 1)]
+Several = Annotated[int, Within("a whole number of 2 or more", lambda value: value >= 2)]
+
+
+def recipe(make: Constructor) -> Constructor:
+    """Mark a function as a method's constructor: what it makes carries the call that made it, and its papers.
+
+    A method put together from others keeps their calls: `lightskd()` is `drg() + dsr()`. Arguments
+    that do not fit the annotations raise `UserError`. The papers are the entries of the BibTeX file beside the
+    function's own, if there is one.
+    """
+
+    @functools.wraps(make)
+    def stamped(*args: Any, **kwargs: Any) -> Method:
+        given = _bind(make, args, kwargs)
+        made = make(*args, **kwargs)
+        return replace(
+            made,
+            text=call_text(make.__name__, _unusual(make, given)),
+            calls=made.calls or (call_text(make.__name__, given),),
+            papers=made.papers or _papers(Path(inspect.getfile(make)).with_suffix(".bib")),
+        )
+
+    return stamped
+
+
+@functools.cache
+def _papers(file: Path) -> tuple[str, ...]:
+    """The entries of a BibTeX file; none where there is no file."""
+    if not file.is_file():
+        return ()
+    return tuple(each.strip() for each in re.split(r"\n(?=@)", file.read_text()) if each.strip())
+
+
+def call_text(name: str, arguments: Mapping[str, Any]) -> str:
+    """A call as Python reads it: `drg(alpha=0.2)`."""
+    return f"{name}({', '.join(f'{key}={value!r}' for key, value in arguments.items())})"
+
+
+def signature(name: str, constructor: Constructor) -> str:
+    """A constructor's call with its defaults: `drg(tap='stage2', alpha=0.2)`."""
+    parameters = inspect.signature(constructor).parameters.values()
+    return call_text(name, {each.name: each.default for each in parameters})
+
+
+def _bind(make: Constructor, args: tuple, kwargs: Mapping[str, Any]) -> dict[str, Any]:
+    """Every argument of a call by name, defaults filled in, each of the kind that is asked for."""
+    try:
+        bound = inspect.signature(make).bind(*args, **kwargs)
+    except TypeError as error:
+        known = signature(make.__name__, make)
+        raise UserError(f"{make.__name__}: {error}; its arguments are {known}") from None
+    bound.apply_defaults()
+    for name, kind in get_type_hints(make, include_extras=True).items():
+        if name in bound.arguments and not _fits(bound.arguments[name], kind):
+            raise UserError(f"{make.__name__}: {name} must be {_wanted(kind)}, but is {bound.arguments[name]!r}")
+    return dict(bound.arguments)
+
+
+def _fits(value: Any, kind: Any) -> bool:
+    if get_origin(kind) is Annotated:
+        base, within = get_args(kind)
+        return _fits(value, base) and within.holds(value)
+    if get_origin(kind) is Literal:
+        return value in get_args(kind)
+    if get_origin(kind) in (Union, UnionType):
+        return any(_fits(value, each) for each in get_args(kind))
+    if kind is float:
+        return isinstance(value, int | float) and not isinstance(value, bool)
+    return isinstance(value, kind)
+
+
+def _wanted(kind: Any) -> str:
+    if get_origin(kind) is Annotated:
+        return get_args(kind)[1].words
+    if get_origin(kind) is Literal:
+        return " or ".join(repr(each) for each in get_args(kind))
+    if get_origin(kind) in (Union, UnionType):
+        return " or ".join(_wanted(each) for each in get_args(kind) if each is not NoneType)
+    return {float: "a number", int: "a whole number", bool: "True or False"}.get(kind, "text")
+
+
+def _unusual(make: Constructor, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Those arguments that differ from their defaults."""
+    defaults = inspect.signature(make).parameters
+    return {name: value for name, value in given.items() if value != defaults[name].default}

@@ -1,0 +1,241 @@
+"""One training step's passes and losses: the module that DDP wraps and torch.compile compiles."""
+
+from collections.abc import ItemsView, Mapping, ValuesView
+from copy import deepcopy
+from dataclasses import replace
+from typing import TYPE_CHECKING, NamedTuple
+
+import torch
+from torch import Size, Tensor, nn
+
+from selfdistill import anatomy
+from selfdistill.anatomy.probe import logits_of
+from selfdistill.anatomy.taps import Taps
+from selfdistill.method import Method
+from selfdistill.step.beside import Beside, cast
+from selfdistill.step.fitting import require, shapes, tails, tapped
+from selfdistill.step.passes import detached, images_of, split, united
+from selfdistill.step.precision import full, in_full, like, no_autocast
+from selfdistill.streams import own_stream
+from selfdistill.terms import Batch, Clock, Facts, Memory, Outputs, Parts, Seen, Term, Value, View
+
+
+class Step(NamedTuple):
+    """What a step gives."""
+
+    losses: dict[str, Tensor]  # by term, or "term.learn" and "term.mimic"; [] each, before their weights
+    remembered: dict[str, Memory]  # by term, for the next step
+    logits: Tensor  # [B, C] of the batch's images, without gradient
+
+
+class Terms(nn.ModuleDict):
+    """Terms by name."""
+
+    if TYPE_CHECKING:  # that they are terms, and not any modules
+
+        def __getitem__(self, key: str) -> Term: ...
+        def values(self) -> ValuesView[Term]: ...  # noqa: D102
+        def items(self) -> ItemsView[str, Term]: ...  # noqa: D102
+
+
+class Networks(nn.ModuleDict):
+    """Networks beside the student by role."""
+
+    if TYPE_CHECKING:  # what they are
+
+        def __getitem__(self, key: str) -> Beside: ...
+        def values(self) -> ValuesView[Beside]: ...  # noqa: D102
+        def items(self) -> ItemsView[str, Beside]: ...  # noqa: D102
+
+
+class Distiller(nn.Module):
+    """A student and the terms that teach it, sharing its passes.
+
+    `student` is the caller's own object: not wrapped, no weight renamed. `images` [B, 3, H, W] is an
+    example of what it will see; `networks` are teachers and peers by role; `classifier` names the module
+    that makes the logits where it cannot be found; `seed` draws the heads, leaving every other
+    random stream alone. Raises `UserError` where model and method do not fit.
+    """
+
+    def __init__(
+        self,
+        student: nn.Module,
+        method: Method,
+        images: Tensor,
+        *,
+        networks: Mapping[str, nn.Module] | None = None,
+        classifier: str | None = None,
+        seed: int = 0,
+    ):
+        super().__init__()
+        self.method = method
+        self.anatomy = anatomy.read(student, images, classifier)
+        self.terms = Terms(deepcopy(method.all_terms))  # a method is a value: it can be used again
+        self.views = united(self.terms.values())
+        images = images.to(like(student))
+        self.networks = Networks(cast(method, networks, student, self.views, images, seed))
+        taps = {name: tapped(term, self.anatomy) for name, term in self.terms.items()}
+        tail = tails(student, self.anatomy, like(student))
+        for name, term in self.terms.items():
+            require(term, name, self.anatomy, method.text)
+            parts = Parts(shapes(taps[name], self.anatomy, len(images)), self._shapes_beside(term), tail)
+            with own_stream(f"{seed}:{name}"):
+                term.build(parts)
+            term.to(like(student))
+        self.student = student  # last, so that no term can hold it and hooks are in no copy
+        names = sorted({tap for each in taps.values() for tap in each} | {"embedding"})
+        self.taps = Taps(student, self.anatomy, [name for name in names if self._has(name)])
+
+    def forward(self, batch: Batch, clock: Clock, memories: Mapping[str, Memory]) -> Step:
+        """Make the passes; give each term's loss before its weight, and what each remembers."""
+        return self.judge(batch, *self.passes(batch), clock, memories)
+
+    def judge(
+        self,
+        batch: Batch,
+        anchor: Outputs,
+        views: Mapping[str, Outputs],
+        clock: Clock,
+        memories: Mapping[str, Memory],
+    ) -> Step:
+        """What the terms make of what the passes showed."""
+        losses, remembered = {}, {}
+        with no_autocast(anchor.logits):
+            for name, term in self.terms.items():
+                seen = self._seen(term, batch, anchor, views, clock, memories.get(name))
+                value, remembered[name] = term(seen)
+                losses.update(_named(name, value))
+        return Step(losses, remembered, anchor.logits.detach())
+
+    def total(self, losses: Mapping[str, Tensor]) -> Tensor:
+        """The sum of the losses times their weights. -> []."""
+        return torch.stack([self.weight(name) * loss for name, loss in losses.items()]).sum()
+
+    def in_two(self, losses: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
+        """The same sum in two: what learns the labels, and what imitates. -> [], []."""
+        zero = next(iter(losses.values())) * 0
+        mimic = {name: loss for name, loss in losses.items() if imitates(name)}
+        learn = {name: loss for name, loss in losses.items() if name not in mimic}
+        return self.total(learn) if learn else zero, self.total(mimic) if mimic else zero
+
+    def weight(self, loss: str) -> float:
+        """What a loss of this name counts in the total; nothing where it imitates in a control."""
+        weight = self.method.weights[loss.partition(".")[0]]
+        return 0.0 if self.method.control and imitates(loss) else weight
+
+    def task_loss(self, batch: Batch) -> Tensor:
+        """The cross-entropy of one pass of the student as it is; for validation. -> []."""
+        anchor = self._look(batch.images)
+        with no_autocast(anchor.logits):
+            zero = anchor.logits.new_zeros(())
+            return self._seen_alone(batch, anchor, Clock(zero, zero, zero)).learn(anchor.logits)
+
+    def facts(self, batch: int, images: int = 0) -> Facts:
+        """What terms may know before the first step of so many rows, of so many training images."""
+        embedding = self.anatomy.embedding
+        return Facts(self.anatomy.logits[-1], embedding[-1] if embedding else None, batch, like(self.student), images)
+
+    def after_step(self) -> None:
+        """Let averages and copies follow what the optimiser did."""
+        for network in self.networks.values():
+            network.after_step()
+        for term in self.terms.values():
+            term.after_step()
+
+    def deployed(self) -> nn.Module:
+        """The network as it would be deployed now: the student itself, or a copy where something is folded in."""
+        if self.method.deploys is None and not any(_folds(term) for term in self.terms.values()):
+            return self.student
+        return self._folded(deepcopy(self.student))
+
+    def close(self) -> nn.Module:
+        """Take every trace of training from the student, and return it; teachers are as they were."""
+        self.taps.close()
+        for each in self.networks.values():
+            each.close()
+        return self._folded(self.student)
+
+    def _folded(self, student: nn.Module) -> nn.Module:
+        """The student with what was trained beside it folded into its weights."""
+        for term in self.terms.values():
+            term.finish(student, str(self.anatomy.classifier))
+        if self.method.deploys is not None:
+            student.load_state_dict(self.networks[self.method.deploys].network.state_dict())
+        return student
+
+    def _shapes_beside(self, term: Term) -> dict[str, Mapping[str, Size]]:
+        return {view.name: self.networks[view.network].shapes for view in term.views if view.network in self.networks}
+
+    def _seen(
+        self,
+        term: Term,
+        batch: Batch,
+        anchor: Outputs,
+        views: Mapping[str, Outputs],
+        clock: Clock,
+        memory: Memory,
+    ) -> Seen:
+        """What this term may see: of the views it asked for, with gradient only where it asked."""
+        shown = {view.name: views[view.name] if view.grad else detached(views[view.name]) for view in term.views}
+        return replace(self._seen_alone(batch, anchor, clock), views=shown, memory=memory)
+
+    def _seen_alone(self, batch: Batch, anchor: Outputs, clock: Clock) -> Seen:
+        return Seen(batch, *anchor, {}, self._classify, self._directions(), clock)
+
+    def passes(self, batch: Batch) -> tuple[Outputs, dict[str, Outputs]]:
+        """The anchor's pass with the views that are joined to it, and the others, each its own."""
+        joint = [view for view in self.views if view.joint]
+        together = [batch.images, *(images_of(view, batch) for view in joint)]
+        anchor, *others = split(self._look(torch.cat(together)), [len(each) for each in together])
+        views = dict(zip((view.name for view in joint), others, strict=True))
+        apart = {view.name: self._view(view, batch) for view in self.views if not view.joint}
+        return anchor, {**views, **apart}
+
+    def _view(self, view: View, batch: Batch) -> Outputs:
+        images = images_of(view, batch)
+        if view.network == "student":
+            return self._look(images, view.grad)
+        with torch.set_grad_enabled(view.grad and torch.is_grad_enabled()):
+            return in_full(self.networks[view.network](images))
+
+    def _look(self, images: Tensor, grad: bool = True) -> Outputs:
+        self.taps.record()
+        with torch.set_grad_enabled(grad and torch.is_grad_enabled()):
+            logits = logits_of(self.student(images))
+            features = self.taps.take()
+            return in_full(Outputs(logits, features.pop("embedding", None), features))
+
+    def _classify(self, embedding: Tensor) -> Tensor:
+        """What the student's classifier says of any embeddings, without gradient. [*, D] -> [*, C]."""
+        module = self._classifier()
+        inputs = embedding.to(next(module.parameters()).dtype).reshape(-1, *self.anatomy.classifier_input or ())
+        with torch.no_grad():
+            return full(module(inputs)).reshape(*embedding.shape[:-1], -1)
+
+    def _classifier(self) -> nn.Module:
+        return self.student.get_submodule(str(self.anatomy.classifier))
+
+    def _directions(self) -> Tensor | None:
+        if not self.anatomy.linear:
+            return None
+        weight = self._classifier().get_parameter("weight")
+        return full(weight).flatten(1)
+
+    def _has(self, name: str) -> bool:
+        return name != "embedding" or self.anatomy.classifier is not None
+
+
+def imitates(loss: str) -> bool:
+    """Whether a loss of this name is distillation: "guidance.mimic", or a term's that has no parts."""
+    term, _, part = loss.partition(".")
+    return part == "mimic" or (not part and term != "task")
+
+
+def _named(name: str, value: Value) -> dict[str, Tensor]:
+    if isinstance(value, Tensor):
+        return {name: value}
+    return {f"{name}.{part}": loss for part, loss in value.items()}
+
+
+def _folds(term: Term) -> bool:
+    return type(term).finish is not Term.finish

@@ -1,0 +1,51 @@
+"""Branches: what follows a tap of the student, copied and drawn anew."""
+
+from collections.abc import Iterable
+
+from torch import Tensor, nn
+
+from selfdistill.terms.pairs import stages
+from selfdistill.terms.term import Outputs, Parts, Seen, Term, Value
+
+
+class Branching(Term):
+    """Branches grow from one tap of the student, and what they imitate grows over the first epochs."""
+
+    learns = True
+    share: float = 1.0  # of imitation
+
+    def __init__(self, tap: str, branches: int, temperature: float, ramp: float):
+        super().__init__()
+        self.taps, self.count, self.temperature = (tap,), branches, temperature
+        self.ramp, self.timed = ramp, ramp > 0
+
+    def grow(self, parts: Parts) -> nn.ModuleList:
+        """Make the branches."""
+        return nn.ModuleList(parts.tail(self.taps[0]) for _ in range(self.count))
+
+    def branch_out(self, branches: nn.ModuleList, passes: Iterable[Outputs]) -> list[Outputs]:
+        """What each branch shows of its own pass."""
+        return [branch(each.features[self.taps[0]]) for branch, each in zip(branches, passes, strict=True)]
+
+    def loss(self, seen: Seen) -> Value:
+        """Both parts, the imitation as large as the ramp has it."""
+        learn, mimic = self.both(seen)
+        return {"learn": learn, "mimic": seen.clock.ramp_up(self.ramp) * self.share * mimic}
+
+    def both(self, seen: Seen) -> tuple[Tensor, Tensor]:
+        """What learns the labels, and what imitates. -> [], []."""
+        raise NotImplementedError(f"{type(self).__name__} defines no parts")
+
+
+class StageBranches(nn.ModuleList):
+    """A branch from each stage but the last."""
+
+    def __init__(self, parts: Parts):
+        *self.taps, self.last = stages(parts.shapes)
+        super().__init__(parts.tail(tap) for tap in self.taps)
+
+    def forward(self, student: Outputs) -> tuple[list[Tensor], list[Tensor]]:
+        """Logits and the last maps of each branch, and then of the student itself."""
+        shown = [branch(student.features[tap]) for tap, branch in zip(self.taps, self, strict=True)]
+        maps = [each.features[self.last] for each in shown]
+        return [*(each.logits for each in shown), student.logits], [*maps, student.features[self.last]]
