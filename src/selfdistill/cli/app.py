@@ -65,7 +65,14 @@ def _rank() -> int:
     return int(os.environ.get("RANK") or os.environ.get("LOCAL_RANK") or 0)
 
 
-SEVERAL = ("--methods", "--models", "--datasets", "--measures", "--epsilons")  # options that take several values
+SEVERAL = (
+    "--methods",
+    "--models",
+    "--datasets",
+    "--label-noises",
+    "--measures",
+    "--epsilons",
+)  # options that take several values
 
 
 def spread(words: Sequence[str]) -> list[str]:

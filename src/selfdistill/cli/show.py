@@ -1,7 +1,9 @@
 """How the command prints."""
 
 from collections.abc import Sequence
+from typing import Any
 
+import typer
 from rich.console import Console
 from rich.table import Table
 
@@ -25,3 +27,15 @@ def aligned(lines: Sequence[Sequence[str]]) -> str:
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     padded = ("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) for line in lines)
     return "\n".join(line.rstrip() for line in padded)
+
+
+def show_errors(studies: Sequence[Any]) -> None:
+    """Print what failed in some studies; exit status 1 where something did."""
+    from selfdistill.study.study import about
+
+    for study in studies:
+        of = f" ({about(study.base)})" if len(studies) > 1 else ""
+        for method, error in study.errors.items():
+            errors.print(f"selfdistill: {method} failed{of}: {error}", soft_wrap=True, markup=False)
+    if any(study.errors for study in studies):
+        raise typer.Exit(1)
