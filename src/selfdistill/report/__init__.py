@@ -5,6 +5,7 @@ from pathlib import Path
 
 from selfdistill.report.evidence import Evidence
 from selfdistill.report.gallery import PICTURES
+from selfdistill.report.measures import as_csv as measures_csv
 from selfdistill.report.page import page
 from selfdistill.report.pictures import Picture, Undrawn
 from selfdistill.report.tables import FORMS
@@ -17,14 +18,14 @@ PAGE = "report.html"
 
 
 def write(studies: Sequence[Study], folder: str | Path, pictures: Sequence[Picture] | None = None) -> list[Path]:
-    """Write report.html, table.csv, table.md and table.tex into a folder, each whole; gives their paths.
+    """Write report.html, table.csv, table.md, table.tex and measures.csv into a folder, each whole; gives their paths.
 
     `pictures` are those of the page, by default all of `PICTURES`.
 
     Raises `UserError` where a run's files cannot be read or the folder cannot be written.
     """
     texts = {PAGE: page(studies, Path(folder), PICTURES if pictures is None else pictures)} | {
-        name: make(studies) for name, make in FORMS.items()
+        name: make(studies) for name, make in (FORMS | {"measures.csv": measures_csv}).items()
     }
     place = make_folder(Path(folder))
     return [_written(place / name, text) for name, text in texts.items()]

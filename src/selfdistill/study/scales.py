@@ -43,7 +43,7 @@ class Scale:
 
     def text(self, value: float) -> str:
         """A value as it is written."""
-        return format(value / self.unit, self.form)
+        return format(value / self.unit, self.form).rstrip(".")  # as "#.3g" leaves it behind "123."
 
 
 KNOWN = (
@@ -58,11 +58,11 @@ KNOWN = (
     Scale("recall.recall_at_1", INSIDE, "recall@1 %", 1),
     Scale("knn.knn", INSIDE, "kNN %", 1),
     Scale("spread.ratio", INSIDE, "intra / inter", -1, ".3f"),
-    Scale("spread.ratio_normalised", INSIDE, "of length 1: intra / inter", -1, ".3f"),
-    Scale("spread.intra", INSIDE, "intra-class variance", 0, ".4g"),
-    Scale("spread.inter", INSIDE, "inter-class variance", 0, ".4g"),
-    Scale("spread.intra_normalised", INSIDE, "of length 1: intra", 0, ".3f"),
-    Scale("spread.inter_normalised", INSIDE, "of length 1: inter", 0, ".3f"),
+    Scale("spread.ratio_normalised", INSIDE, "intra / inter, unit length", -1, ".3f"),
+    Scale("spread.intra", INSIDE, "intra-class variance", 0, "#.3g"),
+    Scale("spread.inter", INSIDE, "inter-class variance", 0, "#.3g"),
+    Scale("spread.intra_normalised", INSIDE, "intra, unit length", 0, "#.3g"),
+    Scale("spread.inter_normalised", INSIDE, "inter, unit length", 0, "#.3g"),
     Scale("corruption.mean", ATTACKED, "corruptions %", 1),
     Scale("outside.max_softmax.auroc", OUTSIDE, "AUROC %, softmax", 1),
     Scale("outside.energy.auroc", OUTSIDE, "AUROC %, energy", 1),
@@ -111,6 +111,11 @@ def with_means(values: dict[str, float]) -> dict[str, float]:
     counted = [row for kind, row in whole.items() if kind not in EXTRA]
     columns = zip(SEVERITIES, zip(*counted, strict=True), strict=True)
     return values | kinds | {f"severity.{each}": sum(column) / len(column) for each, column in columns}
+
+
+def is_derived(place: str) -> bool:
+    """Whether a number is one of these means, and not in a run's file."""
+    return place.startswith(("kind.", "severity."))
 
 
 def _attacks(places: set[str]) -> list[Scale]:

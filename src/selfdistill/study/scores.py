@@ -28,6 +28,7 @@ class Scores:
 
     study: Study
     values: dict[str, By] = field(default_factory=dict)  # by place
+    taken: list[str] = field(default_factory=list)  # groups that were measured beside training
     limited: dict[str, int] = field(default_factory=dict)  # groups taken of fewer images than the test set has
     images: int | None = None  # of the test set, where something was measured beside training
     strange: str | None = None  # the images of other classes
@@ -36,20 +37,15 @@ class Scores:
     unmeasured: int = 0  # finished runs of which training alone has measured something
 
     @property
-    def places(self) -> list[str]:
-        """Where there are numbers."""
-        return list(self.values)
-
-    @property
     def whole(self) -> list[str]:
         """The numbers of groups taken of fewer images that training has taken of all."""
         names = {"accuracy.top1": "top-1", "accuracy.top5": "top-5", "accuracy.nll": "NLL", "calibration.ece": "ECE"}
         return [name for place, name in names.items() if place in self.trained and place.split(".")[0] in self.limited]
 
     @property
-    def groups(self) -> list[str]:
-        """The groups of measures that were taken."""
-        return list(dict.fromkeys(place.split(".")[0] for place in self.values))
+    def places(self) -> list[str]:
+        """Where there are numbers."""
+        return list(self.values)
 
 
 def scores(study: Study, data: str | None = None) -> Scores:
@@ -66,6 +62,7 @@ def scores(study: Study, data: str | None = None) -> Scores:
     return Scores(
         study,
         _by_place({run: with_means(flat(kept.get(run, {}))) | results.get(run, {}) for run in runs}),
+        list(usual),
         {group: count for group, (_, count) in usual.items() if count != images},
         images,
         _most(each.groups["outside"]["data"] for each in found.values() if "outside" in each.groups),

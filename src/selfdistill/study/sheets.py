@@ -132,8 +132,10 @@ def _notes_of_images(scores: Scores) -> Iterator[str]:
         names = [group for group, each in scores.limited.items() if each == count]
         yield (
             f"on {count:,} of the {scores.images:,} test images, the same for all runs, every class in its share: "
-            f"{', '.join(names)}{'; but ' + ', '.join(scores.whole) + ' on all' if scores.whole else ''}."
+            f"{', '.join(names)}."
         )
+    if scores.whole:
+        yield f"{', '.join(scores.whole)} are training's own, of all test images."
     if scores.strange:
         yield f"images of other classes: {scores.strange}."
 
