@@ -52,6 +52,17 @@ def test_the_table_follows_the_study():
     table.end()
 
 
+def test_what_a_job_is_at_is_shown():
+    study, job = studied()
+    table = LiveTable(console(True))
+    table.begin([study], 0, 1)
+    table.note(job, "too early")
+    table.start(job, "measures of dsr(), resnet8, seed 0", 0)
+    table.note(job, "corruption")
+    assert "measures of dsr(), resnet8, seed 0  corruption" in drawn(table)
+    table.end()
+
+
 def test_lines_elsewhere():
     _, job = studied()
     shown = console(False)
