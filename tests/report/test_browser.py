@@ -144,6 +144,9 @@ def test_the_measures_sort_by_what_they_are_worth(visit):
     assert len(down) == 8
     assert table.locator("tbody th").first.inner_text() == "scd()"
     assert cells.first.locator(".badge").inner_text() == "worse"  # in words, not by colour alone
+    cells.first.locator("summary").click()
+    assert not cells.first.locator(".badge").is_visible()
+    assert cells.first.get_by_text("verdict worse").is_visible()
     assert "lower is better" in head.inner_text()
 
 

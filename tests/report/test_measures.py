@@ -95,8 +95,8 @@ def test_what_training_has_measured_of_all_images_stands_before_the_same_of_few(
 
 def test_a_cell_opens_to_its_difference_and_seeds(text):
     cell = section(text)
-    assert "<li><span>against <code>ce()</code></span><span>-0.64 [-0.78, -0.50]</span></li>" in cell
-    assert "<li><span>better</span></li>" in cell
+    assert "<li>against ce() <span>-0.64 [-0.78, -0.50]</span></li><li>p, corrected <span>" in cell
+    assert "<li>verdict <span>better</span></li><li>seed 0 <span>" in cell
     assert "<li>seed 3 <span>7.30</span></li>" in cell
 
 

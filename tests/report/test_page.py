@@ -155,7 +155,7 @@ def test_label_noise_is_said_wherever_studies_are_told_apart(tmp_path):
     assert '<th scope="col" class="number" data-sorts>digits-noise0.4</th>' in found
     assert "<h2>8 ways to train resnet8 on digits with 40 % wrong labels</h2>" in found
     assert found.count('<span aria-hidden="true">·</span> 40 % of the labels wrong') == 1
-    assert "1,294 training images, 40\u00a0% of their labels wrong," in found
+    assert "1,294 training images, 40 % of their labels wrong," in found
     assert re.sub("</?span>", "", found).count("--label-noise 0.4 ") >= 1
     lines = list(csv.DictReader(io.StringIO(as_csv(studies))))
     assert [line["label_noise"] for line in lines] == ["0"] * 8 + ["0.4"] * 8

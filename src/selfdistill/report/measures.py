@@ -99,14 +99,14 @@ def sort_key(mark: Mark | None) -> str:
     return "" if mark is None else repr(fmean(mark.by_seed.values()))
 
 
-def told(mark: Mark) -> list[str]:
-    """What a cell opens to: its difference to the baseline."""
+def told(mark: Mark, baseline: str) -> list[tuple[str, str]]:
+    """What a cell opens to: its difference to the baseline, p as it is corrected, and the verdict."""
     if mark.compared is None:
         return []
     gap, p = mark.compared.difference, mark.compared.corrected_p
     reach = "" if gap.low is None or gap.high is None else f" [{_gap(mark, gap.low)}, {_gap(mark, gap.high)}]"
-    level = "" if p is None else "p < .001" if p < 0.001 else f"p {p:.3f}"
-    return [f"{_gap(mark, gap.mean)}{reach}", *([level] if level else []), mark.verdict]
+    level = [] if p is None else [("p, corrected", "<.001" if p < 0.001 else f"{p:.3f}")]
+    return [(f"against {baseline}", f"{_gap(mark, gap.mean)}{reach}"), *level, ("verdict", mark.verdict)]
 
 
 def _gap(mark: Mark, value: float) -> str:
