@@ -91,3 +91,16 @@ def test_an_epoch_a_line_where_runs_are_made_one_by_one():
     assert shown.file.getvalue() == (
         "dsr(), resnet8, seed 0\n  epoch 2/4  task 0.500  train top-1 80.0%  1000 images/s\n"
     )
+
+
+def test_the_table_comes_back_for_the_measures():
+    study, job = studied()
+    table = LiveTable(console(True))
+    for title in ("dsr(), resnet8, seed 0", "measures of dsr(), resnet8, seed 0"):
+        table.begin([study], 0, 1)
+        table.start(job, title, 0)
+        table.live.refresh()
+        assert "0 of 1 runs" in drawn(table)
+        table.done(job, Outcome({"top1": 93.5}))
+        table.end()
+        assert title in table.live.console.file.getvalue()
