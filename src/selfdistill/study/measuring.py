@@ -66,7 +66,7 @@ def measure_all(
     A run that cannot be measured is told in its study's `errors`.
     """
     owners = {job: study for study in studies for job in _jobs(study, questions)}
-    done = [job for job in owners if job.done]
+    done = {job for job in owners if job.done}
     carry_out(studies, owners, done, _keep, engine or Here(), watch or Unwatched())
 
 
