@@ -2,7 +2,8 @@
 
     selfdistill study studies/digits.py --workers 2
 
-Each method beside its own heads and passes without distillation, and beside cross-entropy at equal compute.
+Each method beside its own heads and passes without distillation, and beside cross-entropy at equal compute. All
+measures are then taken; images of random noise stand for those of other classes.
 """
 
 from selfdistill.study import Grid, RunConfig
@@ -14,4 +15,6 @@ STUDY = Grid(
     recipe=RunConfig("ce()", data="digits", epochs=20, validation=0.1),
     controls=True,
     equal_compute=True,
+    measures=["all"],
+    ood="fake:classes=10,size=8",
 )

@@ -292,7 +292,7 @@ WRONG = [
     (["train", "ce()", "--milestones", "half"], "--milestones are shares of the run such as 0.5,0.75"),
     (["train", "ce()", "--label-noise", "1"], "label noise must be a share from 0 to below 1, but is 1.0"),
     (["compare", "--seeds", "0"], "seeds must be 1 or more"),
-    (["evaluate", "/nowhere"], "holds no run (no run.json)"),
+    (["evaluate", "/nowhere"], "holds no run (no run.json) and no study (no study.json); name the folder that train"),
     (["export", "/nowhere", "--to", "onnx"], "holds no run (no run.json)"),
     (["methods", "drgg"], "there is no method 'drgg'"),
     (["bench", "--rounds", "1"], "rounds must be 2 or more, but is 1"),

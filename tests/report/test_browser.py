@@ -7,6 +7,7 @@ import shutil
 import pytest
 
 from selfdistill.report import PICTURES, write
+from tests.report.written import measured
 from tests.report.written import write as written
 
 playwright = pytest.importorskip("playwright.sync_api", reason="no playwright; make setup installs it")
@@ -56,7 +57,9 @@ def browser():
 @pytest.fixture(scope="module")
 def address(tmp_path_factory):
     folder = tmp_path_factory.mktemp("study")
-    write([written(folder)], folder, PICTURES[:1])
+    study = written(folder)
+    measured(study, {"pgd": 200})
+    write([study], folder, PICTURES[:1])
     return (folder / "report.html").as_uri()
 
 
@@ -82,11 +85,11 @@ def visit(browser, address):
 
 
 def methods(page):
-    return page.locator("table.sortable tbody th").all_inner_texts()
+    return page.locator("table.sortable").first.locator("tbody th").all_inner_texts()
 
 
 def column(page, number):
-    return page.locator(f"table.sortable tbody tr td:nth-child({number})").all_inner_texts()
+    return page.locator("table.sortable").first.locator(f"tbody tr td:nth-child({number})").all_inner_texts()
 
 
 def number(text):
@@ -127,6 +130,39 @@ def test_the_keyboard_sorts_and_numbers_are_numbers(visit):
     for _ in range(2):
         page.keyboard.press("Enter")
         assert methods(page)[-1] == "ce()"  # it has no difference, and stays last either way
+
+
+def test_the_measures_sort_by_what_they_are_worth(visit):
+    page = visit()
+    table = page.get_by_role("region", name="Confidence")
+    head = table.locator("thead th").nth(2)
+    head.get_by_role("button", name="adaptive ECE %").click()
+    assert head.get_attribute("aria-sort") == "descending"
+    cells = table.locator("tbody tr td:nth-child(3)")
+    down = [float(text.split()[0]) for text in cells.all_inner_texts()]
+    assert down == sorted(down, reverse=True)
+    assert len(down) == 8
+    assert table.locator("tbody th").first.inner_text() == "scd()"
+    assert cells.first.locator(".badge").inner_text() == "worse"  # in words, not by colour alone
+    cells.first.locator("summary").click()
+    assert not cells.first.locator(".badge").is_visible()
+    assert cells.first.get_by_text("verdict worse").is_visible()
+    assert "lower is better" in head.inner_text()
+
+
+def test_what_is_folded_opens_by_keyboard(visit):
+    page = visit(390)
+    for words in ("Corruptions by severity and kind", "Accuracy by class"):
+        table = page.get_by_role("region", name=words, include_hidden=True)
+        assert not table.is_visible()
+        page.locator("summary", has_text=words).focus()
+        page.keyboard.press("Enter")
+        assert table.is_visible()
+        first = table.locator("tbody th").first
+        before = first.bounding_box()["x"]
+        table.evaluate("(box) => { box.scrollLeft = 200; }")
+        assert table.evaluate("(box) => box.scrollLeft") == 200
+        assert first.bounding_box()["x"] == before
 
 
 def test_the_first_key_offers_to_skip(visit):

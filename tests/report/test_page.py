@@ -1,5 +1,7 @@
 """What the page holds, without a browser."""
 
+import csv
+import io
 import json
 import re
 from dataclasses import replace
@@ -18,11 +20,12 @@ from selfdistill.report import PICTURES, Evidence, Picture, Undrawn, write
 from selfdistill.report.page import page
 from selfdistill.report.pictures import drawn, reasons
 from selfdistill.report.runs import runs_of
+from selfdistill.report.tables import as_csv
 from selfdistill.study import compare
 from selfdistill.study.load import load_all
 from selfdistill.study.table import header, rows
 from selfdistill.train.config import RunConfig
-from tests.report.written import GAINS
+from tests.report.written import BASE, GAINS
 from tests.report.written import write as written
 
 VOID = {"meta", "link", "br", "img", "input", "hr"}
@@ -144,6 +147,20 @@ def test_several_studies_on_one_page(tmp_path):
     assert {each for each in seen.all("href") if each in ("#one", "#two", "#zero")} == {"#one", "#two", "#zero"}
 
 
+def test_label_noise_is_said_wherever_studies_are_told_apart(tmp_path):
+    for share in (0, 0.4):
+        written(tmp_path / f"digits-noise{share:g}", base=replace(BASE, label_noise=share), seeds=2)
+    studies = load_all(tmp_path)
+    found = re.sub(r"\s+", " ", page(studies, tmp_path))
+    assert '<th scope="col" class="number" data-sorts>digits-noise0.4</th>' in found
+    assert "<h2>8 ways to train resnet8 on digits with 40 % wrong labels</h2>" in found
+    assert found.count('<span aria-hidden="true">·</span> 40 % of the labels wrong') == 1
+    assert "1,294 training images, 40 % of their labels wrong," in found
+    assert re.sub("</?span>", "", found).count("--label-noise 0.4 ") >= 1
+    lines = list(csv.DictReader(io.StringIO(as_csv(studies))))
+    assert [line["label_noise"] for line in lines] == ["0"] * 8 + ["0.4"] * 8
+
+
 def nothing(evidence):
     raise Undrawn("no run keeps its embeddings")
 
@@ -226,10 +243,10 @@ def test_the_command(capsys, tmp_path):
     study = written(tmp_path / "study", without=[("csd()", 2)])
     out = tmp_path / "elsewhere"
     status, shown, error = command(capsys, study.folder, "--out", out, "--no-pictures")
-    names = ["report.html", "table.csv", "table.md", "table.tex"]
+    names = ["report.html", "table.csv", "table.md", "table.tex", "measures.csv"]
     assert (status, error) == (0, "")
     assert shown.splitlines() == [*(str(out / name) for name in names), "1 run has no result yet; the page lists them"]
-    assert sorted(each.name for each in out.iterdir()) == names
+    assert {each.name for each in out.iterdir()} == set(names)
     links = re.findall(r'href="([^"]*log\.jsonl)"', (out / "report.html").read_text())
     assert len(links) == 39
     assert all((out / each).is_file() for each in links)

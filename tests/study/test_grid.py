@@ -36,6 +36,21 @@ def test_the_usual_folder_names_all():
     assert grid.folder == Path("runs/digits-fake-60-resnet8-convnext_atto-1epochs")
 
 
+def test_label_noise_is_a_dimension(tmp_path):
+    grid = Grid(["ce()"], ["resnet8", "vgg8"], recipe=BASE, label_noise=[0, 0.2])
+    pairs = [(base.model, base.label_noise, place.name) for base, place in grid.pairs(tmp_path)]
+    assert pairs == [
+        ("resnet8", 0, "digits-resnet8-noise0"),
+        ("resnet8", 0.2, "digits-resnet8-noise0.2"),
+        ("vgg8", 0, "digits-vgg8-noise0"),
+        ("vgg8", 0.2, "digits-vgg8-noise0.2"),
+    ]
+    assert grid.folder == Path("runs/digits-60-noise0-noise0.2-resnet8-vgg8-1epochs")
+    ((base, place),) = Grid(["ce()"], recipe=BASE, label_noise=[0.4]).pairs(tmp_path)
+    assert (base.label_noise, place) == (0.4, tmp_path)
+    assert Grid(["ce()"], recipe=base).folder == Path("runs/digits-60-noise0.4-resnet8-1epochs")
+
+
 def test_a_mistake_in_one_pair_is_found_before_any_training(tmp_path):
     with pytest.raises(UserError, match="images of 8x8 pixels are too small for mobilenetv2"):
         compare_all(Grid(["ce()"], ["resnet8", "mobilenetv2"], recipe=BASE), tmp_path / "s")

@@ -52,6 +52,17 @@ def test_the_table_follows_the_study():
     table.end()
 
 
+def test_what_a_job_is_at_is_shown():
+    study, job = studied()
+    table = LiveTable(console(True))
+    table.begin([study], 0, 1)
+    table.note(job, "too early")
+    table.start(job, "measures of dsr(), resnet8, seed 0", 0)
+    table.note(job, "corruption")
+    assert "measures of dsr(), resnet8, seed 0  corruption" in drawn(table)
+    table.end()
+
+
 def test_lines_elsewhere():
     _, job = studied()
     shown = console(False)
@@ -80,3 +91,16 @@ def test_an_epoch_a_line_where_runs_are_made_one_by_one():
     assert shown.file.getvalue() == (
         "dsr(), resnet8, seed 0\n  epoch 2/4  task 0.500  train top-1 80.0%  1000 images/s\n"
     )
+
+
+def test_the_table_comes_back_for_the_measures():
+    study, job = studied()
+    table = LiveTable(console(True))
+    for title in ("dsr(), resnet8, seed 0", "measures of dsr(), resnet8, seed 0"):
+        table.begin([study], 0, 1)
+        table.start(job, title, 0)
+        table.live.refresh()
+        assert "0 of 1 runs" in drawn(table)
+        table.done(job, Outcome({"top1": 93.5}))
+        table.end()
+        assert title in table.live.console.file.getvalue()

@@ -69,6 +69,7 @@ SEVERAL = (
     "--methods",
     "--models",
     "--datasets",
+    "--label-noises",
     "--measures",
     "--epsilons",
     "--show",

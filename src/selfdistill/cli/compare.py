@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from selfdistill.cli.engines import Address, Engine, Threads, Workers, engine_and_watch
+from selfdistill.cli.evaluate import Names, Strange, TestLimit, show_measures
 from selfdistill.cli.options import Methods, configured, expressions
 
 DEFAULT = ("ce()", "label_smoothing()", "scd()", "drg()", "dsr()", "lightskd()", "csd()", "stkd()")
@@ -19,6 +20,9 @@ def compare(
     datasets: Annotated[
         list[str] | None, typer.Option(help="Several data sets, each with each; default: --data.")
     ] = None,
+    label_noises: Annotated[
+        list[float] | None, typer.Option(help="Several shares of wrong labels, each with each; default: --label-noise.")
+    ] = None,
     seeds: Annotated[int, typer.Option(help="Runs of each method, of seeds 0, 1, 2 …")] = 3,
     out: Annotated[Path | None, typer.Option(help="Folder of the study; default: runs/DATA-MODEL-EPOCHS.")] = None,
     controls: Annotated[
@@ -28,6 +32,9 @@ def compare(
         bool,
         typer.Option("--equal-compute", help="Add ce() trained for as much longer as each method costs more."),
     ] = False,
+    measures: Names = None,
+    ood: Strange = None,
+    test_limit: TestLimit = None,
     engine: Engine = "local",
     workers: Workers = None,
     threads: Threads = None,
@@ -39,6 +46,7 @@ def compare(
     """Compare methods: train each with every seed and print a table.
 
     Finished runs are not trained again and interrupted ones go on, so repeating the command is safe and quick.
+    With --measures the finished runs are then measured, as evaluate does.
     A teacher that a method asks for without naming one is trained first and kept.
     """
     from selfdistill.errors import UserError
@@ -49,18 +57,31 @@ def compare(
         raise UserError(f"seeds must be 1 or more, but is {seeds}")
     base = RunConfig("ce()", **recipe)
     grid = Grid(
-        expressions(methods, DEFAULT), models or (), datasets or (), range(seeds), base, controls, equal_compute
+        expressions(methods, DEFAULT),
+        models or (),
+        datasets or (),
+        range(seeds),
+        base,
+        controls,
+        equal_compute,
+        label_noises or (),
+        measures or (),
+        ood,
+        test_limit,
     )
-    show(compare_all(grid, out, **engine_and_watch(engine, workers, threads, address)))
+    studies = compare_all(grid, out, **engine_and_watch(engine, workers, threads, address))
+    show(studies, measured=grid.questions is not None)
 
 
-def show(studies: Sequence[Any]) -> None:
-    """Print each study's table and what failed; exit status 1 where something did."""
+def show(studies: Sequence[Any], *, measured: bool = False) -> None:
+    """Print each study's table, its measures and what failed; exit status 1 where something did."""
     from selfdistill.cli.show import end_of
 
     for study in studies:
         if study.results:
             show_study(study)
+            if measured:
+                show_measures(study)
     end_of(studies)
 
 

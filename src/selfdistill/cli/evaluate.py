@@ -1,12 +1,14 @@
-"""`selfdistill evaluate` and `selfdistill export`: what to do with a finished run."""
+"""`selfdistill evaluate` and `selfdistill export`: what to do with a finished run, or all of a study."""
 
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from selfdistill.cli.engines import Address, Engine, Threads, Workers, engine_and_watch
 from selfdistill.cli.options import Classifier
 
+Folder = Annotated[Path, typer.Argument(metavar="FOLDER", help="Folder of a finished run, or of a study.")]
 RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a finished run.")]
 Names = Annotated[
     list[str] | None,
@@ -15,57 +17,51 @@ Names = Annotated[
         "corruption, outside, cost."
     ),
 ]
+Strange = Annotated[str | None, typer.Option(help="Images of other classes, for the measure outside.")]
+TestLimit = Annotated[
+    int | None, typer.Option(help="Test images to measure on, stratified, the same for all runs; default: all.")
+]
 
 
 def evaluate(
-    folder: RunFolder,
+    folder: Folder,
     measures: Names = None,
-    ood: Annotated[str | None, typer.Option(help="Images of other classes, for the measure outside.")] = None,
+    ood: Strange = None,
     data: Annotated[str | None, typer.Option(help="Other images to measure on; default: the run's test set.")] = None,
+    test_limit: TestLimit = None,
     epsilons: Annotated[
         list[float] | None, typer.Option(help="Of fgsm and pgd, in steps of 255; default: 2 and 8.")
     ] = None,
     classifier: Classifier = None,
     accelerator: Annotated[str, typer.Option(help="auto, cpu, gpu, cuda or mps.")] = "auto",
+    engine: Engine = "local",
+    workers: Workers = None,
+    threads: Threads = None,
+    address: Address = None,
 ) -> None:
-    """Measure a finished run's student, and keep the numbers in its folder.
+    """Measure a finished run's student, or those of all finished runs of a study, and keep the numbers.
 
-    They are added to measures.json; of other images (--data) to a file of their own, measures-DATA.json.
+    They are added to measures.json in each run's folder; of other images (--data) to a file of their own,
+    measures-DATA.json. What the runs of a study hold already is not measured again.
     """
-    from dataclasses import replace
-
-    from selfdistill.cli.sheet import left_out, shown
-    from selfdistill.cli.show import console
-    from selfdistill.data import Augmentation, load
-    from selfdistill.measure import evaluate as measure
+    from selfdistill.errors import UserError
+    from selfdistill.measure import BASIC
     from selfdistill.measure.attack import EPSILONS
-    from selfdistill.train.config import RunConfig
-    from selfdistill.train.run import load_data
-    from selfdistill.train.teacher import load_run, require_classes
+    from selfdistill.study.load import is_study
+    from selfdistill.study.questions import Questions
+    from selfdistill.train.teacher import is_run
 
-    device = _device(accelerator)
-    student, facts = load_run(folder)
-    config = RunConfig.from_json(facts["config"])
-    splits = load_data(replace(config, data=data or config.data, size=facts["size"], label_noise=0.0))
-    require_classes(facts, splits, folder)
-    with console.status("measuring") as status:
-        found = measure(
-            student.to(device),
-            splits,
-            which=[*(measures or ["basic"]), *(["outside"] if ood else [])],
-            ood=load(ood, size=facts["size"]) if ood else None,
-            augment=Augmentation(0, False, tuple(facts["mean"]), tuple(facts["std"])),  # those it was trained with
-            classifier=classifier or config.classifier,
-            epsilons=epsilons or EPSILONS,
-            tell=lambda name: status.update(f"measuring {name}"),
+    names, sizes = tuple(measures or BASIC), tuple(epsilons or EPSILONS)
+    questions = Questions(names, ood, data, test_limit, sizes, classifier, accelerator)
+    if is_run(folder):
+        _evaluate_run(folder, questions)
+    elif is_study(folder):
+        _evaluate_study(folder, questions, engine_and_watch(engine, workers, threads, address))
+    else:
+        raise UserError(
+            f"'{folder}' holds no run (no run.json) and no study (no study.json); name the folder that train or "
+            "compare wrote"
         )
-    if "cost" in found:
-        found["cost"] |= _training_cost(folder)
-    print("\n\n".join(shown(found)))
-    if measures and "all" in measures and (left := left_out(found)):
-        print(f"left out: {left}")
-    print(f"{len(splits.test):,} test images of {splits.name}, {facts['method']}, {config.model}, last epoch")
-    print(f"measures: {_keep(found, folder, splits.name, len(splits.test), own=data is None)}")
 
 
 def export(
@@ -80,35 +76,60 @@ def export(
     print(f"{path}: {path.stat().st_size:,} bytes; logits differ from the student's by {gap:.1e} at most")
 
 
-def _device(accelerator: str) -> Any:
-    """The device of this name; raises `UserError` where there is none."""
-    import torch
+def show_measures(study: Any, data: str | None = None) -> None:
+    """Print a study's measures: a table for each kind, methods by numbers."""
+    from selfdistill.cli.show import show_table
+    from selfdistill.study.scores import scores
+    from selfdistill.study.sheets import header, notes, rows, sheets
 
-    from selfdistill.errors import UserError
-
-    there = torch.accelerator.current_accelerator(check_available=True)
-    kinds = {"cpu": torch.device("cpu"), "auto": there or torch.device("cpu")}
-    if there:
-        kinds |= {"gpu": there, there.type: there}
-    if accelerator not in kinds:
-        raise UserError(f"cannot measure on {accelerator!r}; this machine has {', '.join(kinds)}")
-    return kinds[accelerator]
+    found = scores(study, data)
+    for sheet in sheets(found):
+        print(f"\n{sheet.title}")
+        show_table(header(sheet), rows(sheet))
+    print("\n" + "\n".join(notes(found)))
 
 
-def _training_cost(folder: Path) -> dict[str, Any]:
-    """What result.json says of the cost of a training step."""
+def _evaluate_run(folder: Path, questions: Any) -> None:
+    """Measure one run, whatever it holds, and print its numbers."""
+    from selfdistill.cli.sheet import left_out, shown
+    from selfdistill.cli.show import console
+    from selfdistill.study.measured import path_of, read
+    from selfdistill.study.measuring import measure
+    from selfdistill.train.display import Silent
     from selfdistill.train.files import read_json
-    from selfdistill.train.teacher import RESULT
 
-    result = read_json(folder / RESULT)
-    return {name: result[name] for name in ("added_parameters", "step_ms")}
+    with console.status("measuring") as status:
+
+        class Told(Silent):
+            def note(self, text: str) -> None:
+                status.update(f"measuring {text}")
+
+        found = measure(folder, questions, Told(), anew=True)
+    path, facts = path_of(folder, questions.data), read_json(folder / "run.json")
+    held = read(path)
+    assert held is not None  # something was measured
+    print("\n\n".join(shown(found)))
+    if "all" in questions.measures and (left := left_out(found)):
+        print(f"left out: {left}")
+    images = min(questions.limit or held.images, held.images)
+    few = f"{images:,} of " if images < held.images else ""
+    of = f"{few}{held.images:,} test images of {held.data}"
+    print(f"{of}, {facts['method']}, {facts['config']['model']}, last epoch")
+    print(f"measures: {path}")
 
 
-def _keep(found: dict[str, Any], folder: Path, data: str, images: int, *, own: bool) -> Path:
-    """Add measures to what the folder holds of the same images."""
-    from selfdistill.train.files import folder_name, read_json, write_json
+def _evaluate_study(folder: Path, questions: Any, making: dict[str, Any]) -> None:
+    """Measure the runs of a study or of several, and print the tables; exit status 1 where a run could not be."""
+    from selfdistill.cli.show import end_of
+    from selfdistill.study.load import load_all, missing
+    from selfdistill.study.measuring import measure_all
 
-    path = folder / ("measures.json" if own else f"measures-{folder_name(data)}.json")
-    before = read_json(path)["measures"] if path.exists() else {}
-    write_json(path, {"data": data, "images": images, "measures": before | found})
-    return path
+    studies = load_all(folder)
+    measure_all(studies, questions, **making)
+    for study in studies:
+        if len(studies) > 1:
+            print(f"\n{study.folder}")
+        show_measures(study, questions.data)
+    if left := sum(len(missing(each)) for each in studies):
+        print(f"{left} {'run is' if left == 1 else 'runs are'} not finished and not measured")
+    end_of(studies)

@@ -19,7 +19,8 @@ def report(
 ) -> None:
     """Write a study's page: verdict, table, pictures, runs, and how to repeat it.
 
-    report.html needs no other file and no network. table.csv, table.md and table.tex hold the table.
+    report.html needs no other file and no network. table.csv, table.md and table.tex hold the table,
+    measures.csv all that was measured of each run.
     """
     from selfdistill.report import write
     from selfdistill.study.load import load_all, missing

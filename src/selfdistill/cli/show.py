@@ -24,8 +24,10 @@ def show_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
 
 def end_of(studies: Sequence[Any]) -> None:
     """Print what failed in these studies; exit status 1 where something did."""
+    from selfdistill.study.study import about
+
     for study in studies:
-        of = f" ({study.base.model}, {study.base.data})" if len(studies) > 1 else ""
+        of = f" ({about(study.base)})" if len(studies) > 1 else ""
         for method, error in study.errors.items():
             errors.print(f"selfdistill: {method} failed{of}: {error}", soft_wrap=True, markup=False)
     if any(study.errors for study in studies):

@@ -25,4 +25,6 @@ def study(
     from selfdistill.study.script import read_grid
 
     grid = read_grid(file)
-    show(compare_all(grid, out or Path("runs") / file.stem, **engine_and_watch(engine, workers, threads, address)))
+    place = out or Path("runs") / file.stem
+    studies = compare_all(grid, place, **engine_and_watch(engine, workers, threads, address))
+    show(studies, measured=grid.questions is not None)

@@ -1,5 +1,5 @@
 """Measures of one network: accuracy, calibration, embeddings, robustness, cost."""
 
-from selfdistill.measure.evaluation import BASIC, MEASURES, evaluate
+from selfdistill.measure.evaluation import BASIC, MEASURES, asked, evaluate, possible
 
-__all__ = ["BASIC", "MEASURES", "evaluate"]
+__all__ = ["BASIC", "MEASURES", "asked", "evaluate", "possible"]

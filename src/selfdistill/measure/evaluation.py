@@ -113,35 +113,42 @@ def evaluate(
     device: torch.device | str | None = None,
     batch_size: int = 512,
     tell: Callable[[str], object] = str,
+    keep: Callable[[str, Any], object] = lambda name, numbers: None,
 ) -> dict[str, Any]:
     """Measure a network on the test images; give numbers by group, as JSON knows them.
 
     `which` names groups of `MEASURES`; "basic" is accuracy and calibration, "all" whatever is possible with
     this model and these arguments. The images are normalised as `augment` says, by default as those of
     `splits` usually are. `ood` are images of other classes, `epsilons` of the attacks in steps of 255, `seed`
-    is of random starts and corruptions; `tell` hears the name of each measure before it is taken. The device is
-    the model's by default. The model is left as it was. Raises `UserError` for names that are none, and for
-    what a named measure needs and does not get.
+    is of random starts and corruptions; `tell` hears the name of each measure before it is taken, `keep` its name
+    and numbers after. The device is the model's by default. The model is left as it was. Raises `UserError` for
+    names that are none, and for what a named measure needs and does not get.
     """
-    asked = _asked(which)
-    device = torch.device(device or next(model.parameters()).device)
-    subject = Subject(model, augment or usual(splits), device, batch_size)
-    _require_fit(subject, splits, ood, epsilons)
-    if any(MEASURES[name].embeds for name in asked):
-        subject = _with_anatomy(subject, splits, classifier)
-    exam = Exam(subject, splits, ood, seed, tuple(epsilons), tell)
-    if wrong := {name: lack for name, named in asked.items() if named and (lack := exam.lacks(MEASURES[name]))}:
-        raise UserError("; ".join(f"the measure {name} {lack}" for name, lack in wrong.items()))
-    return {name: _taken(name, exam) for name in asked if not exam.lacks(MEASURES[name])}
+    subject = Subject(model, augment or usual(splits), _device(model, device), batch_size)
+    exam, found = _exam(subject, splits, which, ood, classifier, seed, epsilons, tell), {}
+    for name in _had(exam, which):
+        tell(name)
+        found[name] = MEASURES[name].take(exam)
+        keep(name, found[name])
+    return found
 
 
-def _taken(name: str, exam: Exam) -> Any:
-    exam.tell(name)
-    return MEASURES[name].take(exam)
+def possible(
+    model: nn.Module,
+    splits: Splits,
+    *,
+    which: str | Sequence[str] = "basic",
+    ood: Splits | None = None,
+    classifier: str | None = None,
+    epsilons: Sequence[float] = EPSILONS,
+) -> list[str]:
+    """The measures that `evaluate` would take, and its errors; costs a few passes of two images."""
+    subject = Subject(model, usual(splits), _device(model, None))
+    return _had(_exam(subject, splits, which, ood, classifier, 0, epsilons, str), which)
 
 
-def _asked(which: str | Sequence[str]) -> dict[str, bool]:
-    """The measures asked for in the order of `MEASURES`, and whether each was named itself."""
+def asked(which: str | Sequence[str]) -> dict[str, bool]:
+    """The measures asked for in the order of `MEASURES`, and whether each was named itself. Raises `UserError`."""
     words = [which] if isinstance(which, str) else list(which)
     for word in words:
         if word not in {"basic", "all", *MEASURES}:
@@ -150,6 +157,35 @@ def _asked(which: str | Sequence[str]) -> dict[str, bool]:
             raise UserError(f"there is no measure {word!r}; {hint}there are basic, all, {', '.join(MEASURES)}")
     named = {*words, *(BASIC if "basic" in words else ())}
     return {name: name in named for name in MEASURES if name in named or "all" in words}
+
+
+def _device(model: nn.Module, device: torch.device | str | None) -> torch.device:
+    return torch.device(device or next(model.parameters()).device)
+
+
+def _exam(
+    subject: Subject,
+    splits: Splits,
+    which: str | Sequence[str],
+    ood: Splits | None,
+    classifier: str | None,
+    seed: int,
+    epsilons: Sequence[float],
+    tell: Callable[[str], object],
+) -> Exam:
+    names = asked(which)
+    _require_fit(subject, splits, ood, epsilons)
+    if any(MEASURES[name].embeds for name in names):
+        subject = _with_anatomy(subject, splits, classifier)
+    return Exam(subject, splits, ood, seed, tuple(epsilons), tell)
+
+
+def _had(exam: Exam, which: str | Sequence[str]) -> list[str]:
+    """The names of what can be measured; `UserError` where something was named itself and cannot."""
+    lacks = {name: exam.lacks(MEASURES[name]) for name in asked(which)}
+    if wrong := [f"the measure {name} {lacks[name]}" for name, named in asked(which).items() if named and lacks[name]]:
+        raise UserError("; ".join(wrong))
+    return [name for name, lack in lacks.items() if not lack]
 
 
 def _with_anatomy(subject: Subject, splits: Splits, classifier: str | None) -> Subject:

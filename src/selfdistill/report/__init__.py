@@ -7,6 +7,7 @@ from selfdistill.errors import UserError
 from selfdistill.methods import method
 from selfdistill.report.evidence import Evidence
 from selfdistill.report.gallery import PICTURES
+from selfdistill.report.measures import as_csv as measures_csv
 from selfdistill.report.page import page
 from selfdistill.report.pictures import Picture, Undrawn
 from selfdistill.report.tables import FORMS
@@ -25,7 +26,7 @@ def write(
     *,
     show: Sequence[str] = (),
 ) -> list[Path]:
-    """Write report.html, table.csv, table.md and table.tex into a folder, each whole; gives their paths.
+    """Write report.html, table.csv, table.md, table.tex and measures.csv into a folder, each whole; gives their paths.
 
     `pictures` are those of the page, by default all of `PICTURES`; `show` are the methods whose networks are in
     them beside the baseline, by default the first of the study.
@@ -35,7 +36,8 @@ def write(
     """
     chosen = [_row(each, studies) for each in show]
     asked = PICTURES if pictures is None else pictures
-    texts = {PAGE: page(studies, Path(folder), asked, chosen)} | {name: make(studies) for name, make in FORMS.items()}
+    forms = FORMS | {"measures.csv": measures_csv}
+    texts = {PAGE: page(studies, Path(folder), asked, chosen)} | {name: make(studies) for name, make in forms.items()}
     place = make_folder(Path(folder))
     return [_written(place / name, text) for name, text in texts.items()]
 

@@ -16,6 +16,7 @@ def shows_not(study: Study, rows: Sequence[Row], runs: dict[str, list[Run]]) -> 
     run = next(run for each in runs.values() for run in each)
     images, base = run.facts.get("images", {}), study.base
     with_images = f" with {images['train']:,} training images" if "train" in images else ""
+    with_images += f", {100 * base.label_noise:g}\u00a0% of their labels wrong," if base.label_noise else ""
     return [
         *_seeds([row.against for row in rows if row.against]),
         *_test_set(images.get("test")),

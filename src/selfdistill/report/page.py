@@ -18,6 +18,7 @@ from selfdistill.report import cells, configuration, limits, repeat, verdict
 from selfdistill.report.axis import Axis
 from selfdistill.report.curves import Curves, curves, spark
 from selfdistill.report.evidence import Evidence
+from selfdistill.report.measures import Measures, measures, sort_key, told
 from selfdistill.report.pictures import Drawn, Picture, drawn, reasons
 from selfdistill.report.row import Row, comparable, costs, rows_of
 from selfdistill.report.runs import Run, anchor, curve, name, runs_of, title, watched
@@ -68,6 +69,11 @@ class Section:
     def curves(self) -> Curves | None:
         """The learning curves."""
         return curves(self.runs, self.study.baseline)
+
+    @cached_property
+    def measures(self) -> Measures:
+        """What was measured beside the table's accuracy."""
+        return measures(self.study)
 
     @cached_property
     def pictures(self) -> list[Drawn]:
@@ -127,7 +133,7 @@ def _environment() -> Environment:
         limits.shows_not,
         repeat.compare_command,
     )
-    more = (repeat.train_command, repeat.repeats_all, configuration.differences, configuration.resolved)
+    more = (sort_key, told, repeat.train_command, repeat.repeats_all, configuration.differences, configuration.resolved)
     environment.globals |= {each.__name__: each for each in (*known, *more, configuration.common, reasons)}
     return environment
 

@@ -51,7 +51,8 @@ def name(study: Study) -> str:
 def title(study: Study) -> str:
     """What a study is about, in a few words."""
     data, model = (each.rstrip("/").split("/")[-1] for each in (study.base.data, study.base.model))
-    return f"{len(set(study.methods) - set(study.epochs))} ways to train {model} on {data}"
+    wrong = f" with {100 * study.base.label_noise:g} % wrong labels" if study.base.label_noise else ""
+    return f"{len(set(study.methods) - set(study.epochs))} ways to train {model} on {data}{wrong}"
 
 
 def anchor(study: Study, method: str = "", seed: int | None = None) -> str:

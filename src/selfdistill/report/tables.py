@@ -13,8 +13,8 @@ from selfdistill.study.summary import Summary, summaries
 from selfdistill.study.table import markdown, whole
 
 COLUMNS = (
-    *("data", "model", "epochs", "method", "n", "top1_mean", "top1_std", "validation_last", "validation_best"),
-    *("best_epoch_top1_mean", "best_epoch_top1_std"),
+    *("data", "model", "label_noise", "epochs", "method", "n"),
+    *("top1_mean", "top1_std", "validation_last", "validation_best", "best_epoch_top1_mean", "best_epoch_top1_std"),
     *("baseline", "difference", "low", "high", "p", "verdict", "seeds_needed"),
     *("step_time", "added_parameters", "compute"),
     *(
@@ -74,7 +74,8 @@ def escaped(text: str) -> str:
 
 
 def _values(study: Study, row: Summary) -> Iterator[str]:
-    yield from (study.base.data, study.base.model, str(row.epochs), row.method, str(row.top1.n))
+    yield from (study.base.data, study.base.model, f"{study.base.label_noise:g}")
+    yield from (str(row.epochs), row.method, str(row.top1.n))
     yield from map(_two, (row.top1.mean, row.top1.std, *(row.validation or (None, None))))
     yield from map(_two, (row.best.mean, row.best.std) if row.best else (None, None))
     yield from (study.baseline if row.against else "", *_against(row.against))

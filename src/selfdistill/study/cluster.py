@@ -41,7 +41,7 @@ class Cluster:
         running: dict[Any, Job] = {}
         while True:
             while len(running) < workers and (job := next(waiting, None)) is not None:
-                watch.start(job, str(job), job.config.epochs)
+                watch.start(job, str(job), job.epochs)
                 running[task.remote(job, os.getcwd(), sys.path)] = job
             if not running:
                 return

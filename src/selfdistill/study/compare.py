@@ -10,6 +10,8 @@ from selfdistill.study.fit import require_fit
 from selfdistill.study.folders import run_folder, usual_folder
 from selfdistill.study.grid import Grid, with_controls
 from selfdistill.study.job import Job, Outcome, attempt, data_of
+from selfdistill.study.jobs import carry_out
+from selfdistill.study.measuring import measure_all
 from selfdistill.study.results import write_results
 from selfdistill.study.study import Study
 from selfdistill.study.watch import Unwatched, Watch
@@ -36,14 +38,17 @@ def compare(
 def compare_all(
     grid: Grid, folder: str | Path | None = None, *, engine: Engine | None = None, watch: Watch | None = None
 ) -> list[Study]:
-    """Make all runs of a grid: a study for each data set and model. What is finished is kept, the rest goes on.
+    """Make all runs of a grid, and take its measures: a study for each data set, model and share of wrong labels.
 
-    A method that fails is left out of its study and its error kept in `errors`; the others go on. Raises
-    `UserError` before any training where a method, a model or the data cannot be had or do not fit.
+    What is finished is kept, the rest goes on. A method that fails is left out of its study and its error kept in
+    `errors`; the others go on. Raises `UserError` before any training where a method, a model, the data or a measure
+    cannot be had or do not fit.
     """
     root = Path(folder or grid.folder)
     studies = [prepared(grid, base, place) for base, place in grid.pairs(root)]
     make(studies, root, engine=engine, watch=watch)
+    if grid.questions:
+        measure_all(studies, grid.questions, engine=engine, watch=watch)
     return studies
 
 
@@ -54,6 +59,8 @@ def prepared(grid: Grid, base: RunConfig, folder: Path) -> Study:
     splits = data_of(study.config(rows[0], study.seeds[0]))
     for row in rows:
         require_fit(study.config(row, study.seeds[0]), splits)
+    if grid.questions:
+        grid.questions.require_answers(base, splits)
     if not grid.equal_compute:
         return study
     compute = {row: relative_compute(study.config(row, study.seeds[0]), splits) for row in rows}
@@ -74,28 +81,16 @@ def make(studies: Sequence[Study], root: Path, *, engine: Engine | None = None, 
 def _run(studies: Sequence[Study], teachers: Path, engine: Engine, watch: Watch) -> None:
     """Read the results that are there, and have the other runs made."""
     owners = {job: study for study in studies for job in _jobs(study, teachers)}
-    done = {job: job.done for job in owners}
-    for job in (job for job in owners if done[job]):
+    done = [job for job in owners if job.done]
+    for job in done:
         _keep(owners[job], job, attempt(job))
-    todo = [job for job in owners if not done[job]]
-    watch.begin(studies, len(owners) - len(todo), len(owners))
-    try:
-        for job, outcome in engine(_still_wanted(todo, owners), watch):
-            _keep(owners[job], job, outcome)
-            watch.done(job, outcome)
-    finally:
-        watch.end()
+    carry_out(studies, owners, set(done), _keep, engine, watch)
 
 
 def _jobs(study: Study, teachers: Path) -> Iterator[Job]:
     for seed in study.seeds:
         for row in study.methods:
             yield Job(row, study.config(row, seed), run_folder(study.folder, row, seed), teachers)
-
-
-def _still_wanted(jobs: Sequence[Job], owners: dict[Job, Study]) -> Iterator[Job]:
-    """The jobs whose method has not failed by the time that somebody is free to make them."""
-    return (job for job in jobs if job.row not in owners[job].errors)
 
 
 def _keep(study: Study, job: Job, outcome: Outcome) -> None:

@@ -1,6 +1,6 @@
 """Each row of a study against its baseline, with p values corrected for the number of rows."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from selfdistill.study.statistics import LEVEL, Difference, holm, verdict
@@ -31,6 +31,13 @@ def against_baseline(study: Study) -> dict[str, Comparison]:
     return _corrected({row: gap for row in study.methods if (gap := _against(study, row, study.baseline))})
 
 
+def against(values: Mapping[str, Mapping[int, float]], baseline: str) -> dict[str, Comparison]:
+    """The same of any number that is known by row and seed."""
+    base = values.get(baseline, {})
+    gaps = {row: gap for row, own in values.items() if row != baseline and (gap := _paired(own, base))}
+    return _corrected(gaps)
+
+
 def at_equal_compute(study: Study) -> dict[str, Comparison]:
     """Every method that costs more, against cross-entropy trained for as much longer."""
     return _corrected(dict(_gaps_at_equal_compute(study)))
@@ -49,6 +56,11 @@ def _corrected(gaps: dict[str, Difference]) -> dict[str, Comparison]:
 
 
 def _against(study: Study, row: str, baseline: str) -> Difference | None:
-    own, base = study.results.get(row, {}), study.results.get(baseline, {})
-    pairs = [(own[seed]["top1"], base[seed]["top1"]) for seed in study.seeds if seed in own and seed in base]
-    return Difference.paired(*zip(*pairs, strict=True)) if pairs and row != baseline else None
+    own, base = ({seed: each["top1"] for seed, each in study.results.get(name, {}).items()} for name in (row, baseline))
+    return None if row == baseline else _paired(own, base)
+
+
+def _paired(own: Mapping[int, float], base: Mapping[int, float]) -> Difference | None:
+    """The difference on the seeds that both have; None where there is none."""
+    pairs = [(own[seed], base[seed]) for seed in own if seed in base]
+    return Difference.paired(*zip(*pairs, strict=True)) if pairs else None

@@ -8,16 +8,21 @@ from selfdistill.train.config import RunConfig
 from selfdistill.train.files import folder_name
 
 
-def usual_folder(base: RunConfig, models: Sequence[str] = (), data: Sequence[str] = ()) -> Path:
-    """Where a study lies that is given no folder: one for each data set, its limit, model and length."""
+def usual_folder(
+    base: RunConfig, models: Sequence[str] = (), data: Sequence[str] = (), label_noise: Sequence[float] = ()
+) -> Path:
+    """Where a study lies that is given no folder: one for each data set, its limit and noise, model and length."""
     sets, networks = [_last(each) for each in data or [base.data]], [_last(each) for each in models or [base.model]]
-    parts = [*sets, base.limit, *networks, f"{base.epochs}epochs"]
+    noises = [_noise(each) for each in label_noise or [base.label_noise]]
+    parts = [*sets, base.limit, *(noises if any(label_noise or [base.label_noise]) else ()), *networks]
+    parts.append(f"{base.epochs}epochs")
     return Path("runs") / folder_name("-".join(str(each) for each in parts if each))
 
 
-def pair_folder(folder: Path, data: str, model: str) -> Path:
-    """Where the study of one of several data sets and models lies."""
-    return folder / folder_name(f"{_last(data)}-{_last(model)}")
+def pair_folder(folder: Path, data: str, model: str, label_noise: float | None = None) -> Path:
+    """Where the study of one of several data sets and models lies, and of one of several shares of wrong labels."""
+    noise = [] if label_noise is None else [_noise(label_noise)]
+    return folder / folder_name("-".join([_last(data), _last(model), *noise]))
 
 
 def run_folder(folder: Path, row: str, seed: int) -> Path:
@@ -26,6 +31,10 @@ def run_folder(folder: Path, row: str, seed: int) -> Path:
     if words != row.removesuffix("()"):
         words = f"{words[:60]}-{hashlib.sha256(row.encode()).hexdigest()[:6]}"
     return folder / "runs" / words / f"seed{seed}"
+
+
+def _noise(share: float) -> str:
+    return f"noise{share:g}"
 
 
 def _last(name: str) -> str:

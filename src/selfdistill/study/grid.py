@@ -1,21 +1,26 @@
-"""What a study is asked for: methods, models, data sets and seeds, each with each."""
+"""What a study is asked for: methods, models, data sets, shares of wrong labels and seeds, each with each."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import product
 from pathlib import Path
 
 from selfdistill.errors import UserError
+from selfdistill.measure import BASIC
 from selfdistill.methods import method as named
 from selfdistill.study.folders import pair_folder, usual_folder
+from selfdistill.study.questions import Questions
 from selfdistill.train.config import RunConfig
 
 
 @dataclass(frozen=True)
 class Grid:
-    """Methods × models × data × seeds. `recipe` is what all runs share; its model and data stand where none are given.
+    """Methods × models × data × label noise × seeds. `recipe` is what all runs share, and stands where none are given.
 
-    `controls` adds each method's heads and passes without its distillation; `equal_compute` adds plain
-    cross-entropy trained for as much longer as a method costs more. Raises `UserError` for an empty grid.
+    `label_noise` are shares of the training labels made wrong. `controls` adds each method's heads and passes
+    without its distillation; `equal_compute` adds plain cross-entropy trained for as much longer as a method costs
+    more. `measures` are taken of the finished runs, on `test_limit` test images (default: all); `ood` are the images
+    of other classes that one of them wants. Raises `UserError` for an empty grid and a measure that is none.
     """
 
     methods: Sequence[str]
@@ -25,13 +30,20 @@ class Grid:
     recipe: RunConfig = field(default=RunConfig("ce()"))
     controls: bool = False
     equal_compute: bool = False
+    label_noise: Sequence[float] = ()
+    measures: Sequence[str] = ()
+    ood: str | None = None
+    test_limit: int | None = None
 
     def __post_init__(self) -> None:
-        for name in ("methods", "models", "data"):
-            if isinstance(getattr(self, name), str):
-                raise UserError(
-                    f"{name} of a grid are several, but found the text {getattr(self, name)!r}; write a list"
-                )
+        for name in ("methods", "models", "data", "label_noise", "measures"):
+            if isinstance(found := getattr(self, name), str | float | int):
+                what = f"the text {found!r}" if isinstance(found, str) else f"the number {found}"
+                raise UserError(f"{name} of a grid are several, but found {what}; write a list")
+        for share in self.label_noise:
+            replace(self.recipe, label_noise=share)  # says what a share is
+        if self.questions is None and self.test_limit is not None:
+            raise UserError('a limit of test images is for measures, but a grid names none; write measures=["basic"]')
         if not self.methods or not self.seeds:
             raise UserError("a grid needs one method and one seed at least")
 
@@ -43,18 +55,26 @@ class Grid:
         return tuple(dict.fromkeys(texts))
 
     @property
+    def questions(self) -> Questions | None:
+        """What is asked of the finished runs, if anything is. Raises `UserError` for a measure that is none."""
+        if not self.measures and self.ood is None:
+            return None
+        accelerator = self.recipe.accelerator
+        return Questions(tuple(self.measures) or BASIC, self.ood, limit=self.test_limit, accelerator=accelerator)
+
+    @property
     def folder(self) -> Path:
         """Where it lies if it is given no folder."""
-        return usual_folder(self.recipe, self.models, self.data)
+        return usual_folder(self.recipe, self.models, self.data, self.label_noise)
 
     def pairs(self, folder: Path) -> Iterator[tuple[RunConfig, Path]]:
-        """What the runs of each data set and model share, and where they lie: in `folder` itself where all is one."""
-        pairs = [
-            (data, model) for data in self.data or [self.recipe.data] for model in self.models or [self.recipe.model]
-        ]
-        for data, model in pairs:
-            place = pair_folder(folder, data, model) if len(pairs) > 1 else folder
-            yield replace(self.recipe, data=data, model=model), place
+        """What the runs of each data set, model and noise share, and where they lie: in `folder` where all is one."""
+        recipe, several = self.recipe, len(self.label_noise) > 1
+        shares = self.label_noise or [recipe.label_noise]
+        pairs = list(product(self.data or [recipe.data], self.models or [recipe.model], shares))
+        for data, model, noise in pairs:
+            place = pair_folder(folder, data, model, noise if several else None) if len(pairs) > 1 else folder
+            yield replace(recipe, data=data, model=model, label_noise=noise), place
 
 
 def with_controls(methods: Sequence[str]) -> list[str]:

@@ -13,6 +13,7 @@ from selfdistill.data import Splits
 from selfdistill.errors import UserError
 from selfdistill.method.roles import Teacher
 from selfdistill.methods import method as named
+from selfdistill.study.study import about
 from selfdistill.train import teacher
 from selfdistill.train.config import RunConfig
 from selfdistill.train.display import Display
@@ -30,12 +31,28 @@ class Job:
     teachers: Path  # where those that are trained first are kept, for all runs
 
     def __str__(self) -> str:
-        return f"{self.row}, {self.config.model}, {self.config.data}, seed {self.config.seed}"
+        return f"{self.row}, {about(self.config)}, seed {self.config.seed}"
 
     @property
     def done(self) -> bool:
         """Whether its result is there."""
         return (self.folder / teacher.RESULT).exists()
+
+    @property
+    def epochs(self) -> int:
+        """How long it is."""
+        return self.config.epochs
+
+    def make(self, display: Display | None = None) -> dict[str, Any]:
+        """Make the run, its teachers first; give its result."""
+        splits = None if self.done else data_of(self.config)
+        if splits is not None:
+            _make_teachers(self.config, self.teachers, splits, display)
+        return run(self.config, self.folder, resume=True, display=display, teachers=self.teachers, splits=splits)
+
+    def said(self, result: dict[str, Any]) -> str:
+        """Its result in a few words."""
+        return f"top-1 {result['top1']:.2f}%"
 
 
 @dataclass(frozen=True)
@@ -47,24 +64,16 @@ class Outcome:
 
 
 def attempt(job: Job, display: Display | None = None) -> Outcome:
-    """Make a run; what goes wrong is told, not raised.
+    """Make a job; what goes wrong is told, not raised.
 
     A method of somebody's own may raise anything; the others' runs must not be lost.
     """
     try:
-        return Outcome(make(job, display))
+        return Outcome(job.make(display))
     except UserError as error:
         return Outcome(error=str(error))
     except Exception as error:
         return Outcome(error=f"{type(error).__name__}: {error}")
-
-
-def make(job: Job, display: Display | None = None) -> dict[str, Any]:
-    """Make a run, its teachers first; give its result."""
-    splits = None if job.done else data_of(job.config)
-    if splits is not None:
-        _make_teachers(job.config, job.teachers, splits, display)
-    return run(job.config, job.folder, resume=True, display=display, teachers=job.teachers, splits=splits)
 
 
 def data_of(config: RunConfig) -> Splits:

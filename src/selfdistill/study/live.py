@@ -11,7 +11,7 @@ from rich.text import Text
 
 from selfdistill.study.job import Job, Outcome
 from selfdistill.study.statistics import Spread
-from selfdistill.study.study import Study
+from selfdistill.study.study import Study, about
 from selfdistill.study.watch import PlainLines, Unwatched, Watch
 from selfdistill.train.display import in_words
 
@@ -28,18 +28,23 @@ class LiveTable(Unwatched):
 
     def begin(self, studies: Sequence[Study], done: int, jobs: int) -> None:
         """Show the table."""
-        self.studies, self.count, self.jobs = studies, done, jobs
+        self.studies, self.count, self.jobs, self.made = studies, done, jobs, 0
         self.began = time.monotonic()
         if done < jobs:
             self.live.start()
 
     def start(self, job: Job, title: str, epochs: int) -> None:
         """Show that a run begins."""
-        self.now[job] = [title, f"of {epochs} epochs"]
+        self.now[job] = [title, f"of {epochs} epochs" if epochs else ""]
 
     def epoch(self, job: Job, row: dict[str, Any]) -> None:
         """Show the epoch's numbers."""
         self.now[job][1] = f"epoch {row['epoch']}  {in_words(row)}"
+
+    def note(self, job: Job, words: str) -> None:
+        """Show what the job is at."""
+        if job in self.now:  # a note may come before the start
+            self.now[job][1] = words
 
     def done(self, job: Job, outcome: Outcome) -> None:
         """Show what became of a run."""
@@ -56,7 +61,7 @@ class LiveTable(Unwatched):
         table = Table("method", "top-1 %", "runs", box=None, header_style="bold", pad_edge=False)
         for study in self.studies:
             for row in study.methods:
-                name = f"{row}, {study.base.model}, {study.base.data}" if several else row
+                name = f"{row}, {about(study.base)}" if several else row
                 table.add_row(Text(name), *_state(study, row))
         return Group(table, *(_line("  ".join(each)) for each in self.now.values()), Text(self._progress()))
 

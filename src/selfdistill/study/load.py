@@ -13,6 +13,11 @@ from selfdistill.train.teacher import RESULT
 STUDY = "study.json"
 
 
+def is_study(folder: str | Path) -> bool:
+    """Whether a folder holds a study, or folders of studies."""
+    return (Path(folder) / STUDY).is_file() or any(Path(folder).glob(f"*/{STUDY}"))
+
+
 def load(folder: str | Path) -> Study:
     """Read a study: study.json and the results of its runs, each file once.
 

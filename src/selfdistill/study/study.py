@@ -10,6 +10,12 @@ from selfdistill.train.config import RunConfig
 PLAIN = "ce()"  # what every method is to be better than
 
 
+def about(config: RunConfig) -> str:
+    """What runs are of, beside method and seed: "resnet8, digits, label noise 0.4"."""
+    noise = f", label noise {config.label_noise:g}" if config.label_noise else ""
+    return f"{config.model}, {config.data}{noise}"
+
+
 @dataclass
 class Study:
     """The results of a grid by row and seed, and what went wrong.

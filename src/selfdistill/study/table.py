@@ -26,6 +26,7 @@ def footer(study: Study) -> list[str]:
     """What the numbers are of, and where the runs lie."""
     base = study.base
     limit = f", {base.limit} training images" if base.limit else ""
+    limit += f", {100 * base.label_noise:g} % of the labels wrong" if base.label_noise else ""
     seeds = f"seeds {study.seeds[0]} to {study.seeds[-1]}" if len(study.seeds) > 1 else f"seed {study.seeds[0]}"
     return [
         f"{base.data}{limit}, {base.model}, {base.epochs} epochs of batches of {base.batch_size}, {seeds}; "

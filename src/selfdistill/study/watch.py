@@ -23,6 +23,9 @@ class Watch(Protocol):
     def epoch(self, job: Job, row: dict[str, Any]) -> None:
         """Tell a row of the log of the run that the job is at."""
 
+    def note(self, job: Job, words: str) -> None:
+        """Tell what the job is at, in words."""
+
     def done(self, job: Job, outcome: Outcome) -> None:
         """Tell what became of a job; the study holds it already."""
 
@@ -40,6 +43,9 @@ class Unwatched:
         """Show nothing."""
 
     def epoch(self, job: Job, row: dict[str, Any]) -> None:
+        """Show nothing."""
+
+    def note(self, job: Job, words: str) -> None:
         """Show nothing."""
 
     def done(self, job: Job, outcome: Outcome) -> None:
@@ -77,7 +83,7 @@ class PlainLines(Unwatched):
         """Show what became of a run."""
         self.count += 1
         if not self.epochs:
-            what = f"failed: {outcome.error}" if outcome.result is None else f"top-1 {outcome.result['top1']:.2f}%"
+            what = f"failed: {outcome.error}" if outcome.result is None else job.said(outcome.result)
             self._print(f"{job}: {what} ({self.count} of {self.jobs})")
 
     def _print(self, words: str) -> None:
@@ -97,3 +103,7 @@ class Told(Silent):
     def epoch(self, row: dict[str, Any]) -> None:
         """Tell the epoch's row."""
         self.watch.epoch(self.job, row)
+
+    def note(self, text: str) -> None:
+        """Tell what happens."""
+        self.watch.note(self.job, text)

@@ -122,6 +122,9 @@ class _Wire(Unwatched):
     def epoch(self, job: Job, row: dict[str, Any]) -> None:
         self.connection.send(("epoch", row))
 
+    def note(self, job: Job, words: str) -> None:
+        self.connection.send(("note", words))
+
 
 def _serve(connection: Connection, threads: int, device: str | None) -> None:
     """Make what is asked for, until nobody asks any more."""

@@ -35,7 +35,7 @@ def room(make: Callable[[RunConfig], Trainer], config: RunConfig, folder: Path) 
     whole = make(config)
     rows = few(whole)
     small = (replace(config, batch_size=each, compile=False) for each in (rows, 2 * rows))
-    sizes = [MARGIN * _measured(make(each)) for each in small]
+    sizes = [MARGIN * peak(make(each)) for each in small]
     each = max(sizes[1] - sizes[0], 1) / rows
     return [_memory(whole, sizes[0] - each * rows, each, rows), _disk(whole, folder)]
 
@@ -59,8 +59,8 @@ def step_bytes(trainer: Trainer, step: Callable[[], object]) -> int:
     return held_bytes(_kept(trainer)) + peak_bytes(step)
 
 
-def _measured(trainer: Trainer) -> int:
-    """Bytes of a trainer's second step: the first one makes the optimiser's state."""
+def peak(trainer: Trainer) -> int:
+    """Bytes at the peak of a new trainer's second step: the first one makes the optimiser's state."""
     trainer.descent.run.train()
     first_step(trainer)
     return step_bytes(trainer, lambda: first_step(trainer))

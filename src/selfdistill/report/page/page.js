@@ -26,9 +26,9 @@ for (const table of document.querySelectorAll("table.sortable")) {
   for (const head of table.querySelectorAll("th[data-sorts]")) {
     const button = document.createElement("button");
     button.type = "button";
-    button.append(...head.childNodes);
+    button.append(...[...head.childNodes].filter((each) => each.className !== "way"));
     button.addEventListener("click", () => sort(table, head));
-    head.append(button);
+    head.prepend(button);
   }
 }
 
