@@ -13,18 +13,8 @@ from selfdistill.study.summary import Summary, summaries
 from selfdistill.study.table import markdown, whole
 
 COLUMNS = (
-    *(
-        "data",
-        "model",
-        "label_noise",
-        "epochs",
-        "method",
-        "n",
-        "top1_mean",
-        "top1_std",
-        "validation_last",
-        "validation_best",
-    ),
+    *("data", "model", "label_noise"),
+    *("epochs", "method", "n", "top1_mean", "top1_std", "validation_last", "validation_best"),
     *("baseline", "difference", "low", "high", "p", "verdict", "seeds_needed"),
     *("step_time", "added_parameters", "compute"),
     *(
