@@ -48,6 +48,7 @@ class Scale:
 
 KNOWN = (
     Scale("accuracy.top1", RIGHT, "top-1 %", 1),
+    Scale("accuracy.best_epoch_top1", RIGHT, "top-1 %, best epoch", 1),
     Scale("accuracy.top5", RIGHT, "top-5 %", 1),
     Scale("accuracy.nll", RIGHT, "NLL", -1, ".3f"),
     Scale("calibration.ece", SURE, "ECE %", -1),

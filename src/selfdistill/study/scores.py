@@ -12,6 +12,7 @@ from selfdistill.study.study import Study
 
 IN_RESULTS = {  # what training itself measures, and its place among the measures
     "top1": "accuracy.top1",
+    "best_epoch_top1": "accuracy.best_epoch_top1",
     "top5": "accuracy.top5",
     "nll": "accuracy.nll",
     "ece": "calibration.ece",
