@@ -196,7 +196,8 @@ class Trainer:
         """Accuracy on the images held out; the test set is not looked at before the end."""
         if self.splits.validation is None:
             return {}
-        shown = predict(self.distiller.deployed(), self.splits.validation, self.augment, device=self.fabric.device)
+        deployed = self.descent.weights.whole().deployed()
+        shown = predict(deployed, self.splits.validation, self.augment, device=self.fabric.device)
         return {"validation_top1": accuracy(*shown)}
 
     def rate(self, step: int) -> float:

@@ -13,6 +13,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from selfdistill.data import Augmentation, Splits
+from selfdistill.distiller import Distiller
 from selfdistill.measure.accuracy import evaluate
 from selfdistill.measure.cost import added_parameters, parameters
 from selfdistill.method import Method
@@ -42,9 +43,12 @@ def facts(config: RunConfig, method: Method, splits: Splits, augment: Augmentati
     }
 
 
-def result(trainer: Trainer, method: Method) -> dict[str, Any]:
-    """What result.json says: the student's accuracy on the test set after the last epoch, and the cost."""
-    config, log, student = trainer.config, trainer.log, trainer.distiller.student
+def result(trainer: Trainer, distiller: Distiller, method: Method) -> dict[str, Any]:
+    """What result.json says: the student's accuracy on the test set after the last epoch, and the cost.
+
+    `distiller` is the trainer's own, or the whole of it.
+    """
+    config, log, student = trainer.config, trainer.log, distiller.student
     seconds = sum(row["seconds"] for row in log)
     mean_ms = 1000 * seconds / (config.epochs * len(trainer.loader))
     return {
@@ -57,7 +61,7 @@ def result(trainer: Trainer, method: Method) -> dict[str, Any]:
         "seed": config.seed,
         "epochs": config.epochs,
         "parameters": parameters(student),
-        "added_parameters": added_parameters(trainer.distiller),
+        "added_parameters": added_parameters(distiller),
         "step_ms": trainer.stopwatch.median_ms() or mean_ms,
         "images_per_second": median(row["images_per_second"] for row in log),
         "train_seconds": seconds,
