@@ -56,7 +56,7 @@ def first_step(trainer: Trainer) -> dict[str, Tensor]:
 def step_bytes(trainer: Trainer, step: Callable[[], object]) -> int:
     """Bytes at the peak of a step: weights, optimiser, memories, and what the step makes."""
     trainer.descent.optimiser.zero_grad()  # gradients are of what it makes
-    return held_bytes(_kept(trainer)) + peak_bytes(step)
+    return held_bytes(_kept(trainer)) + trainer.descent.weights.gathered + peak_bytes(step)
 
 
 def _measured(trainer: Trainer) -> int:

@@ -19,6 +19,7 @@ class Replicas:
     """A distiller that lies whole on each rank, and its optimiser. `run` makes its passes."""
 
     cut = 1  # into how many parts the weights are
+    gathered = 0  # bytes of weights that are put together for a while
 
     def __init__(self, distiller: Distiller, config: RunConfig, fabric: Fabric):
         if config.compile:

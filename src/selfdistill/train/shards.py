@@ -16,6 +16,7 @@ from torch.distributed.tensor import DTensor
 from selfdistill import ranks
 from selfdistill.beside import Beside
 from selfdistill.distiller import Distiller
+from selfdistill.measure.cost import held_bytes
 from selfdistill.roles import Teacher
 from selfdistill.train import dtensors
 from selfdistill.train.blocks import blocks
@@ -37,7 +38,12 @@ class Shards:
         self.distiller, self.cut = distiller.to(fabric.device), fabric.world_size
         _make_alike(distiller)
         self.outline = _outline(distiller)
-        _cut(distiller, fabric.device.type)
+        found = _blocks(distiller)
+        self.gathered = _gathered(distiller, found)
+        _cut(distiller, found, fabric.device.type)
+        if config.compile:
+            for each in found:  # a block is a graph of its own: exchanges lie between them
+                each.forward = torch.compile(each.forward, fullgraph=True)
         self.shards = {each: dtensors.held(each) for each in distiller.parameters() if each.requires_grad}
         held = nn.ParameterList(self.shards.values())
         optimiser = make_optimiser(held, config, distiller.method.gap, fused=fusible(held))
@@ -152,16 +158,24 @@ def _outline(distiller: Distiller) -> Distiller:
     return copy
 
 
-def _cut(distiller: Distiller, device: str) -> None:
-    """Cut all weights but teachers' and single numbers: blocks by themselves, and the rest together."""
-    student, *_ = parts = _parts(distiller)
-    mesh = init_device_mesh(device, (dist.get_world_size(),))
-    cut = {each for part in parts for each in part.parameters() if each.dim()}
-    ignored = set(distiller.parameters()) - cut
+def _blocks(distiller: Distiller) -> list[nn.Module]:
+    """The blocks of all networks that are cut; terms may read the student's classifier, so it is in none."""
     images = torch.zeros(2, *distiller.anatomy.images)
-    found = [*blocks(student, images, distiller.anatomy.classifier)]
-    for each in (part.network for part in parts if isinstance(part, Beside)):
-        found += blocks(each, images)
-    for each in found:
-        fully_shard(each, mesh=mesh, ignored_params=ignored)
-    fully_shard(distiller, mesh=mesh, ignored_params=ignored)
+    beside = [part.network for part in _parts(distiller) if isinstance(part, Beside)]
+    found = blocks(distiller.student, images, distiller.anatomy.classifier)
+    return found + [block for network in beside for block in blocks(network, images)]
+
+
+def _gathered(distiller: Distiller, found: list[nn.Module]) -> int:
+    """Bytes that are whole at once on each rank: what is in no block, a block, and the one that comes after it."""
+    sizes = [held_bytes(each.parameters()) for each in found]
+    everything = sum(held_bytes(each.parameters()) for each in _parts(distiller))
+    return everything - sum(sizes) + 2 * max(sizes, default=0)
+
+
+def _cut(distiller: Distiller, found: list[nn.Module], device: str) -> None:
+    """Cut all weights but teachers' and single numbers: blocks by themselves, and the rest together."""
+    mesh = init_device_mesh(device, (dist.get_world_size(),))
+    cut = {each for part in _parts(distiller) for each in part.parameters() if each.dim()}
+    for each in (*found, distiller):
+        fully_shard(each, mesh=mesh, ignored_params={*distiller.parameters()} - cut)
