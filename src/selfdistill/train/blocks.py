@@ -1,7 +1,7 @@
 """Where a network may be cut into blocks, each of which is gathered for its own passes alone."""
 
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 
 from torch import Tensor, nn
 
@@ -33,7 +33,7 @@ def _cut(module: nn.Module, path: str, sizes: Mapping[str, float]) -> Iterator[s
         yield from [here] if fits else inner
 
 
-def _sharing(network: nn.Module) -> Collection[str]:
+def _sharing(network: nn.Module) -> set[str]:
     """The paths of modules that share a parameter with something outside them."""
     owners = defaultdict(list)
     for name, each in network.named_parameters(remove_duplicate=False):

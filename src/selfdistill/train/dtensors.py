@@ -28,9 +28,7 @@ def joined(value: Any, like: Tensor) -> Any:
     if not isinstance(like, DTensor) or not isinstance(value, Tensor) or value.shape != like.to_local().shape:
         return value
     mesh, placements = like.device_mesh, like.placements
-    return whole(
-        DTensor.from_local(value, mesh, placements, run_check=False, shape=like.shape, stride=like.stride())
-    )
+    return whole(DTensor.from_local(value, mesh, placements, run_check=False, shape=like.shape, stride=like.stride()))
 
 
 def cut(value: Any, like: Tensor) -> Any:

@@ -1,9 +1,9 @@
 """Weights of which each process holds a part (FSDP); gradients and the optimiser's state are cut alike."""
 
-from collections.abc import Iterable
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from copy import deepcopy
-from typing import Any
+from typing import Any, cast
 
 import torch
 import torch.distributed as dist
@@ -16,6 +16,7 @@ from torch.distributed.tensor import DTensor
 from selfdistill import ranks
 from selfdistill.beside import Beside
 from selfdistill.distiller import Distiller
+from selfdistill.errors import UserError
 from selfdistill.measure.cost import held_bytes
 from selfdistill.roles import Teacher
 from selfdistill.train import dtensors
@@ -47,7 +48,7 @@ class Shards:
         self.shards = {each: dtensors.held(each) for each in distiller.parameters() if each.requires_grad}
         held = nn.ParameterList(self.shards.values())
         optimiser = make_optimiser(held, config, distiller.method.gap, fused=fusible(held))
-        self.run, self.optimiser = distiller, fabric.setup_optimizers(optimiser)
+        self.run, self.optimiser = distiller, cast(Any, fabric.setup_optimizers(optimiser))  # one, not several
         self.buffers = Moving(each for part in _parts(distiller) for each in part.buffers())
 
     def agree(self) -> None:
@@ -57,9 +58,21 @@ class Shards:
             dist.broadcast(each, src=0)
         self.buffers.put(copies)
 
-    def passing(self, last: bool) -> AbstractContextManager:
-        """Around a part's pass and the finding of its gradients; they are exchanged with each: whole they are large."""
-        return nullcontext()
+    @contextmanager
+    def passing(self, last: bool) -> Iterator[None]:
+        """Around a part's pass and the finding of its gradients, which are exchanged with each: whole they are large.
+
+        Raises `UserError` where one block's weights are read while another's pass is made.
+        """
+        try:
+            yield
+        except RuntimeError as error:
+            if "DTensor" not in str(error):
+                raise
+            raise UserError(
+                f"{self.distiller.anatomy.model} reads weights of a block outside that block's own pass, while they "
+                "lie in parts on all processes; share the work by --strategy ddp, or take another --model"
+            ) from error
 
     def gradients(self, loss: Tensor, trained: list[Tensor]) -> list[Tensor | None]:
         """The gradient of one of several losses [], the mean over ranks; None where there is none."""
