@@ -1,18 +1,23 @@
 """One of the processes that torchrun starts: runs of methods whose losses are means over rows, on a group-norm net."""
 
+import json
 import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
 import torch
+from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from selfdistill import data
+from selfdistill import data, ranks
+from selfdistill.errors import UserError
 from selfdistill.methods import REGISTRY, method
 from selfdistill.step import Distiller
 from selfdistill.train import run as runs
-from tests.networks import network
-from tests.train.small import small
+from selfdistill.train.preflight import first_step
+from tests.networks import Convolutional, network
+from tests.train.small import small, trainer
 
 DATA = "fake:classes=5,size=16"
 
@@ -39,20 +44,81 @@ def of_the_run(text):
     return any(term.memory_scope == "run" and not term.indexed for term in method(text).all_terms.values())
 
 
-def train(text, folder, **changes):
+def plain():
+    return network("group", seed=1)
+
+
+def train(text, folder, make=plain, **changes):
     """A run of six steps on a student without batch norm.
 
     Clipped: one step of a method with a large weight would move the weights by their own length, and rounding with it.
     """
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(runs, "create", lambda *args, **kwargs: network("group", seed=1))
+        patched.setattr(runs, "create", lambda *args, **kwargs: make())
         config = small(
             text, **{"epochs": 1, "lr": 0.02, "clip_norm": 1.0, "limit": 100, "batch_size": 16, "data": DATA} | changes
         )
         return runs.run(config, folder, splits=data.load(DATA, limit=100), networks=teachers(text))
 
 
+def shares(strategy, folder):
+    """What of weights, gradients and momenta lies here after a step of a student with heads, by their numbers."""
+    made = trainer(small("dks()", strategy=strategy, devices=2), data.load("digits", limit=200), folder)
+    made.descent.run.train()
+    first_step(made)
+    weights, optimiser = made.descent.weights, made.descent.optimiser
+    trained = [each for each in made.distiller.parameters() if each.requires_grad]
+    momenta = [kept["momentum_buffer"] for kept in optimiser.state.values()]
+    gradients = [each.grad for group in optimiser.param_groups for each in group["params"]]
+    counts = {"weights": weights.here(trained), "gradients": gradients, "momenta": momenta}
+    return {"all": numbers(trained), **{name: numbers(each) for name, each in counts.items()}}
+
+
+def numbers(tensors):
+    return sum(each.numel() for each in tensors)
+
+
+class Scaled(Convolutional):
+    """A network with a parameter that is a single number, which cannot be cut."""
+
+    def __init__(self):
+        super().__init__("group")
+        self.scale = nn.Parameter(torch.tensor(0.5))
+
+    def forward(self, images):
+        return self.scale * super().forward(images)
+
+
+def scaled():
+    with torch.random.fork_rng():
+        torch.manual_seed(1)
+        return Scaled()
+
+
+class Peeking(Convolutional):
+    """A network that reads a weight of one of its blocks from outside."""
+
+    def forward(self, images):
+        return super().forward(images) + 0 * self.layer3.conv.weight.sum()
+
+
+def refused(folder, strategy):
+    """What a run of such a network says."""
+    with pytest.raises(UserError) as caught:
+        train("ce()", folder, make=partial(Peeking, "group"), strategy=strategy)
+    return str(caught.value)
+
+
 if __name__ == "__main__":
     torch.set_num_threads(1)
+    folder, strategy = sys.argv[1:]
     for number, text in enumerate(EXPRESSIONS):
-        train(text, Path(sys.argv[1]) / str(number))
+        train(text, Path(folder) / str(number), strategy=strategy)
+    train("ema() + dot()", Path(folder) / "scaled", make=scaled, strategy=strategy)
+    if strategy == "fsdp":
+        train("at()", Path(folder) / "compiled", compile=True, strategy=strategy)
+        found = {
+            "shares": shares(strategy, Path(folder) / "shares"),
+            "refused": refused(Path(folder) / "refused", strategy),
+        }
+        (Path(folder) / f"rank{ranks.index()}.json").write_text(json.dumps(found))

@@ -104,7 +104,7 @@ def test_a_compiled_step_gives_what_an_eager_one_does(digits, tmp_path, monkeypa
         ({"nodes": 0}, "nodes must be 1 or more"),
         ({"accumulate": 0}, "accumulate must be 1 or more"),
         ({"clip_norm": 0.0}, "clip norm must be above 0, but is 0.0"),
-        ({"strategy": "fsdp"}, "strategy must be auto or ddp, but is fsdp"),
+        ({"strategy": "deepspeed"}, "strategy must be auto or ddp or fsdp, but is deepspeed"),
     ],
 )
 def test_values_that_no_run_could_have(values, answer):

@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ from torch.testing import assert_close
 from selfdistill.train import checkpoint
 from selfdistill.train.files import read_json
 from tests.train.processes import ROOT, command, until
-from tests.train.rank import EXPRESSIONS, of_the_run, train
+from tests.train.rank import EXPRESSIONS, of_the_run, scaled, train
 from tests.train.small import log, untimed, weights
 
 NEAR = 1e-5
@@ -23,13 +24,32 @@ MANY = ("--epochs", "1000", "--save-every", "0")
 
 @pytest.fixture(scope="module")
 def two(tmp_path_factory):
-    """The folders of runs by two processes, in the order of EXPRESSIONS."""
-    folder = tmp_path_factory.mktemp("two")
-    started = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
-    path = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
-    environment = {**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1"}
-    subprocess.run([*started, str(ROOT / "tests/train/rank.py"), str(folder)], env=environment, check=True, timeout=600)
-    return folder
+    """The folder of runs by two processes, in the order of EXPRESSIONS, by strategy."""
+
+    @cache
+    def made(strategy):
+        folder = tmp_path_factory.mktemp(strategy)
+        started = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+        path = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
+        environment = {**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1"}
+        words = [*started, str(ROOT / "tests/train/rank.py"), str(folder), strategy]
+        subprocess.run(words, env=environment, check=True, timeout=600)
+        return folder
+
+    return made
+
+
+@pytest.fixture(scope="module")
+def one(tmp_path_factory):
+    """The folder of a run by one process, by its expression."""
+
+    @cache
+    def made(text):
+        folder = tmp_path_factory.mktemp("one")
+        train(text, folder)
+        return folder
+
+    return made
 
 
 def near(one, other):
@@ -41,18 +61,48 @@ def near(one, other):
 
 
 @pytest.mark.parametrize("text", EXPRESSIONS)
-def test_two_processes_are_one(two, text, tmp_path):
-    train(text, tmp_path / "one")
-    near(two / str(EXPRESSIONS.index(text)), tmp_path / "one")
-    config = read_json(two / str(EXPRESSIONS.index(text)) / "run.json")["config"]
-    assert (config["devices"], config["nodes"]) == (2, 1)
+@pytest.mark.parametrize("strategy", ["ddp", "fsdp"])
+def test_two_processes_are_one(two, one, strategy, text):
+    folder = two(strategy) / str(EXPRESSIONS.index(text))
+    near(folder, one(text))
+    config = read_json(folder / "run.json")["config"]
+    assert (config["devices"], config["nodes"], config["strategy"]) == (2, 1, strategy)
+
+
+@pytest.mark.parametrize("strategy", ["ddp", "fsdp"])
+def test_a_parameter_of_one_number_is_everyones(two, strategy, tmp_path):
+    train("ema() + dot()", tmp_path, make=scaled)
+    near(two(strategy) / "scaled", tmp_path)
+
+
+def test_compiled_blocks_give_the_same(two, one):
+    near(two("fsdp") / "compiled", one("at()"))
+
+
+def test_each_process_holds_its_part(two):
+    one, other = (read_json(two("fsdp") / f"rank{rank}.json")["shares"] for rank in range(2))
+    for name in ("weights", "gradients", "momenta"):
+        assert one[name] + other[name] == one["all"]
+        assert one[name] < 0.6 * one["all"]
+
+
+def test_weights_read_outside_their_block_are_refused(two):
+    for rank in range(2):
+        assert read_json(two("fsdp") / f"rank{rank}.json")["refused"] == (
+            "Peeking reads weights of a block outside that block's own pass, while they lie in parts on all processes; "
+            "share the work by --strategy ddp, or take another --model"
+        )
+
+
+def test_one_process_has_nothing_to_share(one, tmp_path):
+    train("ce()", tmp_path, strategy="fsdp")
+    assert weights(tmp_path) == weights(one("ce()"))
 
 
 @pytest.mark.parametrize("text", [text for text in EXPRESSIONS if not of_the_run(text)])
-def test_parts_of_a_batch_are_the_batch(text, tmp_path):
-    train(text, tmp_path / "whole")
-    train(text, tmp_path / "parts", accumulate=2)
-    near(tmp_path / "parts", tmp_path / "whole")
+def test_parts_of_a_batch_are_the_batch(one, text, tmp_path):
+    train(text, tmp_path, accumulate=2)
+    near(tmp_path, one(text))
 
 
 def child_of(process):
@@ -112,6 +162,19 @@ def test_a_signal_to_one_ends_both_and_the_end_is_bitwise_the_same(tmp_path):
     assert log(tmp_path / "cut") == log(tmp_path / "whole")
     results = [untimed(read_json(tmp_path / each / "result.json")) for each in ("cut", "whole")]
     assert results[0] == results[1]
+
+
+def test_parts_killed_go_on_and_the_end_is_bitwise_the_same(tmp_path):
+    few = ("--epochs", "4", "--strategy", "fsdp", "--validation", "0.2", "--accumulate", "2", "--devices", "2")
+    command(*WORDS, *few, "--out", str(tmp_path / "whole")).communicate(timeout=120)
+    process, child = started(tmp_path / "cut", *few, "--save-every", "0")
+    os.kill(process.pid, signal.SIGKILL)
+    process.communicate()
+    until(lambda: gone(child))
+    assert epochs_done(tmp_path / "cut") < 4
+    command(*WORDS, *few, "--out", str(tmp_path / "cut")).communicate(timeout=120)
+    assert weights(tmp_path / "cut") == weights(tmp_path / "whole")
+    assert log(tmp_path / "cut") == log(tmp_path / "whole")
 
 
 def test_another_number_of_processes_is_another_run(tmp_path):

@@ -56,7 +56,9 @@ SHARED: dict[str, Any] = {  # by the field of RunConfig, whose defaults they hav
     "precision": Annotated[str, typer.Option(help="Of the passes: 32, bf16 or 16.")],
     "devices": Annotated[int, typer.Option(help="Devices of a machine, with a process each.")],
     "nodes": Annotated[int, typer.Option(help="Machines; start the command on each, by torchrun or Slurm.")],
-    "strategy": Annotated[str, typer.Option(help="How processes share the work: auto or ddp.")],
+    "strategy": Annotated[
+        str, typer.Option(help="How processes share the work: auto, ddp, or fsdp: each holds a part of the weights.")
+    ],
     "sync_batchnorm": Annotated[bool, typer.Option("--sync-batchnorm", help="Batch statistics over all GPUs.")],
     "accumulate": Annotated[int, typer.Option(help="Parts of a batch passed one after the other, to save memory.")],
     "clip_norm": Annotated[float | None, typer.Option(help="Cut the gradient to this norm; default: not.")],

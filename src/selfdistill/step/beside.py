@@ -56,7 +56,7 @@ class Frozen(Beside):
     def __init__(self, network: nn.Module, images: Tensor, tapped: Sequence[str]):
         super().__init__(network, images, tapped)
         self._modes = {module: module.training for module in network.modules()}
-        self._trained = [each for each in network.parameters() if each.requires_grad]
+        self._trained = [name for name, each in network.named_parameters() if each.requires_grad]
         self.network.eval().requires_grad_(False)
 
     def train(self, mode: bool = True) -> "Frozen":
@@ -68,8 +68,8 @@ class Frozen(Beside):
         super().close()
         for module, mode in self._modes.items():
             module.training = mode
-        for each in self._trained:
-            each.requires_grad_()
+        for name in self._trained:
+            self.network.get_parameter(name).requires_grad_()
 
 
 class Follower(Frozen):

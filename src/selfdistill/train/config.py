@@ -11,7 +11,7 @@ Schedule = Literal["cosine", "step"]
 Precision = Literal["32", "bf16", "16"]
 Decode = Literal["auto", "once", "stream"]
 Accelerator = Literal["auto", "cpu", "gpu", "cuda", "mps"]
-Strategy = Literal["auto", "ddp"]
+Strategy = Literal["auto", "ddp", "fsdp"]
 CHOICES = {
     "schedule": Schedule,
     "accelerator": Accelerator,

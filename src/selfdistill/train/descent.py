@@ -16,8 +16,9 @@ from selfdistill.terms import Batch, Clock, Facts
 from selfdistill.train.config import RunConfig
 from selfdistill.train.momenta import TwoMomenta
 from selfdistill.train.moving import Moving
-from selfdistill.train.optimiser import make_optimiser
+from selfdistill.train.replicas import Replicas
 from selfdistill.train.scale import LEAST, LossScale
+from selfdistill.train.shards import Shards
 
 
 class Descent:
@@ -30,12 +31,10 @@ class Descent:
 
     def __init__(self, distiller: Distiller, config: RunConfig, fabric: Fabric, facts: Facts):
         self.distiller, self.config, self.fabric, self.facts = distiller, config, fabric, facts
-        if config.compile:
-            distiller.compile(fullgraph=True)
-        optimiser = make_optimiser(distiller, config, distiller.method.gap, fused=_fusible(distiller))
-        self.run, self.optimiser = fabric.setup(distiller, optimiser)
+        self.weights = held(distiller, config, fabric)
+        self.run, self.optimiser = self.weights.run, self.weights.optimiser
         self.memories = [memory.start(distiller.terms, facts) for _ in range(config.accumulate)]
-        self.moving = Moving(_moving(distiller, (each for _, each in self._living())))
+        self.moving = Moving(self.weights.here(_moving(distiller, (each for _, each in self._living()))))
         self.scale = LossScale(fabric.device) if config.precision == "16" else None
         self.sound = torch.ones((), dtype=torch.bool, device=fabric.device)
 
@@ -47,6 +46,7 @@ class Descent:
         """Make a step at this learning rate; give its losses by name, and the share of rows that were right."""
         for group in self.optimiser.param_groups:
             group["lr"] = rate
+        self.weights.agree()
         before = self.moving.copied()
         self.optimiser.zero_grad()
         made: list[Step] = []
@@ -64,28 +64,29 @@ class Descent:
         return losses, torch.stack(right).mean()
 
     def state(self) -> dict[str, Any]:
-        """What must survive and is equal on all ranks. Teachers are left out: they are files of their own."""
+        """What must survive of all ranks together. Teachers are left out: they are files of their own."""
         return {
-            "student": self.distiller.student.state_dict(),
-            "terms": self.distiller.terms.state_dict(),
-            "networks": {name: each.state_dict() for name, each in self._living()},
-            "optimiser": self.optimiser.state_dict(),
+            "student": self.weights.state(self.distiller.student),
+            "terms": self.weights.state(self.distiller.terms),
+            "networks": {name: self.weights.state(each) for name, each in self._living()},
+            "optimiser": self.weights.optimiser_state(),
             "scale": self.scale and self.scale.state(),
         }
 
     def finite(self) -> Tensor:
-        """Whether all weights and running statistics are finite numbers. -> []."""
+        """Whether all weights and running statistics that lie here are finite numbers. -> []."""
         parts = (self.distiller.student, self.distiller.terms, *(each for _, each in self._living()))
         values = [each for part in parts for each in part.state_dict().values() if isinstance(each, Tensor)]
+        values = [each for each in self.weights.here(values) if each.numel()]
         return torch.stack([each.isfinite().all() for each in values]).all()
 
     def take_up(self, state: dict[str, Any], memories: list[dict[str, Any]]) -> None:
         """Go on where a state was taken, with these memories."""
-        self.distiller.student.load_state_dict(state["student"])
-        self.distiller.terms.load_state_dict(state["terms"])
+        self.weights.take_up(self.distiller.student, state["student"])
+        self.weights.take_up(self.distiller.terms, state["terms"])
         for name, each in self._living():
-            each.load_state_dict(state["networks"][name])
-        self.optimiser.load_state_dict(state["optimiser"])
+            self.weights.take_up(each, state["networks"][name])
+        self.weights.take_up_optimiser(state["optimiser"])
         if self.scale:
             self.scale.take_up(state["scale"])
         self.memories = self.fabric.to_device(memories)
@@ -101,8 +102,7 @@ class Descent:
         if before:  # what is the whole run's has seen them too
             shared = memory.scoped(self.distiller.terms, before[-1].remembered, "run")
             memories = memories | {name: memory.ahead(new, memories[name]) for name, new in shared.items()}
-        two = isinstance(self.optimiser.optimizer, TwoMomenta)  # it makes its own gradients equal on all ranks
-        with self.fabric.no_backward_sync(self.run, enabled=two or part < self.config.accumulate - 1):
+        with self.weights.passing(last=part == self.config.accumulate - 1):
             with self._precision():
                 made = self.run(batch, clock, memories)
             self._gradients(made.losses)
@@ -121,14 +121,14 @@ class Descent:
         share = (self.scale.scale if self.scale else 1.0) / self.config.accumulate
         if isinstance(inner := self.optimiser.optimizer, TwoMomenta):
             learn, mimic = self.distiller.in_two(losses)
-            inner.backward(share * learn, share * mimic)
+            inner.backward(share * learn, share * mimic, self.weights.gradients)
         else:
             self.fabric.backward(share * self.distiller.total(losses))
 
     def _judge(self, losses: dict[str, Tensor]) -> Tensor:
         """Whether the step is to be taken, [], on all ranks alike; and cut its gradient to what it should be."""
         found = self._found()
-        norm, share = torch.nn.utils.get_total_norm(found), torch.ones((), device=self.fabric.device)
+        norm, share = self.weights.norm(found), torch.ones((), device=self.fabric.device)
         if self.scale:
             share = 1 / self.scale.scale
         if self.config.clip_norm is not None:
@@ -146,7 +146,7 @@ class Descent:
         """The gradients of this step."""
         if isinstance(inner := self.optimiser.optimizer, TwoMomenta):
             return inner.gradients()
-        return [each.grad for each in self.distiller.parameters() if each.grad is not None]
+        return self.weights.found()
 
     def _move(self, taken: Tensor) -> None:
         """Take the optimiser's step, if it is to be taken."""
@@ -166,10 +166,10 @@ class Descent:
                 each.update(shared)
 
 
-def _fusible(distiller: nn.Module) -> bool:
-    """Whether torch has one kernel for the whole update, a third of the time and equal but for rounding."""
-    parameters = list(distiller.parameters())
-    return all(each.device.type in ("cpu", "cuda", "mps") and each.is_floating_point() for each in parameters)
+def held(distiller: Distiller, config: RunConfig, fabric: Fabric) -> Replicas | Shards:
+    """The weights as the strategy shares them among processes; one process has nothing to share."""
+    kind = Shards if config.strategy == "fsdp" and fabric.world_size > 1 else Replicas
+    return kind(distiller, config, fabric)
 
 
 def _moving(distiller: Distiller, living: Iterable[nn.Module]) -> list[Tensor]:

@@ -26,7 +26,10 @@ def launched(config: RunConfig) -> Fabric:
     """The devices asked for; the other processes are started, if nobody has. Raises `UserError`."""
     try:
         fabric = Fabric(
-            accelerator=config.accelerator, devices=config.devices, num_nodes=config.nodes, strategy=config.strategy
+            accelerator=config.accelerator,
+            devices=config.devices,
+            num_nodes=config.nodes,
+            strategy="ddp" if config.strategy == "fsdp" else config.strategy,  # it starts the processes of both
         )
     except (RuntimeError, ValueError) as error:
         raise UserError(

@@ -200,7 +200,7 @@ class Trainer:
         """Accuracy on the images held out; the test set is not looked at before the end."""
         if self.splits.validation is None:
             return {}
-        network = self.distiller.deployed()
+        network = self.descent.weights.whole().deployed()
         top1 = accuracy(*predict(network, self.splits.validation, self.augment, device=self.fabric.device))
         self.best.offer(self.epoch, top1, network)
         return {"validation_top1": top1}

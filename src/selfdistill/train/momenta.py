@@ -1,14 +1,20 @@
 """SGD with a momentum for the task's gradient and another for the distillation's."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from selfdistill import ranks
-
 TASK, MIMIC = "task_momentum", "mimic_momentum"
+Gradients = Callable[[Tensor, list[Tensor]], list[Tensor | None]]
+
+
+def gradients_of(loss: Tensor, trained: list[Tensor]) -> list[Tensor | None]:
+    """The gradient of one of several losses []; None where there is none."""
+    if not loss.requires_grad:
+        return [None] * len(trained)
+    return list(torch.autograd.grad(loss, trained, retain_graph=True, allow_unused=True))
 
 
 class TwoMomenta(torch.optim.Optimizer):
@@ -26,10 +32,13 @@ class TwoMomenta(torch.optim.Optimizer):
         self._grads: list[list[Tensor | None]] = []
         self.found_inf: Tensor | None = None  # [] 1 where the next step is not to be taken, as torch's own have it
 
-    def backward(self, learn: Tensor, mimic: Tensor) -> None:
-        """Take the gradients of both losses [], for the next step; of several calls, their sum."""
+    def backward(self, learn: Tensor, mimic: Tensor, gradients: Gradients = gradients_of) -> None:
+        """Take the gradients of both losses [], for the next step; of several calls, their sum.
+
+        `gradients` finds that of one loss for these parameters.
+        """
         trained = [each for group in self.param_groups for each in group["params"]]
-        new = [_gradients(each, trained) for each in (learn, mimic)]
+        new = [gradients(each, trained) for each in (learn, mimic)]
         old = self._grads or [[None] * len(trained)] * 2
         self._grads = [[_sum(*pair) for pair in zip(*each, strict=True)] for each in zip(old, new, strict=True)]
 
@@ -73,11 +82,3 @@ class TwoMomenta(torch.optim.Optimizer):
 
 def _sum(one: Tensor | None, other: Tensor | None) -> Tensor | None:
     return one + other if one is not None and other is not None else one if other is None else other
-
-
-def _gradients(loss: Tensor, trained: list[Tensor]) -> list[Tensor | None]:
-    if not loss.requires_grad:
-        return [None] * len(trained)
-    own = torch.autograd.grad(loss, trained, retain_graph=True, allow_unused=True)
-    # the wrapper of several processes reduces what backward() makes, and this is not that
-    return [None if each is None else ranks.summed(each) / ranks.count() for each in own]

@@ -25,7 +25,12 @@ class Moving:
     @torch.no_grad()
     def keep(self, copies: list[Tensor], sound: Tensor) -> None:
         """Leave all as they are where `sound` [] is true, and else as they were when copied."""
-        for group, new, old in zip(self.groups, self.copied(), copies, strict=True):
-            kept = torch.where(sound, new, old).split([each.numel() for each in group])
-            for each, values in zip(group, kept, strict=True):
-                each.copy_(values.view(each.shape))
+        self.put([torch.where(sound, new, old) for new, old in zip(self.copied(), copies, strict=True)])
+
+    @torch.no_grad()
+    def put(self, copies: list[Tensor]) -> None:
+        """Bring all to where they were when copied."""
+        for group, old in zip(self.groups, copies, strict=True):
+            values = old.split([each.numel() for each in group])
+            for each, own in zip(group, values, strict=True):
+                each.copy_(own.view(each.shape))

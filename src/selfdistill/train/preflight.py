@@ -56,7 +56,7 @@ def first_step(trainer: Trainer) -> dict[str, Tensor]:
 def step_bytes(trainer: Trainer, step: Callable[[], object]) -> int:
     """Bytes at the peak of a step: weights, optimiser, memories, and what the step makes."""
     trainer.descent.optimiser.zero_grad()  # gradients are of what it makes
-    return held_bytes(_kept(trainer)) + peak_bytes(step)
+    return held_bytes(_kept(trainer)) + trainer.descent.weights.gathered + peak_bytes(step)
 
 
 def peak(trainer: Trainer) -> int:
@@ -68,7 +68,8 @@ def peak(trainer: Trainer) -> int:
 
 def _kept(trainer: Trainer) -> Iterator[Tensor]:
     states = (each for state in trainer.descent.optimiser.state.values() for each in state.values())
-    tensors = chain(trainer.distiller.parameters(), trainer.distiller.buffers(), states)
+    weights = trainer.descent.weights.here(chain(trainer.distiller.parameters(), trainer.distiller.buffers()))
+    tensors = chain(weights, states)
     return (each for each in chain(tensors, memory.leaves(trainer.descent.memories)) if isinstance(each, Tensor))
 
 
@@ -101,9 +102,10 @@ def _free(device: torch.device) -> float:
 
 
 def _disk(trainer: Trainer, folder: Path) -> Finding:
-    trained = [each for each in trainer.distiller.parameters() if each.requires_grad]
+    weights = trainer.descent.weights
+    trained = weights.here(each for each in trainer.distiller.parameters() if each.requires_grad)
     momenta = 0 if trainer.descent.optimiser.state else held_bytes(trained)  # made before the first step, or by it
-    needed, there = CHECKPOINTS * (held_bytes(_kept(trainer)) + momenta), free_disk(folder)
+    needed, there = weights.cut * CHECKPOINTS * (held_bytes(_kept(trainer)) + momenta), free_disk(folder)
     words = f"{CHECKPOINTS} checkpoints need about {in_words(needed)}, {in_words(there)} are free at {folder}"
     if needed <= there:
         return Finding("disk", True, words)

@@ -18,6 +18,7 @@ from selfdistill.data import Augmentation, Splits
 from selfdistill.measure.accuracy import evaluate
 from selfdistill.measure.cost import added_parameters, parameters
 from selfdistill.method import Method
+from selfdistill.step import Distiller
 from selfdistill.train.config import RunConfig
 from selfdistill.train.files import write_whole
 from selfdistill.train.loop import Trainer
@@ -44,14 +45,17 @@ def facts(config: RunConfig, method: Method, splits: Splits, augment: Augmentati
     }
 
 
-def result(trainer: Trainer, method: Method) -> dict[str, Any]:
-    """What result.json says: accuracy on the test set after the last epoch and at the best, and the cost."""
-    config, log, student = trainer.config, trainer.log, trainer.distiller.student
+def result(trainer: Trainer, distiller: Distiller, method: Method) -> dict[str, Any]:
+    """What result.json says: accuracy on the test set after the last epoch and at the best, and the cost.
+
+    `distiller` is the trainer's own, or the whole of it.
+    """
+    config, log, student = trainer.config, trainer.log, distiller.student
     seconds = sum(row["seconds"] for row in log)
     mean_ms = 1000 * seconds / (config.epochs * len(trainer.loader))
     return {
         **_tested(trainer, student),
-        **_at_the_best(trainer),
+        **_at_the_best(trainer, student),
         "method": method.text,
         "resolved": method.resolved,
         "model": config.model,
@@ -59,7 +63,7 @@ def result(trainer: Trainer, method: Method) -> dict[str, Any]:
         "seed": config.seed,
         "epochs": config.epochs,
         "parameters": parameters(student),
-        "added_parameters": added_parameters(trainer.distiller),
+        "added_parameters": added_parameters(distiller),
         "step_ms": trainer.stopwatch.median_ms() or mean_ms,
         "images_per_second": median(row["images_per_second"] for row in log),
         "train_seconds": seconds,
@@ -76,12 +80,12 @@ def _tested(trainer: Trainer, network: nn.Module) -> dict[str, float]:
     return evaluate(network, trainer.splits.test, trainer.augment, device=trainer.fabric.device)
 
 
-def _at_the_best(trainer: Trainer) -> dict[str, float]:
+def _at_the_best(trainer: Trainer, student: nn.Module) -> dict[str, float]:
     """Accuracy on the images held out, last and best, and the best epoch's on the test set; nothing without any."""
     best = trainer.best
     if not best.epoch:
         return {}
-    network = deepcopy(trainer.distiller.student)
+    network = deepcopy(student)
     network.load_state_dict(best.weights)
     return {
         "validation_top1": trainer.log[-1]["validation_top1"],

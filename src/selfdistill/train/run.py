@@ -233,10 +233,11 @@ def _require_rows(distiller: Distiller, loader: Loader, method: Method) -> None:
 
 def _finish(trainer: Trainer, method: Method, folder: Path) -> dict[str, Any]:
     """Measure, and write the student and the result, the result last: it says that all is there."""
-    student = trainer.distiller.close()
+    distiller = trainer.descent.weights.whole()
+    student = distiller.close()
 
     def write() -> dict[str, Any]:
-        found = record.result(trainer, method)
+        found = record.result(trainer, distiller, method)
         record.save_weights(student.state_dict(), folder / WEIGHTS)
         if trainer.best.epoch:
             record.save_weights(trainer.best.weights, folder / BEST)
