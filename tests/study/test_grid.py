@@ -98,6 +98,22 @@ def test_a_file_as_a_command(tmp_path, capsys):
     assert (tmp_path / "out" / "digits-vgg8" / "table.md").is_file()
 
 
+def test_a_file_as_a_command_ends_with_its_page(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("selfdistill.report.PICTURES", [])
+    file = tmp_path / "mine.py"
+    recipe = "RunConfig('ce()', limit=60, epochs=1), measures=['calibration']"
+    file.write_text(
+        "from selfdistill.study import Grid, RunConfig\n"
+        f"STUDY = Grid(['ce()', 'dsr()'], label_noise=[0, 0.4], seeds=[0, 1], recipe={recipe})\n"
+    )
+    with pytest.raises(SystemExit, match="^0$"):
+        main(["study", str(file), "--out", str(tmp_path / "out"), "--report"])
+    page = (tmp_path / "out" / "report.html").read_text()
+    assert str(tmp_path / "out" / "report.html") in capsys.readouterr().out
+    assert "resnet8 on digits with 40 % wrong labels" in page
+    assert "adaptive ECE" in page
+
+
 @pytest.mark.parametrize(
     ("text", "answer"),
     [

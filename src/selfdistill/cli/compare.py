@@ -9,6 +9,7 @@ import typer
 from selfdistill.cli.engines import Address, Engine, Threads, Workers, engine_and_watch
 from selfdistill.cli.evaluate import Names, Strange, TestLimit, show_measures
 from selfdistill.cli.options import Methods, configured, expressions
+from selfdistill.cli.report import Page, write_page
 
 DEFAULT = ("ce()", "label_smoothing()", "scd()", "drg()", "dsr()", "lightskd()", "csd()", "stkd()")
 
@@ -35,6 +36,7 @@ def compare(
     measures: Names = None,
     ood: Strange = None,
     test_limit: TestLimit = None,
+    report: Page = False,
     engine: Engine = "local",
     workers: Workers = None,
     threads: Threads = None,
@@ -70,18 +72,24 @@ def compare(
         test_limit,
     )
     studies = compare_all(grid, out, **engine_and_watch(engine, workers, threads, address))
-    show(studies, measured=grid.questions is not None)
+    show(studies, measured=grid.questions is not None, page=(out or grid.folder) if report else None)
 
 
-def show(studies: Sequence[Any], *, measured: bool = False) -> None:
-    """Print each study's table, its measures and what failed; exit status 1 where something did."""
+def show(studies: Sequence[Any], *, measured: bool = False, page: Path | None = None) -> None:
+    """Print each study's table and measures, write their page into a folder if one is given, and print what failed.
+
+    Exit status 1 where something did.
+    """
     from selfdistill.cli.show import end_of
 
-    for study in studies:
-        if study.results:
-            show_study(study)
-            if measured:
-                show_measures(study)
+    finished = [study for study in studies if study.results]
+    for study in finished:
+        show_study(study)
+        if measured:
+            show_measures(study)
+    if page is not None and finished:
+        print()
+        write_page(finished, page)
     end_of(studies)
 
 

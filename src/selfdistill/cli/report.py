@@ -1,9 +1,12 @@
 """`selfdistill report`: what a finished study says."""
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+
+Page = Annotated[bool, typer.Option("--report", help="Write the study's page at the end, as the command report does.")]
 
 
 def report(
@@ -22,11 +25,17 @@ def report(
     report.html needs no other file and no network. table.csv, table.md and table.tex hold the table,
     measures.csv all that was measured of each run.
     """
-    from selfdistill.report import write
     from selfdistill.study.load import load_all, missing
 
     studies = load_all(study)
-    for path in write(studies, out or study, None if pictures else (), show=show or ()):
-        print(path)
+    write_page(studies, out or study, None if pictures else (), show or ())
     if left := sum(len(missing(each)) for each in studies):
         print(f"{left} {'run has' if left == 1 else 'runs have'} no result yet; the page lists them")
+
+
+def write_page(studies: Sequence[Any], folder: Path, pictures: Any = None, show: Sequence[str] = ()) -> None:
+    """Write the page and its tables, and say where they lie."""
+    from selfdistill.report import write
+
+    for path in write(studies, folder, pictures, show=show):
+        print(path)

@@ -7,6 +7,7 @@ import typer
 
 from selfdistill.cli.compare import show
 from selfdistill.cli.engines import Address, Engine, Threads, Workers, engine_and_watch
+from selfdistill.cli.report import Page
 
 
 def study(
@@ -16,6 +17,7 @@ def study(
     workers: Workers = None,
     threads: Threads = None,
     address: Address = None,
+    report: Page = False,
 ) -> None:
     """Make the runs of a study that is written down in a file, and print its tables.
 
@@ -27,4 +29,4 @@ def study(
     grid = read_grid(file)
     place = out or Path("runs") / file.stem
     studies = compare_all(grid, place, **engine_and_watch(engine, workers, threads, address))
-    show(studies, measured=grid.questions is not None)
+    show(studies, measured=grid.questions is not None, page=place if report else None)
