@@ -79,14 +79,14 @@ def numbers(tensors):
 
 
 class Scaled(Convolutional):
-    """A network with a parameter that is a single number, which cannot be cut."""
+    """A network with a number for a parameter, which cannot be cut, and a vector of length 1: one rank has nothing."""
 
     def __init__(self):
         super().__init__("group")
-        self.scale = nn.Parameter(torch.tensor(0.5))
+        self.scale, self.shift = nn.Parameter(torch.tensor(0.5)), nn.Parameter(torch.zeros(1))
 
     def forward(self, images):
-        return self.scale * super().forward(images)
+        return self.scale * super().forward(images + self.shift)
 
 
 def scaled():

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from lightning_fabric import Fabric
@@ -18,7 +18,9 @@ from selfdistill.train.momenta import TwoMomenta
 from selfdistill.train.moving import Moving
 from selfdistill.train.replicas import Replicas
 from selfdistill.train.scale import LEAST, LossScale
-from selfdistill.train.shards import Shards
+
+if TYPE_CHECKING:
+    from selfdistill.train.shards import Shards
 
 
 class Descent:
@@ -166,10 +168,13 @@ class Descent:
                 each.update(shared)
 
 
-def held(distiller: Distiller, config: RunConfig, fabric: Fabric) -> Replicas | Shards:
+def held(distiller: Distiller, config: RunConfig, fabric: Fabric) -> "Replicas | Shards":
     """The weights as the strategy shares them among processes; one process has nothing to share."""
-    kind = Shards if config.strategy == "fsdp" and fabric.world_size > 1 else Replicas
-    return kind(distiller, config, fabric)
+    if config.strategy != "fsdp" or fabric.world_size == 1:
+        return Replicas(distiller, config, fabric)
+    from selfdistill.train.shards import Shards  # slow to import, and not in each build of torch
+
+    return Shards(distiller, config, fabric)
 
 
 def _moving(distiller: Distiller, living: Iterable[nn.Module]) -> list[Tensor]:

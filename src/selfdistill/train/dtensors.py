@@ -19,8 +19,8 @@ def held(parameter: nn.Parameter) -> nn.Parameter:
 
 @torch.no_grad()
 def whole(value: Any) -> Any:
-    """A value, put together from all ranks where it lies in parts; all must call this."""
-    return value.full_tensor() if isinstance(value, DTensor) else value
+    """A value, put together from all ranks, and on the CPU, where it lies in parts; all must call this."""
+    return value.full_tensor().cpu() if isinstance(value, DTensor) else value
 
 
 def joined(value: Any, like: Tensor) -> Any:

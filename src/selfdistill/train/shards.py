@@ -37,6 +37,7 @@ class Shards:
 
     def __init__(self, distiller: Distiller, config: RunConfig, fabric: Fabric):
         self.distiller, self.cut = distiller.to(fabric.device), fabric.world_size
+        self.device = fabric.device
         _make_alike(distiller)
         self.outline = _outline(distiller)
         found = _blocks(distiller)
@@ -104,7 +105,7 @@ class Shards:
         return [dtensors.local(each) for each in tensors]
 
     def state(self, module: nn.Module) -> dict[str, Any]:
-        """The state of a part of the distiller, whole; all ranks must call this."""
+        """The state of a part of the distiller, whole and its weights on the CPU; all ranks must call this."""
         return {key: dtensors.whole(value) for key, value in module.state_dict().items()}
 
     def optimiser_state(self) -> dict[str, Any]:
@@ -130,7 +131,7 @@ class Shards:
             for name, buffer in part.named_buffers():  # also those that are in no state
                 owner, _, own = name.rpartition(".")
                 setattr(empty.get_submodule(owner), own, buffer.clone())
-        return made
+        return made.to(self.device)
 
     def _each_kept(self, state: dict[str, Any], change: Any) -> dict[int, dict[str, Any]]:
         """What the optimiser keeps for each parameter, changed as the whole parameter says."""
