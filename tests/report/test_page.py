@@ -200,6 +200,18 @@ def test_networks_in_the_pictures_can_be_chosen(tmp_path):
     assert shown == [list(GAINS), ["ce()", "csd()", "byot()"]]
 
 
+def test_a_page_can_travel_without_its_runs(tmp_path, capsys):
+    written(tmp_path)
+    links = []
+    for word in ("--links", "--no-links"):
+        assert command(capsys, tmp_path, "--no-pictures", word)[0] == 0
+        links.append(
+            [each for each in Seen((tmp_path / "report.html").read_text()).all("href") if each.startswith("runs")]
+        )
+    assert len(links[0]) == 2 * 5 * len(GAINS)
+    assert links[1] == []
+
+
 def test_the_chosen_must_be_in_the_study(tmp_path, capsys):
     written(tmp_path, {name: GAINS[name] for name in ("ce()", "csd()")})
     assert command(capsys, tmp_path, "--show", "csd( )", "ce()")[0] == 0

@@ -15,6 +15,7 @@ def report(
     pictures: Annotated[
         bool, typer.Option(help="Show test images to the trained networks and draw what they say; takes longest.")
     ] = True,
+    links: Annotated[bool, typer.Option(help="Link the runs' folders; without, the page travels alone.")] = True,
     show: Annotated[
         list[str] | None,
         typer.Option(help="Methods in the pictures beside the baseline; default: the first eight of the study."),
@@ -28,14 +29,14 @@ def report(
     from selfdistill.study.load import load_all, missing
 
     studies = load_all(study)
-    write_page(studies, out or study, None if pictures else (), show or ())
+    write_page(studies, out or study, pictures=None if pictures else (), show=show or (), links=links)
     if left := sum(len(missing(each)) for each in studies):
         print(f"{left} {'run has' if left == 1 else 'runs have'} no result yet; the page lists them")
 
 
-def write_page(studies: Sequence[Any], folder: Path, pictures: Any = None, show: Sequence[str] = ()) -> None:
+def write_page(studies: Sequence[Any], folder: Path, **options: Any) -> None:
     """Write the page and its tables, and say where they lie."""
     from selfdistill.report import write
 
-    for path in write(studies, folder, pictures, show=show):
+    for path in write(studies, folder, **options):
         print(path)

@@ -25,11 +25,13 @@ def write(
     pictures: Sequence[Picture] | None = None,
     *,
     show: Sequence[str] = (),
+    links: bool = True,
 ) -> list[Path]:
     """Write report.html, table.csv, table.md, table.tex and measures.csv into a folder, each whole; gives their paths.
 
     `pictures` are those of the page, by default all of `PICTURES`; `show` are the methods whose networks are in
-    them beside the baseline, by default the first of the study.
+    them beside the baseline, by default the first of the study. Without `links` the page names no run's folder and
+    can travel without them.
 
     Raises `UserError` where a run's files cannot be read, the folder cannot be written, or no study has a method
     of `show`.
@@ -37,7 +39,8 @@ def write(
     chosen = [_row(each, studies) for each in show]
     asked = PICTURES if pictures is None else pictures
     forms = FORMS | {"measures.csv": measures_csv}
-    texts = {PAGE: page(studies, Path(folder), asked, chosen)} | {name: make(studies) for name, make in forms.items()}
+    texts = {PAGE: page(studies, Path(folder), asked, chosen, links)}
+    texts |= {name: make(studies) for name, make in forms.items()}
     place = make_folder(Path(folder))
     return [_written(place / name, text) for name, text in texts.items()]
 

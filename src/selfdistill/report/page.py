@@ -38,6 +38,7 @@ class Section:
     place: Path  # where the page will lie
     asked: Sequence[Picture]
     chosen: Sequence[str] = ()  # methods in the pictures beside the baseline
+    links: bool = True  # to the runs' folders
 
     @cached_property
     def rows(self) -> list[Row]:
@@ -93,14 +94,20 @@ class Section:
         return {anchor(self.study, run.method, run.seed): spark(run, key, y) for run in runs}
 
 
-def page(studies: Sequence[Study], place: Path, pictures: Sequence[Picture] = (), chosen: Sequence[str] = ()) -> str:
+def page(
+    studies: Sequence[Study],
+    place: Path,
+    pictures: Sequence[Picture] = (),
+    chosen: Sequence[str] = (),
+    links: bool = True,
+) -> str:
     """The page of one study or several, to lie in the folder `place`; the same studies give the same bytes."""
     script, style = map(_asset, ("page.js", "page.css"))
     return (
         _environment()
         .get_template("page.html")
         .render(
-            sections=[Section(study, place, pictures, chosen) for study in studies],
+            sections=[Section(study, place, pictures, chosen, links) for study in studies],
             over_all=cells.over_all(list(studies)) if len(studies) > 1 else [],
             script=Markup(script),
             style=Markup(style),
