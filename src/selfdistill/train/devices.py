@@ -29,7 +29,7 @@ def launched(config: RunConfig) -> Fabric:
             accelerator=config.accelerator,
             devices=config.devices,
             num_nodes=config.nodes,
-            strategy="ddp" if config.strategy == "fsdp" else config.strategy,  # it starts the processes of both
+            strategy=_starting(config),
         )
     except (RuntimeError, ValueError) as error:
         raise UserError(
@@ -44,6 +44,13 @@ def launched(config: RunConfig) -> Fabric:
     except ValueError as error:  # torchrun has started another number
         raise UserError(f"{error}; leave --devices and --nodes to torchrun") from None
     return fabric
+
+
+def _starting(config: RunConfig) -> str:
+    """What Fabric starts the processes by: those of FSDP as DDP's, and none where one has nothing to share."""
+    if config.strategy != "fsdp":
+        return config.strategy
+    return "ddp" if config.devices * config.nodes > 1 else "auto"
 
 
 @contextmanager
