@@ -145,8 +145,8 @@ def _step_bytes(config: RunConfig, splits: Splits, accelerator: str) -> int:
 
 
 def _jobs(study: Study, questions: Questions) -> Iterator[Job]:
-    for row in study.methods:
-        for seed in study.results.get(row, {}):
+    for seed in study.seeds:  # whose data are loaded once for all methods
+        for row in (each for each in study.methods if seed in study.results.get(each, {})):
             folder = run_folder(study.folder, row, seed)
             yield Measuring(row, study.config(row, seed), folder, study.folder / "teachers", questions)
 
