@@ -200,6 +200,11 @@ def test_networks_in_the_pictures_can_be_chosen(tmp_path):
     assert shown == [list(GAINS), ["ce()", "csd()", "byot()"]]
 
 
+def test_controls_are_shown_after_the_methods(tmp_path):
+    study = written(tmp_path, dict.fromkeys(("byot()", "control(byot())", "csd()", "ce()"), GAINS["ce()"]))
+    assert list(Evidence(study, runs_of(study)).firsts) == ["ce()", "byot()", "csd()", "control(byot())"]
+
+
 def test_a_page_can_travel_without_its_runs(tmp_path, capsys):
     written(tmp_path)
     links = []

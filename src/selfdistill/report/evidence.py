@@ -40,9 +40,15 @@ class Evidence:
     @property
     def firsts(self) -> dict[str, Run]:
         """The runs whose networks are shown."""
-        order = sorted(self.runs, key=lambda method: method != self.study.baseline)
+        order = sorted(self.runs, key=self._late)
         shown = [self.study.baseline, *self.chosen] if self.chosen else order[:MOST]
         return {method: self.runs[method][0] for method in order if method in shown}
+
+    def _late(self, row: str) -> int:
+        """The baseline is shown first, and last what is no method of its own but stands for what one costs."""
+        if row == self.study.baseline:
+            return 0
+        return 2 if row in self.study.epochs or row.startswith("control(") else 1
 
     @cached_property
     def networks(self) -> dict[str, tuple[nn.Module, dict[str, Any]]]:

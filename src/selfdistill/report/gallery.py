@@ -1,6 +1,9 @@
 """The pictures of every study, in the order of the page."""
 
+from collections.abc import Callable
 from typing import Any
+
+from torch import Tensor
 
 from selfdistill import pictures
 from selfdistill.pictures.centers import METHODS
@@ -33,11 +36,20 @@ def ranked(evidence: Evidence) -> tuple[Any, ...]:
     return ({name: pictures.ranked_outputs(each.logits) for name, each in evidence.shown.items()},)
 
 
-def embedding(evidence: Evidence) -> tuple[Any, ...]:
-    """Images as points in a plane."""
+def neighbours(evidence: Evidence) -> tuple[Any, ...]:
+    """Images as points in a plane, neighbours near one another."""
+    return _maps(evidence, pictures.tsne)
+
+
+def directions(evidence: Evidence) -> tuple[Any, ...]:
+    """Images as points in the plane along which they differ most."""
+    return _maps(evidence, pictures.pca)
+
+
+def _maps(evidence: Evidence, flat: Callable[[Tensor], Any]) -> tuple[Any, ...]:
     step = -(-len(evidence.test) // POINTS)
     rows = {name: each.embedding for name, each in evidence.shown.items()}
-    maps = {name: pictures.tsne(each[::step]) for name, each in rows.items() if each is not None}
+    maps = {name: flat(each[::step]) for name, each in rows.items() if each is not None}
     if not maps:
         raise Undrawn("no one module of the models makes the logits")
     return maps, evidence.test.labels[::step], evidence.classes
@@ -97,7 +109,13 @@ PICTURES = [
     Picture(
         "Embeddings",
         "Test images as the network sees them: near each other if it holds them for alike.",
-        embedding,
+        neighbours,
+        pictures.draw_embedding,
+    ),
+    Picture(
+        "Embeddings by their largest directions",
+        "The same images in the plane of greatest variance: here distances and widths mean something.",
+        directions,
         pictures.draw_embedding,
     ),
     Picture(
