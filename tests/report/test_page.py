@@ -215,6 +215,7 @@ def test_a_page_can_travel_without_its_runs(tmp_path, capsys):
         )
     assert len(links[0]) == 2 * 5 * len(GAINS)
     assert links[1] == []
+    assert "the links lead there" not in (tmp_path / "report.html").read_text()
 
 
 def test_the_chosen_must_be_in_the_study(tmp_path, capsys):
