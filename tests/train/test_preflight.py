@@ -8,6 +8,8 @@ import torch
 from selfdistill.bench.contender import Contender
 from selfdistill.data import load
 from selfdistill.errors import UserError
+from selfdistill.measure.cost import held_bytes
+from selfdistill.models import create
 from selfdistill.train import preflight
 from selfdistill.train.preflight import MARGIN, Finding, few, require, room
 from selfdistill.train.run import run
@@ -53,6 +55,17 @@ def test_the_batch_that_would_fit_is_named_and_fits(splits, tmp_path, monkeypatc
     assert not found(replace(CONFIG, batch_size=smaller + 4), splits, tmp_path)[0].ok
     monkeypatch.setattr(preflight, "free_memory", lambda: 1000)
     assert found(CONFIG, splits, tmp_path)[0].words.endswith("take a smaller --model or --size")
+
+
+def test_the_best_epochs_network_needs_disk_too(splits, tmp_path):
+    held = replace(splits, validation=splits.test)
+    config = replace(CONFIG, model="resnet20")
+    words = [found(config, each, tmp_path)[1].words for each in (splits, held)]
+    student = create(config.model, len(splits.classes), size=splits.train.size)
+    more = 3 * held_bytes(student.state_dict().values()) / 2**20
+    first, second = (float(re.search(r"about ([\d.]+) MiB", each)[1]) for each in words)
+    assert second - first == pytest.approx(more, abs=1)
+    assert second > first
 
 
 def test_a_full_disk_is_found(splits, tmp_path, monkeypatch):

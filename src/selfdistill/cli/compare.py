@@ -12,27 +12,29 @@ from selfdistill.cli.options import Methods, configured, expressions
 from selfdistill.cli.report import Page, write_page
 
 DEFAULT = ("ce()", "label_smoothing()", "scd()", "drg()", "dsr()", "lightskd()", "csd()", "stkd()")
+Models = Annotated[list[str] | None, typer.Option(help="Several models, each with each; default: --model.")]
+Datasets = Annotated[list[str] | None, typer.Option(help="Several data sets, each with each; default: --data.")]
+LabelNoises = Annotated[
+    list[float] | None, typer.Option(help="Several shares of wrong labels, each with each; default: --label-noise.")
+]
+Controls = Annotated[
+    bool, typer.Option("--controls", help="Add each method's heads and passes without its distillation.")
+]
+EqualCompute = Annotated[
+    bool, typer.Option("--equal-compute", help="Add ce() trained for as much longer as each method costs more.")
+]
 
 
 @configured()
 def compare(
     methods: Methods = None,
-    models: Annotated[list[str] | None, typer.Option(help="Several models, each with each; default: --model.")] = None,
-    datasets: Annotated[
-        list[str] | None, typer.Option(help="Several data sets, each with each; default: --data.")
-    ] = None,
-    label_noises: Annotated[
-        list[float] | None, typer.Option(help="Several shares of wrong labels, each with each; default: --label-noise.")
-    ] = None,
+    models: Models = None,
+    datasets: Datasets = None,
+    label_noises: LabelNoises = None,
     seeds: Annotated[int, typer.Option(help="Runs of each method, of seeds 0, 1, 2 …")] = 3,
     out: Annotated[Path | None, typer.Option(help="Folder of the study; default: runs/DATA-MODEL-EPOCHS.")] = None,
-    controls: Annotated[
-        bool, typer.Option("--controls", help="Add each method's heads and passes without its distillation.")
-    ] = False,
-    equal_compute: Annotated[
-        bool,
-        typer.Option("--equal-compute", help="Add ce() trained for as much longer as each method costs more."),
-    ] = False,
+    controls: Controls = False,
+    equal_compute: EqualCompute = False,
     measures: Names = None,
     ood: Strange = None,
     test_limit: TestLimit = None,

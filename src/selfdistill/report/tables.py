@@ -8,9 +8,8 @@ from collections.abc import Callable, Iterator, Sequence
 from selfdistill.report.runs import name
 from selfdistill.study import Study
 from selfdistill.study.comparison import Comparison
-from selfdistill.study.statistics import MOST_SEEDS
 from selfdistill.study.summary import Summary, summaries
-from selfdistill.study.table import markdown, whole
+from selfdistill.study.table import markdown, seeds_needed, whole
 
 COLUMNS = (
     *("data", "model", "label_noise", "epochs", "method", "n"),
@@ -79,7 +78,7 @@ def _values(study: Study, row: Summary) -> Iterator[str]:
     yield from map(_two, (row.top1.mean, row.top1.std, *(row.validation or (None, None))))
     yield from map(_two, (row.best.mean, row.best.std) if row.best else (None, None))
     yield from (study.baseline if row.against else "", *_against(row.against))
-    yield _seeds_needed(row.against)
+    yield seeds_needed(row.against)
     yield from (_two(row.time), str(row.added), _two(row.compute), *_against(row.equal_compute))
 
 
@@ -91,13 +90,6 @@ def _against(compared: Comparison | None) -> Iterator[str]:
         gap, p = compared.difference, compared.corrected_p
         yield from (_two(gap.mean), _two(gap.low), _two(gap.high))
         yield from ("" if p is None else f"{p:.3f}" if p >= 0.001 else f"{p:.1e}", compared.verdict)
-
-
-def _seeds_needed(compared: Comparison | None) -> str:
-    """How many seeds it would take, where those there are do not tell."""
-    if compared is None or compared.verdict != "not distinguishable" or not compared.difference.std:
-        return ""
-    return str(compared.seeds_needed or f">{MOST_SEEDS}")
 
 
 def _two(value: float | None) -> str:

@@ -62,6 +62,13 @@ def whole(study: Study) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
     return tuple(name for name, _ in columns), _cells(columns, shown)
 
 
+def seeds_needed(compared: Comparison | None) -> str:
+    """How many seeds it would take, where those there are do not tell."""
+    if compared is None or compared.verdict != "not distinguishable" or not compared.difference.std:
+        return ""
+    return str(compared.seeds_needed or f">{MOST_SEEDS}")
+
+
 def _narrow(study: Study) -> list[Column]:
     return [
         ("method", lambda row: row.method),
@@ -77,7 +84,7 @@ def _wide(study: Study, shown: Sequence[Summary]) -> list[Column]:
     """All columns that have something to say."""
     columns = _narrow(study)
     columns[2:2] = _accuracies(shown)
-    columns.append(("seeds needed", lambda row: _seeds(row.against)))
+    columns.append(("seeds needed", lambda row: seeds_needed(row.against)))
     if study.compute:
         columns += [("compute", lambda row: _times(row.compute)), ("epochs", lambda row: str(row.epochs))]
     if any(row.equal_compute for row in shown):
@@ -132,13 +139,6 @@ def _p(compared: Comparison | None) -> str:
     if compared is None or compared.corrected_p is None:
         return ""
     return "<.001" if compared.corrected_p < 0.001 else f"{compared.corrected_p:.3f}"
-
-
-def _seeds(compared: Comparison | None) -> str:
-    """How many seeds it would take, where those there are do not tell."""
-    if compared is None or compared.verdict != "not distinguishable" or not compared.difference.std:
-        return ""
-    return str(compared.seeds_needed or f">{MOST_SEEDS}")
 
 
 def _times(ratio: float | None) -> str:

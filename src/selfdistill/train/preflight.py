@@ -105,8 +105,17 @@ def _disk(trainer: Trainer, folder: Path) -> Finding:
     weights = trainer.descent.weights
     trained = weights.here(each for each in trainer.distiller.parameters() if each.requires_grad)
     momenta = 0 if trainer.descent.optimiser.state else held_bytes(trained)  # made before the first step, or by it
-    needed, there = weights.cut * CHECKPOINTS * (held_bytes(_kept(trainer)) + momenta), free_disk(folder)
+    kept = held_bytes(_kept(trainer)) + momenta + _best(trainer)
+    needed, there = weights.cut * CHECKPOINTS * kept, free_disk(folder)
     words = f"{CHECKPOINTS} checkpoints need about {in_words(needed)}, {in_words(there)} are free at {folder}"
     if needed <= there:
         return Finding("disk", True, words)
     return Finding("disk", False, f"{words}; free the disk or choose another --out")
+
+
+def _best(trainer: Trainer) -> int:
+    """Bytes of the best epoch's network, of which a copy is kept where images are held out."""
+    if trainer.splits.validation is None:
+        return 0
+    student = trainer.distiller.student
+    return held_bytes(trainer.descent.weights.here(chain(student.parameters(), student.buffers())))
