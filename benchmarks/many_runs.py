@@ -13,9 +13,9 @@ from statistics import median
 
 import torch
 
+from selfdistill.report.tables.accuracy import markdown
 from selfdistill.study import Grid, RunConfig, compare_all
-from selfdistill.study.table import markdown
-from selfdistill.study.watch import Unwatched
+from selfdistill.study.engine.progress import Unwatched
 
 ENDS = 20  # runs at each end that are compared
 

@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 import torch
 
-from selfdistill.bench.contender import Contender
-from selfdistill.cli.show import aligned
+from selfdistill.bench.candidate import Contender
+from selfdistill.cli.console import aligned
 from selfdistill.data import Splits
 from selfdistill.train.config import RunConfig
 from selfdistill.train.run import load_data

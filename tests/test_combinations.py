@@ -4,9 +4,9 @@ import re
 
 import pytest
 
+from selfdistill.data.requirements import Peer
 from selfdistill.errors import UserError
 from selfdistill.method import Method
-from selfdistill.method.needs import Peer
 from selfdistill.methods import REGISTRY, bake, cs_kd, ddgsd, dlb, method, pcl, ps_kd, sla
 
 WAYS_OUT = re.compile(

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from selfdistill.method.citation import field
-from selfdistill.method.recipe import signature
+from selfdistill.method.constructor import signature
 from selfdistill.methods import REGISTRY
 from selfdistill.report import PICTURES
 

@@ -10,8 +10,8 @@ import torchvision
 from torch import nn
 
 import selfdistill as sd
-from selfdistill import anatomy
 from selfdistill.errors import UserError
+from selfdistill.features import read_anatomy
 
 CLASSES, ROWS = 6, 4
 FAMILIES = {  # model: (pixels, paths of its stages, classifier)
@@ -75,7 +75,7 @@ def family(request):
 def test_parts_are_found(family):
     model, images, stages, classifier = family
     before, random = copy.deepcopy(model.state_dict()), torch.get_rng_state()
-    found = anatomy.read(model, images)
+    found = read_anatomy(model, images)
     assert [each.path for each in found.stages] == stages
     assert found.classifier == classifier
     assert [each.name for each in found.stages] == [f"stage{k}" for k in range(1, len(stages) + 1)]
@@ -157,7 +157,7 @@ def test_in_place_layers_are_refused_with_the_way_out():
 
 def test_stages_too_small_for_maps_are_left_out():
     model, images = make("torchvision/resnet18", 32), torch.randn(4, 3, 32, 32)
-    found = anatomy.read(model, images)
+    found = read_anatomy(model, images)
     assert found.stages_named() == ["stage1", "stage2", "stage3", "stage4"]
     assert found.stages_named(maps=True) == ["stage1", "stage2", "stage3"]
     assert sd.teach(model, "scd()", images).step.terms["similarity"].matched == [
@@ -177,7 +177,7 @@ def test_idle_parameters_are_named():
             features = self.body(images)
             return (self.head(features), self.aux(features)) if self.training else self.head(features)
 
-    found = anatomy.read(Aux(), torch.randn(2, 3, 8, 8))
+    found = read_anatomy(Aux(), torch.randn(2, 3, 8, 8))
     assert found.idle == ("aux.weight", "aux.bias")
     assert found.classifier == "head"
 

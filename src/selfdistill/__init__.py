@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from selfdistill.data import loader
+    from selfdistill.data.batch import Batch
     from selfdistill.errors import UserError
+    from selfdistill.loop.teach import Teach, teach
     from selfdistill.method import Method
-    from selfdistill.method.recipe import Constructor
+    from selfdistill.method.constructor import Constructor
     from selfdistill.step import Distiller
-    from selfdistill.teaching import Teach, teach
-    from selfdistill.terms import Batch, Term, View
+    from selfdistill.terms import Term, View
 
 __version__ = "0.1.0"
 
@@ -23,9 +24,9 @@ _HOMES = {
     "Distiller": "step",
     "UserError": "errors",
     "Method": "method",
-    "Teach": "teaching",
-    "teach": "teaching",
-    "Batch": "terms",
+    "Teach": "loop.teach",
+    "teach": "loop.teach",
+    "Batch": "data.batch",
     "Term": "terms",
     "View": "terms",
 }

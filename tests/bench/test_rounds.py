@@ -4,7 +4,7 @@ from selfdistill.bench.rounds import Spread, race
 from selfdistill.bench.table import HEADER, footer, rows
 from selfdistill.data import load
 from selfdistill.errors import UserError
-from tests.train.small import small
+from tests.helpers.small_runs import small
 
 CONFIG = small(data="fake:classes=4,size=8,train=70", limit=None)
 

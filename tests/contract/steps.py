@@ -3,11 +3,12 @@
 import torch
 from torch import nn
 
-from selfdistill.method.needs import Groups, Negatives, Twin
+from selfdistill.data.batch import Batch
+from selfdistill.data.requirements import Groups, Negatives, Twin
 from selfdistill.methods import REGISTRY, method
 from selfdistill.step import Distiller, memory
-from selfdistill.terms import Batch, Clock
-from tests.networks import CLASSES, network
+from selfdistill.terms import Clock
+from tests.helpers.networks import CLASSES, network
 
 ROWS, SIZE, STEPS = 8, 16, 4
 IMAGES = 2 * ROWS  # in the training set

@@ -8,7 +8,7 @@ from torch.testing import assert_close
 
 from selfdistill.step import memory
 from tests.contract.steps import EXPRESSIONS, Training, batch, clock, distil, parameters
-from tests.networks import network
+from tests.helpers.networks import network
 
 
 @pytest.mark.parametrize("text", EXPRESSIONS)

@@ -9,7 +9,7 @@ import torch
 from selfdistill.methods import method
 from selfdistill.step import Distiller
 from tests.contract.steps import EXPRESSIONS, Training, distil, images
-from tests.networks import network
+from tests.helpers.networks import network
 
 
 def hooks(model):

@@ -9,7 +9,7 @@ from torchvision.transforms.functional import to_tensor
 
 from selfdistill import loader, teach
 from selfdistill.errors import UserError
-from tests.networks import network
+from tests.helpers.networks import network
 
 
 class Pictures:

@@ -6,7 +6,7 @@ from PIL import Image
 
 from selfdistill.data.decode import decode
 from selfdistill.errors import UserError
-from tests.data.pictures import channels_first, encoded, picture, save
+from tests.helpers.image_files import channels_first, encoded, picture, save
 
 
 def name(row):

@@ -6,7 +6,7 @@ import torch
 
 from selfdistill.data import SOURCES, load
 from selfdistill.errors import UserError
-from tests.data.pictures import class_folders
+from tests.helpers.image_files import class_folders
 
 
 def test_a_limit_keeps_the_test_images_whole():

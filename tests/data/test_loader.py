@@ -3,8 +3,8 @@ import torch
 from torch.testing import assert_close
 
 from selfdistill.data import Augmentation, Images, Loader, batches
+from selfdistill.data.mixing import Mixing
 from selfdistill.errors import UserError
-from selfdistill.method.mixing import Mixing
 
 AUGMENT = Augmentation(1, True, (0.5,) * 3, (0.25,) * 3)
 

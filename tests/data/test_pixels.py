@@ -5,7 +5,7 @@ from selfdistill.data import pixels
 from selfdistill.data.decode import decode
 from selfdistill.data.pixels import resized
 from selfdistill.errors import UserError
-from tests.data.pictures import encoded
+from tests.helpers.image_files import encoded
 
 
 def test_resizing_averages_and_rounds():

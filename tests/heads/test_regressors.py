@@ -1,5 +1,5 @@
 from selfdistill.heads import regressor
-from tests.methods.drawn import tokens
+from tests.helpers.random_features import tokens
 
 
 def test_only_without_relu_can_a_guess_be_negative():

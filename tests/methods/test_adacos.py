@@ -7,11 +7,11 @@ from torch.testing import assert_close
 
 import selfdistill as sd
 from selfdistill.errors import UserError
-from selfdistill.maths import directed
+from selfdistill.functional import directed
 from selfdistill.methods import adacos
 from selfdistill.methods.adacos import adapted
 from selfdistill.terms import Facts
-from tests.showing import only, parts, seen
+from tests.helpers.step_contexts import only, parts, seen
 
 ROWS, CLASSES, WIDTH = 8, 5, 4
 

@@ -3,10 +3,10 @@ import torch
 from torch.testing import assert_close
 
 from selfdistill.errors import UserError
-from selfdistill.maths import same_size
+from selfdistill.functional import same_size
 from selfdistill.methods import at
-from tests.methods.drawn import build, drawn, loss, tokens
-from tests.showing import only
+from tests.helpers.random_features import build, drawn, loss, tokens
+from tests.helpers.step_contexts import only
 
 EXACT = {"rtol": 1e-9, "atol": 1e-15}
 

@@ -6,12 +6,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.testing import assert_close
 
+from selfdistill.data.requirements import Groups
 from selfdistill.errors import UserError
-from selfdistill.maths import softened
-from selfdistill.method.needs import Groups
+from selfdistill.functional import softened
 from selfdistill.methods import bake
 from selfdistill.methods.bake import affinity, passed_on
-from tests.showing import only, seen
+from tests.helpers.step_contexts import only, seen
 
 EXACT = {"rtol": 1e-9, "atol": 1e-12}
 

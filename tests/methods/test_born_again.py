@@ -3,13 +3,13 @@ import torch
 from torch.testing import assert_close
 
 from selfdistill.errors import UserError
-from selfdistill.method.roles import Teacher
+from selfdistill.method.networks import Teacher
 from selfdistill.methods import born_again, kd, method
-from selfdistill.train import teacher
+from selfdistill.train import networks as teacher
 from selfdistill.train.run import run
-from tests.showing import only, seen
+from tests.helpers.small_runs import small
+from tests.helpers.step_contexts import only, seen
 from tests.train.conftest import digits  # noqa: F401  # a fixture
-from tests.train.small import small
 
 
 def draw():

@@ -5,11 +5,11 @@ import torch.nn.functional as F
 from torch import nn
 from torch.testing import assert_close
 
+from selfdistill.functional import kl_to, softened
 from selfdistill.heads import Resemblance
-from selfdistill.maths import kl_to, softened
 from selfdistill.methods import byot, dks, mixskd, okddip, one, pcl
 from selfdistill.terms import Outputs
-from tests.showing import clock, only, parts, seen, total
+from tests.helpers.step_contexts import clock, only, parts, seen, total
 
 EXACT = {"rtol": 1e-9, "atol": 1e-11}
 

@@ -6,8 +6,8 @@ from torch.testing import assert_close
 
 from selfdistill.methods import cc
 from selfdistill.methods.cc import neighbours
-from tests.methods.drawn import embedded, tokens
-from tests.showing import only, parts
+from tests.helpers.random_features import embedded, tokens
+from tests.helpers.step_contexts import only, parts
 
 EXACT = {"rtol": 1e-9, "atol": 1e-12}
 

@@ -4,12 +4,12 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from selfdistill.method.needs import Negatives
+from selfdistill.data.requirements import Negatives
 from selfdistill.methods import crd
 from selfdistill.step import memory
 from selfdistill.terms import Facts, Outputs
 from tests.contract.steps import Training, distil
-from tests.showing import only, parts, seen
+from tests.helpers.step_contexts import only, parts, seen
 
 EXACT = {"rtol": 1e-9, "atol": 1e-12}
 

@@ -1,10 +1,10 @@
 import torch
 from torch.testing import assert_close
 
-from selfdistill.method.needs import Peer
+from selfdistill.data.requirements import Peer
 from selfdistill.methods import cs_kd, method
 from tests.contract.steps import Training, batch, distil
-from tests.showing import only, seen
+from tests.helpers.step_contexts import only, seen
 
 EXACT = {"rtol": 1e-9, "atol": 1e-12}
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from torch.testing import assert_close
 
 from selfdistill.methods import csd
-from tests.showing import clock, only, seen
+from tests.helpers.step_contexts import clock, only, seen
 
 ROWS, CLASSES, WIDTH = 7, 4, 3
 

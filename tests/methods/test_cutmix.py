@@ -3,9 +3,9 @@ import torch
 import torch.nn.functional as F
 from torch.testing import assert_close
 
+from selfdistill.data.batch import Batch
 from selfdistill.methods import cutmix
-from selfdistill.terms import Batch
-from tests.showing import only, seen
+from tests.helpers.step_contexts import only, seen
 
 ROWS, HEIGHT, WIDTH = 6, 32, 24
 

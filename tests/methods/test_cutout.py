@@ -1,8 +1,8 @@
 import pytest
 import torch
 
+from selfdistill.data.batch import Batch
 from selfdistill.methods import cutout
-from selfdistill.terms import Batch
 
 ROWS, HEIGHT, WIDTH = 300, 16, 12
 

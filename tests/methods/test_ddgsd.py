@@ -5,7 +5,7 @@ from torch.testing import assert_close
 from selfdistill.methods import ddgsd
 from selfdistill.terms import Outputs
 from tests.contract.steps import Training, distil
-from tests.showing import only, seen, total
+from tests.helpers.step_contexts import only, seen, total
 
 EXACT = {"rtol": 1e-9, "atol": 1e-12}
 

@@ -7,7 +7,7 @@ from selfdistill.errors import UserError
 from selfdistill.methods import dlb
 from selfdistill.terms import Facts
 from tests.contract.steps import Training, batch, distil
-from tests.showing import only, seen, total
+from tests.helpers.step_contexts import only, seen, total
 
 EXACT = {"rtol": 1e-9, "atol": 1e-12}
 

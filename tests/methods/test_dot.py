@@ -5,9 +5,9 @@ from torch import nn
 import selfdistill as sd
 from selfdistill.errors import UserError
 from selfdistill.methods import dot, kd, method
-from selfdistill.train.momenta import TwoMomenta
+from selfdistill.train.optim.dual_momentum import TwoMomenta
+from tests.helpers.small_runs import small, trainer
 from tests.train.conftest import digits  # noqa: F401  # a fixture
-from tests.train.small import small, trainer
 
 
 def test_it_adds_a_gap_to_any_method():

@@ -7,7 +7,7 @@ from torch.testing import assert_close
 import selfdistill as sd
 from selfdistill.methods import ce, ema
 from tests.contract.steps import Training, distil, images
-from tests.networks import network
+from tests.helpers.networks import network
 
 
 def loop(steps, decay):

@@ -5,8 +5,8 @@ from torch import nn
 from torch.testing import assert_close
 
 from selfdistill.methods import fitnet
-from tests.methods.drawn import build, loss, tokens
-from tests.showing import only
+from tests.helpers.random_features import build, loss, tokens
+from tests.helpers.step_contexts import only
 
 EXACT = {"rtol": 1e-9, "atol": 1e-12}
 

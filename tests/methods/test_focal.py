@@ -3,10 +3,10 @@ import torch
 import torch.nn.functional as F
 from torch.testing import assert_close
 
-from selfdistill.method.mixing import Mixing, label_shares
+from selfdistill.data.batch import Batch
+from selfdistill.data.mixing import Mixing, label_shares
 from selfdistill.methods import focal
-from selfdistill.terms import Batch
-from tests.showing import only, seen
+from tests.helpers.step_contexts import only, seen
 
 
 def value(logits, labels, gamma=2.0, mix=None):

@@ -5,7 +5,7 @@ from torch.testing import assert_close
 
 from selfdistill.methods import frskd
 from selfdistill.methods.frskd import focus
-from tests.showing import only, parts, seen, total
+from tests.helpers.step_contexts import only, parts, seen, total
 
 EXACT = {"rtol": 1e-9, "atol": 1e-12}
 

@@ -4,9 +4,9 @@ import torch.nn.functional as F
 from torch.testing import assert_close
 
 from selfdistill.errors import UserError
-from selfdistill.maths import kl
+from selfdistill.functional import kl
 from selfdistill.methods import ce, kd, label_smoothing, mixup
-from tests.showing import clock, only, seen
+from tests.helpers.step_contexts import clock, only, seen
 
 
 def test_kd_is_the_published_loss(reference):

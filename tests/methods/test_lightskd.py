@@ -2,9 +2,9 @@ import torch
 import torch.nn.functional as F
 from torch.testing import assert_close
 
-from selfdistill.maths import kl
+from selfdistill.functional import kl
 from selfdistill.methods import drg, dsr, lightskd
-from tests.showing import only, seen, total
+from tests.helpers.step_contexts import only, seen, total
 
 EXACT = {"rtol": 1e-9, "atol": 1e-12}
 

@@ -5,7 +5,7 @@ import torch
 from torch.testing import assert_close
 
 from selfdistill.methods import max_entropy
-from tests.showing import only, seen
+from tests.helpers.step_contexts import only, seen
 
 
 def value(method, logits, labels):

@@ -3,8 +3,8 @@ import torch
 from torch.testing import assert_close
 
 from selfdistill.methods import nst
-from tests.methods.drawn import build, drawn, loss, tokens
-from tests.showing import only
+from tests.helpers.random_features import build, drawn, loss, tokens
+from tests.helpers.step_contexts import only
 
 EXACT = {"rtol": 1e-9, "atol": 1e-14}
 

@@ -7,7 +7,7 @@ from torch.testing import assert_close
 
 from selfdistill.methods import codistillation, dml, kdcl
 from selfdistill.methods.kdcl import TARGETS
-from tests.showing import clock, only, seen, total
+from tests.helpers.step_contexts import clock, only, seen, total
 
 EXACT = {"rtol": 1e-9, "atol": 1e-11}
 

@@ -3,8 +3,8 @@ import torch
 from torch.testing import assert_close
 
 from selfdistill.methods import pkt
-from tests.methods.drawn import embedded, tokens
-from tests.showing import only
+from tests.helpers.random_features import embedded, tokens
+from tests.helpers.step_contexts import only
 
 
 def test_it_is_the_published_loss(reference):

@@ -6,7 +6,7 @@ from torch.testing import assert_close
 from selfdistill.methods import mixup, ps_kd
 from selfdistill.step import memory
 from selfdistill.terms import Clock, Facts
-from tests.showing import clock, only, seen, total
+from tests.helpers.step_contexts import clock, only, seen, total
 
 EXACT = {"rtol": 1e-9, "atol": 1e-12}
 

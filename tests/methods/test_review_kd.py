@@ -4,11 +4,11 @@ import torch.nn.functional as F
 from torch import nn
 from torch.testing import assert_close
 
-from selfdistill.maths import hierarchical
+from selfdistill.functional import hierarchical
 from selfdistill.methods import review_kd
 from selfdistill.terms import Outputs
-from tests.methods.drawn import shapes, tokens
-from tests.showing import clock, only, parts, seen
+from tests.helpers.random_features import shapes, tokens
+from tests.helpers.step_contexts import clock, only, parts, seen
 
 EXACT = {"rtol": 1e-9, "atol": 1e-13}
 

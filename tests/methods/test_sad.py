@@ -5,8 +5,8 @@ from torch.testing import assert_close
 
 from selfdistill.errors import UserError
 from selfdistill.methods import sad
-from tests.methods.drawn import tokens
-from tests.showing import clock, only, parts, seen
+from tests.helpers.random_features import tokens
+from tests.helpers.step_contexts import clock, only, parts, seen
 
 EXACT = {"rtol": 1e-9, "atol": 1e-15}
 SHAPES = {

@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 from torch.testing import assert_close
 
 from selfdistill.errors import UserError
-from selfdistill.maths import attention, similarity
+from selfdistill.functional import attention, similarity
 from selfdistill.methods import scd
-from tests.showing import clock, only, parts, seen
+from tests.helpers.step_contexts import clock, only, parts, seen
 
 SHAPES = {"stage1": (5, 4, 8, 8), "stage2": (5, 6, 4, 4), "stage3": (5, 8, 2, 2)}
 

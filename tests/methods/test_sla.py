@@ -3,12 +3,12 @@ import torch
 from torch import nn
 from torch.testing import assert_close
 
-from selfdistill.method.mixing import Mix
+from selfdistill.data.mixing import Mix
 from selfdistill.methods import sla
 from selfdistill.terms import Outputs
 from tests.contract.steps import Training, distil, images
-from tests.networks import CLASSES
-from tests.showing import only, parts, seen
+from tests.helpers.networks import CLASSES
+from tests.helpers.step_contexts import only, parts, seen
 
 EXACT = {"rtol": 1e-9, "atol": 1e-12}
 

@@ -5,8 +5,8 @@ from torch.testing import assert_close
 from selfdistill.methods import sla_sd
 from selfdistill.terms.transforms import TRANSFORMS
 from tests.contract.steps import Training, distil, images
+from tests.helpers.step_contexts import only, total
 from tests.methods.test_sla import shown
-from tests.showing import only, total
 
 EXACT = {"rtol": 1e-9, "atol": 1e-12}
 PUBLISHED = [("sla_sd_rotation_T1", "rotation"), ("sla_sd_color_perm3_T1", "cyclic color")]

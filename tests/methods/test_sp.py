@@ -6,7 +6,7 @@ from selfdistill.errors import UserError
 from selfdistill.methods import sp
 from selfdistill.methods.sp import gap
 from selfdistill.terms import Outputs
-from tests.showing import only, parts, seen
+from tests.helpers.step_contexts import only, parts, seen
 
 EXACT = {"rtol": 1e-9, "atol": 1e-14}
 SHAPES = {"stage1": (6, 4, 4, 4), "stage2": (6, 6, 2, 2), "stage3": (6, 8, 1, 1)}

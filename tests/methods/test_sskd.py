@@ -2,12 +2,12 @@ import torch
 from torch import nn
 from torch.testing import assert_close
 
-from selfdistill.maths import trusted
+from selfdistill.functional import trusted
 from selfdistill.methods import sskd
 from selfdistill.methods.sskd import MINE, THEIRS
 from selfdistill.terms import Outputs
 from tests.contract.steps import Training, distil
-from tests.showing import only, parts, seen
+from tests.helpers.step_contexts import only, parts, seen
 
 EXACT = {"rtol": 1e-9, "atol": 1e-12}
 

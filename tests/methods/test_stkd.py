@@ -5,11 +5,11 @@ import torch
 from torch import nn
 from torch.testing import assert_close
 
-from selfdistill.method.mixing import Mixing, mix_batch, mixed
+from selfdistill.data.batch import Batch, Mix
+from selfdistill.data.mixing import Mixing, mix_batch, mixed
 from selfdistill.methods import kd, mixup, stkd
 from selfdistill.step import Distiller
-from selfdistill.terms import Batch, Mix
-from tests.showing import clock, only, seen
+from tests.helpers.step_contexts import clock, only, seen
 
 ROWS, CLASSES = 6, 4
 

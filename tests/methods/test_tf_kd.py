@@ -2,10 +2,10 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from selfdistill.method.mixing import Mixing
-from selfdistill.method.roles import Teacher
+from selfdistill.data.mixing import Mixing
+from selfdistill.method.networks import Teacher
 from selfdistill.methods import kd, tf_kd
-from tests.showing import only, seen
+from tests.helpers.step_contexts import only, seen
 
 EXACT = {"rtol": 1e-9, "atol": 1e-12}
 

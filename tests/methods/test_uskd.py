@@ -4,10 +4,10 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from selfdistill.maths import agreed_ranks
+from selfdistill.functional import agreed_ranks
 from selfdistill.methods import uskd
 from selfdistill.methods.uskd import among_others, true_class
-from tests.showing import only, parts, seen, total
+from tests.helpers.step_contexts import only, parts, seen, total
 
 EXACT = {"rtol": 1e-9, "atol": 1e-12}
 

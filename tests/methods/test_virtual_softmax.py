@@ -5,9 +5,9 @@ from torch import nn
 from torch.testing import assert_close
 
 import selfdistill as sd
-from selfdistill.maths import length
+from selfdistill.functional import length
 from selfdistill.methods import virtual_softmax
-from tests.showing import only, seen
+from tests.helpers.step_contexts import only, seen
 
 
 def value(embedding, weight, offset, labels, **options):

@@ -8,9 +8,9 @@ import pytest
 
 from selfdistill.errors import UserError
 from selfdistill.method import Method
+from selfdistill.report.tables.accuracy import footer, header, markdown, plain, rows
 from selfdistill.study import compare
-from selfdistill.study.folders import run_folder, usual_folder
-from selfdistill.study.table import footer, header, markdown, plain, rows
+from selfdistill.study.layout import run_folder, usual_folder
 from selfdistill.terms import Term
 from selfdistill.train.config import RunConfig
 

@@ -8,7 +8,7 @@ import pytest
 from selfdistill.cli.app import main
 from selfdistill.errors import UserError
 from selfdistill.study import Grid, RunConfig, compare_all
-from selfdistill.study.script import read_grid
+from selfdistill.study.grid_file import read_grid
 
 ROOT = Path(__file__).parents[2]
 BASE = RunConfig("ce()", limit=60, epochs=1, batch_size=30)

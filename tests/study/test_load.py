@@ -5,10 +5,10 @@ import json
 import pytest
 
 from selfdistill.errors import UserError
+from selfdistill.report.tables.accuracy import markdown
 from selfdistill.study import compare
 from selfdistill.study.compare import run_folder
 from selfdistill.study.load import load, load_all, missing
-from selfdistill.study.table import markdown
 from selfdistill.train.config import RunConfig
 
 BASE = RunConfig("ce()", limit=100, epochs=1, batch_size=32)

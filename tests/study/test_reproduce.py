@@ -8,10 +8,10 @@ from selfdistill.cli.app import main
 from selfdistill.errors import UserError
 from selfdistill.methods import method
 from selfdistill.models import create
+from selfdistill.study.analysis.statistics import Spread
 from selfdistill.study.papers import PAPERS, Cell, Published
 from selfdistill.study.papers.published import MEASURES, Missing, column
 from selfdistill.study.reproduce import Line, published, reproduce, scaled
-from selfdistill.study.statistics import Spread
 from selfdistill.train.config import RunConfig
 
 SMALL = Published(

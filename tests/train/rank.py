@@ -10,14 +10,14 @@ import torch
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from selfdistill import data, ranks
+from selfdistill import data, distributed
 from selfdistill.errors import UserError
 from selfdistill.methods import REGISTRY, method
 from selfdistill.step import Distiller
 from selfdistill.train import run as runs
 from selfdistill.train.preflight import first_step
-from tests.networks import Convolutional, network
-from tests.train.small import small, trainer
+from tests.helpers.networks import Convolutional, network
+from tests.helpers.small_runs import small, trainer
 
 DATA = "fake:classes=5,size=16"
 
@@ -121,4 +121,4 @@ if __name__ == "__main__":
             "shares": shares(strategy, Path(folder) / "shares"),
             "refused": refused(Path(folder) / "refused", strategy),
         }
-        (Path(folder) / f"rank{ranks.index()}.json").write_text(json.dumps(found))
+        (Path(folder) / f"rank{distributed.index()}.json").write_text(json.dumps(found))

@@ -8,13 +8,13 @@ import pytest
 import torch
 
 from selfdistill.errors import UserError
-from selfdistill.train import checkpoint
-from selfdistill.train.display import Silent
-from selfdistill.train.files import write_json
-from selfdistill.train.lock import held
+from selfdistill.files import write_json
+from selfdistill.train.monitor.progress import Silent
+from selfdistill.train.persist import checkpoint
+from selfdistill.train.persist.lock import held
 from selfdistill.train.run import run
-from tests.train.disks import fill, make_read_only, mounted
-from tests.train.small import Interrupted, StopAfter, log, small, untimed
+from tests.helpers.disks import fill, make_read_only, mounted
+from tests.helpers.small_runs import Interrupted, StopAfter, log, small, untimed
 
 
 @pytest.fixture

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from selfdistill.train.checkpoint import Summed
-from selfdistill.train.files import read_json, write_whole
+from selfdistill.files import read_json, write_whole
+from selfdistill.train.persist.checkpoint import Summed
 from selfdistill.train.run import run
-from tests.train.processes import forked, outcome
-from tests.train.small import log, small, untimed, weights
+from tests.helpers.processes import forked, outcome
+from tests.helpers.small_runs import log, small, untimed, weights
 
 METHODS = ["lightskd() + csd()", "ema(decay=0.9) + ps_kd()", "dot()", "mixup() + dml()", "crd()"]
 KILLS = 20

@@ -6,10 +6,10 @@ from torch import nn
 
 from selfdistill.errors import UserError
 from selfdistill.step import Distiller
-from selfdistill.train.devices import as_launched, launched
+from selfdistill.train.optim.loss_scale import FIRST, GROW_AFTER, LossScale
+from selfdistill.train.parallel.launch import as_launched, launched
 from selfdistill.train.run import run
-from selfdistill.train.scale import FIRST, GROW_AFTER, LossScale
-from tests.train.small import Interrupted, StopAfter, log, small, trainer, weights
+from tests.helpers.small_runs import Interrupted, StopAfter, log, small, trainer, weights
 
 
 def test_float16_is_near_to_full_precision_and_its_scale_survives(digits, tmp_path):

@@ -5,16 +5,16 @@ from functools import partial
 import pytest
 import torch
 
-from selfdistill.bench.contender import Contender
+from selfdistill.bench.candidate import Contender
 from selfdistill.data import load
 from selfdistill.errors import UserError
-from selfdistill.measure.cost import held_bytes
+from selfdistill.metrics.cost import held_bytes
 from selfdistill.models import create
 from selfdistill.train import preflight
 from selfdistill.train.preflight import MARGIN, Finding, few, require, room
 from selfdistill.train.run import run
 from selfdistill.train.stand_in import stand_ins
-from tests.train.small import small, trainer
+from tests.helpers.small_runs import small, trainer
 
 CONFIG = small(data="fake:classes=4,size=16,train=90", limit=None, batch_size=64)
 

@@ -11,11 +11,11 @@ import pytest
 from safetensors.torch import load_file
 from torch.testing import assert_close
 
-from selfdistill.train import checkpoint
-from selfdistill.train.files import read_json
-from tests.train.processes import ROOT, command, until
+from selfdistill.files import read_json
+from selfdistill.train.persist import checkpoint
+from tests.helpers.processes import ROOT, command, until
+from tests.helpers.small_runs import log, untimed, weights
 from tests.train.rank import EXPRESSIONS, of_the_run, scaled, train
-from tests.train.small import log, untimed, weights
 
 NEAR = 1e-5
 WORDS = ("train", "lightskd() + csd()", "--limit", "200", "--batch-size", "32", "--accelerator", "cpu")

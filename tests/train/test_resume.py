@@ -3,11 +3,11 @@
 import pytest
 import torch
 
+from selfdistill.files import read_json
 from selfdistill.methods import REGISTRY
-from selfdistill.train.display import Silent
-from selfdistill.train.files import read_json
+from selfdistill.train.monitor.progress import Silent
 from selfdistill.train.run import run
-from tests.train.small import Interrupted, log, small, untimed, weights
+from tests.helpers.small_runs import Interrupted, log, small, untimed, weights
 
 
 class CutAt(Silent):

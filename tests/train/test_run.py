@@ -7,13 +7,13 @@ from torch import nn
 
 from selfdistill import data
 from selfdistill.errors import UserError
-from selfdistill.measure.accuracy import evaluate
+from selfdistill.metrics.accuracy import evaluate
 from selfdistill.models import create
-from selfdistill.train import checkpoint
-from selfdistill.train.record import save_weights
+from selfdistill.train.artifacts import save_weights
+from selfdistill.train.networks import load_run
+from selfdistill.train.persist import checkpoint
 from selfdistill.train.run import load_data, run
-from selfdistill.train.teacher import load_run
-from tests.train.small import Interrupted, StopAfter, log, small, untimed
+from tests.helpers.small_runs import Interrupted, StopAfter, log, small, untimed
 
 
 def weights(folder):

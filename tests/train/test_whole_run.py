@@ -10,11 +10,11 @@ from safetensors.torch import load_file
 from selfdistill import data
 from selfdistill.errors import UserError
 from selfdistill.models import create
-from selfdistill.train import checkpoint
 from selfdistill.train.config import RunConfig
-from selfdistill.train.display import Lines, Silent, display_for
+from selfdistill.train.monitor.progress import Lines, Silent, display_for
+from selfdistill.train.networks import load_run
+from selfdistill.train.persist import checkpoint
 from selfdistill.train.run import run
-from selfdistill.train.teacher import load_run
 
 CONFIG = RunConfig("ce()", limit=200, epochs=3, batch_size=32)
 SPLITS = data.load("digits", limit=200)

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from statistics import fmean, median, quantiles
 
-from selfdistill.bench.contender import Contender, Seconds
+from selfdistill.bench.candidate import Contender, Seconds
 from selfdistill.data import Splits
 from selfdistill.errors import UserError
 from selfdistill.methods import method as named

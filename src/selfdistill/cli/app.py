@@ -8,7 +8,7 @@ from typing import NoReturn
 import typer
 
 from selfdistill import __version__
-from selfdistill.cli import bench, compare, doctor, evaluate, look, methods, report, reproduce, study, train
+from selfdistill.cli import bench, compare, doctor, evaluate, inspect, methods, report, reproduce, study, train
 from selfdistill.errors import Interrupted, UserError
 
 app = typer.Typer(
@@ -20,7 +20,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 TRAINING = (compare.compare, study.study, reproduce.reproduce, train.train)
-LOOKING = (report.report, evaluate.evaluate, evaluate.export, look.plan, look.taps, bench.bench, doctor.doctor)
+LOOKING = (report.report, evaluate.evaluate, evaluate.export, inspect.plan, inspect.taps, bench.bench, doctor.doctor)
 for command in (*TRAINING, *LOOKING):
     app.command()(command)
 app.command(name="methods")(methods.list_methods)

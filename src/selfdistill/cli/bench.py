@@ -29,7 +29,7 @@ def bench(
     import torch
 
     from selfdistill.bench.rounds import race
-    from selfdistill.cli.show import console
+    from selfdistill.cli.console import console
     from selfdistill.train.config import RunConfig
     from selfdistill.train.run import load_data
 
@@ -50,7 +50,7 @@ def bench(
 
 def _show(costs: list[Any], rounds: int, steps: int, where: str) -> None:
     from selfdistill.bench.table import HEADER, footer, rows
-    from selfdistill.cli.show import show_table
+    from selfdistill.cli.console import show_table
 
     show_table(HEADER, rows(costs))
     print("\n" + "\n".join(footer(rounds, steps, where)))
@@ -59,6 +59,6 @@ def _show(costs: list[Any], rounds: int, steps: int, where: str) -> None:
 def _write(path: Path, facts: dict[str, Any], costs: list[Any]) -> None:
     from dataclasses import asdict
 
-    from selfdistill.train.files import write_json
+    from selfdistill.files import write_json
 
     write_json(path, {**facts, "costs": [asdict(each) for each in costs]})

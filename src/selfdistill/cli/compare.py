@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from selfdistill.cli.engines import Address, Engine, Threads, Workers, engine_and_watch
+from selfdistill.cli.engine_options import Address, Engine, Threads, Workers, engine_and_watch
 from selfdistill.cli.evaluate import Names, Strange, TestLimit, show_measures
 from selfdistill.cli.options import Methods, configured, expressions
 from selfdistill.cli.report import Page, write_page
@@ -82,7 +82,7 @@ def show(studies: Sequence[Any], *, measured: bool = False, page: Path | None = 
 
     Exit status 1 where something did.
     """
-    from selfdistill.cli.show import end_of
+    from selfdistill.cli.console import end_of
 
     finished = [study for study in studies if study.results]
     for study in finished:
@@ -97,9 +97,9 @@ def show(studies: Sequence[Any], *, measured: bool = False, page: Path | None = 
 
 def show_study(study: Any) -> None:
     """Print a study's table and write the whole of it to table.md."""
-    from selfdistill.cli.show import show_table
-    from selfdistill.study.table import footer, header, markdown, rows
-    from selfdistill.train.files import write_whole
+    from selfdistill.cli.console import show_table
+    from selfdistill.files import write_whole
+    from selfdistill.report.tables.accuracy import footer, header, markdown, rows
 
     print()
     show_table(header(study), rows(study))

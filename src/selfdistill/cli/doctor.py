@@ -19,8 +19,8 @@ def doctor(
 
     Each check is ok or says what to change; the exit status is 1 where one is not. Nothing is written.
     """
-    from selfdistill.cli.show import aligned
-    from selfdistill.doctor import check
+    from selfdistill.cli.console import aligned
+    from selfdistill.inspect.doctor import check
     from selfdistill.train.config import RunConfig
 
     found = check(RunConfig(method, **recipe), out)

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from selfdistill.cli.engines import Address, Engine, Threads, Workers, engine_and_watch
+from selfdistill.cli.engine_options import Address, Engine, Threads, Workers, engine_and_watch
 from selfdistill.cli.options import Classifier
 
 Folder = Annotated[Path, typer.Argument(metavar="FOLDER", help="Folder of a finished run, or of a study.")]
@@ -45,11 +45,11 @@ def evaluate(
     measures-DATA.json. What the runs of a study hold already is not measured again.
     """
     from selfdistill.errors import UserError
-    from selfdistill.measure import BASIC
-    from selfdistill.measure.attack import EPSILONS
+    from selfdistill.metrics import BASIC
+    from selfdistill.metrics.adversarial import EPSILONS
+    from selfdistill.study.evaluation.request import Questions
     from selfdistill.study.load import is_study
-    from selfdistill.study.questions import Questions
-    from selfdistill.train.teacher import is_run
+    from selfdistill.train.networks import is_run
 
     names, sizes = tuple(measures or BASIC), tuple(epsilons or EPSILONS)
     questions = Questions(names, ood, data, test_limit, sizes, classifier, accelerator)
@@ -70,7 +70,7 @@ def export(
     out: Annotated[Path | None, typer.Option(help="File to write; default: student.* in the run's folder.")] = None,
 ) -> None:
     """Write a finished run's student alone, and check it against the student."""
-    from selfdistill.deploy import export as write
+    from selfdistill.export import export as write
 
     path, gap = write(folder, to, out)
     print(f"{path}: {path.stat().st_size:,} bytes; logits differ from the student's by {gap:.1e} at most")
@@ -78,9 +78,9 @@ def export(
 
 def show_measures(study: Any, data: str | None = None) -> None:
     """Print a study's measures: a table for each kind, methods by numbers."""
-    from selfdistill.cli.show import show_table
-    from selfdistill.study.scores import scores
-    from selfdistill.study.sheets import header, notes, rows, sheets
+    from selfdistill.cli.console import show_table
+    from selfdistill.report.tables.metrics import header, notes, rows, sheets
+    from selfdistill.study.evaluation.results import scores
 
     found = scores(study, data)
     for sheet in sheets(found):
@@ -91,12 +91,12 @@ def show_measures(study: Any, data: str | None = None) -> None:
 
 def _evaluate_run(folder: Path, questions: Any) -> None:
     """Measure one run, whatever it holds, and print its numbers."""
-    from selfdistill.cli.sheet import left_out, shown
-    from selfdistill.cli.show import console
-    from selfdistill.study.measured import path_of, read
-    from selfdistill.study.measuring import measure
-    from selfdistill.train.display import Silent
-    from selfdistill.train.files import read_json
+    from selfdistill.cli.console import console
+    from selfdistill.cli.run_metrics import left_out, shown
+    from selfdistill.files import read_json
+    from selfdistill.study.evaluation.job import measure
+    from selfdistill.study.evaluation.store import path_of, read
+    from selfdistill.train.monitor.progress import Silent
 
     with console.status("measuring") as status:
 
@@ -120,9 +120,9 @@ def _evaluate_run(folder: Path, questions: Any) -> None:
 
 def _evaluate_study(folder: Path, questions: Any, making: dict[str, Any]) -> None:
     """Measure the runs of a study or of several, and print the tables; exit status 1 where a run could not be."""
-    from selfdistill.cli.show import end_of
+    from selfdistill.cli.console import end_of
+    from selfdistill.study.evaluation.job import measure_all
     from selfdistill.study.load import load_all, missing
-    from selfdistill.study.measuring import measure_all
 
     studies = load_all(folder)
     measure_all(studies, questions, **making)

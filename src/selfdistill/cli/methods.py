@@ -11,9 +11,9 @@ def list_methods(
     """List the methods, or show one."""
     import inspect
 
-    from selfdistill.cli.show import aligned
+    from selfdistill.cli.console import aligned
     from selfdistill.method.citation import field
-    from selfdistill.method.recipe import signature
+    from selfdistill.method.constructor import signature
     from selfdistill.methods import REGISTRY, method
 
     if name is None:

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from selfdistill.cli.engines import Address, Engine, Threads, Workers, engine_and_watch
+from selfdistill.cli.engine_options import Address, Engine, Threads, Workers, engine_and_watch
 
 HEADER = ("model", "method", "measure", "expected", "ours", "verdict")
 
@@ -41,7 +41,7 @@ def reproduce(
 
 def list_tables() -> None:
     """Print the tables there are."""
-    from selfdistill.cli.show import aligned
+    from selfdistill.cli.console import aligned
     from selfdistill.study.papers import PAPERS
 
     print(aligned([(name, f"{len(each.cells)} cells", each.title) for name, each in PAPERS.items()]))
@@ -49,7 +49,7 @@ def list_tables() -> None:
 
 def show(table: Any, lines: Any, studies: Any, folder: Path) -> None:
     """Print the cells, what they are of and what is missing; exit status 1 where runs failed."""
-    from selfdistill.cli.show import end_of, show_table
+    from selfdistill.cli.console import end_of, show_table
 
     print()
     show_table(HEADER, [_cells(line) for line in lines])

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from selfdistill.cli.compare import show
-from selfdistill.cli.engines import Address, Engine, Threads, Workers, engine_and_watch
+from selfdistill.cli.engine_options import Address, Engine, Threads, Workers, engine_and_watch
 from selfdistill.cli.report import Page
 
 
@@ -24,7 +24,7 @@ def study(
     Finished runs are not trained again and interrupted ones go on.
     """
     from selfdistill.study import compare_all
-    from selfdistill.study.script import read_grid
+    from selfdistill.study.grid_file import read_grid
 
     grid = read_grid(file)
     place = out or Path("runs") / file.stem

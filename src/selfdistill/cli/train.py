@@ -28,10 +28,10 @@ def train(
 
     A finished run is not trained again and an interrupted one goes on, so repeating the command is safe.
     """
-    from selfdistill.cli.show import aligned, console
+    from selfdistill.cli.console import aligned, console
+    from selfdistill.files import folder_name
     from selfdistill.train.config import RunConfig
-    from selfdistill.train.display import display_for
-    from selfdistill.train.files import folder_name
+    from selfdistill.train.monitor.progress import display_for
     from selfdistill.train.run import run
 
     config = RunConfig(method, seed=seed, **recipe)

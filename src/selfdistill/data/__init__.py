@@ -4,7 +4,7 @@ from selfdistill.data.augment import Augmentation, usual
 from selfdistill.data.images import Images, Splits
 from selfdistill.data.load import load
 from selfdistill.data.loader import Loader, batches
-from selfdistill.data.plain import loader
 from selfdistill.data.sources import SOURCES
+from selfdistill.data.torch_loader import loader
 
 __all__ = ["SOURCES", "Augmentation", "Images", "Loader", "Splits", "batches", "load", "loader", "usual"]

@@ -7,7 +7,7 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-from selfdistill.data.encoded import Encoded
+from selfdistill.data.lazy import Encoded
 from selfdistill.errors import UserError
 
 BLOCK = 1024  # images counted at once

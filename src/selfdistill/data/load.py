@@ -7,13 +7,13 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from selfdistill.data.encoded import Encoded
 from selfdistill.data.images import Images, Splits, require_classes
+from selfdistill.data.label_noise import with_noise
+from selfdistill.data.lazy import Encoded
 from selfdistill.data.sources import Raw, read
-from selfdistill.data.split import held_out, stratified
-from selfdistill.data.wrong import with_noise
+from selfdistill.data.subsets import held_out, stratified
 from selfdistill.errors import UserError
-from selfdistill.machine import free_memory
+from selfdistill.system import free_memory
 
 Decode = Literal["auto", "once", "stream"]
 

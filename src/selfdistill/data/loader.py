@@ -7,14 +7,14 @@ import torch
 from torch import Tensor
 
 from selfdistill.data.augment import Augmentation, Draw
-from selfdistill.data.classmates import Classmates
-from selfdistill.data.encoded import Encoded
+from selfdistill.data.batch import Batch
+from selfdistill.data.class_index import Classmates
 from selfdistill.data.images import AHEAD, Images
-from selfdistill.data.stream import stream
+from selfdistill.data.lazy import Encoded
+from selfdistill.data.mixing import Erasing, Mixing
+from selfdistill.data.requirements import Groups, Need, Negatives, Peer, Twin
 from selfdistill.errors import UserError
-from selfdistill.method.mixing import Erasing, Mixing
-from selfdistill.method.needs import Groups, Need, Negatives, Peer, Twin
-from selfdistill.terms import Batch
+from selfdistill.rng import stream
 
 
 class Loader:

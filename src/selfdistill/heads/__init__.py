@@ -1,14 +1,14 @@
 """What terms put on a network's features: small classifiers, projections, regressors, fusions."""
 
-from selfdistill.heads.averages import Averages
+from selfdistill.heads.classifier import Exit, Halve, LightHead, Pool, TokenHead, head
+from selfdistill.heads.discriminator import Resemblance, told_apart
+from selfdistill.heads.ema import Averages
 from selfdistill.heads.fusion import AttentiveFusion, JoinedEmbeddings, JoinedMaps
 from selfdistill.heads.gated import GatedHead, SeparableConv
 from selfdistill.heads.hints import AdaptedHints, Hints, MapHints
-from selfdistill.heads.judge import Resemblance, told_apart
 from selfdistill.heads.projection import UnitLinear, found, originals, projection
 from selfdistill.heads.pyramid import Pyramid
 from selfdistill.heads.regressors import Guess, regressor
-from selfdistill.heads.small import Exit, Halve, LightHead, Pool, TokenHead, head
 
 __all__ = [
     "AdaptedHints",

@@ -6,8 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Size, Tensor, nn
 
-from selfdistill.heads.small import Pool
-from selfdistill.maths import as_map
+from selfdistill.functional import as_map
+from selfdistill.heads.classifier import Pool
 
 
 class AttentiveFusion(nn.Module):

@@ -2,7 +2,7 @@
 
 from torch import Tensor, nn
 
-from selfdistill.maths import FAINT
+from selfdistill.functional import FAINT
 from selfdistill.terms import Outputs
 
 

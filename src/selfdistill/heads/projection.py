@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from selfdistill.maths import FAINT
+from selfdistill.functional import FAINT
 
 
 class UnitLinear(nn.Linear):

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from selfdistill.maths import as_map
+from selfdistill.functional import as_map
 
 FAINTLY = 1e-6  # beside the sum of a fusion's weights
 

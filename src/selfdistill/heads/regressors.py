@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Size, Tensor, nn
 
-from selfdistill.maths import alike, same_size
+from selfdistill.functional import alike, same_size
 
 LEAST = 1e-5  # variance
 

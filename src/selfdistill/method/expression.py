@@ -11,8 +11,8 @@ from operator import add
 from typing import Any
 
 from selfdistill.errors import UserError
+from selfdistill.method.constructor import Constructor
 from selfdistill.method.method import Method
-from selfdistill.method.recipe import Constructor
 
 
 def parse(text: str, registry: Mapping[str, Constructor]) -> Method:

@@ -5,10 +5,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from selfdistill.data.mixing import Erasing, Mixing
+from selfdistill.data.requirements import Need
 from selfdistill.errors import UserError
-from selfdistill.method.mixing import Erasing, Mixing
-from selfdistill.method.needs import Need
-from selfdistill.method.roles import Role, Teacher
+from selfdistill.method.networks import Role, Teacher
 from selfdistill.terms import CrossEntropy, Term
 
 

@@ -3,8 +3,8 @@
 from importlib import import_module
 
 from selfdistill.method import Method
+from selfdistill.method.constructor import Constructor
 from selfdistill.method.expression import parse
-from selfdistill.method.recipe import Constructor
 
 NAMES = (
     *("ce", "label_smoothing", "focal", "max_entropy", "virtual_softmax", "adacos"),

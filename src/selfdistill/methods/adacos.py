@@ -5,13 +5,13 @@ from typing import Literal
 
 from torch import nn
 
-from selfdistill import ranks
+from selfdistill import distributed
 from selfdistill.errors import UserError
-from selfdistill.maths import directed
+from selfdistill.functional import directed
 from selfdistill.method import Method
-from selfdistill.method.recipe import recipe
+from selfdistill.method.constructor import recipe
 from selfdistill.terms import Facts, Seen, Term
-from selfdistill.terms.folding import fold
+from selfdistill.terms.branches import fold
 
 
 class Cosine(Term):
@@ -49,8 +49,8 @@ def adapted(scale, cosine, labels):
     """log(B_avg) / cos(min(π/4, median θ_y)) over the rows of all ranks. [], [B, C], [B] -> []."""
     own = labels[:, None]
     others, true = (scale * cosine).exp().scatter(1, own, 0.0).sum(dim=1), cosine.gather(1, own)[:, 0]
-    median = -(-ranks.gathered(true)).median()  # the upper of two middle cosines: the lower of two middle angles
-    return ranks.gathered(others).mean().log() / median.clamp_min(math.sqrt(0.5))  # cos(π/4) = √½
+    median = -(-distributed.gathered(true)).median()  # the upper of two middle cosines: the lower of two middle angles
+    return distributed.gathered(others).mean().log() / median.clamp_min(math.sqrt(0.5))  # cos(π/4) = √½
 
 
 @recipe

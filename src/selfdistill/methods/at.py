@@ -1,9 +1,9 @@
 """Attention Transfer (https://arxiv.org/abs/1612.03928)."""
 
-from selfdistill.maths import attention, same_size, spread, unit
+from selfdistill.functional import attention, same_size, spread, unit
 from selfdistill.method import Method
-from selfdistill.method.recipe import NotNegative, Power, recipe
-from selfdistill.method.roles import teaching
+from selfdistill.method.constructor import NotNegative, Power, recipe
+from selfdistill.method.networks import teaching
 from selfdistill.terms.pairs import StagePairs
 
 

@@ -2,10 +2,10 @@
 
 import torch
 
-from selfdistill.maths import kl_to, similarity, softened
+from selfdistill.data.requirements import Groups
+from selfdistill.functional import kl_to, similarity, softened
 from selfdistill.method import Method
-from selfdistill.method.needs import Groups
-from selfdistill.method.recipe import Count, NotNegative, Part, Positive, recipe
+from selfdistill.method.constructor import Count, NotNegative, Part, Positive, recipe
 from selfdistill.terms import Seen, Term
 
 

@@ -1,9 +1,9 @@
 """Born-Again Neural Networks (https://arxiv.org/abs/1805.04770)."""
 
-from selfdistill.maths import kl
+from selfdistill.functional import kl
 from selfdistill.method import Method
-from selfdistill.method.recipe import Count, recipe
-from selfdistill.method.roles import Teacher
+from selfdistill.method.constructor import Count, recipe
+from selfdistill.method.networks import Teacher
 from selfdistill.terms import Seen, Term, View
 
 

@@ -5,10 +5,10 @@ from typing import Literal
 from torch import nn
 
 from selfdistill.errors import UserError
+from selfdistill.functional import kl, soft_cross_entropy
 from selfdistill.heads import AdaptedHints, Exit, Hints, MapHints
-from selfdistill.maths import kl, soft_cross_entropy
 from selfdistill.method import Method
-from selfdistill.method.recipe import NotNegative, Positive, recipe
+from selfdistill.method.constructor import NotNegative, Positive, recipe
 from selfdistill.terms import Parts, Seen, Term
 from selfdistill.terms.pairs import stages
 

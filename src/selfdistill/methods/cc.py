@@ -4,10 +4,10 @@ from typing import Literal
 
 from torch import nn
 
-from selfdistill.maths import gaussian
+from selfdistill.functional import gaussian
 from selfdistill.method import Method
-from selfdistill.method.recipe import NotNegative, Positive, Several, recipe
-from selfdistill.method.roles import teaching
+from selfdistill.method.constructor import NotNegative, Positive, Several, recipe
+from selfdistill.method.networks import teaching
 from selfdistill.terms.pairs import EmbeddingPairs
 
 

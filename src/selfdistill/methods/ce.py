@@ -1,7 +1,7 @@
 """Cross-entropy alone: what every method is measured against."""
 
 from selfdistill.method import Method
-from selfdistill.method.recipe import recipe
+from selfdistill.method.constructor import recipe
 
 
 @recipe

@@ -4,10 +4,10 @@ from typing import Literal
 
 import torch.nn.functional as F
 
-from selfdistill.maths import kl
+from selfdistill.functional import kl
 from selfdistill.method import Method
-from selfdistill.method.recipe import NotNegative, Several, Share, recipe
-from selfdistill.method.roles import Past, Peer
+from selfdistill.method.constructor import NotNegative, Several, Share, recipe
+from selfdistill.method.networks import Past, Peer
 from selfdistill.terms import Seen, Term, View
 
 

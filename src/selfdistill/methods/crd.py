@@ -1,11 +1,11 @@
 """Contrastive representation distillation (https://arxiv.org/abs/1910.10699)."""
 
+from selfdistill.data.requirements import Negatives
+from selfdistill.functional import contrast
 from selfdistill.heads import UnitLinear
-from selfdistill.maths import contrast
 from selfdistill.method import Method
-from selfdistill.method.needs import Negatives
-from selfdistill.method.recipe import NotNegative, Positive, Several, Share, recipe
-from selfdistill.method.roles import teaching
+from selfdistill.method.constructor import NotNegative, Positive, Several, Share, recipe
+from selfdistill.method.networks import teaching
 from selfdistill.terms import Facts, Seen, Term, banks
 from selfdistill.terms.pairs import EMBEDDING
 

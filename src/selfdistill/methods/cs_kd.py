@@ -1,9 +1,9 @@
 """Regularizing class-wise predictions via self-knowledge distillation (https://arxiv.org/abs/2003.13964)."""
 
-from selfdistill.maths import kl
+from selfdistill.data.requirements import Peer
+from selfdistill.functional import kl
 from selfdistill.method import Method
-from selfdistill.method.needs import Peer
-from selfdistill.method.recipe import NotNegative, Positive, recipe
+from selfdistill.method.constructor import NotNegative, Positive, recipe
 from selfdistill.terms import Seen, Term, View
 
 

@@ -2,10 +2,10 @@
 
 from typing import Literal
 
-from selfdistill.maths import class_sums, kl_to, moved, softened
+from selfdistill.distributed import summed
+from selfdistill.functional import class_sums, kl_to, moved, softened
 from selfdistill.method import Method
-from selfdistill.method.recipe import NotNegative, Positive, Share, recipe
-from selfdistill.ranks import summed
+from selfdistill.method.constructor import NotNegative, Positive, Share, recipe
 from selfdistill.terms import Facts, Seen, Term
 
 

@@ -1,8 +1,8 @@
 """CutMix: Regularization Strategy to Train Strong Classifiers (https://arxiv.org/abs/1905.04899)."""
 
+from selfdistill.data.mixing import Mixing
 from selfdistill.method import Method
-from selfdistill.method.mixing import Mixing
-from selfdistill.method.recipe import Positive, Share, recipe
+from selfdistill.method.constructor import Positive, Share, recipe
 
 
 @recipe

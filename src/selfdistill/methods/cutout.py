@@ -1,8 +1,8 @@
 """Improved Regularization of Convolutional Neural Networks with Cutout (https://arxiv.org/abs/1708.04552)."""
 
+from selfdistill.data.mixing import Erasing
 from selfdistill.method import Method
-from selfdistill.method.mixing import Erasing
-from selfdistill.method.recipe import Share, recipe
+from selfdistill.method.constructor import Share, recipe
 
 
 @recipe

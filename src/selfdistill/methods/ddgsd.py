@@ -2,10 +2,10 @@
 
 from typing import Literal
 
-from selfdistill.maths import kl
+from selfdistill.data.requirements import Twin
+from selfdistill.functional import kl
 from selfdistill.method import Method
-from selfdistill.method.needs import Twin
-from selfdistill.method.recipe import NotNegative, Positive, recipe
+from selfdistill.method.constructor import NotNegative, Positive, recipe
 from selfdistill.terms import Seen, Term, View
 
 

@@ -4,9 +4,9 @@ from itertools import permutations
 
 from torch import nn
 
-from selfdistill.maths import kl
+from selfdistill.functional import kl
 from selfdistill.method import Method
-from selfdistill.method.recipe import NotNegative, Positive, recipe
+from selfdistill.method.constructor import NotNegative, Positive, recipe
 from selfdistill.terms import Parts, Seen, Term
 from selfdistill.terms.pairs import stages
 

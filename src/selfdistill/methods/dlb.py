@@ -3,11 +3,11 @@
 import torch
 import torch.nn.functional as F
 
+from selfdistill.data.requirements import Last
 from selfdistill.errors import UserError
-from selfdistill.maths import kl
+from selfdistill.functional import kl
 from selfdistill.method import Method
-from selfdistill.method.needs import Last
-from selfdistill.method.recipe import NotNegative, Positive, recipe
+from selfdistill.method.constructor import NotNegative, Positive, recipe
 from selfdistill.terms import Facts, Seen, Term, View
 
 

@@ -2,10 +2,10 @@
 
 from itertools import permutations
 
-from selfdistill.maths import kl, kl_to, softened
+from selfdistill.functional import kl, kl_to, softened
 from selfdistill.method import Method
-from selfdistill.method.recipe import NotNegative, Positive, Several, recipe
-from selfdistill.method.roles import Peer
+from selfdistill.method.constructor import NotNegative, Positive, Several, recipe
+from selfdistill.method.networks import Peer
 from selfdistill.terms import Seen, Term, View
 
 RAISED = 1e-7  # added to targets that have a gradient, which would be infinite where they vanish

@@ -1,7 +1,7 @@
 """DOT: A Distillation-Oriented Trainer (https://arxiv.org/abs/2307.08436)."""
 
 from selfdistill.method import Method
-from selfdistill.method.recipe import Share, recipe
+from selfdistill.method.constructor import Share, recipe
 
 
 @recipe

@@ -2,10 +2,10 @@
 
 from typing import Literal
 
+from selfdistill.functional import kl
 from selfdistill.heads import head
-from selfdistill.maths import kl
 from selfdistill.method import Method
-from selfdistill.method.recipe import NotNegative, Positive, recipe
+from selfdistill.method.constructor import NotNegative, Positive, recipe
 from selfdistill.terms import Seen, Term
 
 

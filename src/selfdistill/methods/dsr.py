@@ -5,9 +5,9 @@ from typing import Literal
 import torch
 
 from selfdistill.errors import UserError
-from selfdistill.maths import kl, ranked
+from selfdistill.functional import kl, ranked
 from selfdistill.method import Method
-from selfdistill.method.recipe import NotNegative, Positive, recipe
+from selfdistill.method.constructor import NotNegative, Positive, recipe
 from selfdistill.terms import Facts, Seen, Term
 
 

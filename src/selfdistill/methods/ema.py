@@ -1,8 +1,8 @@
 """Exponential moving average of the weights (https://arxiv.org/abs/2411.18704)."""
 
 from selfdistill.method import Method
-from selfdistill.method.recipe import Share, recipe
-from selfdistill.method.roles import Average
+from selfdistill.method.constructor import Share, recipe
+from selfdistill.method.networks import Average
 
 
 @recipe

@@ -2,11 +2,11 @@
 
 import torch.nn.functional as F
 
+from selfdistill.functional import alike
 from selfdistill.heads import regressor
-from selfdistill.maths import alike
 from selfdistill.method import Method
-from selfdistill.method.recipe import NotNegative, recipe
-from selfdistill.method.roles import teaching
+from selfdistill.method.constructor import NotNegative, recipe
+from selfdistill.method.networks import teaching
 from selfdistill.terms import Seen, Term, View
 
 

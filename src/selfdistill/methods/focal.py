@@ -3,10 +3,10 @@
 import torch
 import torch.nn.functional as F
 
-from selfdistill.maths import FAINT
+from selfdistill.data.mixing import label_shares
+from selfdistill.functional import FAINT
 from selfdistill.method import Method
-from selfdistill.method.mixing import label_shares
-from selfdistill.method.recipe import NotNegative, recipe
+from selfdistill.method.constructor import NotNegative, recipe
 from selfdistill.terms import Seen, Term
 
 

@@ -3,10 +3,10 @@
 import torch
 import torch.nn.functional as F
 
+from selfdistill.functional import attention, kl, width
 from selfdistill.heads import Pyramid
-from selfdistill.maths import attention, kl, width
 from selfdistill.method import Method
-from selfdistill.method.recipe import NotNegative, Positive, recipe
+from selfdistill.method.constructor import NotNegative, Positive, recipe
 from selfdistill.terms import Seen, Term
 from selfdistill.terms.pairs import stages
 

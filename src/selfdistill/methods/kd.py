@@ -2,10 +2,10 @@
 
 from typing import Literal
 
-from selfdistill.maths import correlated, decoupled, kl, normalized, standardized
+from selfdistill.functional import correlated, decoupled, kl, normalized, standardized
 from selfdistill.method import Method
-from selfdistill.method.recipe import NotNegative, Positive, Share, recipe
-from selfdistill.method.roles import teaching
+from selfdistill.method.constructor import NotNegative, Positive, Share, recipe
+from selfdistill.method.networks import teaching
 from selfdistill.terms import Seen, Term, View
 
 

@@ -4,11 +4,11 @@ from typing import Literal
 
 import torch
 
-from selfdistill.maths import ensembles, kl
+from selfdistill.data.requirements import Twin
+from selfdistill.functional import ensembles, kl
 from selfdistill.method import Method
-from selfdistill.method.needs import Twin
-from selfdistill.method.recipe import NotNegative, Positive, recipe
-from selfdistill.method.roles import Peer
+from selfdistill.method.constructor import NotNegative, Positive, recipe
+from selfdistill.method.networks import Peer
 from selfdistill.terms import Seen, Term, View
 
 TARGETS = {

@@ -1,7 +1,7 @@
 """Label smoothing (https://arxiv.org/abs/1512.00567)."""
 
 from selfdistill.method import Method
-from selfdistill.method.recipe import Share, recipe
+from selfdistill.method.constructor import Share, recipe
 from selfdistill.terms import CrossEntropy, Seen
 
 

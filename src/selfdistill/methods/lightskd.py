@@ -3,7 +3,7 @@
 from typing import Literal
 
 from selfdistill.method import Method
-from selfdistill.method.recipe import NotNegative, Positive, recipe
+from selfdistill.method.constructor import NotNegative, Positive, recipe
 from selfdistill.methods.drg import drg
 from selfdistill.methods.dsr import dsr
 

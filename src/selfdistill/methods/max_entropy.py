@@ -5,7 +5,7 @@ from typing import Literal
 import torch.nn.functional as F
 
 from selfdistill.method import Method
-from selfdistill.method.recipe import NotNegative, recipe
+from selfdistill.method.constructor import NotNegative, recipe
 from selfdistill.terms import Seen, Term
 
 

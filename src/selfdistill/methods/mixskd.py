@@ -2,11 +2,11 @@
 
 import torch.nn.functional as F
 
+from selfdistill.data.mixing import Mixing, mixed
+from selfdistill.functional import kl, mutual, width
 from selfdistill.heads import JoinedMaps, Resemblance
-from selfdistill.maths import kl, mutual, width
 from selfdistill.method import Method
-from selfdistill.method.mixing import Mixing, mixed
-from selfdistill.method.recipe import NotNegative, Positive, recipe
+from selfdistill.method.constructor import NotNegative, Positive, recipe
 from selfdistill.terms import Parts, Term, View
 from selfdistill.terms.branches import StageBranches
 

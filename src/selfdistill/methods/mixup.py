@@ -2,9 +2,9 @@
 
 from typing import Literal
 
+from selfdistill.data.mixing import Mixing
 from selfdistill.method import Method
-from selfdistill.method.mixing import Mixing
-from selfdistill.method.recipe import Positive, Several, recipe
+from selfdistill.method.constructor import Positive, Several, recipe
 
 
 @recipe

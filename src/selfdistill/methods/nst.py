@@ -2,10 +2,10 @@
 
 import torch
 
-from selfdistill.maths import FAINT, same_size, spread
+from selfdistill.functional import FAINT, same_size, spread
 from selfdistill.method import Method
-from selfdistill.method.recipe import NotNegative, recipe
-from selfdistill.method.roles import teaching
+from selfdistill.method.constructor import NotNegative, recipe
+from selfdistill.method.networks import teaching
 from selfdistill.terms.pairs import StagePairs
 
 

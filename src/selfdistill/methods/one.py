@@ -3,9 +3,9 @@
 import torch
 from torch import nn
 
-from selfdistill.maths import kl_to, pooled, softened, width
+from selfdistill.functional import kl_to, pooled, softened, width
 from selfdistill.method import Method
-from selfdistill.method.recipe import NotNegative, Positive, Several, recipe
+from selfdistill.method.constructor import NotNegative, Positive, Several, recipe
 from selfdistill.terms import Parts, Seen
 from selfdistill.terms.branches import Branching
 

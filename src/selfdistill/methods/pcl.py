@@ -1,11 +1,11 @@
 """Peer Collaborative Learning for Online Knowledge Distillation (https://arxiv.org/abs/2006.04147)."""
 
+from selfdistill.data.requirements import Twin
+from selfdistill.functional import kl, mutual
 from selfdistill.heads import Averages, JoinedEmbeddings
-from selfdistill.maths import kl, mutual
 from selfdistill.method import Method
-from selfdistill.method.needs import Twin
-from selfdistill.method.recipe import NotNegative, Positive, Several, Share, recipe
-from selfdistill.method.roles import Average
+from selfdistill.method.constructor import NotNegative, Positive, Several, Share, recipe
+from selfdistill.method.networks import Average
 from selfdistill.terms import Parts, Seen, View
 from selfdistill.terms.branches import Branching
 

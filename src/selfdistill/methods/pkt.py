@@ -1,9 +1,9 @@
 """Probabilistic Knowledge Transfer (https://arxiv.org/abs/1803.10837)."""
 
-from selfdistill.maths import neighbour_shares
+from selfdistill.functional import neighbour_shares
 from selfdistill.method import Method
-from selfdistill.method.recipe import NotNegative, recipe
-from selfdistill.method.roles import teaching
+from selfdistill.method.constructor import NotNegative, recipe
+from selfdistill.method.networks import teaching
 from selfdistill.terms.pairs import EmbeddingPairs
 
 EPS = 1e-7  # as published; beside a probability of about 1 / B

@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F
 
 from selfdistill.method import Method
-from selfdistill.method.recipe import Share, recipe
+from selfdistill.method.constructor import Share, recipe
 from selfdistill.terms import Facts, Rows, Seen, Term
 
 

@@ -3,11 +3,11 @@
 import torch
 from torch import nn
 
+from selfdistill.functional import alike, hierarchical, width
 from selfdistill.heads import AttentiveFusion
-from selfdistill.maths import alike, hierarchical, width
 from selfdistill.method import Method
-from selfdistill.method.recipe import NotNegative, Several, recipe
-from selfdistill.method.roles import teaching
+from selfdistill.method.constructor import NotNegative, Several, recipe
+from selfdistill.method.networks import teaching
 from selfdistill.terms import Seen, Term, View
 from selfdistill.terms.pairs import EMBEDDING, STAGES, paired
 

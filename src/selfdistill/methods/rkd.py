@@ -2,10 +2,10 @@
 
 import torch.nn.functional as F
 
-from selfdistill.maths import angles, distances, offsets
+from selfdistill.functional import angles, distances, offsets
 from selfdistill.method import Method
-from selfdistill.method.recipe import NotNegative, recipe
-from selfdistill.method.roles import teaching
+from selfdistill.method.constructor import NotNegative, recipe
+from selfdistill.method.networks import teaching
 from selfdistill.terms.pairs import EmbeddingPairs
 
 

@@ -4,9 +4,9 @@ from typing import Literal
 
 import torch
 
-from selfdistill.maths import alike, resized
+from selfdistill.functional import alike, resized
 from selfdistill.method import Method
-from selfdistill.method.recipe import NotNegative, recipe
+from selfdistill.method.constructor import NotNegative, recipe
 from selfdistill.terms import Seen, Term
 from selfdistill.terms.pairs import within
 

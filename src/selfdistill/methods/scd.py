@@ -2,9 +2,9 @@
 
 import torch
 
-from selfdistill.maths import attention, similarity
+from selfdistill.functional import attention, similarity
 from selfdistill.method import Method
-from selfdistill.method.recipe import NotNegative, Power, recipe
+from selfdistill.method.constructor import NotNegative, Power, recipe
 from selfdistill.terms import Seen, Term
 from selfdistill.terms.pairs import Pairing, within
 

@@ -4,9 +4,9 @@ import torch
 from torch import nn
 
 from selfdistill.method import Method
-from selfdistill.method.recipe import recipe
+from selfdistill.method.constructor import recipe
 from selfdistill.terms import Seen, Term, label_loss
-from selfdistill.terms.folding import fold
+from selfdistill.terms.branches import fold
 from selfdistill.terms.transforms import Transform, shown
 
 

@@ -2,9 +2,9 @@
 
 import torch
 
-from selfdistill.maths import kl
+from selfdistill.functional import kl
 from selfdistill.method import Method
-from selfdistill.method.recipe import NotNegative, Positive, recipe
+from selfdistill.method.constructor import NotNegative, Positive, recipe
 from selfdistill.methods.sla import Augmented
 from selfdistill.terms import Seen
 from selfdistill.terms.transforms import Transform

@@ -2,10 +2,10 @@
 
 import torch
 
-from selfdistill.maths import gram
+from selfdistill.functional import gram
 from selfdistill.method import Method
-from selfdistill.method.recipe import NotNegative, recipe
-from selfdistill.method.roles import teaching
+from selfdistill.method.constructor import NotNegative, recipe
+from selfdistill.method.networks import teaching
 from selfdistill.terms import Seen, Term
 from selfdistill.terms.pairs import STAGES, Pairing, stages, within
 

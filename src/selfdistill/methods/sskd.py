@@ -2,11 +2,11 @@
 
 import torch.nn.functional as F
 
+from selfdistill.functional import kl, kl_trusted
 from selfdistill.heads import found, originals, projection
-from selfdistill.maths import kl, kl_trusted
 from selfdistill.method import Method
-from selfdistill.method.recipe import NotNegative, Positive, Share, recipe
-from selfdistill.method.roles import teaching
+from selfdistill.method.constructor import NotNegative, Positive, Share, recipe
+from selfdistill.method.networks import teaching
 from selfdistill.terms import Seen
 from selfdistill.terms.pairs import EMBEDDING, EmbeddingPairs
 from selfdistill.terms.transforms import shown, shown_to_teacher, together

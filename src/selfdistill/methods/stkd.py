@@ -2,11 +2,11 @@
 
 from typing import Literal
 
-from selfdistill.maths import kl, kl_to, softened
+from selfdistill.data.mixing import Mixing, mixed
+from selfdistill.functional import kl, kl_to, softened
 from selfdistill.method import Method
-from selfdistill.method.mixing import Mixing, mixed
-from selfdistill.method.recipe import Positive, Several, Share, recipe
-from selfdistill.method.roles import teaching
+from selfdistill.method.constructor import Positive, Several, Share, recipe
+from selfdistill.method.networks import teaching
 from selfdistill.terms import Seen, Term, View
 
 

@@ -2,11 +2,11 @@
 
 from typing import Literal
 
-from selfdistill.maths import kl, kl_to, softened
+from selfdistill.data.mixing import label_shares
+from selfdistill.functional import kl, kl_to, softened
 from selfdistill.method import Method
-from selfdistill.method.mixing import label_shares
-from selfdistill.method.recipe import NotNegative, Positive, Share, recipe
-from selfdistill.method.roles import teaching
+from selfdistill.method.constructor import NotNegative, Positive, Share, recipe
+from selfdistill.method.networks import teaching
 from selfdistill.terms import Seen, Term, View
 
 

@@ -5,9 +5,9 @@ from typing import Literal
 import torch.nn.functional as F
 from torch import nn
 
-from selfdistill.maths import agreed_ranks, pooled, width, without, zipf
+from selfdistill.functional import agreed_ranks, pooled, width, without, zipf
 from selfdistill.method import Method
-from selfdistill.method.recipe import NotNegative, recipe
+from selfdistill.method.constructor import NotNegative, recipe
 from selfdistill.terms import Seen, Term
 
 

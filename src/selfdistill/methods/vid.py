@@ -5,8 +5,8 @@ from torch import nn
 
 from selfdistill.heads import Guess
 from selfdistill.method import Method
-from selfdistill.method.recipe import NotNegative, Positive, recipe
-from selfdistill.method.roles import teaching
+from selfdistill.method.constructor import NotNegative, Positive, recipe
+from selfdistill.method.networks import teaching
 from selfdistill.terms import Seen
 from selfdistill.terms.pairs import StagePairs
 

@@ -4,9 +4,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from selfdistill.maths import length
+from selfdistill.functional import length
 from selfdistill.method import Method
-from selfdistill.method.recipe import recipe
+from selfdistill.method.constructor import recipe
 from selfdistill.terms import Seen, Term
 
 

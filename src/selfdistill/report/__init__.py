@@ -4,15 +4,15 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from selfdistill.errors import UserError
+from selfdistill.files import make_folder, write_whole
 from selfdistill.methods import method
-from selfdistill.report.evidence import Evidence
-from selfdistill.report.gallery import PICTURES
-from selfdistill.report.measures import as_csv as measures_csv
-from selfdistill.report.page import page
-from selfdistill.report.pictures import Picture, Undrawn
-from selfdistill.report.tables import FORMS
+from selfdistill.report.figures.figure import Picture, Undrawn
+from selfdistill.report.figures.gallery import PICTURES
+from selfdistill.report.figures.inputs import Evidence
+from selfdistill.report.html.page import page
+from selfdistill.report.tables.export import FORMS
+from selfdistill.report.tables.metrics_csv import as_csv as measures_csv
 from selfdistill.study import Study
-from selfdistill.train.files import make_folder, write_whole
 
 __all__ = ["PICTURES", "Evidence", "Picture", "Undrawn", "write"]
 

@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from selfdistill.errors import UserError
+from selfdistill.files import folder_name, read_json
 from selfdistill.study import Study
-from selfdistill.study.folders import run_folder
-from selfdistill.train.files import folder_name, read_json
-from selfdistill.train.loop import LOG
-from selfdistill.train.teacher import RUN
+from selfdistill.study.layout import run_folder
+from selfdistill.train.networks import RUN
+from selfdistill.train.trainer import LOG
 
 Rows = list[dict[str, Any]]
 

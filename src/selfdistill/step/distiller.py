@@ -8,16 +8,17 @@ from typing import TYPE_CHECKING, NamedTuple
 import torch
 from torch import Size, Tensor, nn
 
-from selfdistill import anatomy
-from selfdistill.anatomy.probe import logits_of
-from selfdistill.anatomy.taps import Taps
+from selfdistill.data.batch import Batch
+from selfdistill.features import read_anatomy
+from selfdistill.features.hooks import Taps
+from selfdistill.features.trace import logits_of
 from selfdistill.method import Method
-from selfdistill.step.beside import Beside, cast
-from selfdistill.step.fitting import require, shapes, tails, tapped
+from selfdistill.rng import own_stream
+from selfdistill.step.build import require, shapes, tails, tapped
+from selfdistill.step.networks import Beside, cast
 from selfdistill.step.passes import detached, images_of, split, united
 from selfdistill.step.precision import full, in_full, like, no_autocast
-from selfdistill.streams import own_stream
-from selfdistill.terms import Batch, Clock, Facts, Memory, Outputs, Parts, Seen, Term, Value, View
+from selfdistill.terms import Clock, Facts, Memory, Outputs, Parts, Seen, Term, Value, View
 
 
 class Step(NamedTuple):
@@ -69,7 +70,7 @@ class Distiller(nn.Module):
     ):
         super().__init__()
         self.method = method
-        self.anatomy = anatomy.read(student, images, classifier)
+        self.anatomy = read_anatomy(student, images, classifier)
         self.terms = Terms(deepcopy(method.all_terms))  # a method is a value: it can be used again
         self.views = united(self.terms.values())
         images = images.to(like(student))

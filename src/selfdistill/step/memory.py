@@ -6,7 +6,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
-from selfdistill.ranks import gathered
+from selfdistill.distributed import gathered
 from selfdistill.terms import Facts, Memory, Rows, Term
 
 

@@ -5,7 +5,8 @@ from dataclasses import replace
 
 from torch import Tensor
 
-from selfdistill.terms import Batch, Outputs, Term, View
+from selfdistill.data.batch import Batch
+from selfdistill.terms import Outputs, Term, View
 
 
 def united(terms: Iterable[Term]) -> tuple[View, ...]:

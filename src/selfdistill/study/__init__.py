@@ -1,7 +1,7 @@
 """Grids of runs, and what they show over seeds."""
 
 from selfdistill.study.compare import compare, compare_all
-from selfdistill.study.engine import make_engine
+from selfdistill.study.engine.engine import make_engine
 from selfdistill.study.grid import Grid
 from selfdistill.study.study import Study
 from selfdistill.train.config import RunConfig

@@ -4,19 +4,18 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from selfdistill.study.compute import longer_rows, relative_compute
-from selfdistill.study.engine import Engine, Here
+from selfdistill.files import make_folder, write_json
+from selfdistill.study.analysis.compute import longer_rows, relative_compute
+from selfdistill.study.engine.engine import Engine, Here, carry_out
+from selfdistill.study.engine.job import Job, Outcome, attempt, data_of
+from selfdistill.study.engine.progress import Unwatched, Watch
+from selfdistill.study.evaluation.job import measure_all
 from selfdistill.study.fit import require_fit
-from selfdistill.study.folders import run_folder, usual_folder
 from selfdistill.study.grid import Grid, with_controls
-from selfdistill.study.job import Job, Outcome, attempt, data_of
-from selfdistill.study.jobs import carry_out
-from selfdistill.study.measuring import measure_all
+from selfdistill.study.layout import run_folder, usual_folder
 from selfdistill.study.results import write_results
 from selfdistill.study.study import Study
-from selfdistill.study.watch import Unwatched, Watch
 from selfdistill.train.config import RunConfig
-from selfdistill.train.files import make_folder, write_json
 
 __all__ = ["Study", "compare", "compare_all", "run_folder", "usual_folder", "with_controls"]
 

@@ -4,12 +4,12 @@ from torch import nn
 
 from selfdistill.data import Splits, usual
 from selfdistill.method import Method
-from selfdistill.method.roles import Peer, Role, Teacher
+from selfdistill.method.networks import Peer, Role, Teacher
 from selfdistill.methods import method as named
 from selfdistill.models import create
+from selfdistill.rng import own_stream
 from selfdistill.step import Distiller
-from selfdistill.streams import own_stream
-from selfdistill.train import teacher
+from selfdistill.train import networks as teacher
 from selfdistill.train.config import RunConfig
 
 

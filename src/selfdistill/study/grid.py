@@ -6,10 +6,10 @@ from itertools import product
 from pathlib import Path
 
 from selfdistill.errors import UserError
-from selfdistill.measure import BASIC
 from selfdistill.methods import method as named
-from selfdistill.study.folders import pair_folder, usual_folder
-from selfdistill.study.questions import Questions
+from selfdistill.metrics import BASIC
+from selfdistill.study.evaluation.request import Questions
+from selfdistill.study.layout import pair_folder, usual_folder
 from selfdistill.train.config import RunConfig
 
 

@@ -4,11 +4,11 @@ from pathlib import Path
 from typing import Any
 
 from selfdistill.errors import UserError
-from selfdistill.study.folders import run_folder
+from selfdistill.files import read_json
+from selfdistill.study.layout import run_folder
 from selfdistill.study.study import Study
 from selfdistill.train.config import RunConfig
-from selfdistill.train.files import read_json
-from selfdistill.train.teacher import RESULT
+from selfdistill.train.networks import RESULT
 
 STUDY = "study.json"
 

@@ -7,15 +7,15 @@ from pathlib import Path
 from scipy import stats
 
 from selfdistill.errors import UserError
+from selfdistill.study.analysis.statistics import LEVEL, Spread
 from selfdistill.study.compare import make, prepared
-from selfdistill.study.engine import Engine
-from selfdistill.study.folders import pair_folder
+from selfdistill.study.engine.engine import Engine
+from selfdistill.study.engine.progress import Watch
 from selfdistill.study.grid import Grid
+from selfdistill.study.layout import pair_folder
 from selfdistill.study.papers import PAPERS, Cell, Published
 from selfdistill.study.papers.published import MEASURES
-from selfdistill.study.statistics import LEVEL, Spread
 from selfdistill.study.study import Study
-from selfdistill.study.watch import Watch
 from selfdistill.train.config import RunConfig
 
 SCALED = "scaled: not the paper's numbers"

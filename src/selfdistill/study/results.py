@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from selfdistill.files import write_whole
 from selfdistill.study.study import Study
-from selfdistill.train.files import write_whole
 
 NAME = "results.csv"
 OF_THE_CLOCK = {"step_ms", "images_per_second", "train_seconds"}

@@ -1,13 +1,10 @@
 """What a term is, and what terms share: pairs of stages or embeddings, branches, banks, views."""
 
 from selfdistill.terms.term import (
-    Asked,
-    Batch,
     Clock,
     CrossEntropy,
     Facts,
     Memory,
-    Mix,
     Outputs,
     Parts,
     Rows,
@@ -19,13 +16,10 @@ from selfdistill.terms.term import (
 )
 
 __all__ = [
-    "Asked",
-    "Batch",
     "Clock",
     "CrossEntropy",
     "Facts",
     "Memory",
-    "Mix",
     "Outputs",
     "Parts",
     "Rows",

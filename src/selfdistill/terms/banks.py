@@ -7,9 +7,10 @@ import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor
 
-from selfdistill.maths import FAINT, log_normaliser
-from selfdistill.ranks import gathered
-from selfdistill.terms.term import Batch, Facts, Memory, Rows
+from selfdistill.data.batch import Batch
+from selfdistill.distributed import gathered
+from selfdistill.functional import FAINT, log_normaliser
+from selfdistill.terms import Facts, Memory, Rows
 
 Banks = Mapping[str, Tensor]  # "student" and "teacher" [N, D], "logs" [2] and whether they were "measured" []
 

@@ -1,7 +1,8 @@
 """Branches: what follows a tap of the student, copied and drawn anew."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
+import torch
 from torch import Tensor, nn
 
 from selfdistill.terms.pairs import stages
@@ -49,3 +50,13 @@ class StageBranches(nn.ModuleList):
         shown = [branch(student.features[tap]) for tap, branch in zip(self.taps, self, strict=True)]
         maps = [each.features[self.last] for each in shown]
         return [*(each.logits for each in shown), student.logits], [*maps, student.features[self.last]]
+
+
+@torch.no_grad()
+def fold(student: nn.Module, classifier: str, change: Callable[[Tensor], Tensor]) -> None:
+    """Change the classifier's weight, shown as [C, D], and take its bias away; the classifier is at this path."""
+    module = student.get_submodule(classifier)
+    weight = module.get_parameter("weight")
+    weight.copy_(change(weight.flatten(1)).view_as(weight))
+    if isinstance(module.bias, Tensor):
+        module.bias.zero_()

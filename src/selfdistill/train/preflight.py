@@ -8,13 +8,13 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from selfdistill.data.requirements import Groups
 from selfdistill.errors import UserError
-from selfdistill.machine import free_disk, free_memory, in_words
-from selfdistill.measure.cost import held_bytes, peak_bytes
-from selfdistill.method.needs import Groups
+from selfdistill.metrics.cost import held_bytes, peak_bytes
 from selfdistill.step import memory
+from selfdistill.system import free_disk, free_memory, in_words
 from selfdistill.train.config import RunConfig
-from selfdistill.train.loop import Trainer
+from selfdistill.train.trainer import Trainer
 
 CHECKPOINTS = 3  # the last, the one before it, and one being written
 FEW = 4  # images of a small batch: of fewer, the peak is where the gradients are, and does not grow

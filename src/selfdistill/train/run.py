@@ -14,23 +14,25 @@ import torch
 from lightning_fabric import Fabric
 from torch import nn
 
-from selfdistill import data, ranks
+from selfdistill import data, distributed
 from selfdistill.data import Images, Loader, Splits
 from selfdistill.errors import UserError
+from selfdistill.files import read_json, write_json
 from selfdistill.method import Method
-from selfdistill.method.roles import Peer, Role, Teacher
+from selfdistill.method.networks import Peer, Role, Teacher
 from selfdistill.methods import method as named
 from selfdistill.models import create
+from selfdistill.rng import own_stream
 from selfdistill.step import Distiller
-from selfdistill.streams import own_stream
-from selfdistill.train import checkpoint, preflight, record, teacher
+from selfdistill.train import artifacts, preflight
+from selfdistill.train import networks as teacher
 from selfdistill.train.config import RunConfig
-from selfdistill.train.devices import as_launched, launched, together
-from selfdistill.train.display import Display, Silent
-from selfdistill.train.files import read_json, write_json
-from selfdistill.train.lock import held
-from selfdistill.train.loop import SAVE_EVERY, Trainer
-from selfdistill.train.teacher import BEST, RESULT, RUN, WEIGHTS
+from selfdistill.train.monitor.progress import Display, Silent
+from selfdistill.train.networks import BEST, RESULT, RUN, WEIGHTS
+from selfdistill.train.parallel.launch import as_launched, launched, together
+from selfdistill.train.persist import checkpoint
+from selfdistill.train.persist.lock import held
+from selfdistill.train.trainer import SAVE_EVERY, Trainer
 
 
 def run(
@@ -58,18 +60,20 @@ def run(
     if (finished := _finished(config, folder, resume)) is not None:
         return finished
     fabric = launched(config)
-    display = display if ranks.index() == 0 else Silent()
+    display = display if distributed.index() == 0 else Silent()
     with together(), ExitStack() as holding:
-        ranks.by_the_first(lambda: holding.enter_context(held(folder, display.note if wait else None)))
+        distributed.by_the_first(lambda: holding.enter_context(held(folder, display.note if wait else None)))
         if (finished := _finished(config, folder, resume)) is not None:
             return finished  # meanwhile, by another process
         splits = splits or _load_data(config)
         cast = _cast(config, method, splits, networks or {}, Path(teachers or folder.parent / "teachers"), display)
         room = preflight.room(partial(_rehearsed, method, splits, cast, folder, fabric), config, folder)
-        ranks.by_the_first(lambda: preflight.require(room))
+        distributed.by_the_first(lambda: preflight.require(room))
         trainer = make_trainer(config, method, splits, cast, folder, display, save_every, fabric)
-        ranks.by_the_first(lambda: write_json(folder / RUN, record.facts(config, method, splits, trainer.augment)))
-        state = ranks.by_the_first(lambda: checkpoint.latest(folder, trainer.require_own, display.note))
+        distributed.by_the_first(
+            lambda: write_json(folder / RUN, artifacts.facts(config, method, splits, trainer.augment))
+        )
+        state = distributed.by_the_first(lambda: checkpoint.latest(folder, trainer.require_own, display.note))
         if state is not None:
             trainer.take_up(state)
         trainer.fit()
@@ -92,7 +96,7 @@ def load_data(config: RunConfig) -> Splits:
 def _load_data(config: RunConfig) -> Splits:
     """The same, the first process before the others: it may have to be downloaded."""
     found: list[Splits] = []
-    ranks.by_the_first(lambda: found.append(load_data(config)))
+    distributed.by_the_first(lambda: found.append(load_data(config)))
     return found[0] if found else load_data(config)
 
 
@@ -237,11 +241,11 @@ def _finish(trainer: Trainer, method: Method, folder: Path) -> dict[str, Any]:
     student = distiller.close()
 
     def write() -> dict[str, Any]:
-        found = record.result(trainer, distiller, method)
-        record.save_weights(student.state_dict(), folder / WEIGHTS)
+        found = artifacts.result(trainer, distiller, method)
+        artifacts.save_weights(student.state_dict(), folder / WEIGHTS)
         if trainer.best.epoch:
-            record.save_weights(trainer.best.weights, folder / BEST)
+            artifacts.save_weights(trainer.best.weights, folder / BEST)
         write_json(folder / RESULT, found)
         return found
 
-    return ranks.by_the_first(write)
+    return distributed.by_the_first(write)

@@ -6,9 +6,9 @@ from torch import nn
 
 from selfdistill.data import Splits
 from selfdistill.method import Method
-from selfdistill.method.roles import Peer, Role, Teacher
+from selfdistill.method.networks import Peer, Role, Teacher
 from selfdistill.models import create
-from selfdistill.train import teacher
+from selfdistill.train import networks as teacher
 from selfdistill.train.config import RunConfig
 
 

@@ -3,7 +3,7 @@ import pytest
 
 from selfdistill.data import load
 from selfdistill.errors import UserError
-from tests.data.pictures import channels_first, class_folders, picture, save
+from tests.helpers.image_files import channels_first, class_folders, picture, save
 
 
 def read(root, **options):

@@ -6,7 +6,7 @@ import pytest
 
 from selfdistill.data import load
 from selfdistill.errors import UserError
-from tests.data.pictures import channels_first, encoded, picture, table
+from tests.helpers.image_files import channels_first, encoded, picture, table
 
 
 class Image:

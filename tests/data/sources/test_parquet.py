@@ -4,9 +4,9 @@ import pytest
 import torch
 
 from selfdistill.data import load
-from selfdistill.data.split import stratified
+from selfdistill.data.subsets import stratified
 from selfdistill.errors import UserError
-from tests.data.pictures import channels_first, encoded, picture, table, write
+from tests.helpers.image_files import channels_first, encoded, picture, table, write
 
 NAMES = ["ant", "bee", "cat"]
 

@@ -40,10 +40,10 @@ SOURCES = {
         "a folder of train-*.parquet and test-*.parquet, as on the hub",
     ),
     "folder": Source("folder", "folder:PATH", "class folders in train/ and val/ or test/; CINIC-10, Tiny-ImageNet-200"),
-    "cifar10": Source("torchvision_sets", "cifar10", "CIFAR-10, downloaded once"),
-    "cifar100": Source("torchvision_sets", "cifar100", "CIFAR-100, downloaded once"),
-    "svhn": Source("torchvision_sets", "svhn", "Street View House Numbers, downloaded once"),
-    "fashion-mnist": Source("torchvision_sets", "fashion-mnist", "Fashion-MNIST, downloaded once"),
+    "cifar10": Source("torchvision", "cifar10", "CIFAR-10, downloaded once"),
+    "cifar100": Source("torchvision", "cifar100", "CIFAR-100, downloaded once"),
+    "svhn": Source("torchvision", "svhn", "Street View House Numbers, downloaded once"),
+    "fashion-mnist": Source("torchvision", "fashion-mnist", "Fashion-MNIST, downloaded once"),
     "hub": Source("hub", "hub:ORG/NAME[?label=COLUMN]", "a data set of the hub; needs pip install 'selfdistill[hub]'"),
     "fake": Source(
         "fake", "fake[:classes=10,size=32,train=256,test=64]", "random images of tinted noise, for trying out"

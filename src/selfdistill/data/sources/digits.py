@@ -7,7 +7,7 @@ import torch
 from selfdistill.data.images import Images
 from selfdistill.data.pixels import resized
 from selfdistill.data.sources import Pick, Raw
-from selfdistill.data.split import others, stratified
+from selfdistill.data.subsets import others, stratified
 
 TEST, TEST_SEED = 359, 0  # a fifth: the same test images whatever the run's seed
 CLASSES = tuple("0123456789")

@@ -6,8 +6,8 @@ from typing import NamedTuple
 
 import torch
 
-from selfdistill.data.encoded import Encoded
 from selfdistill.data.images import Images
+from selfdistill.data.lazy import Encoded
 from selfdistill.data.sources import Pick, Raw
 from selfdistill.errors import UserError
 

@@ -10,8 +10,8 @@ import pyarrow.parquet as pq
 import torch
 from torch import Tensor
 
-from selfdistill.data.encoded import Encoded
 from selfdistill.data.images import Images
+from selfdistill.data.lazy import Encoded
 from selfdistill.data.sources import Pick, Raw, first_line
 from selfdistill.errors import UserError
 

@@ -1,0 +1,143 @@
+"""Where the stages, the embedding and the classifier of any image classifier are, without its names.
+
+The rule. Trunk: module outputs that every path from images to logits crosses. Segments: runs of the
+trunk of one resolution. A stage ends at the module of the shallowest path, not overwritten in place,
+with a quarter of its segment's parameters behind it; the last four are kept. Where one segment holds
+all residual joins (a transformer), stages are thirds of its joins, so that stage2 lies at 2/3 of its
+depth. The classifier is the first module to finish whose output is the logits.
+"""
+
+import math
+from dataclasses import dataclass
+from difflib import get_close_matches
+
+import torch
+from torch import Size, Tensor, nn
+
+from selfdistill.errors import UserError
+from selfdistill.features.classifier import classifier_of, is_linear
+from selfdistill.features.layout import Layout, layout_of
+from selfdistill.features.stages import ends, points
+from selfdistill.features.trace import Call, Pass, probe
+
+
+@dataclass(frozen=True)
+class Stage:
+    """An inner activation: what it is called, where it is, what it hands out."""
+
+    name: str  # "stage1"; for a tap by path, the path
+    path: str  # of the module whose output it is; for "embedding", of the module that takes it in
+    shape: Size  # as handed out: [B, D, H, W], [B, N, D] or [B, D], of the probe's two images
+    layout: Layout  # how the model itself lays it out
+
+    @property
+    def compares_positions(self) -> bool:
+        """Whether it has 2x2 positions or two tokens at least."""
+        return math.prod(self.shape[2:]) >= 4 if len(self.shape) == 4 else self.shape[1] >= 2
+
+
+@dataclass(frozen=True)
+class Anatomy:
+    """What the probe found, as plain data."""
+
+    model: str  # its class, for messages
+    stages: tuple[Stage, ...]  # shallow to deep
+    others: dict[str, Stage]  # every module's output that can be tapped, by path
+    overwritten: dict[str, str]  # path: the module to tap instead
+    classifier: str | None  # path of the module whose output is the logits
+    classifier_input: Size | None  # what it takes in, behind the batch
+    logits: Size
+    embedding: Size | None  # what the classifier takes in, flattened to [B, D]
+    linear: bool  # whether the classifier is a linear layer, or a 1x1 convolution of one position
+    images: Size  # [3, H, W] of the probe
+    idle: tuple[str, ...]  # trainable parameters that get no gradient in training
+
+    def stage(self, name: str) -> Stage:
+        """What lies at "stage2", "stage-1" (the last), "embedding", or else at a module's path.
+
+        Raises `UserError` for a name that is none of these, naming what is there.
+        """
+        if name == "embedding":
+            return self._embedding()
+        counted = {f"stage-{k}": each for k, each in enumerate(reversed(self.stages), start=1)}
+        known = self.others | counted | {each.name: each for each in self.stages}
+        if name not in known:
+            raise self._unknown(name)
+        return known[name]
+
+    def spelled_out(self, tap: str, maps: bool = False) -> list[str]:
+        """The taps that a name stands for: all stages for "stages", else itself."""
+        return self.stages_named(maps) if tap == "stages" else [tap]
+
+    def stages_named(self, maps: bool = False) -> list[str]:
+        """The stages by name; with `maps`, only those of 2x2 positions or two tokens at least."""
+        return [each.name for each in self.stages if each.compares_positions or not maps]
+
+    def _embedding(self) -> Stage:
+        if self.classifier is None or self.embedding is None:
+            raise UserError(
+                f"no one module makes the logits of {self.model}, so it has no embedding; pass "
+                "classifier='head', the path of the module to read"
+            )
+        return Stage("embedding", self.classifier, self.embedding, Layout.OTHER)
+
+    def _unknown(self, name: str) -> UserError:
+        if name in self.overwritten:
+            return UserError(
+                f"what follows {name!r} changes it in place, so a tap there would read changed values; "
+                f"tap {self.overwritten[name]!r} instead"
+            )
+        found = ", ".join(f"{each.name} ({each.path})" for each in self.stages) or "none"
+        near = " or ".join(map(repr, get_close_matches(name, self.others, n=3)))
+        hint = f"; did you mean {near}?" if near else ""
+        return UserError(f"{self.model} has nothing to tap at {name!r}; its stages are {found}{hint}")
+
+
+def read_anatomy(model: nn.Module, images: Tensor, classifier: str | None = None) -> Anatomy:
+    """Find the parts of a model from passes of two of these images [B, 3, H, W] through a copy of it.
+
+    `classifier` names the module to be taken for the one whose output is the logits. Raises
+    `UserError` for what cannot be read, with the way out.
+    """
+    tested, trained = probe(model, images)
+    head = classifier_of(tested, trained, classifier)
+    taken = head.input if head else None
+    overwritten = _overwritten(tested, trained)
+    tappable = {call.path: call for call in tested.calls if call.path not in overwritten}  # last calls
+    return Anatomy(
+        model=type(model).__name__,
+        stages=tuple(_tap(end, f"stage{k}") for k, end in enumerate(ends(points(tested, head), tappable), start=1)),
+        others={path: _tap(call, path) for path, call in tappable.items()},
+        overwritten=overwritten,
+        classifier=None if head is None else head.path,
+        classifier_input=None if taken is None else taken.shape[1:],
+        logits=tested.logits.shape,
+        embedding=None if taken is None else taken.flatten(1).shape,
+        linear=head is not None and is_linear(head),
+        images=tested.images.shape[1:],
+        idle=_idle(trained),
+    )
+
+
+def _tap(call: Call, name: str) -> Stage:
+    layout = layout_of(call) or Layout.OTHER
+    return Stage(name, call.path, layout.handed_out(call.shape), layout)
+
+
+def _overwritten(tested: Pass, trained: Pass) -> dict[str, str]:
+    """Modules whose output is changed in place, in either mode, each with a neighbour's that is not."""
+    last = [{call.path: call for call in shown.calls} for shown in (tested, trained)]
+    changed = {path for calls in last for path, call in calls.items() if call.overwritten}
+    paths = sorted(last[0], key=lambda path: last[0][path].order)
+    sound = [path for path in paths if path not in changed]
+    after = {path: [*paths[k:], *reversed(paths[:k])] for k, path in enumerate(paths) if path in changed}
+    return {path: next((each for each in near if each in sound), path) for path, near in after.items()}
+
+
+def _idle(trained: Pass) -> tuple[str, ...]:
+    """Names of the trainable parameters that a training pass leaves without gradient."""
+    named = {name: each for name, each in trained.model.named_parameters() if each.requires_grad}
+    if not named:
+        return ()
+    grads = torch.autograd.grad(trained.logits.sum(), list(named.values()), allow_unused=True)
+    return tuple(name for name, grad in zip(named, grads, strict=True) if grad is None)

@@ -1,0 +1,115 @@
+"""What follows a tap in a model, as a network of its own (a branch)."""
+
+from collections.abc import Mapping
+from copy import deepcopy
+
+from torch import Size, Tensor, nn
+
+from selfdistill.errors import UserError
+from selfdistill.features.anatomy import Anatomy
+from selfdistill.features.hooks import Taps
+from selfdistill.features.trace import Call, Pass, logits_of
+from selfdistill.terms import Outputs
+
+
+class Tail(nn.Module):
+    """A copy of a model in which all that ran before a tap is replaced by its shape.
+
+    Called with the tap's activation as handed out, it gives `Outputs`: logits, embedding and the
+    stages behind the tap. Its weights are drawn anew, from torch's stream. Parameters that get no
+    gradient are frozen. Raises `UserError` where the model cannot be cut there.
+    """
+
+    def __init__(self, model: nn.Module, shown: Pass, anatomy: Anatomy, tap: str):
+        super().__init__()
+        stage = anatomy.stage(tap)
+        self.layout = stage.layout
+        self.images = shown.images.shape[1:]
+        self.network = redraw(deepcopy(model)).train()
+        self.entry = Entry()
+        for call in _outermost_before(shown.calls, stage.path):
+            self.network.set_submodule(call.path, Stub(call.shape))
+        self.network.set_submodule(stage.path, self.entry)
+        behind = [each.name for each in anatomy.stages if _finished(shown, each.path) > _finished(shown, stage.path)]
+        names = [*behind, *(["embedding"] if anatomy.classifier else [])]
+        self.taps = Taps(self.network, anatomy, names)
+        self._freeze_idle(stage.shape, tap)
+
+    def forward(self, features: Tensor) -> Outputs:
+        """Go on from a tap's activation [B, D, H, W] or [B, N, D]."""
+        self.taps.record()
+        self.entry.features = self.layout.take_back(features)
+        images = features.new_zeros(()).expand(len(features), *self.images)
+        logits = logits_of(self.network(images))
+        self.entry.features = None
+        shown = self.taps.take()
+        return Outputs(logits, shown.pop("embedding", None), shown)
+
+    def _freeze_idle(self, shape: Size, tap: str) -> None:
+        """Freeze what a pass leaves without gradient: DDP waits for every trainable parameter."""
+        example = next(self.network.parameters()).new_zeros(shape).requires_grad_()
+        try:
+            self(example).logits.sum().backward()
+        except Exception as error:  # whatever a model raises whose inside was replaced
+            raise UserError(
+                f"the model cannot be cut behind {tap!r}: {type(error).__name__}: {error}; pass another tap"
+            ) from error
+        for each in self.network.parameters():
+            each.requires_grad_(each.grad is not None)
+            each.grad = None
+        for module in self.network.modules():
+            if isinstance(module, nn.modules.batchnorm._NormBase):
+                module.reset_running_stats()
+
+
+class Stub(nn.Module):
+    """Zeros of a recorded shape, in the place of what is not needed."""
+
+    def __init__(self, shape: Size):
+        super().__init__()
+        self.shape = tuple(shape[1:])
+
+    def forward(self, *inputs: Tensor, **_: Tensor) -> Tensor:
+        """Give zeros for as many rows as came in."""
+        return inputs[0].new_zeros(()).expand(len(inputs[0]), *self.shape)
+
+
+class Entry(nn.Module):
+    """Where the features come in."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.features: Tensor | None = None
+
+    def forward(self, *_: Tensor, **__: Tensor) -> Tensor | None:
+        """Give what was put in."""
+        return self.features
+
+
+def _finished(shown: Pass, path: str) -> int:
+    """When a module gave its last answer."""
+    return max(call.order for call in shown.calls if call.path == path)
+
+
+def _outermost_before(calls: list[Call], path: str) -> list[Call]:
+    """The calls that finished before the tap's and lie in no other such call, nor around or in the tap."""
+    at = next(call.order for call in calls if call.path == path)
+    before = {call.path: call for call in calls if call.order < at and not f"{path}.".startswith(f"{call.path}.")}
+    return [call for name, call in before.items() if not _inside(name, {**before, path: call})]
+
+
+def _inside(name: str, others: Mapping[str, object]) -> bool:
+    parents = [name.rsplit(".", k)[0] for k in range(1, name.count(".") + 1)]
+    return any(parent in others for parent in parents)
+
+
+def redraw(network: nn.Module) -> nn.Module:
+    """Draw the parameters of every layer that knows how; others (a position embedding) stay copies.
+
+    The draws are torch's: put a random stream around the call.
+    """
+    for module in network.modules():
+        reset = getattr(module, "reset_parameters", None) or getattr(module, "_reset_parameters", None)
+        if callable(reset):
+            reset()
+    return network

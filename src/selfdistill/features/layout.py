@@ -1,0 +1,53 @@
+"""How a model lays out its activations, and how they are handed out."""
+
+from enum import Enum
+
+from torch import Size, Tensor, nn
+
+from selfdistill.features.trace import Call
+
+
+class Layout(Enum):
+    """A model's own order of dimensions; handed out are [B, D, H, W] and [B, N, D] alone."""
+
+    NCHW = "nchw"
+    NHWC = "nhwc"
+    TOKENS = "tokens"
+    OTHER = "other"
+
+    def resolution(self, shape: Size) -> int:
+        """How many positions an activation has."""
+        return self.handed_out(shape)[2:].numel() if len(shape) == 4 else shape[1]
+
+    def handed_out(self, shape: Size) -> Size:
+        """The shape [B, D, H, W] or [B, N, D] of an activation of this shape."""
+        return Size((shape[0], shape[3], shape[1], shape[2])) if self is Layout.NHWC else shape
+
+    def hand_out(self, activation: Tensor) -> Tensor:
+        """The activation as [B, D, H, W] or [B, N, D]."""
+        return activation.permute(0, 3, 1, 2) if self is Layout.NHWC else activation
+
+    def take_back(self, activation: Tensor) -> Tensor:
+        """What `hand_out` gave, as the model itself lays it out."""
+        return activation.permute(0, 2, 3, 1) if self is Layout.NHWC else activation
+
+
+def layout_of(call: Call) -> Layout | None:
+    """The layout of a module's output; None for what is neither a square map nor tokens."""
+    if len(call.shape) == 3:
+        return Layout.TOKENS
+    if len(call.shape) != 4:
+        return None
+    _, a, b, c = call.shape
+    if a == b == c:
+        return Layout.NHWC if _reads_last(call.module) else Layout.NCHW
+    if b == c:
+        return Layout.NCHW
+    return Layout.NHWC if a == b else None
+
+
+def _reads_last(module: nn.Module) -> bool:
+    """Whether most layers inside read the last dimension, as linear ones do, rather than the second."""
+    last = sum(isinstance(each, nn.Linear | nn.LayerNorm) for each in module.modules())
+    second = sum(isinstance(each, nn.Conv2d | nn.BatchNorm2d | nn.GroupNorm) for each in module.modules())
+    return last > second

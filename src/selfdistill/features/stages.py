@@ -1,0 +1,106 @@
+"""Where the stages of a pass end: runs of its trunk of one resolution, or thirds of its residual blocks."""
+
+from collections import Counter
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from torch.autograd.graph import Node
+
+from selfdistill.features.dominators import Trunk
+from selfdistill.features.layout import Layout, layout_of
+from selfdistill.features.trace import Call, Pass
+
+STAGES, BLOCK_STAGES = 4, 3
+DROP = 0.75  # a resolution below this share of the one before opens a segment
+BEHIND = 0.25  # share of a segment's parameters that a stage's end has behind it at least
+
+
+class Point(NamedTuple):
+    """A tensor of the trunk, as the module of the shallowest path hands it out."""
+
+    call: Call
+    resolution: int  # H·W or N
+    done: int  # parameters used when it was made
+    join: bool  # it closes a residual join
+
+
+def points(shown: Pass, head: Call | None) -> list[Point]:
+    """The trunk's tensors before the classifier that are maps or tokens, in the order they are made."""
+    trunk = Trunk(shown.logits, shown.images)
+    used = _parameters_used(shown.calls)
+    made: dict[Node, list[Call]] = {}
+    for call in shown.calls:
+        if call.node and call.node in trunk and _holds_features(call, shown, head):
+            made.setdefault(call.node, []).append(call)
+    return [_point(calls, used[calls[0].order], trunk.joins(node, made)) for node, calls in made.items()]
+
+
+def _point(calls: list[Call], done: int, join: bool) -> Point:
+    call = min(calls, key=lambda each: each.depth)
+    layout = layout_of(call) or Layout.OTHER
+    return Point(call, layout.resolution(call.shape), done, join)
+
+
+def _holds_features(call: Call, shown: Pass, head: Call | None) -> bool:
+    inside = head is not None and f"{call.path}.".startswith(f"{head.path}.")
+    return not inside and call.shape[:1] == shown.images.shape[:1] and layout_of(call) is not None
+
+
+def _parameters_used(calls: list[Call]) -> list[int]:
+    """How many parameters the calls up to each one hold."""
+    used, total, met = [], 0, set()
+    for call in calls:
+        if call.module not in met:
+            met.add(call.module)
+            total += sum(each.numel() for each in call.module.parameters(recurse=False))
+        used.append(total)
+    return used
+
+
+def ends(points: list[Point], tappable: Mapping[str, Call]) -> list[Call]:
+    """The call at the end of each stage, shallow to deep."""
+    segments = _segments(points)
+    joined = [run for run, _ in segments if any(point.join for point in run)]
+    if len(joined) == 1 and len(blocks := _blocks(_usable(joined[0], tappable))) >= BLOCK_STAGES:
+        thirds = [-(-len(blocks) * k // BLOCK_STAGES) for k in range(1, BLOCK_STAGES + 1)]  # rounded up
+        return [blocks[third - 1].call for third in thirds]
+    found = [_end(run, start, tappable) for run, start in segments]
+    return [end.call for end in found if end][-STAGES:]
+
+
+def _segments(points: list[Point]) -> list[tuple[list[Point], int]]:
+    """Runs of one resolution that hold parameters, each with the parameters used before it."""
+    runs: list[list[Point]] = []
+    for point in points:
+        if not runs or point.resolution < DROP * runs[-1][-1].resolution:
+            runs.append([])
+        runs[-1].append(point)
+    starts = [0, *(run[-1].done for run in runs)]
+    return [(run, start) for run, start in zip(runs, starts, strict=False) if _is_segment(run, start)]
+
+
+def _is_segment(run: list[Point], start: int) -> bool:
+    # one position and no join: what follows the global pool
+    return run[-1].done > start and (run[0].resolution > 1 or any(point.join for point in run))
+
+
+def _blocks(points: list[Point]) -> list[Point]:
+    """The residual blocks of a segment."""
+    joins = [point for point in points if point.join]
+    usual = Counter(point.call.shape for point in points).most_common(1)
+    return [point for point in joins if point.call.shape == usual[0][0]]
+
+
+def _end(points: list[Point], start: int, tappable: Mapping[str, Call]) -> Point | None:
+    """Where a segment's stage ends; None where nothing in it can be tapped."""
+    enough = start + BEHIND * (points[-1].done - start)
+    late = [point for point in points if point.done >= enough]
+    depth = min(point.call.depth for point in late)
+    usable = _usable(late, tappable)
+    shallow = [point for point in usable if point.call.depth == depth]
+    return next(reversed(shallow or usable), None)
+
+
+def _usable(points: list[Point], tappable: Mapping[str, Call]) -> list[Point]:
+    """Those whose tensor is what a tap hands out: neither overwritten nor followed by another call."""
+    return [point for point in points if tappable.get(point.call.path) is point.call]

@@ -1,0 +1,94 @@
+"""Small classifiers that read a feature map, or a sequence of tokens."""
+
+import torch.nn.functional as F
+from torch import Size, Tensor, nn
+
+from selfdistill.errors import UserError
+from selfdistill.functional import pooled
+from selfdistill.heads.gated import GatedHead
+from selfdistill.terms import Outputs
+
+
+def head(shape: Size, classes: int, kind: str = "light") -> nn.Module:
+    """A classifier of `classes` for features of this shape: [B, D, H, W] maps or [B, N, D] tokens.
+
+    `kind` is "light", which fits any map, or "gated", LightSKD's published head for maps with even
+    sides. Tokens have one head. Raises `UserError` where the kind does not fit the shape.
+    """
+    match len(shape), kind:
+        case 4, "light":
+            return LightHead(shape[1], classes)
+        case 4, "gated":
+            return GatedHead(shape, classes)
+        case 3, "light":
+            return TokenHead(shape[2], classes)
+        case 3, "gated":
+            raise UserError("the gated head reads maps, but the tap gives tokens; pass head='light'")
+        case 4, _:
+            raise UserError(f"there is no head {kind!r}; there are 'light' and 'gated'")
+    raise UserError(f"no head reads features of shape {tuple(shape)}; tap a map or tokens")
+
+
+class LightHead(nn.Sequential):
+    """A strided 3x3 convolution, pooling and a linear classifier, for maps of any size.
+
+    A mean over 2x2 positions comes first where there are as many: it quarters the cost.
+    """
+
+    def __init__(self, width: int, classes: int):
+        super().__init__(
+            Halve(),
+            nn.Conv2d(width, width, 3, stride=2, padding=1, bias=False),
+            nn.BatchNorm2d(width),
+            nn.ReLU(),
+            nn.AdaptiveAvgPool2d(1),
+            nn.Flatten(),
+            nn.Linear(width, classes),
+        )
+
+
+class Exit(nn.Module):
+    """A head that also shows the feature it classifies: [B, D] of a width that can be chosen."""
+
+    def __init__(self, shape: Size, width: int, classes: int):
+        super().__init__()
+        if len(shape) == 4:
+            convolve = nn.Conv2d(shape[1], width, 3, stride=2, padding=1, bias=False)
+            self.embed = nn.Sequential(Halve(), convolve, nn.BatchNorm2d(width), nn.ReLU(), Pool())
+        else:
+            self.embed = nn.Sequential(nn.LayerNorm(shape[2]), nn.Linear(shape[2], width), nn.GELU(), Pool())
+        self.classify = nn.Linear(width, classes)
+
+    def forward(self, features: Tensor) -> Outputs:
+        """[B, D, H, W] or [B, N, D] -> logits [B, C] and embedding [B, width]."""
+        embedding = self.embed(features)
+        return Outputs(self.classify(embedding), embedding, {})
+
+
+class Pool(nn.Module):
+    """The mean over positions, or over tokens."""
+
+    def forward(self, features: Tensor) -> Tensor:
+        """[B, D, H, W] or [B, N, D] -> [B, D]."""
+        return pooled(features)
+
+
+class Halve(nn.Module):
+    """The mean over 2x2 positions; maps under 4x4 stay whole, for BatchNorm to have positions left."""
+
+    def forward(self, features: Tensor) -> Tensor:
+        """[B, D, H, W] -> [B, D, H/2, W/2]."""
+        return F.avg_pool2d(features, 2) if min(features.shape[2:]) >= 4 else features
+
+
+class TokenHead(nn.Module):
+    """A norm, the mean over tokens and a linear classifier."""
+
+    def __init__(self, width: int, classes: int):
+        super().__init__()
+        self.norm = nn.LayerNorm(width)
+        self.classify = nn.Linear(width, classes)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """[B, N, D] -> [B, C]."""
+        return self.classify(self.norm(tokens).mean(dim=1))

@@ -1,0 +1,1 @@
+"""Distillation in a training loop of one's own."""

@@ -1,0 +1,209 @@
+"""The plain-loop face: a callable that gives the loss of a step and remembers what its terms must."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Generator, Tensor, nn
+
+from selfdistill.data.batch import Batch
+from selfdistill.data.mixing import Mixing
+from selfdistill.data.requirements import Need
+from selfdistill.errors import UserError
+from selfdistill.loop import validate
+from selfdistill.method import Method
+from selfdistill.methods import method as named
+from selfdistill.step import Distiller, Terms, memory
+from selfdistill.step.precision import like
+from selfdistill.terms import Clock, Memory
+
+
+def teach(model: nn.Module, method: str | Method, images: Tensor, **options: Any) -> "Teach":
+    """Teach a model by a method, in a training loop of your own.
+
+    `images` [B, 3, H, W] is a batch as the loop will bring it. Options: `networks` (teachers by
+    role), `classifier`, `seed`, `epochs` and `steps_per_epoch` (for methods that read time),
+    `dataset_size` (for methods that remember each image), `accumulate` (batches per optimiser step).
+    Raises `UserError` where method and model do not fit.
+
+        teach = sd.teach(model, "drg() + dsr()", images)
+        optimizer = torch.optim.SGD(teach.parameters(), lr=0.1)
+        loss = teach(images, labels)
+        model = teach.close()
+    """
+    return Teach(model, named(method), images, **options)
+
+
+class Teach(nn.Module):
+    """A step as a callable: images and labels in, a scalar loss out.
+
+    After a call its parts lie in `losses`, by term and before their weights, and `logits` [B, C] are those
+    of the batch, for a training accuracy.
+
+    Memory rides in `state_dict()`. With the student in eval mode, or without gradient, a call gives
+    the cross-entropy and remembers nothing.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        method: Method,
+        images: Tensor,
+        *,
+        networks: Mapping[str, nn.Module] | None = None,
+        classifier: str | None = None,
+        seed: int = 0,
+        epochs: int | None = None,
+        steps_per_epoch: int | None = None,
+        dataset_size: int = 0,
+        accumulate: int = 1,
+    ):
+        super().__init__()
+        validate.require_own_loop(method)
+        self.method = method
+        self.step = Distiller(model, method, images, networks=networks, classifier=classifier, seed=seed)
+        self.epochs, self.steps_per_epoch, self.accumulate = epochs, steps_per_epoch, accumulate
+        self.dataset_size = dataset_size
+        validate.require_time(self.step, epochs, steps_per_epoch)
+        validate.require_size(self.step, dataset_size)
+        self.losses: dict[str, Tensor] = {}
+        self.logits: Tensor | None = None
+        self._draws = Generator().manual_seed(seed)
+        self._started, self._closed = 0, False
+        self._versions: validate.Versions = (0, 0)
+        self._start(len(images))
+
+    @property
+    def student(self) -> nn.Module:
+        """The model that is taught: the caller's own object."""
+        return self.step.student
+
+    @property
+    def mixing(self) -> Mixing | None:
+        """How the method wants its batches mixed."""
+        return self.method.mixing
+
+    @property
+    def needs(self) -> Mapping[str, Need]:
+        """What the method asks of the data beside images and labels."""
+        return self.method.needs
+
+    def forward(
+        self,
+        images: Tensor | Batch,
+        labels: Tensor | None = None,
+        *,
+        index: Tensor | None = None,
+        remember: bool = True,
+        **extra: Tensor,
+    ) -> Tensor:
+        """Give the loss of a batch [B, 3, H, W] with labels [B], a scalar to call backward on.
+
+        `remember=False` leaves the memory as it is, for optimisers that evaluate a batch twice.
+        """
+        batch = images if isinstance(images, Batch) else _batch(images, labels, index, extra)
+        self._require_open()
+        if not (self.student.training and torch.is_grad_enabled()):
+            return self.step.task_loss(batch)
+        return self._train(self._ready(batch), remember)
+
+    def close(self) -> nn.Module:
+        """End the teaching: the model comes back without a trace of it."""
+        if self._started and not self._closed:
+            self.step.after_step()
+        self._closed = True
+        return self.step.close()
+
+    def get_extra_state(self) -> dict[str, Any]:
+        """Memory, time and draws, for `state_dict`."""
+        state = {"memories": self._memories, "rows": self._rows, "calls": self._calls}
+        return state | {"started": self._started, "slot": self._slot, "draws": self._draws.get_state()}
+
+    def set_extra_state(self, state: dict[str, Any]) -> None:
+        """Take up memory, time and draws where `get_extra_state` left them."""
+        self._memories, self._rows, self._calls = state["memories"], state["rows"], state["calls"]
+        self._started, self._slot = state["started"], state["slot"]
+        self._draws.set_state(state["draws"].cpu())
+
+    def _start(self, rows: int) -> None:
+        """Memories for batches of so many rows: one for each slot of accumulation."""
+        self._rows, self._slot = rows, 0
+        self._calls = like(self.student)  # a tensor: a number would be compiled in
+        facts = self.step.facts(rows, self.dataset_size)
+        self._fresh = memory.start(self._terms, facts)  # tensors of its own: shared ones would be compiled in as one
+        self._memories = [memory.start(self._terms, facts) for _ in range(self.accumulate)]
+
+    @property
+    def _terms(self) -> Terms:
+        return self.step.terms
+
+    def _train(self, batch: Batch, remember: bool) -> Tensor:
+        memories = self._renewed(self._memories[self._slot])
+        if self._started > 1 and self._slot == 0 and remember:
+            self.step.after_step()  # the optimiser's last step is known to be done when the next batch comes
+        step = self.step(batch, self._clock(), memories)
+        self.losses = {name: loss.detach() for name, loss in step.losses.items()}
+        self.logits = step.logits
+        if remember:
+            self._remember(memory.commit(memories, step.remembered))
+        return self.step.total(step.losses)
+
+    def _remember(self, memories: dict[str, Memory]) -> None:
+        """Keep this slot's memories; those of the whole run are every slot's."""
+        self._memories[self._slot] = memories
+        shared = {name: memories[name] for name, term in self._terms.items() if term.memory_scope == "run"}
+        for each in self._memories:
+            each.update(shared)
+        self._slot = (self._slot + 1) % self.accumulate
+        self._calls = self._calls + 1
+
+    def _clock(self) -> Clock:
+        """Where this call stands; at the start for ever where the epochs are not known."""
+        if self.epochs is None or self.steps_per_epoch is None:
+            return Clock(*(torch.zeros_like(self._calls),) * 3)
+        steps = torch.div(self._calls, self.accumulate, rounding_mode="floor")
+        epoch = torch.div(steps, self.steps_per_epoch, rounding_mode="floor")
+        epochs = torch.full_like(steps, self.epochs)
+        return Clock(epoch, epochs, steps / (self.epochs * self.steps_per_epoch))
+
+    def _renewed(self, memories: dict[str, Memory]) -> dict[str, Memory]:
+        """Start again, at an epoch's first step, what forgets by the epoch."""
+        if self.steps_per_epoch is None:
+            return memories
+        first = self._calls % (self.steps_per_epoch * self.accumulate) < self.accumulate
+        return {
+            name: memory.where(first, self._fresh[name], memories[name]) if term.forget == "epoch" else memories[name]
+            for name, term in self._terms.items()
+        }
+
+    def _ready(self, batch: Batch) -> Batch:
+        """The batch with all that the method needs; `UserError` where something is missing."""
+        validate.require_rows(self.step, batch)
+        if self.method.erasing:
+            batch = self.method.erasing(batch, self._draws)
+        if self.mixing and batch.mix is None:
+            batch = self.mixing(batch, self._draws)
+        validate.require_extra(self.step, batch)
+        if not torch.compiler.is_compiling():
+            self._meet(batch)
+        return batch
+
+    def _meet(self, batch: Batch) -> None:
+        """At the first call fit memory to the batch and device; at the second see that heads are trained."""
+        if self._started == 0 and (len(batch.images) != self._rows or self._calls.device != batch.images.device):
+            self._start(len(batch.images))
+        if self._started == self.accumulate:
+            validate.require_optimised(self.step, self._versions)
+        if self._started == 0:
+            self._versions = validate.versions(self.step)
+        self._started = min(self._started + 1, self.accumulate + 1)
+
+    def _require_open(self) -> None:
+        if self._closed:
+            raise UserError("this teach was closed; call sd.teach(model, …) again to go on teaching")
+
+
+def _batch(images: Tensor, labels: Tensor | None, index: Tensor | None, extra: Mapping[str, Tensor]) -> Batch:
+    if labels is None:
+        raise UserError("teach needs labels beside images: teach(images, labels), or a Batch of sd.loader")
+    return Batch(images, labels, index, None, extra)

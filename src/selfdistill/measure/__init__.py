@@ -1,5 +1,0 @@
-"""Measures of one network: accuracy, calibration, embeddings, robustness, cost."""
-
-from selfdistill.measure.evaluation import BASIC, MEASURES, asked, evaluate, possible
-
-__all__ = ["BASIC", "MEASURES", "asked", "evaluate", "possible"]

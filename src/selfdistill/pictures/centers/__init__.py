@@ -1,7 +1,0 @@
-"""What a method does to features, seen in a network that has two of them: where each image is drawn, epoch by epoch."""
-
-from selfdistill.pictures.centers.drawing import draw_centers
-from selfdistill.pictures.centers.gradients import gradients
-from selfdistill.pictures.centers.training import METHODS, Moment, moments
-
-__all__ = ["METHODS", "Moment", "draw_centers", "gradients", "moments"]

@@ -1,0 +1,1 @@
+"""Figures of a report: what they are drawn from and how."""

@@ -1,0 +1,76 @@
+"""The printed table's cells, each with the runs behind it."""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+from selfdistill.report.runs import anchor
+from selfdistill.report.tables.accuracy import header, rows
+from selfdistill.study import Study
+from selfdistill.study.analysis.summary import gaps, rows_of
+
+Result = dict[str, Any]
+PER_SEED: dict[str, Callable[[Result, float | None], str]] = {  # what a run has to say to a column, by its first word
+    "top-1": lambda result, gap: f"{result['top1']:.2f} %",
+    "against": lambda result, gap: "" if gap is None else f"{gap:+.2f}",
+    "p": lambda result, gap: "" if gap is None else f"{gap:+.2f}",
+    "verdict": lambda result, gap: "" if gap is None else f"{gap:+.2f}",
+    "added": lambda result, gap: f"{result['added_parameters']:,}",
+    "time": lambda result, gap: f"{result['step_ms']:.1f} ms",
+    "n": lambda result, gap: f"{result['top1']:.2f} %",
+}
+
+
+@dataclass(frozen=True)
+class Behind:
+    """What one run says to a cell."""
+
+    seed: int
+    text: str
+    anchor: str
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A cell as printed, and its runs."""
+
+    text: str
+    runs: list[Behind]
+    verdict: str = ""  # where the cell stands for its row
+
+    @property
+    def key(self) -> float | None:
+        """What it is sorted by: its first number, as in "+9,610" or "1.20x"."""
+        found = re.match(r"[<>]?([+-]?(?:\d[\d,]*)?(?:\.\d+)?)", self.text)
+        return float(found[1].replace(",", "")) if found and found[1] else None
+
+
+def table(study: Study) -> list[list[Cell]]:
+    """The rows of the printed table."""
+    columns = header(study)
+    return [[_cell(study, cells[0], *pair) for pair in zip(columns, cells, strict=True)] for cells in rows(study)]
+
+
+def over_all(studies: list[Study]) -> list[tuple[str, list[Cell]]]:
+    """Each method with its accuracy in each study that has results."""
+    found = [_accuracies(study) for study in studies if study.results]
+    methods = dict.fromkeys(method for each in found for method in each)
+    return [(method, [each.get(method, Cell("", [])) for each in found]) for method in methods]
+
+
+def _accuracies(study: Study) -> dict[str, Cell]:
+    """The cell of each method's accuracy, with its verdict."""
+    verdicts = {row.method: row.verdict for row in rows_of(study)}
+    return {first.text: replace(second, verdict=verdicts[first.text]) for first, second, *_ in table(study)}
+
+
+def _cell(study: Study, method: str, column: str, text: str) -> Cell:
+    return Cell(text, _behind(study, method, column) if text else [])
+
+
+def _behind(study: Study, method: str, column: str) -> list[Behind]:
+    shown = PER_SEED.get(column.split()[0])
+    results, apart = study.results[method], gaps(study, method) if method != study.baseline else {}
+    found = [(seed, shown(results[seed], apart.get(seed))) for seed in study.seeds if seed in results] if shown else []
+    return [Behind(seed, text, anchor(study, method, seed)) for seed, text in found if text]

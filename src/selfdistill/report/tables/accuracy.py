@@ -1,0 +1,145 @@
+"""A study as a table: a narrow one for the terminal, all of it in Markdown."""
+
+from collections.abc import Callable, Sequence
+
+from selfdistill.study.analysis.comparison import Comparison
+from selfdistill.study.analysis.statistics import MOST_SEEDS, Spread
+from selfdistill.study.analysis.summary import Summary, summaries
+from selfdistill.study.study import Study
+
+SEEDS_NEEDED = "seeds needed: how many would tell this difference from chance in four studies of five."
+BEST = "top-1 % at best validation"  # each run's network of the epoch that did best on the images held out
+Column = tuple[str, Callable[[Summary], str]]
+
+
+def header(study: Study) -> tuple[str, ...]:
+    """The names of the terminal's columns."""
+    return tuple(name for name, _ in _narrow(study))
+
+
+def rows(study: Study) -> list[tuple[str, ...]]:
+    """The terminal's cells: a row for each that finished a run, in the order they were asked for."""
+    return _cells(_narrow(study), summaries(study))
+
+
+def footer(study: Study) -> list[str]:
+    """What the numbers are of, and where the runs lie."""
+    base = study.base
+    limit = f", {base.limit} training images" if base.limit else ""
+    limit += f", {100 * base.label_noise:g} % of the labels wrong" if base.label_noise else ""
+    seeds = f"seeds {study.seeds[0]} to {study.seeds[-1]}" if len(study.seeds) > 1 else f"seed {study.seeds[0]}"
+    return [
+        f"{base.data}{limit}, {base.model}, {base.epochs} epochs of batches of {base.batch_size}, {seeds}; "
+        "test set, last epoch, mean ± standard deviation over seeds.",
+        f"against {study.baseline}: mean difference at equal seeds in points, its 95 % interval and p (paired t), p "
+        "corrected for the number of rows (Holm); the verdict is p's at 5 %.",
+        "added: parameters, in training only. time: of a step, median, relative.",
+        *_of_equal_compute(study),
+        f"runs: {study.folder / 'runs'}",
+    ]
+
+
+def plain(study: Study) -> str:
+    """Give the terminal's table as aligned text."""
+    lines = [header(study), *rows(study)]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    padded = ("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) for line in lines)
+    return "\n".join(line.rstrip() for line in padded)
+
+
+def markdown(study: Study) -> str:
+    """Give the whole table and its footer as Markdown."""
+    names, cells = whole(study)
+    lines = [names, ["---"] * len(names), *cells]
+    table = "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
+    return "\n".join([table, "", *(f"{line}  " for line in [*footer(study), SEEDS_NEEDED])]) + "\n"
+
+
+def whole(study: Study) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+    """All columns that have something to say: their names, and the cells of each row."""
+    shown = summaries(study)
+    columns = _wide(study, shown)
+    return tuple(name for name, _ in columns), _cells(columns, shown)
+
+
+def seeds_needed(compared: Comparison | None) -> str:
+    """How many seeds it would take, where those there are do not tell."""
+    if compared is None or compared.verdict != "not distinguishable" or not compared.difference.std:
+        return ""
+    return str(compared.seeds_needed or f">{MOST_SEEDS}")
+
+
+def _narrow(study: Study) -> list[Column]:
+    return [
+        ("method", lambda row: row.method),
+        ("top-1 %", lambda row: _mean(row.top1)),
+        *_compared(f"against {study.baseline}", lambda row: row.against, study.baseline),
+        ("added", lambda row: f"+{row.added:,}" if row.added else "0"),
+        ("time", lambda row: _times(row.time)),
+        ("n", lambda row: str(row.top1.n)),
+    ]
+
+
+def _wide(study: Study, shown: Sequence[Summary]) -> list[Column]:
+    """All columns that have something to say."""
+    columns = _narrow(study)
+    columns[2:2] = _accuracies(shown)
+    columns.append(("seeds needed", lambda row: seeds_needed(row.against)))
+    if study.compute:
+        columns += [("compute", lambda row: _times(row.compute)), ("epochs", lambda row: str(row.epochs))]
+    if any(row.equal_compute for row in shown):
+        columns += _compared("against ce() at equal compute", lambda row: row.equal_compute, None)
+    return columns
+
+
+def _accuracies(shown: Sequence[Summary]) -> list[Column]:
+    """The mean's interval, and where images were held out what these say."""
+    columns: list[Column] = [
+        ("95 % of the mean", lambda row: "" if row.top1.reach is None else f"± {row.top1.reach:.2f}")
+    ]
+    if any(row.best for row in shown):
+        columns.append((BEST, lambda row: _mean(row.best) if row.best else ""))
+    if any(row.validation for row in shown):
+        columns.append(("validation %, last", lambda row: f"{row.validation[0]:.2f}" if row.validation else ""))
+        columns.append(("validation %, best", lambda row: f"{row.validation[1]:.2f}" if row.validation else ""))
+    return columns
+
+
+def _compared(name: str, of: Callable[[Summary], Comparison | None], baseline: str | None) -> list[Column]:
+    """A comparison's three columns."""
+
+    def words(row: Summary) -> str:
+        return "baseline" if row.method == baseline else found.verdict if (found := of(row)) else ""
+
+    return [(name, lambda row: _gap(of(row))), ("p", lambda row: _p(of(row))), ("verdict", words)]
+
+
+def _cells(columns: Sequence[Column], shown: Sequence[Summary]) -> list[tuple[str, ...]]:
+    return [tuple(cell(row) for _, cell in columns) for row in shown]
+
+
+def _of_equal_compute(study: Study) -> list[str]:
+    told = [f"{row} is {epochs} epochs" for row, epochs in study.epochs.items()]
+    return [f"equal compute, by arithmetic: {', '.join(told)}."] if told else []
+
+
+def _mean(spread: Spread) -> str:
+    return f"{spread.mean:.2f}" + ("" if spread.std is None else f" ± {spread.std:.2f}")
+
+
+def _gap(compared: Comparison | None) -> str:
+    if compared is None:
+        return ""
+    gap = compared.difference
+    mean = round(gap.mean, 2) + 0.0  # no minus before a zero
+    return f"{mean:+.2f}" + ("" if gap.low is None else f" [{gap.low:+.2f}, {gap.high:+.2f}]")
+
+
+def _p(compared: Comparison | None) -> str:
+    if compared is None or compared.corrected_p is None:
+        return ""
+    return "<.001" if compared.corrected_p < 0.001 else f"{compared.corrected_p:.3f}"
+
+
+def _times(ratio: float | None) -> str:
+    return "" if ratio is None else f"{ratio:.2f}x"

@@ -1,0 +1,122 @@
+"""The table for other programs: CSV, Markdown and LaTeX, with the numbers as printed."""
+
+import csv
+import io
+import re
+from collections.abc import Callable, Iterator, Sequence
+
+from selfdistill.report.runs import name
+from selfdistill.report.tables.accuracy import markdown, seeds_needed, whole
+from selfdistill.study import Study
+from selfdistill.study.analysis.comparison import Comparison
+from selfdistill.study.analysis.summary import Summary, summaries
+
+COLUMNS = (
+    *("data", "model", "label_noise", "epochs", "method", "n"),
+    *("top1_mean", "top1_std", "validation_last", "validation_best", "best_epoch_top1_mean", "best_epoch_top1_std"),
+    *("baseline", "difference", "low", "high", "p", "verdict", "seeds_needed"),
+    *("step_time", "added_parameters", "compute"),
+    *(
+        "equal_compute_difference",
+        "equal_compute_low",
+        "equal_compute_high",
+        "equal_compute_p",
+        "equal_compute_verdict",
+    ),
+)
+SPECIAL = {
+    **{letter: f"\\{letter}" for letter in "#$%&_{}"},
+    "\\": r"\textbackslash{}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "<": "$<$",  # \textless and its like lack in some of LaTeX's encodings
+    ">": "$>$",
+    "|": "$|$",
+    "'": r"\textquotesingle{}",
+    '"': r"{\char34}",
+    "±": r"$\pm$",
+}
+
+
+def as_csv(studies: Sequence[Study]) -> str:
+    """A line a method, a number a field; percent and points with two decimals."""
+    file = io.StringIO()
+    lines = csv.writer(file, lineterminator="\n")
+    lines.writerow(COLUMNS)
+    lines.writerows(_values(study, row) for study in studies if study.results for row in summaries(study))
+    return file.getvalue()
+
+
+def as_markdown(studies: Sequence[Study]) -> str:
+    """The table that compare writes, one a study."""
+    found = [study for study in studies if study.results]
+    if len(found) == 1:
+        return markdown(found[0])
+    return "\n".join(f"## {name(study)}\n\n{markdown(study)}" for study in found)
+
+
+def as_latex(studies: Sequence[Study]) -> str:
+    """The table for a paper, one a study; wants the package booktabs."""
+    return "% \\usepackage{booktabs}\n" + "\n".join(_tabular(study) for study in studies if study.results)
+
+
+FORMS: dict[str, Callable[[Sequence[Study]], str]] = {
+    "table.csv": as_csv,
+    "table.md": as_markdown,
+    "table.tex": as_latex,
+}
+
+
+def escaped(text: str) -> str:
+    """Text as LaTeX takes it; a minus before a digit is one."""
+    return re.sub(r"(?<![\w)])-(?=\d)", "$-$", "".join(SPECIAL.get(letter, letter) for letter in text))
+
+
+def _values(study: Study, row: Summary) -> Iterator[str]:
+    yield from (study.base.data, study.base.model, f"{study.base.label_noise:g}")
+    yield from (str(row.epochs), row.method, str(row.top1.n))
+    yield from map(_two, (row.top1.mean, row.top1.std, *(row.validation or (None, None))))
+    yield from map(_two, (row.best.mean, row.best.std) if row.best else (None, None))
+    yield from (study.baseline if row.against else "", *_against(row.against))
+    yield seeds_needed(row.against)
+    yield from (_two(row.time), str(row.added), _two(row.compute), *_against(row.equal_compute))
+
+
+def _against(compared: Comparison | None) -> Iterator[str]:
+    """Difference, its interval, corrected p and the verdict."""
+    if compared is None:
+        yield from ("",) * 5
+    else:
+        gap, p = compared.difference, compared.corrected_p
+        yield from (_two(gap.mean), _two(gap.low), _two(gap.high))
+        yield from ("" if p is None else f"{p:.3f}" if p >= 0.001 else f"{p:.1e}", compared.verdict)
+
+
+def _two(value: float | None) -> str:
+    return "" if value is None else f"{value:.2f}"
+
+
+def _tabular(study: Study) -> str:
+    names, rows = whole(study)
+    lines = [[_typed(method), *map(escaped, cells)] for method, *cells in rows]
+    return "\n".join(
+        [
+            f"% {study.base.data}, {study.base.model}, {study.base.epochs} epochs, seeds {list(study.seeds)}",
+            rf"\begin{{tabular}}{{{''.join('l' if each in ('method', 'verdict') else 'r' for each in names)}}}",
+            r"\toprule",
+            _line(map(escaped, names)),
+            r"\midrule",
+            *map(_line, lines),
+            r"\bottomrule",
+            r"\end{tabular}",
+            "",
+        ]
+    )
+
+
+def _typed(text: str) -> str:
+    return rf"\texttt{{{escaped(text)}}}"
+
+
+def _line(cells) -> str:
+    return " & ".join(cells) + r" \\"

@@ -1,0 +1,47 @@
+"""Terms fitted to a student: what they tap, what they must find there, what they build from."""
+
+from collections.abc import Callable
+from functools import partial
+
+import torch
+from torch import Size, Tensor, nn
+
+from selfdistill.errors import UserError
+from selfdistill.features import Anatomy
+from selfdistill.features.branch import Tail
+from selfdistill.features.trace import probe
+from selfdistill.terms import Term
+
+
+def tapped(term: Term, found: Anatomy) -> list[str]:
+    """The taps of a term by name, "stages" spelled out."""
+    return [name for tap in term.taps for name in found.spelled_out(tap, term.maps)]
+
+
+def require(term: Term, name: str, found: Anatomy, text: str) -> None:
+    """Raise `UserError` where a term reads a classifier that the model does not have."""
+    if term.reads and found.classifier is None:
+        raise UserError(
+            f"{text} reads the {' and the '.join(term.reads)} (term {name!r}), but no one module makes this "
+            "model's logits; pass classifier='head', the path of the module to read"
+        )
+    if "directions" in term.reads and not found.linear:
+        raise UserError(
+            f"{text} reads the weight of a linear classifier (term {name!r}), but {found.classifier!r} is none; "
+            "take a model that ends in a linear layer"
+        )
+
+
+def shapes(taps: list[str], found: Anatomy, rows: int) -> dict[str, Size]:
+    """The shapes of these taps in a batch of so many rows, of the logits and of the embedding."""
+    shapes = {tap: Size((rows, *found.stage(tap).shape[1:])) for tap in taps}
+    return shapes | {"logits": found.logits} | ({"embedding": found.embedding} if found.embedding else {})
+
+
+def tails(student: nn.Module, found: Anatomy, like: Tensor) -> Callable[[str], Tail]:
+    """What makes the tail behind a tap, by its name; `like` has the student's device and dtype."""
+    return partial(_cut, student, torch.zeros(2, *found.images).to(like), found)
+
+
+def _cut(student: nn.Module, images: Tensor, found: Anatomy, tap: str) -> Tail:
+    return Tail(student, probe(student, images)[0], found, tap)

@@ -1,0 +1,148 @@
+"""The networks beside the student, each with taps of its own and one pass however many terms ask."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from copy import deepcopy
+from itertools import chain
+
+import torch
+from torch import Size, Tensor, nn
+
+from selfdistill.errors import UserError
+from selfdistill.features import read_anatomy
+from selfdistill.features.branch import redraw
+from selfdistill.features.hooks import Taps
+from selfdistill.features.trace import logits_of
+from selfdistill.functional import averaged
+from selfdistill.method import Method
+from selfdistill.method.networks import Average, Past, Peer, Role, Teacher
+from selfdistill.rng import own_stream
+from selfdistill.terms import Outputs, View
+
+
+class Beside(nn.Module):
+    """A network that is shown what the student is shown; `tapped` names what terms read inside it."""
+
+    def __init__(self, network: nn.Module, images: Tensor, tapped: Sequence[str]):
+        super().__init__()
+        self.shapes, self.taps = {}, None
+        if tapped:  # a network that nobody looks into may be of any kind
+            found = read_anatomy(network, images)
+            names = list(dict.fromkeys(name for tap in tapped for name in found.spelled_out(tap)))
+            self.shapes = {name: Size((len(images), *found.stage(name).shape[1:])) for name in names}
+            self.taps = Taps(network, found, names)
+        self.network = network
+
+    def forward(self, images: Tensor) -> Outputs:
+        """Give what a pass shows. images [B, 3, H, W]."""
+        if self.taps is None:
+            return Outputs(logits_of(self.network(images)), None, {})
+        self.taps.record()
+        logits = logits_of(self.network(images))
+        features = self.taps.take()
+        return Outputs(logits, features.pop("embedding", None), features)
+
+    def after_step(self) -> None:
+        """Follow what the optimiser did."""
+
+    def close(self) -> None:
+        """Leave the network as it came."""
+        if self.taps is not None:
+            self.taps.close()
+
+
+class Frozen(Beside):
+    """A network that never trains, whatever mode its owner is put in."""
+
+    def __init__(self, network: nn.Module, images: Tensor, tapped: Sequence[str]):
+        super().__init__(network, images, tapped)
+        self._modes = {module: module.training for module in network.modules()}
+        self._trained = [name for name, each in network.named_parameters() if each.requires_grad]
+        self.network.eval().requires_grad_(False)
+
+    def train(self, mode: bool = True) -> "Frozen":
+        """Stay in eval mode, so that no running statistic moves."""
+        return super().train(False)
+
+    def close(self) -> None:
+        """Give the network back the modes and gradients it came with."""
+        super().close()
+        for module, mode in self._modes.items():
+            module.training = mode
+        for name in self._trained:
+            self.network.get_parameter(name).requires_grad_()
+
+
+class Follower(Frozen):
+    """A frozen copy that follows another network: by averaging, or by copying now and then."""
+
+    steps: Tensor
+
+    def __init__(self, of: nn.Module, role: Average | Past, images: Tensor, tapped: Sequence[str]):
+        super().__init__(deepcopy(of), images, tapped)
+        self.role, self._of = role, (of,)  # in a tuple, so that it is no part of this module
+        self.register_buffer("steps", torch.zeros((), device=images.device))
+
+    @torch.no_grad()
+    def after_step(self) -> None:
+        """Move towards, or become, the network that is followed."""
+        self.steps += 1
+        for own, new in zip(_state(self.network), _state(self._of[0]), strict=True):
+            own.copy_(self._followed(own, new))
+
+    def _followed(self, own: Tensor, new: Tensor) -> Tensor:
+        """What becomes of a weight beside the one that it follows."""
+        if isinstance(self.role, Past):
+            return torch.where(self.steps % self.role.every == 0, new, own)
+        return averaged(own, new, self.steps, self.role.decay) if own.is_floating_point() else new
+
+
+def _state(network: nn.Module) -> Iterator[Tensor]:
+    return chain(network.parameters(), network.buffers())
+
+
+def beside(role: Role, given: nn.Module | None, followed: nn.Module, images: Tensor, tapped: Sequence[str]) -> Beside:
+    """The network that plays a role: given by the caller, or made from the one it follows."""
+    if isinstance(role, Average | Past):
+        return Follower(followed, role, images, tapped)
+    if isinstance(role, Peer):
+        return Beside(given or redraw(deepcopy(followed)), images, tapped)
+    if given is None:
+        raise UserError("a teacher must be given")
+    return Frozen(given, images, tapped)
+
+
+def cast(
+    method: Method,
+    given: Mapping[str, nn.Module] | None,
+    student: nn.Module,
+    views: Iterable[View],
+    images: Tensor,
+    seed: int,
+) -> dict[str, Beside]:
+    """The network of each role the method names."""
+    given = dict(given or {})
+    if extra := given.keys() - method.networks.keys():
+        raise UserError(f"{method.text} has no role for the network {min(extra)!r}; leave it out")
+    found: dict[str, Beside] = {}
+    for name, role in sorted(method.networks.items(), key=lambda each: isinstance(each[1], Past)):
+        _require_given(name, role, given, student, method.text)
+        of = getattr(role, "of", "student")
+        followed = student if of == "student" else found[of].network
+        tapped = list(dict.fromkeys(tap for view in views if view.network == name for tap in view.taps))
+        with own_stream(f"{seed}:{name}"):
+            found[name] = beside(role, given.get(name), followed, images, tapped)
+    return found
+
+
+def _require_given(name: str, role: Role, given: Mapping[str, nn.Module], student: nn.Module, text: str) -> None:
+    """Raise `UserError` for a role that nobody plays, or that the student plays itself."""
+    network = given.get(name)
+    if isinstance(role, Teacher) and not isinstance(network, nn.Module):
+        raise UserError(
+            f"{text} needs a {name}: pass networks={{'{name}': a trained model}}, or name one in a run "
+            f"of the command, as in {text.split('(')[0]}({name}='runs/NAME')"
+        )
+    if network is not None and {*map(id, network.parameters())} & {*map(id, student.parameters())}:
+        raise UserError(
+            f"the {name} shares weights with the student, and would freeze them; pass a copy.deepcopy of it"
+        )

@@ -1,0 +1,66 @@
+"""Each row of a study against its baseline, with p values corrected for the number of rows."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from selfdistill.study.analysis.statistics import LEVEL, Difference, holm, verdict
+from selfdistill.study.study import Study
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A row's paired difference to another, in points of top-1, and what it says among `among` comparisons."""
+
+    difference: Difference
+    corrected_p: float | None  # Holm's; None from one seed
+    among: int
+
+    @property
+    def verdict(self) -> str:
+        """By the corrected p value: "better", "worse", "not distinguishable", or "one seed"."""
+        return verdict(self.difference.mean, self.corrected_p)
+
+    @property
+    def seeds_needed(self) -> int | None:
+        """How many seeds would tell the two apart among so many comparisons; None where 1,000 would not do."""
+        return self.difference.seeds_needed(LEVEL / self.among)
+
+
+def against_baseline(study: Study) -> dict[str, Comparison]:
+    """Every row but the baseline, on the seeds that both finished."""
+    return _corrected({row: gap for row in study.methods if (gap := _against(study, row, study.baseline))})
+
+
+def against(values: Mapping[str, Mapping[int, float]], baseline: str) -> dict[str, Comparison]:
+    """The same of any number that is known by row and seed."""
+    base = values.get(baseline, {})
+    gaps = {row: gap for row, own in values.items() if row != baseline and (gap := _paired(own, base))}
+    return _corrected(gaps)
+
+
+def at_equal_compute(study: Study) -> dict[str, Comparison]:
+    """Every method that costs more, against cross-entropy trained for as much longer."""
+    return _corrected(dict(_gaps_at_equal_compute(study)))
+
+
+def _gaps_at_equal_compute(study: Study) -> Iterator[tuple[str, Difference]]:
+    for row in study.methods:
+        other = study.equal_compute(row)
+        if other and row not in study.epochs and (gap := _against(study, row, other)):
+            yield row, gap
+
+
+def _corrected(gaps: dict[str, Difference]) -> dict[str, Comparison]:
+    corrected = holm({row: gap.p for row, gap in gaps.items() if gap.p is not None})
+    return {row: Comparison(gap, corrected.get(row), len(gaps)) for row, gap in gaps.items()}
+
+
+def _against(study: Study, row: str, baseline: str) -> Difference | None:
+    own, base = ({seed: each["top1"] for seed, each in study.results.get(name, {}).items()} for name in (row, baseline))
+    return None if row == baseline else _paired(own, base)
+
+
+def _paired(own: Mapping[int, float], base: Mapping[int, float]) -> Difference | None:
+    """The difference on the seeds that both have; None where there is none."""
+    pairs = [(own[seed], base[seed]) for seed in own if seed in base]
+    return Difference.paired(*zip(*pairs, strict=True)) if pairs else None

@@ -1,0 +1,111 @@
+"""Ray: the runs of a study on a cluster, or in its processes on this machine."""
+
+import os
+import socket
+import sys
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from selfdistill.errors import UserError
+from selfdistill.study.engine.job import Job, Outcome, attempt
+from selfdistill.study.engine.progress import Watch
+from selfdistill.system import cores, shared_out
+
+KNOCK = 10  # seconds to wait for an answer
+NOT_THERE = "the engine ray needs Ray: pip install 'selfdistill[ray]', or choose --engine local"
+
+
+class Cluster:
+    """So many runs at a time as Ray tasks of so many threads each; without an address on this machine alone.
+
+    A run whose process dies is made once more by Ray. All must see the study's folder, and have this package.
+    """
+
+    def __init__(self, workers: int | None, threads: int | None, address: str | None):
+        self.workers, self.threads, self.address = workers, threads, address
+        _ray()  # said before anything is loaded or trained
+
+    def __call__(self, jobs: Iterable[Job], watch: Watch) -> Iterator[tuple[Job, Outcome]]:
+        """Make the jobs; the cluster that was started here ends with them."""
+        ray = _ray()
+        self._connect(ray)
+        try:
+            yield from self._made(ray, iter(jobs), watch)
+        finally:
+            ray.shutdown()
+
+    def _made(self, ray: Any, waiting: Iterator[Job], watch: Watch) -> Iterator[tuple[Job, Outcome]]:
+        workers, options = self._shares(ray)
+        task = ray.remote(**options)(make_there)
+        running: dict[Any, Job] = {}
+        while True:
+            while len(running) < workers and (job := next(waiting, None)) is not None:
+                watch.start(job, str(job), job.epochs)
+                running[task.remote(job, os.getcwd(), sys.path)] = job
+            if not running:
+                return
+            for ref in ray.wait(list(running))[0]:
+                yield running.pop(ref), _outcome(ray, ref)
+
+    def _connect(self, ray: Any) -> None:
+        wanted = (self.workers or 1) * (self.threads or 1)
+        alone = {"address": "local", "num_cpus": max(cores(), wanted), "include_dashboard": False}
+        there = {"address": self.address} if self.address else alone
+        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+        os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+        try:
+            _knock(self.address or "")
+            ray.init(**there, log_to_driver=False, logging_level="ERROR")
+        except (OSError, ValueError, RuntimeError) as error:
+            first = str(error).strip().splitlines()[0]
+            raise UserError(
+                f"cannot reach a Ray cluster at {self.address}: {first}; start one with ray start --head and "
+                "give its RAY_AUTH_TOKEN, or leave out --address"
+            ) from None
+
+    def _shares(self, ray: Any) -> tuple[int, dict[str, Any]]:
+        """How many runs go on at a time, and what each of them takes of the cluster."""
+        whole = ray.cluster_resources()
+        workers = self.workers or max(1, sum(each["Alive"] for each in ray.nodes()))
+        threads = self.threads or shared_out(int(whole["CPU"]), workers)
+        gpus = min(1.0, whole.get("GPU", 0) / workers)
+        return workers, {"num_cpus": threads, "num_gpus": gpus, "max_retries": 1}
+
+
+def make_there(job: Job, folder: str, path: list[str]) -> Outcome:
+    """Make a run in a process of the cluster, as if it were started where the study was."""
+    import ray
+    import torch
+
+    sys.path.extend(each for each in path if each not in sys.path)
+    if not Path(folder).is_dir() or not job.teachers.absolute().parent.is_dir():
+        node = ray.util.get_node_ip_address()
+        return Outcome(error=f"the folder {job.teachers.parent} is not seen on {node}; give an --out that all share")
+    os.chdir(folder)
+    torch.set_num_threads(int(ray.get_runtime_context().get_assigned_resources()["CPU"]))
+    return attempt(job, None)
+
+
+def _knock(address: str) -> None:
+    """Raise `OSError` where nobody listens at HOST:PORT: Ray itself would go on trying for minutes."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if host and port.isdecimal():
+        socket.create_connection((host, int(port)), KNOCK).close()
+
+
+def _outcome(ray: Any, ref: Any) -> Outcome:
+    try:
+        return ray.get(ref)
+    except ray.exceptions.RayError as error:
+        first = str(error).strip().splitlines()[0]
+        return Outcome(error=f"its process died twice ({type(error).__name__}: {first})")
+
+
+def _ray() -> Any:
+    """The library, if it is there."""
+    try:
+        import ray
+    except ImportError:
+        raise UserError(NOT_THERE) from None
+    return ray

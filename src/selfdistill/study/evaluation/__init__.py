@@ -1,0 +1,1 @@
+"""Metrics of the finished runs of a study."""

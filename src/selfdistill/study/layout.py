@@ -1,0 +1,41 @@
+"""Where studies and their runs lie."""
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+
+from selfdistill.files import folder_name
+from selfdistill.train.config import RunConfig
+
+
+def usual_folder(
+    base: RunConfig, models: Sequence[str] = (), data: Sequence[str] = (), label_noise: Sequence[float] = ()
+) -> Path:
+    """Where a study lies that is given no folder: one for each data set, its limit and noise, model and length."""
+    sets, networks = [_last(each) for each in data or [base.data]], [_last(each) for each in models or [base.model]]
+    noises = [_noise(each) for each in label_noise or [base.label_noise]]
+    parts = [*sets, base.limit, *(noises if any(label_noise or [base.label_noise]) else ()), *networks]
+    parts.append(f"{base.epochs}epochs")
+    return Path("runs") / folder_name("-".join(str(each) for each in parts if each))
+
+
+def pair_folder(folder: Path, data: str, model: str, label_noise: float | None = None) -> Path:
+    """Where the study of one of several data sets and models lies, and of one of several shares of wrong labels."""
+    noise = [] if label_noise is None else [_noise(label_noise)]
+    return folder / folder_name("-".join([_last(data), _last(model), *noise]))
+
+
+def run_folder(folder: Path, row: str, seed: int) -> Path:
+    """Where a run of a study lies: a name that can be read and is this row's alone."""
+    words = folder_name(row)
+    if words != row.removesuffix("()"):
+        words = f"{words[:60]}-{hashlib.sha256(row.encode()).hexdigest()[:6]}"
+    return folder / "runs" / words / f"seed{seed}"
+
+
+def _noise(share: float) -> str:
+    return f"noise{share:g}"
+
+
+def _last(name: str) -> str:
+    return name.rstrip("/").split("/")[-1]

@@ -1,0 +1,108 @@
+"""What a run's folder says of it: run.json before, result.json and the weights after."""
+
+import platform
+import subprocess
+from collections.abc import Mapping
+from copy import deepcopy
+from importlib.metadata import version
+from os import cpu_count
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import torch
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from selfdistill.data import Augmentation, Splits
+from selfdistill.files import write_whole
+from selfdistill.method import Method
+from selfdistill.metrics.accuracy import evaluate
+from selfdistill.metrics.cost import added_parameters, parameters
+from selfdistill.step import Distiller
+from selfdistill.train.config import RunConfig
+from selfdistill.train.trainer import Trainer
+
+
+def facts(config: RunConfig, method: Method, splits: Splits, augment: Augmentation) -> dict[str, Any]:
+    """What run.json says: all that is needed to run it again, or to use its student."""
+    libraries = {name: version(name) for name in ("selfdistill", "torchvision", "timm")}
+    build = {"torch": str(torch.__version__), "python": platform.python_version()}
+    machine = {"platform": platform.platform(), "cpus": cpu_count(), "threads": torch.get_num_threads()}
+    return {
+        "config": config.to_json(),
+        "method": method.text,
+        "resolved": method.resolved,
+        "classes": len(splits.classes),
+        "class_names": list(splits.classes),
+        "size": splits.train.size,
+        "mean": list(augment.mean),
+        "std": list(augment.std),
+        "images": {"train": len(splits.train), "test": len(splits.test)},
+        "versions": libraries | build,
+        "commit": _commit(),
+        "machine": machine,
+    }
+
+
+def result(trainer: Trainer, distiller: Distiller, method: Method) -> dict[str, Any]:
+    """What result.json says: accuracy on the test set after the last epoch and at the best, and the cost.
+
+    `distiller` is the trainer's own, or the whole of it.
+    """
+    config, log, student = trainer.config, trainer.log, distiller.student
+    seconds = sum(row["seconds"] for row in log)
+    mean_ms = 1000 * seconds / (config.epochs * len(trainer.loader))
+    return {
+        **_tested(trainer, student),
+        **_at_the_best(trainer, student),
+        "method": method.text,
+        "resolved": method.resolved,
+        "model": config.model,
+        "data": config.data,
+        "seed": config.seed,
+        "epochs": config.epochs,
+        "parameters": parameters(student),
+        "added_parameters": added_parameters(distiller),
+        "step_ms": trainer.stopwatch.median_ms() or mean_ms,
+        "images_per_second": median(row["images_per_second"] for row in log),
+        "train_seconds": seconds,
+    }
+
+
+def save_weights(weights: Mapping[str, Tensor], path: Path) -> None:
+    """Write a model's weights under its own keys, each a copy of its own: tied ones are there twice."""
+    copies = {key: _copied(value) for key, value in weights.items()}
+    write_whole(path, lambda beside: save_file(copies, beside))
+
+
+def _tested(trainer: Trainer, network: nn.Module) -> dict[str, float]:
+    return evaluate(network, trainer.splits.test, trainer.augment, device=trainer.fabric.device)
+
+
+def _at_the_best(trainer: Trainer, student: nn.Module) -> dict[str, float]:
+    """Accuracy on the images held out, last and best, and the best epoch's on the test set; nothing without any."""
+    best = trainer.best
+    if not best.epoch:
+        return {}
+    network = deepcopy(student)
+    network.load_state_dict(best.weights)
+    return {
+        "validation_top1": trainer.log[-1]["validation_top1"],
+        "best_validation_top1": best.top1,
+        "best_epoch": best.epoch,
+        "best_epoch_top1": _tested(trainer, network)["top1"],
+    }
+
+
+def _copied(value: Tensor) -> Tensor:
+    return value.detach().cpu().clone(memory_format=torch.contiguous_format)  # safetensors takes no other
+
+
+def _commit() -> str | None:
+    """The commit of the folder that the command runs in, if it is one of git's."""
+    try:
+        asked = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, timeout=5)
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return asked.stdout.strip() or None

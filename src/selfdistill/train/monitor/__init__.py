@@ -1,0 +1,1 @@
+"""Progress, timing and health of a training run."""

@@ -1,0 +1,43 @@
+"""The optimiser of a run."""
+
+from typing import Any
+
+import torch
+from torch import nn
+
+from selfdistill.train.config import RunConfig
+from selfdistill.train.optim.dual_momentum import TwoMomenta
+
+
+def make_optimiser(
+    trained: nn.Module, config: RunConfig, gap: float | None = None, *, fused: bool = False
+) -> torch.optim.Optimizer:
+    """SGD over everything that trains, the student's parameters and the heads'; two momenta with a gap, where asked.
+
+    Two momenta, and SGD if `fused`, can be told on the device not to take a step: by their `found_inf`.
+    """
+    groups = parameter_groups(trained, config.weight_decay, config.decay_norms)
+    if gap is not None:
+        return TwoMomenta(groups, lr=config.lr, momentum=config.momentum, gap=gap)
+    nesterov = config.nesterov and config.momentum > 0
+    made = torch.optim.SGD(groups, lr=config.lr, momentum=config.momentum, nesterov=nesterov, fused=fused or None)
+    if fused and config.momentum > 0:
+        _start_momenta(made)
+    return made
+
+
+def parameter_groups(trained: nn.Module, decay: float, decay_norms: bool) -> list[dict[str, Any]]:
+    """What decays and, without `decay_norms`, what does not: vectors, which are norms and biases."""
+    parameters = [each for each in trained.parameters() if each.requires_grad]
+    vectors = [] if decay_norms else [each for each in parameters if each.dim() <= 1]
+    spared = set(map(id, vectors))
+    decaying = [each for each in parameters if id(each) not in spared]
+    groups = [{"params": decaying, "weight_decay": decay}, {"params": vectors, "weight_decay": 0.0}]
+    return [group for group in groups if group["params"]]
+
+
+def _start_momenta(optimiser: torch.optim.Optimizer) -> None:
+    """Zero momenta: a first step that is not taken would leave torch's own as they lay in memory."""
+    for group in optimiser.param_groups:
+        for each in group["params"]:
+            optimiser.state[each]["momentum_buffer"] = torch.zeros_like(each)

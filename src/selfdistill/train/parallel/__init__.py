@@ -1,0 +1,1 @@
+"""Launch and synchronise the processes of a run: DDP and FSDP."""

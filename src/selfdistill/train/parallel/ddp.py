@@ -1,0 +1,80 @@
+"""Weights that each process holds whole: DDP makes their gradients the mean over ranks."""
+
+from collections.abc import Iterable
+from contextlib import AbstractContextManager
+from typing import Any
+
+import torch
+from lightning_fabric import Fabric
+from torch import Tensor, nn
+
+from selfdistill import distributed
+from selfdistill.step import Distiller
+from selfdistill.train.config import RunConfig
+from selfdistill.train.optim.dual_momentum import TwoMomenta, gradients_of
+from selfdistill.train.optim.optimizer import make_optimiser
+
+
+class Replicas:
+    """A distiller that lies whole on each rank, and its optimiser. `run` makes its passes."""
+
+    cut = 1  # into how many parts the weights are
+    gathered = 0  # bytes of weights that are put together for a while
+
+    def __init__(self, distiller: Distiller, config: RunConfig, fabric: Fabric):
+        if config.compile:
+            distiller.compile(fullgraph=True)
+        optimiser = make_optimiser(distiller, config, distiller.method.gap, fused=fusible(distiller.parameters()))
+        self.distiller, self.fabric = distiller, fabric
+        self.run, self.optimiser = fabric.setup(distiller, optimiser)
+
+    def agree(self) -> None:
+        """Let all ranks have the first's running statistics; DDP sees to it by itself."""
+
+    def passing(self, last: bool) -> AbstractContextManager:
+        """Around a part's pass and the finding of its gradients; they are exchanged with those of the `last`."""
+        two = isinstance(self.optimiser.optimizer, TwoMomenta)  # whose gradients are exchanged where they are found
+        return self.fabric.no_backward_sync(self.run, enabled=two or not last)
+
+    def gradients(self, loss: Tensor, trained: list[Tensor]) -> list[Tensor | None]:
+        """The gradient of one of several losses [], the mean over ranks; None where there is none."""
+        # DDP reduces what backward() makes, and this is not that
+        own = gradients_of(loss, trained)
+        return [None if each is None else distributed.summed(each) / distributed.count() for each in own]
+
+    def found(self) -> list[Tensor]:
+        """The gradients that backward() has left."""
+        return [each.grad for each in self.distiller.parameters() if each.grad is not None]
+
+    def norm(self, gradients: list[Tensor]) -> Tensor:
+        """The norm of all gradients together. -> []."""
+        return torch.nn.utils.get_total_norm(gradients)
+
+    def here(self, tensors: Iterable[Tensor]) -> list[Tensor]:
+        """What of these lies on this rank."""
+        return list(tensors)
+
+    def state(self, module: nn.Module) -> dict[str, Any]:
+        """The state of a part of the distiller, whole."""
+        return module.state_dict()
+
+    def optimiser_state(self) -> dict[str, Any]:
+        """The optimiser's state, whole."""
+        return self.optimiser.state_dict()
+
+    def take_up(self, module: nn.Module, state: dict[str, Any]) -> None:
+        """Give a part of the distiller its state."""
+        module.load_state_dict(state)
+
+    def take_up_optimiser(self, state: dict[str, Any]) -> None:
+        """Give the optimiser its state."""
+        self.optimiser.load_state_dict(state)
+
+    def whole(self) -> Distiller:
+        """The distiller as one process would have it; all ranks must call this."""
+        return self.distiller
+
+
+def fusible(parameters: Iterable[Tensor]) -> bool:
+    """Whether torch has one kernel for the whole update, a third of the time and equal but for rounding."""
+    return all(each.device.type in ("cpu", "cuda", "mps") and each.is_floating_point() for each in parameters)

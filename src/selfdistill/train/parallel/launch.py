@@ -1,0 +1,67 @@
+"""The devices of a run, and the processes that hold them."""
+
+import logging
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+
+import torch.distributed as dist
+from lightning_fabric import Fabric
+
+from selfdistill import distributed
+from selfdistill.errors import UserError
+from selfdistill.train.config import RunConfig
+
+
+def as_launched(config: RunConfig) -> RunConfig:
+    """The configuration with the processes that torchrun has started, where it names none itself."""
+    if not dist.is_available() or not dist.is_torchelastic_launched() or config.devices * config.nodes > 1:
+        return config
+    here, all_of_them = (int(os.environ[each]) for each in ("LOCAL_WORLD_SIZE", "WORLD_SIZE"))
+    return replace(config, devices=here, nodes=all_of_them // here)
+
+
+def launched(config: RunConfig) -> Fabric:
+    """The devices asked for; the other processes are started, if nobody has. Raises `UserError`."""
+    try:
+        fabric = Fabric(
+            accelerator=config.accelerator,
+            devices=config.devices,
+            num_nodes=config.nodes,
+            strategy=_starting(config),
+        )
+    except (RuntimeError, ValueError) as error:
+        raise UserError(
+            f"cannot train on {config.devices} device(s) of kind {config.accelerator}: {error}; try --accelerator "
+            "auto or fewer --devices"
+        ) from None
+    if config.sync_batchnorm and fabric.device.type == "cpu":
+        raise UserError("batch statistics over all processes need GPUs, but this is a CPU; leave --sync-batchnorm out")
+    logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # it announces each process
+    try:
+        fabric.launch()
+    except ValueError as error:  # torchrun has started another number
+        raise UserError(f"{error}; leave --devices and --nodes to torchrun") from None
+    return fabric
+
+
+def _starting(config: RunConfig) -> str:
+    """What Fabric starts the processes by: those of FSDP as DDP's, and none where one has nothing to share."""
+    if config.strategy != "fsdp":
+        return config.strategy
+    return "ddp" if config.devices * config.nodes > 1 else "auto"
+
+
+@contextmanager
+def together() -> Iterator[None]:
+    """Raise `UserError` where another process of the run is gone while something is done together."""
+    try:
+        yield
+    except RuntimeError as error:
+        if not distributed.lost(error):
+            raise
+        raise UserError(
+            "another process of this run has ended, so this one ends too; what was saved is as it was, and the same "
+            "command goes on from there"
+        ) from None

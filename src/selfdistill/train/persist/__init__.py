@@ -1,0 +1,1 @@
+"""Checkpoints, best weights and the lock of a run's folder."""

@@ -1,0 +1,139 @@
+"""Everything that must survive an interruption, in one dict and one file with a checksum."""
+
+import hashlib
+import random
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+import torch
+
+from selfdistill.errors import UserError
+from selfdistill.files import write_whole
+
+LAST, PREVIOUS, UNUSABLE = "last.ckpt", "previous.ckpt", "unusable.ckpt"
+HEAD = b"selfdistill checkpoint 1\n"  # then the checksum of what follows it, a newline, and torch's file
+DIGITS = 64  # of a checksum, SHA-256 in hexadecimal
+
+
+class Unusable(Exception):
+    """A checkpoint that a run cannot go on from, and why."""
+
+
+def save(folder: Path, state: dict[str, Any]) -> None:
+    """Write the checkpoint of a run, keeping the one before it. Raises `UserError`."""
+    write_whole(folder / LAST, lambda beside: _write(beside, state), before=folder / PREVIOUS)
+
+
+def read(path: Path) -> dict[str, Any]:
+    """Read a checkpoint; nothing in it is executed. Raises `Unusable`."""
+    try:
+        with path.open("rb") as file:
+            return _read(file)
+    except OSError as error:
+        raise Unusable(f"it cannot be read: {error.strerror}") from None
+
+
+def latest(folder: Path, require: Callable[[dict[str, Any]], None], tell: Callable[[str], None]) -> Any:
+    """The newest checkpoint of a folder that is whole and that `require` lets pass; None where there is none.
+
+    `require` raises `Unusable`. The last one, if it is unusable, is put aside and the one before it taken, and
+    `tell` is told so. Raises `UserError` where there are only unusable ones.
+    """
+    reasons = {}
+    for name in (LAST, PREVIOUS):
+        try:
+            state = read(folder / name) if (folder / name).exists() else None
+            if state is not None:
+                require(state)
+        except Unusable as reason:
+            reasons[name] = str(reason)
+        else:
+            if state is not None:
+                _put_aside(folder, reasons, tell)
+                return state
+    if reasons:
+        found = ", ".join(f"{name} ({reason})" for name, reason in reasons.items())
+        raise UserError(
+            f"no checkpoint in {folder} can be used: {found}; delete what is there to start the run from its "
+            "beginning, or choose another --out"
+        )
+    return None
+
+
+def random_state(device: torch.device) -> dict[str, Any]:
+    """Where the random streams of torch, NumPy and Python stand, on the CPU and on this device."""
+    _, keys, *place = np.random.get_state(legacy=True)
+    return {
+        "cpu": torch.get_rng_state(),
+        "device": None if device.type == "cpu" else torch.get_device_module(device).get_rng_state(),
+        "numpy": [torch.from_numpy(np.asarray(keys, dtype=np.int64)), *place],
+        "python": random.getstate(),
+    }
+
+
+def set_random_state(state: dict[str, Any], device: torch.device) -> None:
+    """Put the random streams where `random_state` found them."""
+    torch.set_rng_state(state["cpu"])
+    if device.type != "cpu" and state["device"] is not None:
+        torch.get_device_module(device).set_rng_state(state["device"])
+    keys, *place = state["numpy"]
+    np.random.set_state(("MT19937", keys.numpy().astype(np.uint32), *place))
+    random.setstate(state["python"])
+
+
+def _write(path: Path, state: dict[str, Any]) -> None:
+    with path.open("wb") as file:
+        file.write(HEAD + b"0" * DIGITS + b"\n")
+        body = Summed(file)
+        torch.save(state, body)  # type: ignore[arg-type]  # it needs no more of a file than this
+        if body.error:
+            raise body.error
+        file.seek(len(HEAD))
+        file.write(body.sum.hexdigest().encode())
+
+
+def _read(file: BinaryIO) -> dict[str, Any]:
+    if file.read(len(HEAD)) != HEAD:
+        raise Unusable("it is no checkpoint of this version of selfdistill")
+    wanted = file.read(DIGITS + 1)[:-1]
+    start = file.tell()
+    if hashlib.file_digest(file, "sha256").hexdigest().encode() != wanted:  # type: ignore[arg-type]
+        raise Unusable("its checksum is wrong: it was cut short or changed on the disk")
+    file.seek(start)
+    try:
+        return torch.load(file, map_location="cpu", weights_only=True)
+    except Exception as error:  # torch's kinds for files of somebody else's making differ
+        raise Unusable(f"it holds something else than tensors and plain values ({type(error).__name__})") from None
+
+
+class Summed:
+    """A file that sums up what is written to it.
+
+    The first error is kept for later: torch's writer would put one of its own in its place.
+    """
+
+    def __init__(self, file: BinaryIO):
+        self.file, self.sum = file, hashlib.sha256()
+        self.error: OSError | None = None
+
+    def write(self, data: bytes) -> int:
+        """Write the data, unless a write failed before."""
+        self.sum.update(data)
+        if self.error is None:
+            try:
+                self.file.write(data)
+            except OSError as error:
+                self.error = error
+        return len(data)
+
+    def flush(self) -> None:
+        """Leave it to the file, which is closed soon."""
+
+
+def _put_aside(folder: Path, reasons: dict[str, str], tell: Callable[[str], None]) -> None:
+    """Move an unusable last checkpoint away: the next save would put it in the place of the good one."""
+    if LAST in reasons:
+        (folder / LAST).replace(folder / UNUSABLE)
+        tell(f"{folder / LAST} cannot be used: {reasons[LAST]}; it is {UNUSABLE} now, and {PREVIOUS} is taken")

@@ -1,0 +1,229 @@
+"""The training loop."""
+
+import json
+import signal
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning_fabric import Fabric
+from lightning_fabric.utilities import move_data_to_device
+
+from selfdistill import distributed
+from selfdistill.data import Augmentation, Loader, Splits
+from selfdistill.data.batch import Batch
+from selfdistill.errors import Interrupted
+from selfdistill.files import write_whole
+from selfdistill.metrics.accuracy import accuracy, predict
+from selfdistill.step import Distiller, memory
+from selfdistill.terms import Clock
+from selfdistill.train.config import RunConfig
+from selfdistill.train.monitor.epoch_stats import Tally
+from selfdistill.train.monitor.nonfinite import unsound_step, unsound_weights
+from selfdistill.train.monitor.progress import Display
+from selfdistill.train.monitor.signals import Signals
+from selfdistill.train.monitor.step_timer import Stopwatch
+from selfdistill.train.optim.schedule import learning_rate
+from selfdistill.train.persist import checkpoint
+from selfdistill.train.persist.best import Best
+from selfdistill.train.step import Descent
+
+LOG = "log.jsonl"
+SAVE_EVERY = 600.0  # seconds between checkpoints within an epoch
+
+
+class Trainer:
+    """Schedule, log and checkpoint around the steps.
+
+    `parts` load the parts of each batch that are passed one after the other. `folder` receives log.jsonl and
+    last.ckpt, after each epoch and every `save_every` seconds. What must survive an interruption is `state()`.
+    `every` is how many steps are made before their numbers are looked at: on a GPU a look waits for the device.
+    """
+
+    def __init__(
+        self,
+        distiller: Distiller,
+        parts: Sequence[Loader],
+        splits: Splits,
+        augment: Augmentation,
+        config: RunConfig,
+        fabric: Fabric,
+        folder: Path,
+        display: Display,
+        save_every: float = SAVE_EVERY,
+    ):
+        self.distiller, self.parts, self.splits, self.augment = distiller, parts, splits, augment
+        self.loader = loader = parts[0]  # what it says of lengths, all say
+        self.config, self.fabric, self.folder, self.display = config, fabric, folder, display
+        facts = distiller.facts(loader.batch_size // loader.ranks, len(loader.images))
+        self.descent = Descent(distiller, config, fabric, facts)
+        self.stopwatch = Stopwatch(fabric.device)
+        self.every = 1 if fabric.device.type == "cpu" else 16
+        self.save_every, self.saved = save_every, time.monotonic()
+        self.epoch, self.step = 0, 0  # what is done: whole epochs, and steps of the one that runs
+        self.tally, self.seconds = Tally(), 0.0  # of the epoch that runs
+        self.log: list[dict[str, Any]] = []
+        self.best = Best()
+
+    def fit(self) -> list[dict[str, Any]]:
+        """Train to the last epoch; give the log's rows.
+
+        Raises `UserError` where a loss is no finite number, and `Interrupted` after a signal.
+        """
+        title = f"{self.config.method}, {self.config.model}, seed {self.config.seed}"
+        self.display.start(title, self.config.epochs, len(self.loader))
+        try:
+            with Signals() as signals:
+                while self.epoch < self.config.epochs:
+                    self._train_epoch(signals)
+                    self._end_epoch()
+                    self._stop_if(signals.caught)
+        finally:
+            self.display.end()
+        return self.log
+
+    def state(self) -> dict[str, Any]:
+        """Everything that must survive; all ranks must call this."""
+        terms, memories = self.distiller.terms, move_data_to_device(self.descent.memories, "cpu")
+        own = {
+            "memories": [memory.scoped(terms, each, "rank") for each in memories],
+            "random": checkpoint.random_state(self.fabric.device),
+            "tally": self.tally.state(),
+        }
+        return {
+            "config": self.config.to_json(),
+            **self.descent.state(),
+            "memories": memory.scoped(terms, memories[0], "run"),
+            "ranks": distributed.of_each(own),
+            "epoch": self.epoch,
+            "step": self.step,
+            "log": self.log,
+            "best": self.best.state(),
+            "seconds": self.seconds,
+            "step_seconds": self.stopwatch.seconds,
+        }
+
+    def require_own(self, state: dict[str, Any]) -> None:
+        """Raise `checkpoint.Unusable` for the state of another run."""
+        found = RunConfig.from_json(state["config"]).to_json() if "config" in state else None
+        if found != self.config.to_json() or len(state["ranks"]) != self.fabric.world_size:
+            raise checkpoint.Unusable("it is of another configuration or number of processes")
+
+    def take_up(self, state: dict[str, Any]) -> None:
+        """Go on where a state was taken."""
+        own = state["ranks"][self.fabric.global_rank]
+        self.descent.take_up(state, [{**each, **state["memories"]} for each in own["memories"]])
+        self.tally.take_up(own["tally"], self.fabric.device)
+        self.epoch, self.step, self.seconds = state["epoch"], state["step"], state["seconds"]
+        self.log, self.stopwatch.seconds = state["log"], state["step_seconds"]
+        self.best.take_up(state["best"])
+        checkpoint.set_random_state(own["random"], self.fabric.device)
+        self._write_log()  # it may be an epoch behind
+        place = f"epoch {self.epoch + 1}, step {self.step + 1}"
+        done = self.epoch == self.config.epochs
+        self.display.note(f"going on {'to the end' if done else f'from {place}'}: {self.folder / checkpoint.LAST}")
+
+    def save(self) -> None:
+        """Write the checkpoint; all ranks must call this.
+
+        Raises `UserError`, on all of them, where it cannot be written or weights are no finite numbers.
+        """
+        if not distributed.all_true(self.descent.finite()):
+            raise unsound_weights(self.config, self._place(self.step))
+        state = self.state()
+        distributed.by_the_first(lambda: checkpoint.save(self.folder, state))
+        self.saved = time.monotonic()
+
+    def _train_epoch(self, signals: Signals) -> None:
+        """Make the steps of an epoch that are left."""
+        self.descent.run.train()
+        if self.step == 0:
+            self.descent.start_epoch()
+        before = self.epoch * len(self.loader)
+        since = time.monotonic() - self.seconds
+        for batch in self.batches(self.epoch, self.step):
+            number = before + self.step
+            with self.stopwatch.step(number):
+                shown = self.descent.step(batch, self.clock(number), self.rate(number))
+            self.tally.add(*shown, self.descent.sound)
+            self.step += 1
+            self.seconds = time.monotonic() - since
+            self.display.step()
+            if self.step % self.every == 0 and self.step < len(self.loader):
+                self._look(signals)
+
+    def batches(self, epoch: int, start: int = 0) -> Iterator[tuple[Batch, ...]]:
+        """The batches of an epoch from a step on, each in its parts."""
+        return zip(*(part.epoch(epoch, start) for part in self.parts), strict=True)
+
+    def _look(self, signals: Signals) -> None:
+        """See what the steps did not wait for: numbers that are none, signals, the time to save."""
+        self._require_sound()
+        due = time.monotonic() - self.saved >= self.save_every
+        caught, due = distributed.largest(torch.tensor([signals.caught, due], device=self.fabric.device)).tolist()
+        if caught or due:
+            self.save()
+        self._stop_if(caught)
+
+    def _stop_if(self, caught: int) -> None:
+        """Raise `Interrupted` if any rank caught a signal; the checkpoint is written already."""
+        caught = int(distributed.largest(torch.tensor(caught, device=self.fabric.device)))
+        if caught:
+            done = f"{self.epoch} of {self.config.epochs} epochs" + (f" and {self.step} steps" if self.step else "")
+            raise Interrupted(
+                caught,
+                f"stopped by {signal.Signals(caught).name} after {done}; all is saved in {self.folder}, and the same "
+                "command goes on from there",
+            )
+
+    def _end_epoch(self) -> None:
+        """Measure, write the checkpoint and the log, tell the display."""
+        shown = self.tally.means()  # waits for the device
+        seconds = max(self.seconds, 1e-9)
+        self._require_sound()
+        speed = {"seconds": seconds, "images_per_second": len(self.tally) * self.loader.batch_size / seconds}
+        rate = self.rate(self.epoch * len(self.loader))
+        self.epoch, self.step = self.epoch + 1, 0
+        self.tally, self.seconds = Tally(), 0.0
+        row = {"epoch": self.epoch, "lr": rate, **shown, **speed, **self._validated()}
+        self.log.append(row)
+        self.save()
+        self._write_log()
+        self.display.epoch(row)
+
+    def _write_log(self) -> None:
+        lines = "".join(json.dumps(each) + "\n" for each in self.log)
+        distributed.by_the_first(lambda: write_whole(self.folder / LOG, lambda beside: beside.write_text(lines)))
+
+    def _validated(self) -> dict[str, float]:
+        """Accuracy on the images held out; the test set is not looked at before the end."""
+        if self.splits.validation is None:
+            return {}
+        network = self.descent.weights.whole().deployed()
+        top1 = accuracy(*predict(network, self.splits.validation, self.augment, device=self.fabric.device))
+        self.best.offer(self.epoch, top1, network)
+        return {"validation_top1": top1}
+
+    def rate(self, step: int) -> float:
+        """The learning rate of a step."""
+        return learning_rate(step, self.config.epochs * len(self.loader), len(self.loader), self.config)
+
+    def clock(self, step: int) -> Clock:
+        """Where a step stands, as tensors: numbers would be compiled in, and a copy from the host be waited for."""
+        steps = len(self.loader)
+        times = (step // steps, self.config.epochs, step / (self.config.epochs * steps))
+        return Clock(*(torch.full((), float(each), device=self.fabric.device) for each in times))
+
+    def _require_sound(self) -> None:
+        """Raise `UserError` where a step was not sound: which loss, at which step, on which images."""
+        if self.descent.sound:
+            return
+        step, losses = self.tally.first_unsound()
+        made_anew = next(self.batches(self.epoch, step))
+        index = [row for part in made_anew if part.index is not None for row in part.index.tolist()]
+        raise unsound_step(self.config, losses, index, self._place(step))
+
+    def _place(self, step: int) -> str:
+        return f"epoch {self.epoch + 1}, step {step + 1} of {len(self.loader)}"

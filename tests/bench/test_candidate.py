@@ -1,0 +1,86 @@
+from dataclasses import replace
+
+import pytest
+import torch
+
+from selfdistill.bench.candidate import WARM, Contender
+from selfdistill.data import load
+from selfdistill.errors import UserError
+from tests.helpers.small_runs import small, trainer
+
+CONFIG = small(data="fake:classes=4,size=16,train=70", limit=None)
+
+
+@pytest.fixture(scope="module")
+def splits():
+    return load(CONFIG.data)
+
+
+def contender(method, splits):
+    return Contender(method, replace(CONFIG, method=method), splits)
+
+
+@pytest.mark.parametrize("method", ["lightskd()", "dlb()", "ps_kd()"])
+def test_its_steps_are_those_of_a_run(method, splits, tmp_path):
+    run = trainer(replace(CONFIG, method=method), splits, tmp_path)
+    run.descent.run.train()
+    for number, batch in enumerate([*run.batches(0), *run.batches(1)]):
+        run.descent.step(batch, run.clock(number), run.rate(number))
+    stood = contender(method, splits)
+    for _ in range(4 - WARM):
+        took = stood.timed()
+        assert 0 < took.data < took.step
+    for one, other in zip(stood.trainer.distiller.parameters(), run.distiller.parameters(), strict=True):
+        assert one.equal(other)
+
+
+def test_terms_alone_change_neither_weights_nor_memories(splits):
+    made = contender("lightskd() + csd()", splits)
+    weights = [each.clone() for each in made.trainer.distiller.parameters()]
+    remembered = made.trainer.descent.memories
+    assert made.terms_alone() > 0
+    assert made.trainer.descent.memories is remembered
+    assert all(each.grad is None for each in made.trainer.distiller.student.parameters())
+    for before, after in zip(weights, made.trainer.distiller.parameters(), strict=True):
+        assert before.equal(after)
+
+
+def test_terms_alone_go_back_to_what_the_passes_showed_and_no_further(splits):
+    made = contender("drg()", splits)
+    _, anchor, _ = made._recorded
+    made.terms_alone()
+    assert anchor.logits.grad.abs().sum() > 0
+    assert anchor.features["stage2"].grad.abs().sum() > 0
+    assert anchor.embedding.grad.abs().sum() == 0
+    assert all(each.grad is not None for each in made.trainer.distiller.terms.parameters())
+
+
+@pytest.mark.parametrize(("method", "passes"), [("ce()", 3), ("kd()", 4), ("cs_kd()", 4), ("ddgsd()", 6), ("dml()", 6)])
+def test_arithmetic_is_that_of_the_passes(method, passes, splits):
+    """Backward costs twice a forward, and a peer trains too."""
+    plain = contender("ce()", splits).flops()
+    assert contender(method, splits).flops() / plain == pytest.approx(passes / 3, rel=0.02)
+
+
+def test_two_views_in_one_batch_take_more_memory(splits):
+    plain, twins = contender("ce()", splits).bytes(), contender("ddgsd()", splits).bytes()
+    assert 1.5 * plain < twins < 2 * plain
+
+
+def test_a_teacher_of_another_architecture_is_stood_in_for(splits):
+    small_teacher, large_teacher = (contender(f"kd(teacher={name!r})", splits) for name in ("resnet8", "resnet20"))
+    assert large_teacher.flops() > 1.2 * small_teacher.flops()
+
+
+def test_a_method_that_does_not_fit_is_answered(splits):
+    with pytest.raises(UserError, match=r"nothing to tap at 'stage9'"):
+        contender("drg(tap='stage9')", splits)
+
+
+def test_the_global_random_state_decides_nothing(splits):
+    torch.manual_seed(5)
+    one = contender("drg()", splits)
+    torch.manual_seed(6)
+    other = contender("drg()", splits)
+    for first, second in zip(one.trainer.distiller.parameters(), other.trainer.distiller.parameters(), strict=True):
+        assert first.equal(second)

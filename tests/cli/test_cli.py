@@ -1,0 +1,345 @@
+"""The command: what it prints, and a line or two for each mistake."""
+
+import re
+import subprocess
+import sys
+
+import pytest
+
+from selfdistill.cli.app import main, spread
+
+QUICK = ["--limit", "100", "--epochs", "1", "--batch-size", "32"]
+
+
+def command(capsys, *words):
+    """Exit status, standard output, standard error."""
+    status = 0
+    try:
+        main(list(words))
+    except SystemExit as stop:
+        status = stop.code or 0
+    return status, *capsys.readouterr()
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("runs") / "drg"
+    main_quietly("train", "drg()", *QUICK, "--out", str(folder))
+    return folder
+
+
+def main_quietly(*words):
+    with pytest.raises(SystemExit, match="^0$"):
+        main(list(words))
+
+
+def test_compare_prints_its_table_and_repeats_quickly(capsys, tmp_path):
+    words = ("compare", "--methods", "ce()", "drg() + dsr()", "--seeds", "2", *QUICK, "--out", str(tmp_path / "s"))
+    status, out, err = command(capsys, *words)
+    assert (status, err) == (0, "")
+    assert re.search(r"^method +top-1 % +against ce\(\) +p +verdict +added +time +n$", out, re.M)
+    assert re.search(r"^drg\(\) \+ dsr\(\) +\d+\.\d\d ± \d+\.\d\d +[+-]\d+\.\d\d \[.*\] .* \d\.\d\dx +2$", out, re.M)
+    assert f"runs: {tmp_path / 's' / 'runs'}" in out
+    assert "| drg() + dsr() |" in (tmp_path / "s" / "table.md").read_text()
+    again, shown, _ = command(capsys, *words)
+    assert again == 0
+    assert "epoch" not in shown.split("method ")[0]
+    assert shown.split("method ")[1] == out.split("method ")[1]
+
+
+def test_a_failing_method_leaves_a_table_and_status_1(capsys, tmp_path):
+    own = "tests.study.test_compare:fails()"
+    status, out, err = command(
+        capsys, "compare", "--methods", "ce()", own, "--seeds", "1", *QUICK, "--out", str(tmp_path)
+    )
+    assert status == 1
+    assert "ce()" in out
+    assert f"selfdistill: {own} failed: ArithmeticError: on purpose" in err
+
+
+def test_train_evaluate_export(capsys, finished, tmp_path):
+    status, out, _ = command(capsys, "evaluate", str(finished))
+    assert status == 0
+    assert re.search(r"top1 +\d+\.\d+", out)
+    assert "359 test images of digits, drg(), resnet8, last epoch" in out
+    for form in ("safetensors", "onnx", "torch-export"):
+        status, out, _ = command(capsys, "export", str(finished), "--to", form, "--out", str(tmp_path / form))
+        assert status == 0
+        assert re.search(r"bytes; logits differ from the student's by \d", out)
+
+
+def test_evaluate_measures_what_is_named_and_keeps_it(capsys, finished):
+    import json
+
+    status, out, err = command(
+        capsys, "evaluate", str(finished), "--measures", "fgsm", "classes", "selective", "--epsilons", "1", "4"
+    )
+    assert (status, err) == (0, "")
+    assert re.search(r"^fgsm 1/255 +\d+\.\d{4}$", out, re.M)
+    assert re.search(r"^fgsm 4/255 +\d+\.\d{4}$", out, re.M)
+    assert re.search(r"^class +images +top1 +precision +taken_for$", out, re.M)
+    assert "top5" not in out
+    command(capsys, "evaluate", str(finished), "--ood", "fake:classes=4,size=8")
+    command(capsys, "evaluate", str(finished), "--data", "fake:classes=10,size=8", "--measures", "selective")
+    kept = json.loads((finished / "measures.json").read_text())
+    assert (kept["data"], kept["images"]) == ("digits", 359)
+    assert {"fgsm", "classes", "selective", "accuracy", "calibration", "outside"} == set(kept["measures"])
+    assert kept["measures"]["outside"]["data"] == "fake:classes=4,size=8"
+    other = json.loads((finished / "measures-fake-classes-10-size-8.json").read_text())
+    assert (other["data"], list(other["measures"])) == ("fake:classes=10,size=8", ["selective"])
+
+
+def test_a_run_of_wrong_labels_is_measured_with_right_ones(capsys, tmp_path):
+    import json
+
+    from selfdistill import data, metrics
+    from selfdistill.train.networks import load_run
+
+    main_quietly("train", "ce()", *QUICK, "--label-noise", "0.8", "--out", str(tmp_path))
+    command(capsys, "evaluate", str(tmp_path), "--measures", "knn", "--accelerator", "cpu")
+    found = json.loads((tmp_path / "measures.json").read_text())["measures"]
+    student, facts = load_run(tmp_path)
+    assert facts["config"]["label_noise"] == 0.8
+    assert found == metrics.evaluate(student, data.load("digits", limit=100), which="knn")
+    assert found["knn"]["knn"] > 50
+
+
+def test_evaluate_all(capsys, finished):
+    from selfdistill.metrics import MEASURES
+
+    status, out, err = command(capsys, "evaluate", str(finished), "--measures", "all", "--epsilons", "2")
+    assert (status, err) == (0, "")
+    assert re.search(r"^recall_at_1 +\d+\.\d{4}$", out, re.M)
+    assert re.search(r"^corruption +1 +2 +3 +4 +5$", out, re.M)
+    assert re.search(r"^jpeg_compression( +\d+\.\d{4}){5}$", out, re.M)
+    assert re.search(r"^added_parameters +9,610$", out, re.M)
+    assert "left out: outside (needs --ood DATA)" in out
+    shown = command(capsys, "evaluate", "--help")[1]
+    assert all(re.search(rf"\b{name}\b", shown) for name in MEASURES)
+
+
+def test_evaluate_refuses_what_is_not_there(capsys, finished):
+    for words, answer in (
+        (("--measures", "pgdd"), "there is no measure 'pgdd'; did you mean 'pgd'? there are basic, all, accuracy"),
+        (("--measures", "outside"), "the measure outside compares with images of other classes; name them: --ood DATA"),
+        (("--accelerator", "tpu"), "cannot measure on 'tpu'; this machine has cpu, auto"),
+        (("--classifier", "nope", "--measures", "spread"), "no module 'nope' that gives logits"),
+    ):
+        status, _, err = command(capsys, "evaluate", str(finished), *words)
+        assert status == 2
+        assert err.startswith("selfdistill: ")
+        assert answer in err
+        assert err.count("\n") == 1
+
+
+def test_evaluate_agrees_with_the_result(capsys, finished):
+    import json
+
+    result = json.loads((finished / "result.json").read_text())
+    _, out, _ = command(capsys, "evaluate", str(finished))
+    for name in ("top1", "top5", "nll", "ece"):
+        assert re.search(rf"^{name} +{result[name]:.4f}$", out, re.M)
+
+
+def test_plan(capsys):
+    status, out, _ = command(capsys, "plan", "scd() + lightskd() + csd()", "--limit", "100")
+    assert status == 0
+    assert "anchor (grad): 1 forward, 1 backward" in out
+    assert "stage2 = layer2 [B, 32, 4, 4]" in out
+    assert "guidance: 9,610 parameters, training only; deployed: 0 beside the student's 78,042" in out
+    assert "shape: [64, 10], each rank its own, new each epoch" in out
+    assert "center: [10, 64], [10, 1], one for the run" in out
+    _, out, _ = command(
+        capsys, "plan", "stkd() + scd()", "--model", "torchvision/resnet18", "--size", "32", "--limit", "100"
+    )
+    assert "anchor (grad) · teacher (no grad): 2 forward, 1 backward" in out
+    assert "stage4: smaller than 2x2" in out
+    assert "teacher: frozen (the same architecture, trained first)" in out
+    assert "batches mixed of 2 images each · 2 images a batch at least" in out
+    assert "0.1 · task + 0.9 · virtual + 100 · similarity" in out
+
+
+def test_taps(capsys):
+    status, out, _ = command(capsys, "taps", "--model", "timm/convnext_atto", "--size", "64")
+    assert status == 0
+    assert re.search(r"^stage4 +stages +\[B, 320, 2, 2\] nchw$", out, re.M)
+    assert re.search(r"^classifier +head.fc$", out, re.M)
+    _, out, _ = command(capsys, "taps", "--model", "timm/levit_128s", "--size", "224")
+    assert "none found; pass --classifier" in out
+
+
+def test_bench(capsys, tmp_path):
+    import json
+
+    small = ("--data", "fake:classes=4,size=8,train=40", "--model", "resnet8", "--batch-size", "16", "--rounds", "2")
+    status, out, err = command(
+        capsys, "bench", *small, "--methods", "drg()", "ddgsd()", "--out", str(tmp_path / "costs.json")
+    )
+    assert (status, err) == (0, "")
+    assert re.search(r"^method +images/s +step +whole step +its quartiles +arithmetic +terms alone", out, re.M)
+    assert re.search(r"^ce\(\) +\d+ +\d+\.\d ms +1\.000x +\[1\.000, 1\.000\] +1\.000x +1\.\d+x +1\.00x", out, re.M)
+    assert re.search(r"^ce\(\) again .* 1\.000x", out, re.M)
+    assert re.search(r"^ddgsd\(\) .*\] +2\.\d+x +\d\.\d+x", out, re.M)
+    assert "resnet8, batches of 16, 1 thread(s)" in out
+    stored = json.loads((tmp_path / "costs.json").read_text())
+    assert [each["method"] for each in stored["costs"]] == ["ce()", "ce() again", "drg()", "ddgsd()"]
+    assert stored["rounds"] == 2
+
+
+def test_doctor(capsys, tmp_path):
+    status, out, err = command(capsys, "doctor", "drg()", *QUICK, "--out", str(tmp_path / "run"))
+    assert (status, err) == (0, "")
+    assert re.search(r"^ok +model +resnet8, 78,042 parameters", out, re.M)
+    assert re.search(r"^ok +disk +3 checkpoints need about", out, re.M)
+    status, out, err = command(capsys, "doctor", "drg(tap='stage9')", *QUICK)
+    assert (status, err) == (1, "")
+    assert re.search(r"^change +method +.*nothing to tap at 'stage9'", out, re.M)
+    assert not (tmp_path / "run").exists()
+
+
+def test_methods_and_cite(capsys):
+    _, out, _ = command(capsys, "methods")
+    assert re.search(r"^scd +2023 +Shallow stages imitate", out, re.M)
+    _, out, _ = command(capsys, "methods", "dsr")
+    assert out.startswith("dsr(weight=1.0, temperature=4.0, forget='epoch')")
+    assert "https://arxiv.org/abs/2305.09183" in out
+    _, out, _ = command(capsys, "cite", "lightskd() + csd()")
+    assert out.count("@") == 2
+    assert out.startswith("@misc{wang2023lightweight,")
+    _, out, _ = command(capsys, "cite", "ce()")
+    assert out == "% ce() has no paper of its own\n"
+
+
+def test_version(capsys):
+    assert command(capsys, "--version")[1].startswith("selfdistill 0.")
+
+
+def test_help_does_not_load_torch():
+    check = (
+        "import sys; from selfdistill.cli import app\ntry: app.main(['compare', '--help'])\nexcept SystemExit: pass\n"
+    )
+    run = subprocess.run(
+        [sys.executable, "-c", check + "assert 'torch' not in sys.modules"], capture_output=True, text=True
+    )
+    assert run.returncode == 0, run.stderr
+    for option in (
+        "--data",
+        "--model",
+        "--methods",
+        "--epochs",
+        "--batch-size",
+        "--seeds",
+        "--limit",
+        "--out",
+        "--resume",
+    ):
+        assert option in run.stdout
+    assert "default: 0.1" in run.stdout
+
+
+def test_importing_the_package_does_not_load_torch():
+    check = "import sys, selfdistill; assert 'torch' not in sys.modules; selfdistill.drg; assert 'torch' in sys.modules"
+    assert subprocess.run([sys.executable, "-c", check], timeout=60).returncode == 0
+
+
+def test_several_values_after_one_option():
+    assert spread(["compare", "--methods", "a", "b", "c", "--seeds", "2", "x"]) == [
+        "compare",
+        "--methods",
+        "a",
+        "--methods",
+        "b",
+        "--methods",
+        "c",
+        "--seeds",
+        "2",
+        "x",
+    ]
+
+
+def test_control_c_is_no_traceback(capsys, monkeypatch):
+    def interrupt(*args, **kwargs):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("selfdistill.train.run.run", interrupt)
+    status, _, err = command(capsys, "train", "ce()", *QUICK)
+    assert status == 130
+    assert "Traceback" not in err
+
+
+WRONG = [
+    (["train", "lightsk()"], "there is no method 'lightsk'; did you mean lightskd"),
+    (
+        ["train", "drg(beta=1)"],
+        "got an unexpected keyword argument 'beta'; its arguments are drg(tap='stage2', alpha=0.2",
+    ),
+    (["train", "drg("], "cannot read the method 'drg('"),
+    (["train", "drg(alpha='x')"], "drg: alpha must be a number of 0 or more, but is 'x'"),
+    (["train", "ce()", "--model", "resnet21"], "there is no model 'resnet21' (nearest: resnet32"),
+    (["train", "ce()", "--model", "timm/resnet18x"], "resnet18"),
+    (["train", "ce()", "--data", "digit"], "there is no data source 'digit'; did you mean 'digits'?"),
+    (["train", "ce()", "--data", "folder:/nowhere/at/all"], "there is no folder '/nowhere/at/all'"),
+    (["train", "ce()", "--data", "parquet:/nowhere/at/all"], "there is no folder '/nowhere/at/all'"),
+    (["train", "kd(teacher='runs/nobody')"], "the teacher 'runs/nobody' is neither the folder of a run nor a model"),
+    (["train", "ce()", "--model", "mobilenetv2"], "images of 8x8 pixels are too small for mobilenetv2"),
+    (["train", "scd()", "--batch-size", "1"], "needs 2 at least, but a batch has 1; pass a larger --batch-size"),
+    (["train", "mixup() + csd()"], "mixup() mixes the images of each batch, and csd() reads whole images"),
+    (["train", "drg() + drg()"], "both bring the term 'guidance'"),
+    (["train", "drg(tap='stage9')"], "nothing to tap at 'stage9'; its stages are stage1"),
+    (["train", "ce()", "--epochs", "0"], "epochs must be 1 or more, but is 0"),
+    (["train", "ce()", "--limit", "5"], "5 training images cannot hold one of each of 10 classes"),
+    (["train", "ce()", "--weights", "/nowhere.safetensors"], "/nowhere.safetensors"),
+    (["train", "ce()", "--milestones", "half"], "--milestones are shares of the run such as 0.5,0.75"),
+    (["train", "ce()", "--label-noise", "1"], "label noise must be a share from 0 to below 1, but is 1.0"),
+    (["compare", "--seeds", "0"], "seeds must be 1 or more"),
+    (["evaluate", "/nowhere"], "holds no run (no run.json) and no study (no study.json); name the folder that train"),
+    (["export", "/nowhere", "--to", "onnx"], "holds no run (no run.json)"),
+    (["methods", "drgg"], "there is no method 'drgg'"),
+    (["bench", "--rounds", "1"], "rounds must be 2 or more, but is 1"),
+    (["bench", "--methods", "drgg()"], "there is no method 'drgg'"),
+    (["taps", "--classifier", "nope"], "no module 'nope' that gives logits"),
+]
+
+
+@pytest.mark.parametrize(("words", "answer"), WRONG, ids=lambda each: " ".join(each) if isinstance(each, list) else "")
+def test_wrong_inputs_are_answered_in_a_line(capsys, tmp_path, monkeypatch, words, answer):
+    monkeypatch.chdir(tmp_path)
+    status, _, err = command(capsys, *words)
+    assert status == 2
+    assert err.startswith("selfdistill: ")
+    assert answer in err
+    assert "Traceback" not in err
+    assert err.count("\n") <= 2
+
+
+def test_another_run_in_the_folder(capsys, finished):
+    status, _, err = command(capsys, "train", "dsr()", *QUICK, "--out", str(finished))
+    assert status == 2
+    assert "holds a run with another method; choose another --out" in err
+
+
+def test_unknown_options_are_answered(capsys):
+    status, _, err = command(capsys, "train", "ce()", "--epoch", "3")
+    assert status == 2
+    assert "--epochs" in err
+    assert "Traceback" not in err
+
+
+def test_a_teacher_of_other_classes(capsys, finished, tmp_path):
+    words = ("train", f"kd(teacher={str(finished)!r})", "--data", "fake:classes=4,size=8", "--out", str(tmp_path / "x"))
+    status, _, err = command(capsys, *words)
+    assert status == 2
+    assert "tells 10 classes apart, but fake:classes=4,size=8 has 4" in err
+
+
+def test_the_command_as_a_process(tmp_path):
+    run = subprocess.run(
+        [sys.executable, "-m", "selfdistill", "train", "nothing()"],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        timeout=60,
+    )
+    assert run.returncode == 2
+    assert run.stderr.startswith("selfdistill: there is no method 'nothing'")
+    assert "Traceback" not in run.stderr

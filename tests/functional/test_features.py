@@ -1,0 +1,9 @@
+import torch
+from torch.testing import assert_close
+
+from selfdistill.functional import pooled
+
+
+def test_tokens_are_pooled_as_maps_are():
+    maps = torch.randn(2, 3, 4, 5)
+    assert_close(pooled(maps), pooled(maps.flatten(2).transpose(1, 2)))

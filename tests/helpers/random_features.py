@@ -1,0 +1,49 @@
+"""Stages of a student and of a teacher, drawn as the reference files of at, nst and vid had them."""
+
+import numpy as np
+import torch
+
+from selfdistill.terms import Outputs
+from tests.helpers.step_contexts import parts, seen
+
+OWN = {"stage1": (864, (8, 6, 6, 6)), "stage2": (2592, (8, 8, 4, 4)), "stage3": (3616, (8, 10, 2, 2))}
+THEIRS = {"stage1": (5168, (8, 9, 4, 4)), "stage2": (6320, (8, 12, 8, 8)), "stage3": (12464, (8, 14, 2, 2))}
+LOGITS, LABELS = torch.zeros(8, 3, dtype=torch.float64), torch.arange(8) % 3
+
+
+def drawn(seed):
+    """The student's stages, with gradient, and the teacher's: each a slice of one stream."""
+    stream = torch.from_numpy(np.random.RandomState(int(seed)).randn(13000))
+    own, theirs = ({name: cut(stream, *at) for name, at in each.items()} for each in (OWN, THEIRS))
+    return {name: each.requires_grad_() for name, each in own.items()}, theirs
+
+
+def cut(stream, start, shape):
+    return stream[start : start + int(np.prod(shape))].reshape(shape).clone()
+
+
+def shapes(stages):
+    return {name: tuple(each.shape) for name, each in stages.items()}
+
+
+def build(term, own, theirs):
+    torch.manual_seed(0)
+    term.build(parts(**shapes(own), views={"teacher": shapes(theirs)}))
+    return term.double()
+
+
+def loss(term, own, theirs, **more):
+    """What a term finds between stages of a student and of a teacher."""
+    views = {"teacher": Outputs(LOGITS, None, theirs)}
+    return term.loss(seen(LOGITS, LABELS, features=own, views=views, **more))
+
+
+def embedded(term, own, theirs):
+    """What a term finds between embeddings of a student and of a teacher."""
+    rows = len(own)
+    views = {"teacher": Outputs(torch.zeros(rows, 3), theirs, {})}
+    return term.loss(seen(torch.zeros(rows, 3), torch.zeros(rows).long(), embedding=own, views=views))
+
+
+def tokens(seed, *shape):
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)

@@ -1,0 +1,50 @@
+"""Runs of a second, and what to compare of them."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from selfdistill.methods import method
+from selfdistill.train.config import RunConfig
+from selfdistill.train.monitor.progress import Silent
+from selfdistill.train.run import make_trainer
+
+TIMES = {"seconds", "images_per_second", "step_ms", "train_seconds"}
+
+
+def small(text: str = "ce()", **changes: Any) -> RunConfig:
+    return RunConfig(text, **{"limit": 200, "epochs": 2, "batch_size": 32, "accelerator": "cpu"} | changes)
+
+
+class Interrupted(Exception):
+    pass
+
+
+class StopAfter(Silent):
+    """Whatever ends a run, right after so many epochs."""
+
+    def __init__(self, epochs: int):
+        self.epochs = epochs
+
+    def epoch(self, row):
+        if row["epoch"] == self.epochs:
+            raise Interrupted
+
+
+def trainer(config: RunConfig, splits: Any, folder: Path, networks: Any = None, display: Any = None) -> Any:
+    made = method(config.method)
+    return make_trainer(config, made, splits, networks or {}, folder, display or Silent())
+
+
+def log(folder: Path) -> list[dict[str, Any]]:
+    """A run's log without what the clock says."""
+    rows = [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
+    return [{key: value for key, value in row.items() if key not in TIMES} for row in rows]
+
+
+def untimed(result: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in result.items() if key not in TIMES}
+
+
+def weights(folder: Path) -> bytes:
+    return (folder / "student.safetensors").read_bytes()

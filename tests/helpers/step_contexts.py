@@ -1,0 +1,50 @@
+"""What a term sees, put together by hand."""
+
+import torch
+from torch import Size, Tensor
+
+from selfdistill.data.batch import Batch
+from selfdistill.terms import Clock, Outputs, Parts, Seen, Term
+
+
+def clock(epoch: float = 0, epochs: float = 10, progress: float = 0) -> Clock:
+    return Clock(*(torch.tensor(float(each)) for each in (epoch, epochs, progress)))
+
+
+def seen(
+    logits: Tensor,
+    labels: Tensor,
+    *,
+    embedding=None,
+    features=None,
+    views=None,
+    classifier=None,
+    directions=None,
+    mix=None,
+    index=None,
+    extra=None,
+    clock=clock(),  # noqa: B008  # it is never changed
+    memory=None,
+) -> Seen:
+    """A step at which the student gave these logits; `views` are other passes by name: Outputs, or their logits."""
+    batch = Batch(torch.zeros(len(labels), 3, 2, 2), labels, index, mix, extra or {})
+    shown = {
+        name: each if isinstance(each, Outputs) else Outputs(each, None, {}) for name, each in (views or {}).items()
+    }
+    return Seen(batch, logits, embedding, features or {}, shown, classifier, directions, clock, memory)
+
+
+def parts(tail=None, views=None, **shapes) -> Parts:
+    """What a term is built from: shapes by tap, as in parts(stage1=(4, 8, 6, 6), logits=(4, 10))."""
+    named = {view: {name: Size(shape) for name, shape in each.items()} for view, each in (views or {}).items()}
+    return Parts({name: Size(shape) for name, shape in shapes.items()}, named, tail)
+
+
+def total(value) -> Tensor:
+    """A term's value, whether whole or in parts."""
+    return value if isinstance(value, Tensor) else sum(value.values())
+
+
+def only(method, name: str) -> Term:
+    """The term of this name, as a method brings it."""
+    return method.all_terms[name]

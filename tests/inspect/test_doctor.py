@@ -1,0 +1,97 @@
+import pytest
+import torch
+
+from selfdistill.inspect.doctor import check
+from selfdistill.method import Method
+from selfdistill.terms import Term
+from selfdistill.train import preflight
+from tests.helpers.small_runs import small
+
+
+def test_a_run_that_will_work_is_looked_at_from_data_to_disk(tmp_path):
+    found = check(small("lightskd() + kd()"), tmp_path)
+    assert all(each.ok for each in found)
+    words = {each.check: each.words for each in found}
+    assert list(words) == [
+        "data",
+        "model",
+        "passes",
+        "taps",
+        "heads",
+        "needs",
+        "teacher",
+        "batches",
+        "step",
+        "memory",
+        "disk",
+    ]
+    assert words["data"].startswith("200 training, 359 test images, 8 pixels a side; 10 classes of 20 to 20")
+    assert words["model"] == "resnet8, 78,042 parameters; layer1, layer2, layer3; classifier"
+    assert words["passes"] == "anchor (grad) · teacher (no grad): 2 forward, 1 backward"
+    assert words["teacher"] == "resnet8 by ce(), trained first where it is not there yet"
+    assert words["batches"] == "6 steps an epoch of 32 images, 2 epochs"
+    assert "guidance.learn" in words["step"]
+    assert not any(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("config", "name", "answer"),
+    [
+        ({"data": "folder:/nowhere"}, "data", "there is no folder '/nowhere'"),
+        ({"data": "digits", "limit": 5}, "data", "cannot hold one of each of 10 classes"),
+        ({"model": "resnet21"}, "model", "there is no model 'resnet21'"),
+        ({"model": "mobilenetv2"}, "model", "too small for mobilenetv2"),
+        ({"method": "drgg()"}, "method", "there is no method 'drgg'"),
+        ({"method": "drg(tap='stage9')"}, "method", "nothing to tap at 'stage9'"),
+        ({"method": "kd(teacher='runs/nobody')"}, "method", "neither the folder of a run nor a model"),
+        ({"method": "scd()", "batch_size": 1}, "batches", "needs 2 at least, but a batch has 1"),
+        ({"method": "tests.test_doctor:lost()"}, "step", "nothing in a first step trains lost.head.weight"),
+        ({"method": "tests.test_doctor:endless()"}, "step", "endless inf, which is no number"),
+    ],
+)
+def test_what_is_wrong_is_said_where_it_is_found_and_ends_the_looking(config, name, answer):
+    *fine, last = check(small(**{"text": config.pop("method", "ce()")} | config))
+    assert all(each.ok for each in fine)
+    assert (last.check, last.ok) == (name, False)
+    assert answer in last.words
+
+
+def test_too_little_room_is_found_beside_all_that_is_well(monkeypatch):
+    monkeypatch.setattr(preflight, "free_memory", lambda: 1000)
+    assert [each.check for each in check(small()) if not each.ok] == ["memory"]
+
+
+def test_a_batch_larger_than_the_data_is_told():
+    words = {each.check: each.words for each in check(small(batch_size=500))}
+    assert words["batches"] == "1 steps an epoch of 200 images, fewer than the 500 asked for, 2 epochs"
+
+
+def test_one_of_several_processes_is_looked_at():
+    words = {each.check: each.words for each in check(small(batch_size=64, devices=2))}
+    assert words["batches"] == "3 steps an epoch of 64 images, 2 epochs"
+    assert words["memory"].startswith("a batch of 32 needs")
+
+
+class Lost(Term):
+    """Makes a head that its loss does not use."""
+
+    def build(self, parts):
+        self.head = torch.nn.Linear(2, 2)
+
+    def loss(self, seen):
+        return seen.logits.sum() * 0
+
+
+class Endless(Term):
+    """Is no number."""
+
+    def loss(self, seen):
+        return seen.logits.sum() / 0
+
+
+def lost():
+    return Method({"lost": Lost()}, text="tests.test_doctor:lost()")
+
+
+def endless():
+    return Method({"endless": Endless()}, text="tests.test_doctor:endless()")

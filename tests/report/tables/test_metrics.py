@@ -1,0 +1,119 @@
+"""The tables of measures: means, deviations and verdicts against scipy, on numbers that lie in files."""
+
+import json
+from statistics import fmean, stdev
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from selfdistill.report.tables.metrics import header, notes, rows, sheets
+from selfdistill.study.evaluation.metric_specs import KNOWN, Scale
+from selfdistill.study.evaluation.results import scores
+from selfdistill.study.layout import run_folder
+from selfdistill.study.load import load
+from selfdistill.study.study import Study
+from selfdistill.train.config import RunConfig
+
+METHODS = {"ce()": 0.0, "dsr()": 0.4, "drg()": -0.8, "csd()": 2.0, "scd()": 0.05}
+SEEDS = 6
+PLACES = ("ece", "adaptive_ece", "brier")
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory):
+    """A study of which everything is random but the methods' effects; csd() lacks a seed, scd() all measures."""
+    folder, draws = tmp_path_factory.mktemp("study"), np.random.default_rng(0)
+    said = {"methods": list(METHODS), "seeds": list(range(SEEDS)), "base": RunConfig("ce()").to_json()}
+    (folder / "study.json").write_text(json.dumps(said))
+    for method, effect in METHODS.items():
+        for seed in range(SEEDS - (method == "csd()")):
+            place = run_folder(folder, method, seed)
+            place.mkdir(parents=True)
+            (place / "result.json").write_text(json.dumps({"top1": 90 + effect + draws.normal()}))
+            numbers = dict(zip(PLACES, 5 + effect + draws.normal(0, 0.3, len(PLACES)), strict=True))
+            facts = {"data": "digits", "images": 359, "measures": {"calibration": numbers}}
+            if method != "scd()":
+                (place / "measures.json").write_text(json.dumps(facts))
+    return load(folder)
+
+
+def stored(study: Study, method: str, name: str) -> dict[int, float]:
+    files = {seed: run_folder(study.folder, method, seed) / "measures.json" for seed in range(SEEDS)}
+    read = {seed: json.loads(file.read_text()) for seed, file in files.items() if file.exists()}
+    return {seed: each["measures"]["calibration"][name] for seed, each in read.items()}
+
+
+def holm(p_values: dict[str, float]) -> dict[str, float]:
+    """Step down: the k-th smallest of n counts n - k times, and none is below the one before."""
+    order = sorted(p_values, key=p_values.get)
+    return {
+        name: min(1.0, max((len(order) - rank) * p_values[order[rank]] for rank in range(order.index(name) + 1)))
+        for name in order
+    }
+
+
+def test_the_cells_are_those_of_scipy(study):
+    (_, sheet) = sheets(scores(study))
+    assert [scale.name for scale in sheet.scales] == ["ECE %", "adaptive ECE %", "Brier"]
+    assert [row for row, _ in sheet.rows] == ["ce()", "dsr()", "drg()", "csd()"]
+    verdicts = set()
+    for k, name in enumerate(PLACES):
+        base = stored(study, "ce()", name)
+        own = {method: stored(study, method, name) for method in ("dsr()", "drg()", "csd()")}
+        tests = {
+            method: stats.ttest_rel(list(found.values()), [base[seed] for seed in found])
+            for method, found in own.items()
+        }
+        corrected = holm({method: test.pvalue for method, test in tests.items()})
+        for method, marks in sheet.rows:
+            mark, found = marks[k], stored(study, method, name)
+            assert (mark.spread.mean, mark.spread.std) == pytest.approx((fmean(found.values()), stdev(found.values())))
+            if method == "ce()":
+                assert (mark.compared, mark.verdict) == (None, "")
+                continue
+            assert mark.compared.corrected_p == pytest.approx(corrected[method])
+            low, high = tests[method].confidence_interval(0.95)
+            assert (mark.compared.difference.low, mark.compared.difference.high) == pytest.approx((low, high))
+            lower = tests[method].statistic < 0
+            want = "not distinguishable" if corrected[method] > 0.05 else "better" if lower else "worse"
+            assert mark.verdict == want
+            verdicts.add(want)
+    assert verdicts == {"better", "worse", "not distinguishable"}
+
+
+def test_higher_is_better_for_accuracy(study):
+    sheet, _ = sheets(scores(study))
+    top1 = {row: [study.results[row][seed]["top1"] for seed in study.results[row]] for row in METHODS}
+    test = stats.ttest_rel(top1["csd()"], top1["ce()"][:5])
+    assert test.statistic > 0
+    (mark,) = dict(sheet.rows)["csd()"]
+    assert mark.compared.difference.p == pytest.approx(test.pvalue)
+    assert mark.verdict == ("better" if mark.compared.corrected_p <= 0.05 else "not distinguishable")
+    assert [row for row, _ in sheet.rows] == list(METHODS)
+
+
+def test_the_terminals_table(study):
+    _, sheet = sheets(scores(study))
+    assert header(sheet) == ("method", "ECE % ↓", "adaptive ECE % ↓", "Brier ↓")
+    found = stored(study, "csd()", "ece")
+    assert rows(sheet)[3][:2] == ("csd()", f"{fmean(found.values()):.2f} ± {stdev(found.values()):.2f} worse")
+    assert notes(scores(study)) == [
+        "mean ± standard deviation over seeds; better and worse than ce() on the same seeds where p, corrected for the "
+        "number of methods (Holm), is below 0.05. Numbers of the cost are not tested.",
+        "6 finished runs were measured by training alone.",
+    ]
+
+
+def test_what_is_counted_or_timed_is_not_tested():
+    assert {scale.name for scale in KNOWN if scale.group == "Cost" and scale.tested} == set()
+    assert not Scale("x", "y", "z").tested
+    assert all(scale.tested for scale in KNOWN if scale.group != "Cost" and scale.better)
+
+
+@pytest.mark.parametrize(
+    ("form", "value", "wanted"),
+    [("#.3g", 6.1, "6.10"), ("#.3g", 123.4, "123"), ("#.3g", 0.16, "0.160"), (",.0f", 78042, "78,042")],
+)
+def test_numbers_as_they_are_written(form, value, wanted):
+    assert Scale("x", "y", "z", form=form).text(value) == wanted

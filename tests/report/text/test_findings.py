@@ -1,0 +1,57 @@
+"""The sentences say what the numbers say."""
+
+import re
+
+from selfdistill.report.runs import runs_of
+from selfdistill.report.text.caveats import shows_not
+from selfdistill.report.text.findings import shows
+from selfdistill.study.analysis.summary import rows_of
+from tests.helpers.written_studies import BASE, GAINS, write
+
+
+def told(study):
+    """The sentences without their marks."""
+    return [re.sub(r"</?\w+>", "", each).replace("\u00a0", " ") for each in shows(study, rows_of(study))]
+
+
+def test_better_worse_and_alike(tmp_path):
+    sentences = told(write(tmp_path))
+    assert sentences[:3] == [
+        "drg(alpha=0.1) + dsr(weight=2) is better than ce() by 1.00 points (95 % interval 0.80 to 1.20) and "
+        "csd() by 0.64 (0.50 to 0.78).",
+        "scd() is worse than ce() by 4.00 points (95 % interval 3.66 to 4.34) and sad() by 1.00 (0.80 to 1.20).",
+        "byot(), label_smoothing() and &lt;img src=x onerror=alert(1)&gt; cannot be told apart from ce() with these "
+        "seeds; were the differences as they seem, it would take 651 to more than 1,000 seeds to see them.",
+    ]
+    assert sentences[3] == (
+        "A step takes 1.05 (label_smoothing()) to 1.35 (&lt;img src=x onerror=alert(1)&gt;) times as long as with ce()."
+    )
+    assert sentences[4] == "Parameters trained beside the model, and never deployed: scd() 9,610 and byot() 9,610."
+
+
+def test_one_seed_and_one_method(tmp_path):
+    gains = {name: GAINS[name] for name in ("ce()", "csd()")}
+    assert told(write(tmp_path / "a", gains, seeds=1)) == [
+        "One seed does not tell csd() from ce().",
+        "A step takes 1.05 times as long as with ce().",
+    ]
+    alone = write(tmp_path / "b", {"csd()": GAINS["csd()"]})
+    assert told(alone) == ["There is nothing to compare yet: it takes csd() and another method on the same seed."]
+
+
+def test_seeds_needed_are_told_once(tmp_path):
+    gap = (1.0, -0.5, 0.8, 0.4, 0.2)
+    one = told(write(tmp_path / "a", {"ce()": GAINS["ce()"], "csd()": gap}))
+    two = told(write(tmp_path / "b", {"ce()": GAINS["ce()"], "csd()": gap, "drg()": gap}))
+    assert re.search(r"it would take \d+ seeds to see them\.$", one[0])
+    assert re.search(r"it would take \d+ seeds to see them\.$", two[0])
+
+
+def test_what_it_does_not_show(tmp_path):
+    study = write(tmp_path)
+    text = " ".join(shows_not(study, rows_of(study), runs_of(study))).replace("\u00a0", " ")
+    assert "5 seeds are few" in text
+    assert "The 7 verdicts are corrected for their number (Holm)" in text
+    assert "The test set has 359 images: one image is 0.28 points." in text
+    assert "It is about resnet8 on digits with 1,294 training images for 3 epochs" in text
+    assert BASE.epochs == 3

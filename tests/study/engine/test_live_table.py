@@ -1,0 +1,106 @@
+"""What is shown while a study runs: a table on a terminal, lines elsewhere."""
+
+import io
+from pathlib import Path
+
+from rich.console import Console
+
+from selfdistill.study.engine.job import Job, Outcome
+from selfdistill.study.engine.live_table import LiveTable, watch_for
+from selfdistill.study.engine.progress import PlainLines
+from selfdistill.study.study import Study
+from selfdistill.train.config import RunConfig
+
+BASE = RunConfig("ce()", epochs=4)
+ROW = {"epoch": 2, "losses": {"task": 0.5}, "train_top1": 80.0, "images_per_second": 1000.0}
+
+
+def console(terminal):
+    return Console(file=io.StringIO(), force_terminal=terminal, width=100, color_system=None)
+
+
+def studied():
+    study = Study(BASE, ("ce()", "dsr()"), (0, 1), Path("x"))
+    job = Job("dsr()", study.config("dsr()", 0), Path("x/runs/dsr/seed0"), Path("x/teachers"))
+    study.results = {"ce()": {0: {"top1": 90.0}, 1: {"top1": 92.0}}}
+    return study, job
+
+
+def drawn(table):
+    shown = console(False)
+    shown.print(table.drawn())
+    return shown.file.getvalue()
+
+
+def test_the_table_follows_the_study():
+    study, job = studied()
+    table = LiveTable(console(True))
+    table.begin([study], 2, 4)
+    table.start(job, "dsr(), resnet8, seed 0", 4)
+    assert "ce()    91.00 ± 1.41  2 of 2" in drawn(table)
+    assert "dsr()                 0 of 2" in drawn(table)
+    table.epoch(job, ROW)
+    assert "dsr(), resnet8, seed 0  epoch 2  task 0.500" in drawn(table)
+    study.results["dsr()"] = {0: {"top1": 93.5}}
+    table.done(job, Outcome({"top1": 93.5}))
+    shown = drawn(table)
+    assert "dsr()   93.50         1 of 2" in shown
+    assert "epoch 2" not in shown
+    assert "3 of 4 runs" in shown
+    study.errors["dsr()"] = "on purpose"
+    assert "1 of 2  failed" in drawn(table)
+    table.end()
+
+
+def test_what_a_job_is_at_is_shown():
+    study, job = studied()
+    table = LiveTable(console(True))
+    table.begin([study], 0, 1)
+    table.note(job, "too early")
+    table.start(job, "measures of dsr(), resnet8, seed 0", 0)
+    table.note(job, "corruption")
+    assert "measures of dsr(), resnet8, seed 0  corruption" in drawn(table)
+    table.end()
+
+
+def test_lines_elsewhere():
+    _, job = studied()
+    shown = console(False)
+    lines = watch_for(shown, one_by_one=False)
+    assert isinstance(lines, PlainLines)
+    lines.begin([], 2, 4)
+    lines.start(job, "dsr(), resnet8, seed 0", 4)
+    lines.epoch(job, ROW)
+    lines.done(job, Outcome({"top1": 93.5}))
+    lines.done(job, Outcome(error="on purpose"))
+    assert shown.file.getvalue().splitlines() == [
+        "2 of 4 runs are done already",
+        "dsr(), resnet8, digits, seed 0: top-1 93.50% (3 of 4)",
+        "dsr(), resnet8, digits, seed 0: failed: on purpose (4 of 4)",
+    ]
+
+
+def test_an_epoch_a_line_where_runs_are_made_one_by_one():
+    _, job = studied()
+    shown = console(False)
+    lines = watch_for(shown, one_by_one=True)
+    lines.begin([], 0, 4)
+    lines.start(job, "dsr(), resnet8, seed 0", 4)
+    lines.epoch(job, ROW)
+    lines.done(job, Outcome({"top1": 93.5}))
+    assert shown.file.getvalue() == (
+        "dsr(), resnet8, seed 0\n  epoch 2/4  task 0.500  train top-1 80.0%  1000 images/s\n"
+    )
+
+
+def test_the_table_comes_back_for_the_measures():
+    study, job = studied()
+    table = LiveTable(console(True))
+    for title in ("dsr(), resnet8, seed 0", "measures of dsr(), resnet8, seed 0"):
+        table.begin([study], 0, 1)
+        table.start(job, title, 0)
+        table.live.refresh()
+        assert "0 of 1 runs" in drawn(table)
+        table.done(job, Outcome({"top1": 93.5}))
+        table.end()
+        assert title in table.live.console.file.getvalue()

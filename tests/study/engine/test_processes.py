@@ -1,0 +1,133 @@
+"""Runs in several processes: the same results as elsewhere, and a dead process takes nothing with it."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+
+import pytest
+
+from selfdistill.errors import UserError
+from selfdistill.files import read_json
+from selfdistill.study import compare, make_engine
+from selfdistill.study.engine.engine import Here
+from selfdistill.study.engine.processes import Workers
+from selfdistill.study.engine.progress import Unwatched
+from selfdistill.system import shared_out
+from selfdistill.train.config import RunConfig
+
+BASE = RunConfig("ce()", limit=100, epochs=2, batch_size=32, accelerator="cpu")
+DIES = "tests.helpers.dying_workers:dies"
+
+
+class Heard(Unwatched):
+    def __init__(self):
+        self.news = []
+
+    def start(self, job, title, epochs):
+        self.news.append(("start", job.row, title.split(",")[0]))
+
+    def epoch(self, job, row):
+        self.news.append(("epoch", job.row, row["epoch"]))
+
+    def done(self, job, outcome):
+        self.news.append(("done", job.row, outcome.error))
+
+
+def test_results_are_those_of_one_process(tmp_path):
+    heard = Heard()
+    alone = compare(["ce()", "drg()"], BASE, range(2), tmp_path / "a")
+    spread = compare(["ce()", "drg()"], BASE, range(2), tmp_path / "b", engine=Workers(2, 1), watch=heard)
+    assert not spread.errors
+    assert (tmp_path / "a" / "results.csv").read_bytes() == (tmp_path / "b" / "results.csv").read_bytes()
+    assert alone.results.keys() == spread.results.keys()
+    once = [("start", row, row) for row in ("ce()", "drg()")]
+    once += [("epoch", row, epoch) for row in ("ce()", "drg()") for epoch in (1, 2)]
+    once += [("done", row, None) for row in ("ce()", "drg()")]
+    assert Counter(heard.news) == Counter(once * 2)
+    run = read_json(tmp_path / "b" / "runs" / "ce" / "seed0" / "run.json")
+    assert run["machine"]["threads"] == 1
+
+
+def test_teachers_are_trained_once_for_all(tmp_path):
+    heard = Heard()
+    study = compare(["kd()", "stkd()", "fitnet()"], BASE, [0], tmp_path, engine=Workers(3, 1), watch=heard)
+    assert not study.errors
+    (teacher,) = [each for each in (tmp_path / "teachers").iterdir() if each.is_dir()]
+    assert read_json(teacher / "run.json")["method"] == "ce()"
+    titles = [words[2] for words in heard.news if words[0] == "start"]
+    assert Counter(titles) == Counter(["ce()", "kd()", "stkd()", "fitnet()"])
+
+
+def test_a_run_whose_process_is_killed_is_taken_up_again(tmp_path):
+    own = f"{DIES}(marker='{tmp_path / 'died'}')"
+    study = compare(["ce()", own], BASE, [0], tmp_path / "s", engine=Workers(2, 1))
+    assert not study.errors
+    assert (tmp_path / "died").is_file()
+    assert len(study.results[own]) == 1
+
+
+def test_one_that_dies_twice_is_named_and_the_rest_is_kept(tmp_path):
+    study = compare(["ce()", f"{DIES}()", "dsr()"], BASE, range(2), tmp_path, engine=Workers(2, 1))
+    assert {row: len(each) for row, each in study.results.items()} == {"ce()": 2, "dsr()": 2}
+    (error,) = study.errors.values()
+    assert error.startswith("its process died twice (SIGKILL)")
+
+
+def test_control_c_ends_every_process(tmp_path):
+    command = [sys.executable, "-m", "selfdistill", "compare", "--methods", "ce()", "dsr()", "--epochs", "1000"]
+    words = [*command, "--limit", "500", "--workers", "2", "--out", str(tmp_path)]
+    started = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    wait_for(lambda: len(list(tmp_path.rglob("last.ckpt"))) == 2)
+    os.killpg(started.pid, signal.SIGINT)  # as a terminal does: to all of them
+    _, err = started.communicate(timeout=60)
+    assert started.returncode == 130
+    assert "Traceback" not in err
+    wait_for(lambda: not living(started.pid))
+
+
+def test_processes_end_with_a_killed_parent(tmp_path):
+    command = [sys.executable, "-m", "selfdistill", "compare", "--methods", "ce()", "dsr()", "--epochs", "1000"]
+    words = [*command, "--limit", "500", "--workers", "2", "--out", str(tmp_path)]
+    started = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
+    wait_for(lambda: len(list(tmp_path.rglob("last.ckpt"))) == 2)
+    started.kill()
+    started.wait()
+    wait_for(lambda: not living(started.pid))
+
+
+def wait_for(what):
+    until = time.monotonic() + 120
+    while not what():
+        assert time.monotonic() < until, "waited two minutes in vain"
+        time.sleep(0.05)
+
+
+def living(group: int) -> list[str]:
+    """Processes of a group that are no zombies."""
+    shown = subprocess.run(["ps", "-o", "stat=", "-g", str(group)], capture_output=True, text=True).stdout.split()
+    return [state for state in shown if not state.startswith("Z")]
+
+
+@pytest.mark.parametrize(
+    ("words", "answer"),
+    [
+        ({"workers": 0}, "workers must be 1 or more, but is 0"),
+        ({"threads": 0}, "threads must be 1 or more, but is 0"),
+        ({"name": "slurm"}, "there is no engine 'slurm'; choose local or ray"),
+        ({"address": "auto"}, "an address is a Ray cluster's, but the engine is local; add --engine ray"),
+    ],
+)
+def test_mistakes(words, answer):
+    with pytest.raises(UserError, match=answer):
+        make_engine(**words)
+
+
+def test_which_engine():
+    assert isinstance(make_engine(), Here)
+    assert isinstance(make_engine(workers=1), Here)
+    two = make_engine(workers=2, threads=3)
+    assert (two.count, two.threads) == (2, 3)
+    assert [shared_out(8, workers) for workers in (1, 2, 3, 16)] == [8, 4, 2, 1]

@@ -1,0 +1,96 @@
+"""A run's file of measures, and the numbers in it by their place."""
+
+import json
+
+import pytest
+
+from selfdistill.errors import UserError
+from selfdistill.study.evaluation.metric_specs import with_means
+from selfdistill.study.evaluation.store import Measured, add, flat, path_of, read
+
+WHOLE = Measured("digits", 359)
+
+
+def test_groups_are_added_and_say_of_how_many_images(tmp_path):
+    path = path_of(tmp_path)
+    assert read(path) is None
+    add(path, WHOLE, "accuracy", {"top1": 90.0}, 359)
+    add(path, WHOLE, "corruption", {"mean": 50.0}, 100)
+    said = json.loads(path.read_text())
+    assert (said["data"], said["images"], said["limited"]) == ("digits", 359, {"corruption": 100})
+    assert said["measures"] == {"accuracy": {"top1": 90.0}, "corruption": {"mean": 50.0}}
+    add(path, WHOLE, "corruption", {"mean": 51.0}, 359)
+    assert "limited" not in json.loads(path.read_text())
+    assert [each.name for each in tmp_path.iterdir()] == ["measures.json"]
+
+
+def test_attacks_keep_other_epsilons_of_the_same_images(tmp_path):
+    path = path_of(tmp_path)
+    add(path, WHOLE, "pgd", {"2/255": 1.0}, 359)
+    add(path, WHOLE, "pgd", {"8/255": 0.5}, 359)
+    assert read(path).groups["pgd"] == {"2/255": 1.0, "8/255": 0.5}
+    add(path, WHOLE, "pgd", {"1/255": 2.0}, 100)
+    assert read(path).groups["pgd"] == {"1/255": 2.0}
+
+
+def test_another_test_set_takes_the_place(tmp_path):
+    path = path_of(tmp_path)
+    add(path, WHOLE, "accuracy", {"top1": 90.0}, 359)
+    add(path, Measured("digits", 400), "classes", [], 400)
+    assert (read(path).images, list(read(path).groups)) == (400, ["classes"])
+
+
+def test_an_older_file_is_read(tmp_path):
+    path_of(tmp_path).write_text(json.dumps({"data": "digits", "images": 359, "measures": {"knn": {"knn": 1.0}}}))
+    assert read(path_of(tmp_path)).of("knn") == 359
+
+
+@pytest.mark.parametrize(
+    ("text", "answer"),
+    [
+        ("{", "cannot read .*measures.json"),
+        ("{}", r"measures.json is not what evaluate writes \(KeyError: 'data'\); remove it and measure again"),
+        ('{"data": "x", "images": "many", "measures": {}}', "is not what evaluate writes"),
+        ("[]", "is not what evaluate writes"),
+    ],
+)
+def test_a_damaged_file_is_named(tmp_path, text, answer):
+    path_of(tmp_path).write_text(text)
+    with pytest.raises(UserError, match=answer):
+        read(path_of(tmp_path))
+
+
+def test_numbers_by_their_place():
+    groups = {
+        "pgd": {"2/255": 1.0},
+        "spread": {"ratio": None, "intra": 2.0},
+        "corruption": {"fog": [5.0, 4.0], "mean": 4.5},
+        "outside": {"data": "svhn", "images": 9, "energy": {"auroc": 80.0}},
+        "classes": [{"class": "a.b", "images": 3, "top1": 50.0, "precision": None, "taken_for": "c"}],
+    }
+    assert flat(groups) == {
+        "pgd.2/255": 1.0,
+        "spread.intra": 2.0,
+        "corruption.fog.1": 5.0,
+        "corruption.fog.2": 4.0,
+        "corruption.mean": 4.5,
+        "outside.images": 9,
+        "outside.energy.auroc": 80.0,
+        "classes.a.b.images": 3,
+        "classes.a.b.top1": 50.0,
+    }
+
+
+def test_means_by_kind_and_severity_agree_with_the_mean():
+    from selfdistill.metrics.corruption import CORRUPTIONS, EXTRA
+
+    table = {kind: [100 - 7.0 * k - n * k for k in range(5)] for n, kind in enumerate(CORRUPTIONS)}
+    found = with_means(flat({"corruption": table}))
+    assert found["kind.fog"] == sum(table["fog"]) / 5
+    counted = [row for kind, row in table.items() if kind not in EXTRA]
+    assert len(counted) == 14
+    assert found["severity.3"] == sum(row[2] for row in counted) / 14
+    mean = sum(value for row in counted for value in row) / 70
+    assert sum(found[f"severity.{k}"] for k in range(1, 6)) / 5 == pytest.approx(mean)
+    del table["fog"]
+    assert not any(place.startswith("kind") for place in with_means(flat({"corruption": table})))
