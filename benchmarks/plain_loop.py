@@ -47,7 +47,7 @@ def batches(splits: Splits, config: RunConfig, workers: int) -> DataLoader:
     )
 
 
-def optimiser(model: nn.Module, config: RunConfig) -> torch.optim.Optimizer:
+def optimizer(model: nn.Module, config: RunConfig) -> torch.optim.Optimizer:
     """SGD as it comes."""
     return torch.optim.SGD(
         model.parameters(), config.lr, config.momentum, weight_decay=config.weight_decay, nesterov=True
@@ -62,7 +62,7 @@ def cross_entropy(logits: Tensor, labels: Tensor, images: Tensor) -> Tensor:
 def plain(label: str, config: RunConfig, splits: Splits, workers: int, loss: Callable = cross_entropy) -> Side:
     """Epochs of the usual loop. `loss` is of logits, labels and images."""
     model = create(config.model, len(splits.classes), size=splits.train.size).train()
-    loader, steps = batches(splits, config, workers), optimiser(model, config)
+    loader, steps = batches(splits, config, workers), optimizer(model, config)
 
     def epoch() -> int:
         seen, total = 0, 0.0

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import torch
 
-from selfdistill.bench.candidate import Contender
+from selfdistill.bench.candidate import Candidate
 from selfdistill.cli.console import aligned
 from selfdistill.data import Splits
 from selfdistill.train.config import RunConfig
@@ -48,7 +48,7 @@ def configured(asked: argparse.Namespace, model: str) -> tuple[RunConfig, Splits
 
 def ours(label: str, config: RunConfig, splits: Splits) -> Side:
     """Epochs of this library's own trainer."""
-    made = Contender(label, config, splits)
+    made = Candidate(label, config, splits)
     batches = len(splits.train) // config.batch_size
 
     def epoch() -> int:

@@ -4,10 +4,10 @@ import re
 
 import pytest
 
-from selfdistill.data.requirements import Peer
+from selfdistill.data.requirements import SameClassImage
 from selfdistill.errors import UserError
 from selfdistill.method import Method
-from selfdistill.methods import REGISTRY, bake, cs_kd, ddgsd, dlb, method, pcl, ps_kd, sla
+from selfdistill.methods import REGISTRY, bake, cs_kd, ddgsd, dlb, parse_method, pcl, ps_kd, sla
 
 WAYS_OUT = re.compile(
     r"; (train with one of the two|leave one out|a method can be added once|name the same one in both)"
@@ -24,7 +24,7 @@ def added(one, other):
 @pytest.mark.parametrize("name", REGISTRY)
 def test_two_methods_add_or_the_answer_says_what_to_do(name):
     for other in REGISTRY:
-        found = added(method(f"{name}()"), method(f"{other}()"))
+        found = added(parse_method(f"{name}()"), parse_method(f"{other}()"))
         if isinstance(found, str):
             assert f"{name}(" in found, found
             assert f"{other}(" in found, found
@@ -36,7 +36,9 @@ def test_two_methods_add_or_the_answer_says_what_to_do(name):
 @pytest.mark.parametrize("name", REGISTRY)
 def test_the_order_of_two_methods_does_not_matter(name):
     for other in REGISTRY:
-        first, second = (added(method(f"{a}()"), method(f"{b}()")) for a, b in ((name, other), (other, name)))
+        first, second = (
+            added(parse_method(f"{a}()"), parse_method(f"{b}()")) for a, b in ((name, other), (other, name))
+        )
         assert isinstance(first, str) == isinstance(second, str)
         if not isinstance(first, str):
             assert first.resolved == second.resolved
@@ -52,7 +54,7 @@ def test_the_order_of_two_methods_does_not_matter(name):
         ),
         (
             bake() + cs_kd(itself=False),
-            Method(needs={"peer": Peer(itself=True)}, text="pairs()"),
+            Method(needs={"peer": SameClassImage(itself=True)}, text="pairs()"),
             r"bake\(\) \+ cs_kd\(itself=False\) and pairs\(\) each need batches of their own \(Peer\(itself=False\)",
         ),
         (dlb(), sla(), r"dlb\(\) and sla\(\) each set their own task \(LastBatch and JointLabels\); leave one out"),

@@ -5,7 +5,7 @@ import torch
 from torch.testing import assert_close
 
 from selfdistill.errors import UserError
-from selfdistill.methods import REGISTRY, ce, drg, dsr, kd, method
+from selfdistill.methods import REGISTRY, ce, drg, dsr, kd, parse_method
 from selfdistill.study.compare import with_controls
 from tests.contract.steps import Training, distil, parameters
 
@@ -27,16 +27,16 @@ def test_a_control_without_heads_is_cross_entropy():
 
 
 def test_expressions_of_controls():
-    made = method("control(drg(alpha=0.5) + dsr())")
+    made = parse_method("control(drg(alpha=0.5) + dsr())")
     assert made.control
     assert made.text == "control(drg(alpha=0.5) + dsr())"
-    assert method(made.text).text == made.text
+    assert parse_method(made.text).text == made.text
     assert made.resolved == " + ".join(sorted(f"control({call})" for call in (drg(alpha=0.5) + dsr()).calls))
     with pytest.raises(UserError, match="half a control; write control"):
         made + ce()
     for text in ("control()", "control(drg(), dsr())", "control(a=drg())"):
         with pytest.raises(UserError, match="goes around one expression"):
-            method(text)
+            parse_method(text)
 
 
 def test_controls_are_added_where_there_is_something_to_control():
@@ -59,4 +59,4 @@ def test_a_term_that_learns_says_so_and_gives_its_parts(name):
     losses = Training(distiller).steps(1).log[0]
     for term, each in distiller.terms.items():
         if term != "task":
-            assert each.learns == (f"{term}.learn" in losses), f"{term} of {name}"
+            assert each.uses_labels == (f"{term}.learn" in losses), f"{term} of {name}"

@@ -11,11 +11,11 @@ if TYPE_CHECKING:
     from selfdistill.data import loader
     from selfdistill.data.batch import Batch
     from selfdistill.errors import UserError
-    from selfdistill.loop.teach import Teach, teach
+    from selfdistill.loop.teach import DistillationStep, teach
     from selfdistill.method import Method
     from selfdistill.method.constructor import Constructor
     from selfdistill.step import Distiller
-    from selfdistill.terms import Term, View
+    from selfdistill.terms import ForwardPass, LossTerm
 
 __version__ = "0.1.0"
 
@@ -24,15 +24,26 @@ _HOMES = {
     "Distiller": "step",
     "UserError": "errors",
     "Method": "method",
-    "Teach": "loop.teach",
+    "DistillationStep": "loop.teach",
     "teach": "loop.teach",
     "Batch": "data.batch",
-    "Term": "terms",
-    "View": "terms",
+    "LossTerm": "terms",
+    "ForwardPass": "terms",
 }
 _METHODS = tuple(sorted(each.stem for each in (Path(__file__).parent / "methods").glob("[a-z]*.py")))
 
-__all__ = ["Batch", "Distiller", "Method", "Teach", "Term", "UserError", "View", "__version__", "loader", "teach"]
+__all__ = [
+    "Batch",
+    "DistillationStep",
+    "Distiller",
+    "ForwardPass",
+    "LossTerm",
+    "Method",
+    "UserError",
+    "__version__",
+    "loader",
+    "teach",
+]
 __all__ += list(_METHODS)
 
 

@@ -41,7 +41,7 @@ def gathered(values: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def largest(values: Tensor) -> Tensor:
+def all_reduce_max(values: Tensor) -> Tensor:
     """The largest of all ranks' values, one by one; the shape must be equal on each."""
     if count() == 1:
         return values.detach()
@@ -52,10 +52,10 @@ def largest(values: Tensor) -> Tensor:
 
 def all_true(flag: Tensor) -> Tensor:
     """Whether a flag [] is true on every rank. -> []."""
-    return flag if count() == 1 else largest((~flag).float()) == 0
+    return flag if count() == 1 else all_reduce_max((~flag).float()) == 0
 
 
-def of_each(value: Any) -> list[Any]:
+def all_gather_object(value: Any) -> list[Any]:
     """The value of every rank in their order; all must call this."""
     values = [value] * count()
     if len(values) > 1:
@@ -63,7 +63,7 @@ def of_each(value: Any) -> list[Any]:
     return values
 
 
-def by_the_first(work: Callable[[], Any]) -> Any:
+def on_rank_zero(work: Callable[[], Any]) -> Any:
     """What this work gives on the first rank, where alone it is done; a `UserError` is raised on all."""
     if count() == 1:
         return work()

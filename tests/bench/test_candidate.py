@@ -3,7 +3,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from selfdistill.bench.candidate import WARM, Contender
+from selfdistill.bench.candidate import WARM, Candidate
 from selfdistill.data import load
 from selfdistill.errors import UserError
 from tests.helpers.small_runs import small, trainer
@@ -17,15 +17,15 @@ def splits():
 
 
 def contender(method, splits):
-    return Contender(method, replace(CONFIG, method=method), splits)
+    return Candidate(method, replace(CONFIG, method=method), splits)
 
 
 @pytest.mark.parametrize("method", ["lightskd()", "dlb()", "ps_kd()"])
 def test_its_steps_are_those_of_a_run(method, splits, tmp_path):
     run = trainer(replace(CONFIG, method=method), splits, tmp_path)
-    run.descent.run.train()
+    run.train_step.run.train()
     for number, batch in enumerate([*run.batches(0), *run.batches(1)]):
-        run.descent.step(batch, run.clock(number), run.rate(number))
+        run.train_step.step(batch, run.progress(number), run.rate(number))
     stood = contender(method, splits)
     for _ in range(4 - WARM):
         took = stood.timed()
@@ -37,9 +37,9 @@ def test_its_steps_are_those_of_a_run(method, splits, tmp_path):
 def test_terms_alone_change_neither_weights_nor_memories(splits):
     made = contender("lightskd() + csd()", splits)
     weights = [each.clone() for each in made.trainer.distiller.parameters()]
-    remembered = made.trainer.descent.memories
+    remembered = made.trainer.train_step.memories
     assert made.terms_alone() > 0
-    assert made.trainer.descent.memories is remembered
+    assert made.trainer.train_step.memories is remembered
     assert all(each.grad is None for each in made.trainer.distiller.student.parameters())
     for before, after in zip(weights, made.trainer.distiller.parameters(), strict=True):
         assert before.equal(after)

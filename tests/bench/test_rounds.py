@@ -1,6 +1,6 @@
 import pytest
 
-from selfdistill.bench.rounds import Spread, race
+from selfdistill.bench.rounds import Quartiles, run_rounds
 from selfdistill.bench.table import HEADER, footer, rows
 from selfdistill.data import load
 from selfdistill.errors import UserError
@@ -17,7 +17,7 @@ def splits():
 @pytest.fixture(scope="module")
 def costs(splits):
     told = []
-    found = race(["dsr()", "ce()", "dsr()", "ddgsd()"], CONFIG, splits, rounds=3, steps=2, tell=told.append)
+    found = run_rounds(["dsr()", "ce()", "dsr()", "ddgsd()"], CONFIG, splits, rounds=3, steps=2, tell=told.append)
     assert told == [1, 2, 3]
     return found
 
@@ -25,7 +25,7 @@ def costs(splits):
 def test_cross_entropy_comes_first_and_once_again_for_the_floor(costs):
     assert [each.method for each in costs] == ["ce()", "ce() again", "dsr()", "ddgsd()"]
     base, again = costs[:2]
-    assert base.step == Spread(1.0, 1.0, 1.0)
+    assert base.step == Quartiles(1.0, 1.0, 1.0)
     assert again.arithmetic == again.memory == 1.0
     assert again.step.low <= again.step.middle <= again.step.high
 
@@ -51,7 +51,7 @@ def test_the_table_has_a_cell_for_each_column(costs):
 
 
 def test_a_spread_is_the_median_between_the_quartiles():
-    assert Spread.of([5, 1, 2, 4, 3]) == Spread(2, 3, 4)
+    assert Quartiles.of([5, 1, 2, 4, 3]) == Quartiles(2, 3, 4)
 
 
 @pytest.mark.parametrize(
@@ -60,4 +60,4 @@ def test_a_spread_is_the_median_between_the_quartiles():
 )
 def test_too_little_is_refused(splits, asked, answer):
     with pytest.raises(UserError, match=answer):
-        race(["dsr()"], CONFIG, splits, **asked)
+        run_rounds(["dsr()"], CONFIG, splits, **asked)

@@ -4,10 +4,10 @@ import torch
 from torch import nn
 
 from selfdistill.data.batch import Batch
-from selfdistill.data.requirements import Groups, Negatives, Twin
-from selfdistill.methods import REGISTRY, method
+from selfdistill.data.requirements import ClassGroups, ExtraAugmentation, Negatives
+from selfdistill.methods import REGISTRY, parse_method
 from selfdistill.step import Distiller, memory
-from selfdistill.terms import Clock
+from selfdistill.terms import Progress
 from tests.helpers.networks import CLASSES, network
 
 ROWS, SIZE, STEPS = 8, 16, 4
@@ -31,7 +31,7 @@ def batch(seed, made, rank=None):
     draws = torch.Generator().manual_seed(1000 + seed)
     rows = slice(None) if rank is None else slice(rank * ROWS // 2, (rank + 1) * ROWS // 2)
     labels = torch.randint(0, CLASSES, (ROWS,), generator=draws)
-    if isinstance(order := made.needs.get("order"), Groups):
+    if isinstance(order := made.needs.get("order"), ClassGroups):
         labels = labels[:: 1 + order.others].repeat_interleave(1 + order.others)
     extra = {name: each[rows] for name, each in beside(seed, made.needs).items()}
     index = torch.arange(ROWS) + ROWS * (seed % 2)
@@ -45,7 +45,7 @@ def beside(seed, needs):
     """What a method asks for beside images and labels."""
     draws = torch.Generator().manual_seed(2000 + seed)
     extra = {name: images(3000 + seed + 100 * k) for k, name in enumerate(("peer", "last")) if name in needs}
-    if isinstance(need := needs.get("twin"), Twin):
+    if isinstance(need := needs.get("twin"), ExtraAugmentation):
         extra |= {name: images(4000 + seed + 100 * k) for k, name in enumerate(need.names)}
     if "last" in needs:
         extra["last_labels"] = torch.randint(0, CLASSES, (ROWS,), generator=draws)
@@ -55,13 +55,13 @@ def beside(seed, needs):
 
 
 def distil(text, kind="batch", student=None, seed=0):
-    made = method(text)
+    made = parse_method(text)
     networks = {role: network(kind, seed=9) for role in made.teachers}
     return Distiller(student or network(kind), made, images(0), networks=networks, seed=seed)
 
 
 def clock(step, steps=STEPS):
-    return Clock(torch.tensor(float(step // 2)), torch.tensor(steps / 2), torch.tensor(step / steps))
+    return Progress(torch.tensor(float(step // 2)), torch.tensor(steps / 2), torch.tensor(step / steps))
 
 
 def optimizer(distiller):
@@ -75,7 +75,7 @@ class Training:
     def __init__(self, distiller, run=None, rows=ROWS):
         self.distiller, self.run = distiller, distiller if run is None else run
         self.optimizer = optimizer(distiller)
-        self.memories = memory.start(distiller.terms, distiller.facts(rows, IMAGES))
+        self.memories = memory.start(distiller.terms, distiller.training_info(rows, IMAGES))
         self.step, self.log = 0, []
 
     def steps(self, count, rank=None):

@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from selfdistill.methods import method
+from selfdistill.methods import parse_method
 from tests.contract.steps import EXPRESSIONS, Training, batch, clock, distil
 
 pytestmark = pytest.mark.usefixtures("float64")  # as the ranks have it
@@ -20,7 +20,7 @@ SCRIPT = Path(__file__).parent / "rank.py"
 
 def of_the_run(text):
     """Whether a memory of it is the whole run's."""
-    return any(term.memory_scope == "run" for term in method(text).all_terms.values())
+    return any(term.memory_scope == "run" for term in parse_method(text).all_terms.values())
 
 
 @pytest.fixture(scope="module")
@@ -82,7 +82,7 @@ def test_two_ranks_train_as_one_process(told, text):
     whole = Training(distil(text, "group")).steps(3)
     terms, made = whole.distiller.terms, whole.distiller.method
     normed = any(isinstance(each, torch.nn.modules.batchnorm._BatchNorm) for each in terms.modules())
-    if normed or made.mixing or made.erasing or any(term.over == "batch" for term in terms.values()):
+    if normed or made.mixing or made.erasing or any(term.reduction == "batch" for term in terms.values()):
         pytest.skip("not a mean over rows")
     for name, each in whole.distiller.named_parameters():
         assert_close(told[0][text]["parameters"][name], each.detach(), rtol=1e-8, atol=1e-10)

@@ -6,7 +6,7 @@ import pickle
 import pytest
 import torch
 
-from selfdistill.methods import method
+from selfdistill.methods import parse_method
 from selfdistill.step import Distiller
 from tests.contract.steps import EXPRESSIONS, Training, distil, images
 from tests.helpers.networks import network
@@ -68,7 +68,7 @@ def test_no_part_is_registered_twice(text):
 
 @pytest.mark.parametrize("text", EXPRESSIONS)
 def test_a_method_can_be_used_again(text):
-    made = method(text)
+    made = parse_method(text)
     networks = {role: network(seed=9) for role in made.teachers}
     one, other = (Distiller(network(), made, images(0), networks=networks) for _ in range(2))
     logs = [Training(each).steps(2).log for each in (one, other)]

@@ -6,7 +6,7 @@ from scipy.stats import chi2_contingency
 from torch.testing import assert_close
 from torchvision import transforms
 
-from selfdistill.data import Augmentation, Images, Splits, usual
+from selfdistill.data import Augmentation, Images, Splits, default_augmentation
 from selfdistill.data.augment import Draw, crop, mirror
 
 GREY = ((0.5,) * 3, (0.25,) * 3)
@@ -78,7 +78,7 @@ def test_it_crops_mirrors_and_normalises_as_drawn():
 
 def test_normalised_training_images_have_mean_0_and_deviation_1():
     splits = Splits(Images(noise(40), torch.zeros(40)), None, Images(noise(2), torch.zeros(2)), ("a", "b"), "noise")
-    seen = usual(splits).normalise(splits.train.images)
+    seen = default_augmentation(splits).normalize(splits.train.images)
     assert_close(seen.mean(dim=(0, 2, 3)), torch.zeros(3), atol=1e-5, rtol=0)
     assert_close(seen.std(dim=(0, 2, 3), correction=0), torch.ones(3), atol=1e-5, rtol=0)
 
@@ -86,7 +86,7 @@ def test_normalised_training_images_have_mean_0_and_deviation_1():
 @pytest.mark.parametrize(("size", "pad"), [(32, 4), (64, 8), (8, 1), (7, 0)])
 def test_padding_grows_with_the_size(size, pad):
     images = Images(noise(2, size, size), torch.tensor([0, 1]))
-    assert usual(Splits(images, None, images, ("a", "b"), "noise")).pad == pad
+    assert default_augmentation(Splits(images, None, images, ("a", "b"), "noise")).pad == pad
 
 
 def test_its_crops_and_mirrors_are_distributed_as_torchvisions():

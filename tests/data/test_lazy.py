@@ -5,13 +5,13 @@ import sys
 import pytest
 import torch
 
-from selfdistill.data import Loader, load, usual
+from selfdistill.data import Loader, default_augmentation, load
 from selfdistill.data import images as images_module
 from selfdistill.data import lazy as module
 from selfdistill.data.decode import picture
-from selfdistill.data.lazy import Encoded
+from selfdistill.data.lazy import LazyImages
 from selfdistill.data.loader import batches
-from selfdistill.data.requirements import Last, Peer, Twin
+from selfdistill.data.requirements import ExtraAugmentation, PreviousBatch, SameClassImage
 from selfdistill.errors import UserError
 from selfdistill.metrics.accuracy import evaluate
 from selfdistill.models import create
@@ -41,7 +41,7 @@ def same(one, other):
 @pytest.mark.parametrize("options", [{}, {"size": 5}, {"limit": 10, "seed": 3}, {"validation": 0.3}])
 def test_splits_are_the_same_image_by_image(folder, options):
     once, stream = both(folder, **options)
-    assert isinstance(stream.train.images, Encoded)
+    assert isinstance(stream.train.images, LazyImages)
     assert isinstance(once.train.images, torch.Tensor)
     assert (stream.mean, stream.std) == (once.mean, once.std)
     for one, other in ((once.train, stream.train), (once.validation, stream.validation), (once.test, stream.test)):
@@ -56,11 +56,17 @@ def test_splits_are_the_same_image_by_image(folder, options):
 
 
 @pytest.mark.parametrize(
-    "needs", [{}, {"peer": Peer()}, {"twin": Twin(more=2), "peer": Peer(itself=False)}, {"last": Last()}]
+    "needs",
+    [
+        {},
+        {"peer": SameClassImage()},
+        {"twin": ExtraAugmentation(more=2), "peer": SameClassImage(itself=False)},
+        {"last": PreviousBatch()},
+    ],
 )
 @pytest.mark.parametrize("start", [0, 2])
 def test_batches_are_the_same(folder, needs, start):
-    loaders = [Loader(each.train, 8, augment=usual(each), needs=needs, seed=4) for each in both(folder)]
+    loaders = [Loader(each.train, 8, augment=default_augmentation(each), needs=needs, seed=4) for each in both(folder)]
     for epoch in (0, 1):
         steps = [list(each.epoch(epoch, start=start)) for each in loaders]
         assert len(steps[0]) == 3 - start
@@ -71,17 +77,25 @@ def test_batches_are_the_same(folder, needs, start):
 def test_ranks_share_out_the_same_batches(folder):
     once, stream = both(folder)
     for rank in (0, 1):
-        parts = [Loader(each.train, 8, augment=usual(each), rank=rank, ranks=2) for each in (once, stream)]
+        parts = [
+            Loader(each.train, 8, augment=default_augmentation(each), rank=rank, ranks=2) for each in (once, stream)
+        ]
         for one, other in zip(parts[0].epoch(0), parts[1].epoch(0), strict=True):
             same(one, other)
 
 
 def test_evaluation_is_the_same(folder):
     once, stream = both(folder)
-    for one, other in zip(batches(once.test, 4, usual(once)), batches(stream.test, 4, usual(stream)), strict=True):
+    for one, other in zip(
+        batches(once.test, 4, default_augmentation(once)),
+        batches(stream.test, 4, default_augmentation(stream)),
+        strict=True,
+    ):
         same(one, other)
     model = create("resnet8", 2, size=8)
-    assert evaluate(model, once.test, usual(once)) == evaluate(model, stream.test, usual(stream))
+    assert evaluate(model, once.test, default_augmentation(once)) == evaluate(
+        model, stream.test, default_augmentation(stream)
+    )
 
 
 def test_runs_are_bitwise_the_same_and_taken_up_by_either(folder, tmp_path):
@@ -97,7 +111,7 @@ def test_runs_are_bitwise_the_same_and_taken_up_by_either(folder, tmp_path):
 
 def test_it_streams_by_itself_where_half_of_the_free_memory_is_too_little(folder, monkeypatch):
     needed = (13 + 14 + 5 + 4) * 3 * 8 * 8
-    for free, kind in ((2 * needed, torch.Tensor), (2 * needed - 1, Encoded)):
+    for free, kind in ((2 * needed, torch.Tensor), (2 * needed - 1, LazyImages)):
         monkeypatch.setattr(sys.modules["selfdistill.data.load"], "free_memory", lambda free=free: free)
         assert isinstance(load(f"folder:{folder}").train.images, kind)
 
@@ -106,7 +120,7 @@ def test_an_image_is_decoded_once_however_often_it_is_asked_for_soon(folder, mon
     decoded = []
     monkeypatch.setattr(module, "picture", lambda *asked: decoded.append(asked[1]) or picture(*asked))
     stream = both(folder)[1].train
-    stream.images.expect(torch.tensor([4, 5]))
+    stream.images.prefetch(torch.tensor([4, 5]))
     stream.images[torch.tensor([5, 4, 4])]
     stream.images[torch.tensor([5, 6])]
     assert sorted(decoded) == [4, 5, 6]
@@ -118,13 +132,13 @@ def test_few_decoded_images_are_kept(folder, monkeypatch):
     for rows in (torch.arange(27), torch.arange(27).flip(0)):
         assert stream.train.images[rows].equal(once.train.images[rows])
         assert len(stream.train.images._coming) == 2
-    stream.train.images.expect(torch.arange(20))
+    stream.train.images.prefetch(torch.arange(20))
     assert len(stream.train.images._coming) <= 8 * 20
 
 
 def test_what_is_coming_is_being_decoded(folder):
     stream = both(folder)[1].train
-    next(Loader(stream, 8, augment=usual(both(folder)[0])).epoch(0))
+    next(Loader(stream, 8, augment=default_augmentation(both(folder)[0])).epoch(0))
     assert len(stream.images._coming) == 24  # the first batch and the two after it
 
 

@@ -10,14 +10,19 @@ from hypothesis import strategies as st
 from torch.utils.data import TensorDataset
 
 from selfdistill.data import Augmentation, Loader
-from selfdistill.data.class_index import Classmates
+from selfdistill.data.class_index import ClassIndex
 from selfdistill.data.images import Images
-from selfdistill.data.requirements import Groups, Last, Negatives, Peer, Twin
+from selfdistill.data.requirements import ClassGroups, ExtraAugmentation, Negatives, PreviousBatch, SameClassImage
 from selfdistill.data.torch_loader import loader as plain_loader
 from selfdistill.errors import UserError
 
 LABELS = torch.tensor([0, 1, 2, 0, 1, 2, 0, 1, 2, 0, 0, 1, 2, 2, 1, 0])
-ALL = {"peer": Peer(itself=False), "twin": Twin(2), "last": Last(), "negatives": Negatives(3)}
+ALL = {
+    "peer": SameClassImage(itself=False),
+    "twin": ExtraAugmentation(2),
+    "last": PreviousBatch(),
+    "negatives": Negatives(3),
+}
 
 
 def images(labels=LABELS, size=8):
@@ -40,7 +45,7 @@ def shown(batch_images):
 @given(st.lists(st.integers(0, 4), min_size=2, max_size=40), st.integers(0, 99))
 def test_peers_and_negatives_are_of_the_right_class(classes, seed):
     labels, draws = torch.tensor(classes), torch.Generator().manual_seed(seed)
-    found = Classmates(labels)
+    found = ClassIndex(labels)
     rows = torch.arange(len(labels))
     assert labels[found.peers(rows, draws)].equal(labels)
     if labels.unique().numel() > 1:
@@ -54,7 +59,7 @@ def test_peers_and_negatives_are_of_the_right_class(classes, seed):
 
 def test_peers_are_uniform_over_the_class():
     draws = torch.Generator().manual_seed(0)
-    found = Classmates(LABELS)
+    found = ClassIndex(LABELS)
     mates = (LABELS == 0).nonzero().flatten()
     for itself, among in ((True, mates), (False, mates[mates != 3])):
         drawn = found.peers(torch.full((6000,), 3), draws, itself)
@@ -65,7 +70,7 @@ def test_peers_are_uniform_over_the_class():
 
 def test_groups_hold_distinct_rows_of_one_class_uniformly():
     draws = torch.Generator().manual_seed(0)
-    found = Classmates(LABELS)
+    found = ClassIndex(LABELS)
     groups = found.groups(torch.full((6000,), 3), 3, draws)
     assert (LABELS[groups] == 0).all()
     assert all(len(set(group)) == 4 for group in groups.tolist())
@@ -75,14 +80,14 @@ def test_groups_hold_distinct_rows_of_one_class_uniformly():
 
 def test_groups_repeat_only_where_a_class_is_too_small():
     labels = torch.tensor([0, 0, 1, 1, 1, 1])
-    groups = Classmates(labels).groups(torch.arange(6), 3, torch.Generator().manual_seed(0))
+    groups = ClassIndex(labels).groups(torch.arange(6), 3, torch.Generator().manual_seed(0))
     assert labels[groups].equal(labels[:, None].expand(-1, 4))
     assert all(len(set(group)) == 4 for group in groups[2:].tolist())
 
 
 def test_negatives_repeat_only_where_there_are_too_few():
     labels = torch.tensor([0, 1, 1, 2, 2, 2])
-    found = Classmates(labels)
+    found = ClassIndex(labels)
     few = found.negatives(torch.arange(6), 3, torch.Generator().manual_seed(0))
     assert all(len(set(row)) == 3 for row in few.tolist())
     many = found.negatives(torch.arange(6), 40, torch.Generator().manual_seed(0))
@@ -103,7 +108,7 @@ def test_a_batch_brings_all_that_is_asked_and_says_which_rows_they_are():
 
 
 def test_the_last_batch_is_the_one_before_over_epochs_too():
-    made = loader({"last": Last()})
+    made = loader({"last": PreviousBatch()})
     seen = [batch for epoch in (0, 1, 2) for batch in made.epoch(epoch)]
     assert shown(seen[0].extra["last"]).equal(seen[0].index)  # at first there is none
     for before, batch in pairwise(seen):
@@ -115,7 +120,7 @@ def test_twins_and_peers_are_augmented_apart():
     labels = LABELS.repeat(8)
     noise = Images(torch.randint(0, 256, (128, 3, 8, 8), dtype=torch.uint8), labels)
     augment = Augmentation(2, True, (0.5,) * 3, (0.2,) * 3)
-    batch = next(Loader(noise, 64, augment=augment, needs={"twin": Twin(2)}).epoch(0))
+    batch = next(Loader(noise, 64, augment=augment, needs={"twin": ExtraAugmentation(2)}).epoch(0))
     for one, other in ((batch.images, batch.extra["twin"]), (batch.extra["twin"], batch.extra["twin2"])):
         same = (one == other).flatten(1).all(dim=1).float().mean()
         assert same < 0.2  # one draw of fifty is the same
@@ -138,13 +143,13 @@ def test_an_epoch_can_be_continued_and_ranks_share_it():
 
 
 def test_grouped_batches_hold_whole_groups_and_an_epoch_is_as_long():
-    made = loader({"order": Groups(1)})
+    made = loader({"order": ClassGroups(1)})
     assert len(made) == 4
     for batch in made.epoch(0):
         assert batch.labels[::2].equal(batch.labels[1::2])
         assert (batch.index[::2] != batch.index[1::2]).all()
         assert shown(batch.images).equal(batch.index)
-    halves = [list(loader({"order": Groups(1)}, rank=rank, ranks=2).epoch(0)) for rank in (0, 1)]
+    halves = [list(loader({"order": ClassGroups(1)}, rank=rank, ranks=2).epoch(0)) for rank in (0, 1)]
     for batch, *parts in zip(made.epoch(0), *halves, strict=True):
         assert torch.cat([part.index for part in parts]).equal(batch.index)
 
@@ -152,9 +157,13 @@ def test_grouped_batches_hold_whole_groups_and_an_epoch_is_as_long():
 @pytest.mark.parametrize(
     ("needs", "labels", "words"),
     [
-        ({"peer": Peer(itself=False)}, torch.tensor([0, 0, 1, 2, 2]), "class 1 has 1 training image, and pairs"),
-        ({"order": Groups(1)}, torch.tensor([0, 0, 1, 2, 2]), "class 1 has 1 training image, and pairs"),
-        ({"order": Groups(2)}, LABELS, "groups of 3 images do not fill a batch of 4 rows"),
+        (
+            {"peer": SameClassImage(itself=False)},
+            torch.tensor([0, 0, 1, 2, 2]),
+            "class 1 has 1 training image, and pairs",
+        ),
+        ({"order": ClassGroups(1)}, torch.tensor([0, 0, 1, 2, 2]), "class 1 has 1 training image, and pairs"),
+        ({"order": ClassGroups(2)}, LABELS, "groups of 3 images do not fill a batch of 4 rows"),
         ({"negatives": Negatives(2)}, torch.zeros(6).long(), "images of other classes are asked for"),
     ],
 )
@@ -186,7 +195,7 @@ def test_a_plain_loop_gets_them_too():
 
 
 def test_a_plain_loop_gets_groups():
-    asks = SimpleNamespace(mixing=None, needs={"order": Groups(1)})
+    asks = SimpleNamespace(mixing=None, needs={"order": ClassGroups(1)})
     for batch in plain_loader(dataset(), asks, 4):
         assert batch.labels[::2].equal(batch.labels[1::2])
         assert (batch.index[::2] != batch.index[1::2]).all()
@@ -201,5 +210,5 @@ def test_labels_are_found_without_reading_images_where_a_data_set_has_them():
         def __getitem__(self, row):
             raise AssertionError("no image is needed yet")
 
-    asks = SimpleNamespace(mixing=None, needs={"peer": Peer()})
+    asks = SimpleNamespace(mixing=None, needs={"peer": SameClassImage()})
     assert len(plain_loader(Lazy(*dataset().tensors), asks, 4)) == 4

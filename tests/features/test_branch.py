@@ -8,9 +8,9 @@ from torch.testing import assert_close
 
 from selfdistill.errors import UserError
 from selfdistill.features import read_anatomy
-from selfdistill.features.branch import Tail
-from selfdistill.features.hooks import Taps
-from selfdistill.features.trace import probe
+from selfdistill.features.branch import Branch
+from selfdistill.features.hooks import FeatureHooks
+from selfdistill.features.trace import trace_modules
 from selfdistill.models import create
 from tests.helpers.networks import CLASSES, network
 
@@ -29,7 +29,7 @@ ZOO = {
 
 def cut(model, tap, images):
     found = read_anatomy(model, images)
-    return Tail(model, probe(model, images)[0], found, tap), found
+    return Branch(model, trace_modules(model, images)[0], found, tap), found
 
 
 def of_the_model_itself(tail, model):
@@ -48,7 +48,7 @@ def test_a_tail_with_the_models_weights_is_the_models_end(name):
     images = torch.randn(3, 3, ZOO[name], ZOO[name])
     tail, found = cut(model, "stage-2", images)
     of_the_model_itself(tail, model).eval()
-    taps = Taps(model, found, ["stage-2", "stage-1", "embedding"])
+    taps = FeatureHooks(model, found, ["stage-2", "stage-1", "embedding"])
     taps.record()
     with torch.no_grad():
         logits, shown = model(images), taps.take()

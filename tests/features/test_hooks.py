@@ -11,7 +11,7 @@ from torch import nn
 
 from selfdistill.errors import UserError
 from selfdistill.features import read_anatomy
-from selfdistill.features.hooks import Taps
+from selfdistill.features.hooks import FeatureHooks
 from tests.helpers.networks import CLASSES, network
 
 
@@ -20,7 +20,7 @@ def images(rows=2, seed=0):
 
 
 def tapped(model, *names):
-    return Taps(model, read_anatomy(model, images()), names)
+    return FeatureHooks(model, read_anatomy(model, images()), names)
 
 
 def hooks(model):

@@ -102,7 +102,7 @@ def test_known_models(library, name, options, pixels, stages, classifier, sides)
     found = read_anatomy(library(name, **options), images(pixels))
     assert (paths(found), found.classifier, sizes(found)) == (stages, classifier, sides)
     assert found.logits == (2, 10)
-    assert found.idle == ()
+    assert found.params_without_grad == ()
     assert all(each.name == f"stage{k}" for k, each in enumerate(found.stages, start=1))
 
 
@@ -131,9 +131,11 @@ def test_stages_too_small_for_maps_are_left_out():
 
 
 def test_heads_without_gradient_are_named():
-    assert read_anatomy(tv("googlenet", init_weights=False), images(64)).idle[0] == "aux1.conv.conv.weight"
+    assert (
+        read_anatomy(tv("googlenet", init_weights=False), images(64)).params_without_grad[0] == "aux1.conv.conv.weight"
+    )
     frozen = plain().requires_grad_(False)
-    assert read_anatomy(frozen, images()).idle == ()
+    assert read_anatomy(frozen, images()).params_without_grad == ()
 
 
 def test_one_image_is_enough():

@@ -4,14 +4,14 @@ from torch.testing import assert_close
 
 from selfdistill.functional import (
     against_rest,
-    correlated,
-    decoupled,
-    kl,
+    dist_loss,
+    dkd_loss,
+    kl_divergence,
     kl_where,
-    mutual,
-    normalized,
+    logit_standardization_kd,
+    mutual_kl,
+    nkd_loss,
     soft_cross_entropy,
-    standardized,
 )
 
 EXACT = {"rtol": 1e-9, "atol": 1e-12}
@@ -24,10 +24,10 @@ def draw(rows=5, classes=4, dtype=torch.float64):
 
 
 EACH = {
-    "standardized": lambda s, t, y: standardized(s, t, 2.0),
-    "decoupled": lambda s, t, y: decoupled(s, t, y, 4.0, 1.0, 8.0),
-    "correlated": lambda s, t, y: correlated(s, t, 4.0),
-    "normalized": lambda s, t, y: normalized(s, t, y, 3.0),
+    "standardized": lambda s, t, y: logit_standardization_kd(s, t, 2.0),
+    "decoupled": lambda s, t, y: dkd_loss(s, t, y, 4.0, 1.0, 8.0),
+    "correlated": lambda s, t, y: dist_loss(s, t, 4.0),
+    "normalized": lambda s, t, y: nkd_loss(s, t, y, 3.0),
 }
 
 
@@ -46,7 +46,7 @@ def test_the_teacher_gets_no_gradient(divergence):
 
 def test_a_student_like_its_teacher_has_no_gradient():
     student, _, labels = draw()
-    for name, far in {**EACH, "normalized": lambda s, t, y: normalized(s, t, y, 3.0, true=0.0)}.items():
+    for name, far in {**EACH, "normalized": lambda s, t, y: nkd_loss(s, t, y, 3.0, true=0.0)}.items():
         logits = student.clone().requires_grad_()
         far(logits, student, labels).backward()
         assert logits.grad.abs().max() < 1e-6, name  # correlations are never quite 1
@@ -55,7 +55,7 @@ def test_a_student_like_its_teacher_has_no_gradient():
 def test_the_teachers_word_on_the_true_class_weighs_the_labels():
     student, teacher, labels = draw()
     p, q = (each.softmax(dim=1).gather(1, labels[:, None])[:, 0] for each in (student, teacher))
-    assert_close(normalized(student, teacher, labels, others=0.0), -(q * p.log()).mean())
+    assert_close(nkd_loss(student, teacher, labels, others=0.0), -(q * p.log()).mean())
 
 
 def test_gradients_are_those_of_differences(divergence):
@@ -89,10 +89,10 @@ def test_decoupled_parts_make_up_the_whole():
     for temperature in (1.0, 4.0):
         true = (teacher / temperature).softmax(dim=1).gather(1, labels[:, None])[:, 0]
         parts = [
-            decoupled(student[b : b + 1], teacher[b : b + 1], labels[b : b + 1], temperature, 1.0, 1 - true[b].item())
+            dkd_loss(student[b : b + 1], teacher[b : b + 1], labels[b : b + 1], temperature, 1.0, 1 - true[b].item())
             for b in range(len(labels))
         ]
-        assert_close(torch.stack(parts).mean(), kl(student, teacher, temperature), **EXACT)
+        assert_close(torch.stack(parts).mean(), kl_divergence(student, teacher, temperature), **EXACT)
 
 
 def test_the_rest_as_one_class():
@@ -113,8 +113,8 @@ def test_a_mean_over_kept_rows_ignores_the_others():
 
 def test_mutual_is_the_plain_loop():
     students, teachers = (list(torch.randn(3, 5, 4, generator=torch.Generator().manual_seed(k))) for k in (0, 1))
-    want = sum(kl(students[k], teachers[j], 2.0) / 2 for k in range(3) for j in range(3) if j != k)
-    assert_close(mutual(students, teachers, 2.0), want)
+    want = sum(kl_divergence(students[k], teachers[j], 2.0) / 2 for k in range(3) for j in range(3) if j != k)
+    assert_close(mutual_kl(students, teachers, 2.0), want)
 
 
 def test_soft_cross_entropy_is_kl_and_the_teachers_entropy():
@@ -123,6 +123,6 @@ def test_soft_cross_entropy_is_kl_and_the_teachers_entropy():
     q = (teacher.detach() / 3.0).softmax(dim=1)
     entropy = -(q * q.log()).sum(dim=1).mean()
     loss = soft_cross_entropy(student.requires_grad_(), teacher, 3.0)
-    assert_close(loss, kl(student, teacher, 3.0) / 9 + entropy)
+    assert_close(loss, kl_divergence(student, teacher, 3.0) / 9 + entropy)
     loss.backward()
     assert teacher.grad is None

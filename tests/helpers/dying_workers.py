@@ -5,16 +5,16 @@ import signal
 from pathlib import Path
 
 from selfdistill.method import Method
-from selfdistill.terms import Term
+from selfdistill.terms import LossTerm
 
 
-class Dies(Term):
+class Dies(LossTerm):
     def __init__(self, marker: str):
         super().__init__()
         self.marker = Path(marker)
 
     def loss(self, seen):
-        if seen.clock.epoch >= 1 and len(seen.logits) > 2 and not self.marker.is_file():
+        if seen.progress.epoch >= 1 and len(seen.logits) > 2 and not self.marker.is_file():
             if self.marker.parent.is_dir():
                 self.marker.touch()
             os.kill(os.getpid(), signal.SIGKILL)

@@ -3,8 +3,8 @@
 import numpy as np
 import torch
 
-from selfdistill.terms import Outputs
-from tests.helpers.step_contexts import parts, seen
+from selfdistill.terms import ModelOutputs
+from tests.helpers.step_contexts import build_context, step_context
 
 OWN = {"stage1": (864, (8, 6, 6, 6)), "stage2": (2592, (8, 8, 4, 4)), "stage3": (3616, (8, 10, 2, 2))}
 THEIRS = {"stage1": (5168, (8, 9, 4, 4)), "stage2": (6320, (8, 12, 8, 8)), "stage3": (12464, (8, 14, 2, 2))}
@@ -28,21 +28,21 @@ def shapes(stages):
 
 def build(term, own, theirs):
     torch.manual_seed(0)
-    term.build(parts(**shapes(own), views={"teacher": shapes(theirs)}))
+    term.build(build_context(**shapes(own), views={"teacher": shapes(theirs)}))
     return term.double()
 
 
 def loss(term, own, theirs, **more):
     """What a term finds between stages of a student and of a teacher."""
-    views = {"teacher": Outputs(LOGITS, None, theirs)}
-    return term.loss(seen(LOGITS, LABELS, features=own, views=views, **more))
+    views = {"teacher": ModelOutputs(LOGITS, None, theirs)}
+    return term.loss(step_context(LOGITS, LABELS, features=own, views=views, **more))
 
 
 def embedded(term, own, theirs):
     """What a term finds between embeddings of a student and of a teacher."""
     rows = len(own)
-    views = {"teacher": Outputs(torch.zeros(rows, 3), theirs, {})}
-    return term.loss(seen(torch.zeros(rows, 3), torch.zeros(rows).long(), embedding=own, views=views))
+    views = {"teacher": ModelOutputs(torch.zeros(rows, 3), theirs, {})}
+    return term.loss(step_context(torch.zeros(rows, 3), torch.zeros(rows).long(), embedding=own, views=views))
 
 
 def tokens(seed, *shape):

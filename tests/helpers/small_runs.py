@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from selfdistill.methods import method
+from selfdistill.methods import parse_method
 from selfdistill.train.config import RunConfig
 from selfdistill.train.monitor.progress import Silent
 from selfdistill.train.run import make_trainer
@@ -32,7 +32,7 @@ class StopAfter(Silent):
 
 
 def trainer(config: RunConfig, splits: Any, folder: Path, networks: Any = None, display: Any = None) -> Any:
-    made = method(config.method)
+    made = parse_method(config.method)
     return make_trainer(config, made, splits, networks or {}, folder, display or Silent())
 
 

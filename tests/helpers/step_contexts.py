@@ -4,14 +4,14 @@ import torch
 from torch import Size, Tensor
 
 from selfdistill.data.batch import Batch
-from selfdistill.terms import Clock, Outputs, Parts, Seen, Term
+from selfdistill.terms import BuildContext, LossTerm, ModelOutputs, Progress, StepContext
 
 
-def clock(epoch: float = 0, epochs: float = 10, progress: float = 0) -> Clock:
-    return Clock(*(torch.tensor(float(each)) for each in (epoch, epochs, progress)))
+def clock(epoch: float = 0, epochs: float = 10, progress: float = 0) -> Progress:
+    return Progress(*(torch.tensor(float(each)) for each in (epoch, epochs, progress)))
 
 
-def seen(
+def step_context(
     logits: Tensor,
     labels: Tensor,
     *,
@@ -25,19 +25,20 @@ def seen(
     extra=None,
     clock=clock(),  # noqa: B008  # it is never changed
     memory=None,
-) -> Seen:
+) -> StepContext:
     """A step at which the student gave these logits; `views` are other passes by name: Outputs, or their logits."""
     batch = Batch(torch.zeros(len(labels), 3, 2, 2), labels, index, mix, extra or {})
     shown = {
-        name: each if isinstance(each, Outputs) else Outputs(each, None, {}) for name, each in (views or {}).items()
+        name: each if isinstance(each, ModelOutputs) else ModelOutputs(each, None, {})
+        for name, each in (views or {}).items()
     }
-    return Seen(batch, logits, embedding, features or {}, shown, classifier, directions, clock, memory)
+    return StepContext(batch, logits, embedding, features or {}, shown, classifier, directions, clock, memory)
 
 
-def parts(tail=None, views=None, **shapes) -> Parts:
+def build_context(tail=None, views=None, **shapes) -> BuildContext:
     """What a term is built from: shapes by tap, as in parts(stage1=(4, 8, 6, 6), logits=(4, 10))."""
     named = {view: {name: Size(shape) for name, shape in each.items()} for view, each in (views or {}).items()}
-    return Parts({name: Size(shape) for name, shape in shapes.items()}, named, tail)
+    return BuildContext({name: Size(shape) for name, shape in shapes.items()}, named, tail)
 
 
 def total(value) -> Tensor:
@@ -45,6 +46,6 @@ def total(value) -> Tensor:
     return value if isinstance(value, Tensor) else sum(value.values())
 
 
-def only(method, name: str) -> Term:
+def only(method, name: str) -> LossTerm:
     """The term of this name, as a method brings it."""
     return method.all_terms[name]

@@ -3,7 +3,7 @@ import torch
 
 from selfdistill.inspect.doctor import check
 from selfdistill.method import Method
-from selfdistill.terms import Term
+from selfdistill.terms import LossTerm
 from selfdistill.train import preflight
 from tests.helpers.small_runs import small
 
@@ -45,8 +45,8 @@ def test_a_run_that_will_work_is_looked_at_from_data_to_disk(tmp_path):
         ({"method": "drg(tap='stage9')"}, "method", "nothing to tap at 'stage9'"),
         ({"method": "kd(teacher='runs/nobody')"}, "method", "neither the folder of a run nor a model"),
         ({"method": "scd()", "batch_size": 1}, "batches", "needs 2 at least, but a batch has 1"),
-        ({"method": "tests.test_doctor:lost()"}, "step", "nothing in a first step trains lost.head.weight"),
-        ({"method": "tests.test_doctor:endless()"}, "step", "endless inf, which is no number"),
+        ({"method": "tests.inspect.test_doctor:lost()"}, "step", "nothing in a first step trains lost.head.weight"),
+        ({"method": "tests.inspect.test_doctor:endless()"}, "step", "endless inf, which is no number"),
     ],
 )
 def test_what_is_wrong_is_said_where_it_is_found_and_ends_the_looking(config, name, answer):
@@ -72,17 +72,17 @@ def test_one_of_several_processes_is_looked_at():
     assert words["memory"].startswith("a batch of 32 needs")
 
 
-class Lost(Term):
+class Lost(LossTerm):
     """Makes a head that its loss does not use."""
 
-    def build(self, parts):
+    def build(self, context):
         self.head = torch.nn.Linear(2, 2)
 
     def loss(self, seen):
         return seen.logits.sum() * 0
 
 
-class Endless(Term):
+class Endless(LossTerm):
     """Is no number."""
 
     def loss(self, seen):
@@ -90,8 +90,8 @@ class Endless(Term):
 
 
 def lost():
-    return Method({"lost": Lost()}, text="tests.test_doctor:lost()")
+    return Method({"lost": Lost()}, text="tests.inspect.test_doctor:lost()")
 
 
 def endless():
-    return Method({"endless": Endless()}, text="tests.test_doctor:endless()")
+    return Method({"endless": Endless()}, text="tests.inspect.test_doctor:endless()")

@@ -30,7 +30,7 @@ def test_models_compiled_in_place_before_are_refused():
         sd.teach(model, "drg()", IMAGES)
 
 
-def test_optimiser_over_the_model_alone_is_noticed():
+def test_optimizer_over_the_model_alone_is_noticed():
     model = network()
     teach = sd.teach(model, "drg()", IMAGES)
     with pytest.raises(UserError, match=r"not the heads of drg\(\).*teach.parameters\(\), not model.parameters\(\)"):

@@ -4,12 +4,12 @@ from hypothesis import strategies as st
 
 from selfdistill.errors import UserError
 from selfdistill.method import Method
-from selfdistill.method.constructor import recipe, signature
+from selfdistill.method.constructor import method_constructor, signature
 from selfdistill.method.networks import Teacher
-from selfdistill.methods import REGISTRY, csd, drg, dsr, kd, method, mixup, scd, stkd
+from selfdistill.methods import REGISTRY, csd, drg, dsr, kd, mixup, parse_method, scd, stkd
 
 
-@recipe
+@method_constructor
 def mine(alpha: float = 0.5) -> Method:
     return Method()
 
@@ -23,14 +23,14 @@ def nothing() -> int:
 
 
 def test_text_comes_back():
-    made = method("drg(alpha=0.3) + dsr()")
+    made = parse_method("drg(alpha=0.3) + dsr()")
     assert made.text == "drg(alpha=0.3) + dsr()"
     assert set(made.all_terms) == {"task", "guidance", "shape"}
     assert made.terms["guidance"].alpha == 0.3
 
 
 def test_resolved_names_every_argument_whatever_the_order():
-    one, other = method("dsr() + drg()"), method("drg(alpha=0.2)+dsr(1.0)")
+    one, other = parse_method("dsr() + drg()"), parse_method("drg(alpha=0.2)+dsr(1.0)")
     assert one.resolved == other.resolved
     assert one.resolved == (
         "drg(tap='stage2', alpha=0.2, temperature=4.0, head='light') + dsr(weight=1.0, temperature=4.0, forget='epoch')"
@@ -41,32 +41,32 @@ def test_resolved_names_every_argument_whatever_the_order():
 def test_every_method_reads_back_as_itself(name):
     made = REGISTRY[name]()
     assert made.text == f"{name}()"
-    assert method(made.text).resolved == made.resolved
-    assert method(made.resolved).resolved == made.resolved
+    assert parse_method(made.text).resolved == made.resolved
+    assert parse_method(made.resolved).resolved == made.resolved
 
 
 @given(st.floats(0, 1), st.sampled_from(["stage1", "layer2", "a'b", 'c"d']))
 def test_arguments_survive_as_text(alpha, tap):
     made = drg(alpha=alpha, tap=tap)
-    again = method(made.text)
+    again = parse_method(made.text)
     assert again.text == made.text
     assert again.terms["guidance"].taps == (tap,)
 
 
 def test_a_method_of_ones_own():
-    made = method("tests.test_expression:mine(alpha=0.1) + dsr()")
-    assert made.text == "tests.test_expression:mine(alpha=0.1) + dsr()"
-    assert "tests.test_expression:mine(alpha=0.1)" in made.resolved
-    assert method("tests.test_expression:plain()").text == "tests.test_expression:plain()"
+    made = parse_method("tests.method.test_expression:mine(alpha=0.1) + dsr()")
+    assert made.text == "tests.method.test_expression:mine(alpha=0.1) + dsr()"
+    assert "tests.method.test_expression:mine(alpha=0.1)" in made.resolved
+    assert parse_method("tests.method.test_expression:plain()").text == "tests.method.test_expression:plain()"
 
 
 def test_colons_in_text_stay():
-    assert method("kd(teacher='C:/runs/x:y()')").networks == {"teacher": Teacher("C:/runs/x:y()")}
+    assert parse_method("kd(teacher='C:/runs/x:y()')").networks == {"teacher": Teacher("C:/runs/x:y()")}
 
 
 def test_a_method_passes_through():
     made = csd()
-    assert method(made) is made
+    assert parse_method(made) is made
 
 
 @pytest.mark.parametrize(
@@ -98,16 +98,16 @@ def test_a_method_passes_through():
         ("sp(weight=-1)", r"sp: weight must be a number of 0 or more, but is -1"),
         ("sp(weight='a')", r"sp: weight must be a number of 0 or more, but is 'a'"),
         ("nowhere.at_all:mine()", r"cannot import nowhere.at_all:mine"),
-        ("tests.test_expression:nothing()", r"made a int; a method's constructor returns a Method"),
+        ("tests.method.test_expression:nothing()", r"made a int; a method's constructor returns a Method"),
     ],
 )
 def test_mistakes_are_answered(text, answer):
     with pytest.raises(UserError, match=answer):
-        method(text)
+        parse_method(text)
 
 
 def test_methods_add():
-    made = scd() + method("lightskd()") + csd()
+    made = scd() + parse_method("lightskd()") + csd()
     assert set(made.all_terms) == {"task", "similarity", "guidance", "shape", "center"}
     assert len(made.papers) == 3
 
@@ -126,8 +126,8 @@ def test_methods_add():
         (mixup(alpha=0.2), stkd(), r"mixup\(alpha=0.2\) and stkd\(\) mix images differently"),
         (kd("a"), stkd("b"), r"name different networks as teacher: 'a' and 'b'"),
         (
-            method("label_smoothing()"),
-            method("label_smoothing(smoothing=0.2)"),
+            parse_method("label_smoothing()"),
+            parse_method("label_smoothing(smoothing=0.2)"),
             r"label_smoothing\(\) and label_smoothing\(smoothing=0.2\) each set their own task",
         ),
     ],

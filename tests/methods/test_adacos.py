@@ -7,11 +7,11 @@ from torch.testing import assert_close
 
 import selfdistill as sd
 from selfdistill.errors import UserError
-from selfdistill.functional import directed
+from selfdistill.functional import l2_normalize_finite
 from selfdistill.methods import adacos
 from selfdistill.methods.adacos import adapted
-from selfdistill.terms import Facts
-from tests.helpers.step_contexts import only, parts, seen
+from selfdistill.terms import TrainingInfo
+from tests.helpers.step_contexts import build_context, only, step_context
 
 ROWS, CLASSES, WIDTH = 8, 5, 4
 
@@ -29,17 +29,17 @@ def draw(seed=0, rows=ROWS):
 
 def term(**options):
     made = only(adacos(**options), "task")
-    made.build(parts(logits=(ROWS, CLASSES), embedding=(ROWS, WIDTH)))
+    made.build(build_context(logits=(ROWS, CLASSES), embedding=(ROWS, WIDTH)))
     return made
 
 
 def show(embedding, weight, labels, scale, offset=0.3):
     logits = embedding @ weight.T + offset
-    return seen(logits, labels, embedding=embedding, directions=weight, memory=scale)
+    return step_context(logits, labels, embedding=embedding, directions=weight, memory=scale)
 
 
 def start(made):
-    return made.start(Facts(CLASSES, WIDTH, ROWS, torch.zeros(())))
+    return made.start(TrainingInfo(CLASSES, WIDTH, ROWS, torch.zeros(())))
 
 
 def loop(embedding, weight, labels, scale, dynamic):
@@ -81,7 +81,7 @@ def test_loss_and_scale_are_the_plain_loop_over_three_steps(scale, rows):
 def test_well_trained_embeddings_lower_the_scale_by_their_median_angle():
     _, weight, _ = draw()
     labels = torch.arange(ROWS) % CLASSES
-    cosine = directed(weight)[labels] @ directed(weight).T  # every angle to the own class is 0
+    cosine = l2_normalize_finite(weight)[labels] @ l2_normalize_finite(weight).T  # every angle to the own class is 0
     scale = torch.tensor(2.0)
     others = sum(math.exp(2 * cosine[b, k]) for b in range(ROWS) for k in range(CLASSES) if k != labels[b]) / ROWS
     assert_close(adapted(scale, cosine, labels).item(), math.log(others), rtol=1e-10, atol=0)
@@ -125,7 +125,7 @@ def test_the_deployed_classifier_ranks_by_cosine(bias):
     with torch.no_grad():
         model[-1].weight.mul_(torch.linspace(0.1, 9.0, CLASSES)[:, None])  # so that lengths would decide
     images = torch.randn(64, 3, 2, 2)
-    cosine = directed(model[:3](images)) @ directed(model[-1].weight).T
+    cosine = l2_normalize_finite(model[:3](images)) @ l2_normalize_finite(model[-1].weight).T
     assert (model(images).argmax(dim=1) != cosine.argmax(dim=1)).any()
     teach = sd.teach(model, adacos(), images)
     teach(images, torch.arange(64) % CLASSES).backward()
@@ -142,9 +142,9 @@ def test_the_deployed_classifier_ranks_by_cosine(bias):
 
 def test_two_classes_have_no_scale():
     with pytest.raises(UserError, match="log\\(C - 1\\), which is zero for two classes"):
-        only(adacos(), "task").build(parts(logits=(4, 2)))
+        only(adacos(), "task").build(build_context(logits=(4, 2)))
 
 
 def test_mixed_batches_keep_the_scale_fixed():
-    assert only(adacos(scale="fixed"), "task").mixed
-    assert not only(adacos(), "task").mixed
+    assert only(adacos(scale="fixed"), "task").supports_mixup
+    assert not only(adacos(), "task").supports_mixup

@@ -3,7 +3,7 @@ import torch
 from torch.testing import assert_close
 
 from selfdistill.errors import UserError
-from selfdistill.functional import same_size
+from selfdistill.functional import as_maps_of_one_size
 from selfdistill.methods import at
 from tests.helpers.random_features import build, drawn, loss, tokens
 from tests.helpers.step_contexts import only
@@ -19,7 +19,7 @@ def test_it_is_the_published_loss(reference):
     found.backward()
     assert_close(found.detach(), want["loss_kd"], **EXACT)
     for name, stage in own.items():
-        assert_close(term.gap(stage, theirs[name]).detach(), want["per_stage"][int(name[-1]) - 1], **EXACT)
+        assert_close(term.compare(stage, theirs[name]).detach(), want["per_stage"][int(name[-1]) - 1], **EXACT)
         assert_close(stage.grad, want[f"grad_feat_s{name[-1]}"], **EXACT)
     assert term.weight == 1000
 
@@ -47,7 +47,7 @@ def loop(student, teacher, power):
 @pytest.mark.parametrize("power", [1.0, 2.0, 3.0, 4.0])
 def test_any_power_is_the_plain_loop(power):
     own, theirs = drawn(0)
-    gap = only(at(power=power), "attention").gap(own["stage3"], theirs["stage3"])
+    gap = only(at(power=power), "attention").compare(own["stage3"], theirs["stage3"])
     assert_close(gap.item(), loop(own["stage3"], theirs["stage3"], power), rtol=1e-9, atol=0)
 
 
@@ -55,9 +55,9 @@ def test_tokens_compare_with_tokens_and_with_maps():
     term, rows = only(at(), "attention"), tokens(0, 3, 16, 4)
     column, square = rows.transpose(1, 2)[..., None], rows.transpose(1, 2).reshape(3, 4, 4, 4)
     other = tokens(1, 3, 16, 5)
-    assert_close(term.gap(rows, other), loop_free(column, other.transpose(1, 2)[..., None], term))
-    assert_close(term.gap(rows, square), torch.zeros((), dtype=torch.float64))
-    one, two = same_size(rows, tokens(2, 3, 9, 4))
+    assert_close(term.compare(rows, other), loop_free(column, other.transpose(1, 2)[..., None], term))
+    assert_close(term.compare(rows, square), torch.zeros((), dtype=torch.float64))
+    one, two = as_maps_of_one_size(rows, tokens(2, 3, 9, 4))
     assert one.shape == two.shape == (3, 4, 9, 1)
 
 
@@ -70,7 +70,7 @@ def loop_free(one, other, term):
 def test_degenerate_images_stay_finite(dtype, fill):
     student, teacher = (tokens(seed, 4, 3, 4, 4).to(dtype) for seed in range(2))
     student[0], teacher[1] = fill, fill
-    found = only(at(), "attention").gap(student.requires_grad_(), teacher)
+    found = only(at(), "attention").compare(student.requires_grad_(), teacher)
     found.backward()
     assert found.isfinite()
     assert student.grad.isfinite().all()

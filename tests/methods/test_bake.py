@@ -6,12 +6,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.testing import assert_close
 
-from selfdistill.data.requirements import Groups
+from selfdistill.data.requirements import ClassGroups
 from selfdistill.errors import UserError
-from selfdistill.functional import softened
+from selfdistill.functional import softmax_with_temperature
 from selfdistill.methods import bake
 from selfdistill.methods.bake import affinity, passed_on
-from tests.helpers.step_contexts import only, seen
+from tests.helpers.step_contexts import only, step_context
 
 EXACT = {"rtol": 1e-9, "atol": 1e-12}
 
@@ -20,7 +20,7 @@ def test_it_is_the_published_loss(reference):
     want = reference("bake")
     logits, rows = (want[key].requires_grad_() for key in ("logits", "features"))
     made = bake(weight=want["lamda"].item(), temperature=want["temperature"].item(), omega=want["omega"].item())
-    step = seen(logits, want["targets"], embedding=rows)
+    step = step_context(logits, want["targets"], embedding=rows)
     task, alone = only(made, "task").loss(step), only(made, "ensemble").loss(step)
     total = task + made.weights["ensemble"] * alone
     total.backward()
@@ -29,7 +29,7 @@ def test_it_is_the_published_loss(reference):
     assert_close(total.detach(), want["loss"], **EXACT)
     assert_close(logits.grad, want["grad_logits"], **EXACT)
     assert rows.grad is None
-    target = passed_on(softened(logits.detach(), 4.0), affinity(rows.detach()), 0.5)
+    target = passed_on(softmax_with_temperature(logits.detach(), 4.0), affinity(rows.detach()), 0.5)
     assert_close(target, want["soft_targets"], **EXACT)
 
 
@@ -79,15 +79,15 @@ def test_rows_of_zeros_and_duplicates_stay_finite():
     rows = torch.zeros(4, 3)
     rows[2:] = 1.0
     logits = torch.zeros(4, 5).index_fill(0, torch.tensor([1]), 1e4).requires_grad_()
-    loss = only(bake(omega=0.9), "ensemble").loss(seen(logits, torch.arange(4), embedding=rows))
+    loss = only(bake(omega=0.9), "ensemble").loss(step_context(logits, torch.arange(4), embedding=rows))
     loss.backward()
     assert loss.isfinite()
     assert logits.grad.isfinite().all()
 
 
 def test_groups_are_asked_of_the_data():
-    assert bake().needs == {"order": Groups(3)}
-    assert bake(others=1).needs == {"order": Groups(1)}
+    assert bake().needs == {"order": ClassGroups(3)}
+    assert bake(others=1).needs == {"order": ClassGroups(1)}
     with pytest.raises(UserError, match="others must be a whole number of 1 or more, but is 0"):
         bake(others=0)
     with pytest.raises(UserError, match="omega must be a number from 0 to under 1, but is 1"):

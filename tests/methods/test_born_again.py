@@ -4,11 +4,11 @@ from torch.testing import assert_close
 
 from selfdistill.errors import UserError
 from selfdistill.method.networks import Teacher
-from selfdistill.methods import born_again, kd, method
+from selfdistill.methods import born_again, kd, parse_method
 from selfdistill.train import networks as teacher
 from selfdistill.train.run import run
 from tests.helpers.small_runs import small
-from tests.helpers.step_contexts import only, seen
+from tests.helpers.step_contexts import only, step_context
 from tests.train.conftest import digits  # noqa: F401  # a fixture
 
 
@@ -28,12 +28,12 @@ def test_the_loss_is_the_plain_loop():
     for z, t, y in zip(logits, told, labels, strict=True):
         p, q = z.exp() / z.exp().sum(), t.exp() / t.exp().sum()
         loop += (-p[y].log() + sum(q[k] * (q[k] / p[k]).log() for k in range(5))) / 6
-    assert_close(value(born_again(), seen(logits, labels, views={"teacher": told})), loop)
+    assert_close(value(born_again(), step_context(logits, labels, views={"teacher": told})), loop)
 
 
 def test_it_is_twice_kd_in_equal_parts():
     logits, told, labels = draw()
-    step = seen(logits, labels, views={"teacher": told})
+    step = step_context(logits, labels, views={"teacher": told})
     assert_close(value(born_again(), step), 2 * value(kd(alpha=0.5, temperature=1.0), step))
 
 
@@ -42,7 +42,7 @@ def test_each_generation_is_taught_by_the_one_before():
     made, met = born_again(generations=3), []
     while made.networks:
         met.append(made.resolved)
-        made = method(made.networks["teacher"].taught_by)
+        made = parse_method(made.networks["teacher"].taught_by)
     assert met == [f"born_again(generations={g})" for g in (3, 2, 1)]
     assert made.resolved == "ce()"
 

@@ -5,11 +5,11 @@ import torch.nn.functional as F
 from torch import nn
 from torch.testing import assert_close
 
-from selfdistill.functional import kl_to, softened
+from selfdistill.functional import kl_to_probabilities, softmax_with_temperature
 from selfdistill.heads import Resemblance
 from selfdistill.methods import byot, dks, mixskd, okddip, one, pcl
-from selfdistill.terms import Outputs
-from tests.helpers.step_contexts import clock, only, parts, seen, total
+from selfdistill.terms import ModelOutputs
+from tests.helpers.step_contexts import build_context, clock, only, step_context, total
 
 EXACT = {"rtol": 1e-9, "atol": 1e-11}
 
@@ -19,7 +19,7 @@ class Told(nn.Module):
 
     def __init__(self, logits, embedding=None, **features):
         super().__init__()
-        self.shown = Outputs(logits, embedding, features)
+        self.shown = ModelOutputs(logits, embedding, features)
 
     def forward(self, features):
         return self.shown
@@ -48,12 +48,12 @@ def test_byot_journal_is_the_first_authors_code(reference, float64):
     leaves(want, *names)
     term = only(byot(form="journal", mimic=0.3, learn=0.7, hint=0.03, temperature=3.0), "exits")
     shapes = {f"stage{k}": (8, 7, 4, 4) for k in range(1, 5)}
-    term.build(parts(**shapes, embedding=(8, 7), logits=(8, 12)))
+    term.build(build_context(**shapes, embedding=(8, 7), logits=(8, 12)))
     shallow = [Told(want[f"logits_{k}"], want[f"feat_{k}"]) for k in (3, 2, 1)]  # theirs count from the deep end
     term.heads = nn.ModuleList(shallow)
     for layer, k in zip(term.hints.adapt, (2, 1), strict=True):
         set_linear(layer, want[f"adapt_weight_{k}"], want[f"adapt_bias_{k}"])
-    step = seen(
+    step = step_context(
         want["logits_0"], want["targets"], embedding=want["feat_0"], features=dict.fromkeys(shapes, torch.zeros(8, 1))
     )
     loss = F.cross_entropy(want["logits_0"], want["targets"]) + total(term.loss(step))
@@ -71,10 +71,10 @@ def test_byot_maps_is_self_kd_lib(reference):
     leaves(want, "logits_main", "logits_head1", "logits_head2", "feat_main", "feat_head1", "feat_head2")
     term = only(byot(learn=1.0, mimic=1.0, hint=0.05, temperature=4.0, exits="tail", form="maps"), "exits")
     shapes = {"stage2": (8, 1), "stage3": (8, 1), "stage4": want["feat_main"].shape}
-    term.build(parts(tail=lambda tap: nn.Identity(), **shapes, embedding=(8, 1), logits=(8, 1)))
+    term.build(build_context(tail=lambda tap: nn.Identity(), **shapes, embedding=(8, 1), logits=(8, 1)))
     term.heads = nn.ModuleList(Told(want[f"logits_head{k}"], stage4=want[f"feat_head{k}"]) for k in (2, 1))
     features = {"stage2": torch.zeros(8, 1), "stage3": torch.zeros(8, 1), "stage4": want["feat_main"]}
-    loss = term.loss(seen(want["logits_main"], want["targets"], features=features))
+    loss = term.loss(step_context(want["logits_main"], want["targets"], features=features))
     (F.cross_entropy(want["logits_main"], want["targets"]) + total(loss)).backward()
     assert_close(loss["mimic"].detach(), want["loss_div"], **EXACT)
     grads_are(want, ["logits_main", "logits_head1", "logits_head2", "feat_head1", "feat_head2"])
@@ -83,10 +83,10 @@ def test_byot_maps_is_self_kd_lib(reference):
 
 def test_byot_paper_by_hand(float64):
     term = only(byot(learn=0.6, mimic=0.4, hint=0.5, temperature=2.0), "exits")
-    term.build(parts(stage1=(5, 4, 6, 6), stage2=(5, 8, 3, 3), embedding=(5, 8), logits=(5, 7)))
+    term.build(build_context(stage1=(5, 4, 6, 6), stage2=(5, 8, 3, 3), embedding=(5, 8), logits=(5, 7)))
     features = {"stage1": torch.randn(5, 4, 6, 6), "stage2": torch.randn(5, 8, 3, 3)}
     logits, embedding, labels = torch.randn(5, 7), torch.randn(5, 8), torch.randint(0, 7, (5,))
-    got = term.loss(seen(logits, labels, embedding=embedding, features=features))
+    got = term.loss(step_context(logits, labels, embedding=embedding, features=features))
     shown = term.heads[0](features["stage1"])
     learn = mimic = 0.0
     for b in range(5):
@@ -101,7 +101,7 @@ def test_byot_paper_by_hand(float64):
 def gated(want, weight, bias, norm_weight, norm_bias):
     term = only(one(branches=3, temperature=3.0, epsilon=1e-7), "ensemble")
     width = want[weight].shape[1]
-    term.build(parts(tail=lambda tap: nn.Identity(), **{"stage-2": (8, width, 4, 4)}, logits=(8, 10)))
+    term.build(build_context(tail=lambda tap: nn.Identity(), **{"stage-2": (8, width, 4, 4)}, logits=(8, 10)))
     set_linear(term.gate[0], want[weight], want[bias])
     set_linear(term.gate[1], want[norm_weight], want[norm_bias])
     return term
@@ -119,7 +119,7 @@ def test_one_is_the_authors_code(reference, float64):
         first, *others = (want[name] for name in branches)
         term.branches = nn.ModuleList(Told(each) for each in others)
         trunk = want[pooled][:, :, None, None].expand(-1, -1, 4, 4)
-        got = term.loss(seen(first, want["targets"], features={"stage-2": trunk}))
+        got = term.loss(step_context(first, want["targets"], features={"stage-2": trunk}))
         weight = want["consistency_weight"]
         learn = F.cross_entropy(first, want["targets"]) + got["learn"]
         (learn + weight * got["mimic"]).backward()
@@ -136,7 +136,7 @@ def test_one_is_the_authors_code(reference, float64):
 def test_one_kl_is_the_authors(reference):
     want = reference("one_klloss")
     (logits,) = leaves(want, "pred_logits")
-    loss = kl_to(logits, softened(want["ensemble_logits"], 3.0) + want["eps"], 3.0)
+    loss = kl_to_probabilities(logits, softmax_with_temperature(want["ensemble_logits"], 3.0) + want["eps"], 3.0)
     loss.backward()
     assert_close(loss.detach(), want["loss"], **EXACT)
     assert_close(logits.grad, want["grad_pred_logits"], **EXACT)
@@ -155,13 +155,15 @@ def test_okddip_is_the_authors_code(reference, float64):
     names = [f"{kind}_{k}" for k in range(3) for kind in ("logits", "feat")] + ["logits_3"]
     leaves(want, *names)
     term = only(okddip(temperature=3.0, ramp=80.0), "peers")
-    term.build(parts(tail=lambda tap: nn.Identity(), **{"stage-2": (8, 16, 4, 4)}, embedding=(8, 16), logits=(8, 10)))
+    term.build(
+        build_context(tail=lambda tap: nn.Identity(), **{"stage-2": (8, 16, 4, 4)}, embedding=(8, 16), logits=(8, 10))
+    )
     set_linear(term.query, want["W_query"])
     set_linear(term.key, want["W_key"])
     term.peers = nn.ModuleList(Told(want[f"logits_{k}"], want[f"feat_{k}"]) for k in range(3))
     at = clock(epoch=want["epoch"].item())
     at = at._replace(epoch=at.epoch.double())
-    step = seen(want["logits_3"], want["targets"], features={"stage-2": torch.zeros(8, 1)}, clock=at)
+    step = step_context(want["logits_3"], want["targets"], features={"stage-2": torch.zeros(8, 1)}, clock=at)
     got = term.loss(step)
     (F.cross_entropy(want["logits_3"], want["targets"]) + total(got)).backward()
     loss = F.cross_entropy(want["logits_3"], want["targets"]) + total(got)
@@ -187,7 +189,7 @@ def test_pcl_after_its_ramp_is_the_reproduction(reference):
 def test_pcl_averages_are_the_reproductions(reference, float64):
     want = reference("pcl_ema")
     term = only(pcl(decay=want["decay"].item()), "collaboration")
-    term.build(parts(tail=lambda tap: nn.Linear(5, 1, bias=False), embedding=(8, 4), logits=(8, 3)))
+    term.build(build_context(tail=lambda tap: nn.Linear(5, 1, bias=False), embedding=(8, 4), logits=(8, 3)))
     slow, live = next(term.averages.parameters()), next(term.peers.parameters())
     slow.data.copy_(want["ema_init"])
     for weights, after in zip(want["weights"], want["ema_after_step"], strict=True):
@@ -199,7 +201,7 @@ def test_pcl_averages_are_the_reproductions(reference, float64):
 def test_dks_is_self_kd_lib(reference):
     want = reference("dks_T4")
     logits = leaves(want, "logits_0", "logits_1", "logits_2")
-    got = only(dks(temperature=4.0), "synergy").parts_of(seen(logits[0], want["targets"]), logits[1:])
+    got = only(dks(temperature=4.0), "synergy").parts_of(step_context(logits[0], want["targets"]), logits[1:])
     learn = F.cross_entropy(logits[0], want["targets"]) + got["learn"]
     (learn + got["mimic"]).backward()
     assert_close(learn.detach(), want["loss_cls"], **EXACT)

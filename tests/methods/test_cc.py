@@ -7,7 +7,7 @@ from torch.testing import assert_close
 from selfdistill.methods import cc
 from selfdistill.methods.cc import neighbours
 from tests.helpers.random_features import embedded, tokens
-from tests.helpers.step_contexts import only, parts
+from tests.helpers.step_contexts import build_context, only
 
 EXACT = {"rtol": 1e-9, "atol": 1e-12}
 
@@ -16,7 +16,7 @@ def test_it_is_the_published_loss(reference):
     want = reference("cc")
     student = want["embed_s"].requires_grad_()
     term = only(cc(width=8), "congruence")
-    term.build(parts(embedding=student.shape, views={"teacher": {"embedding": want["embed_t"].shape}}))
+    term.build(build_context(embedding=student.shape, views={"teacher": {"embedding": want["embed_t"].shape}}))
     sides = {"s": term.own, "t": term.theirs}
     for side, linear in sides.items():
         kinds = ("weight", "bias")

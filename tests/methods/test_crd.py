@@ -7,9 +7,9 @@ from torch.testing import assert_close
 from selfdistill.data.requirements import Negatives
 from selfdistill.methods import crd
 from selfdistill.step import memory
-from selfdistill.terms import Facts, Outputs
+from selfdistill.terms import ModelOutputs, TrainingInfo
 from tests.contract.steps import Training, distil
-from tests.helpers.step_contexts import only, parts, seen
+from tests.helpers.step_contexts import build_context, only, step_context
 
 EXACT = {"rtol": 1e-9, "atol": 1e-12}
 
@@ -17,7 +17,7 @@ EXACT = {"rtol": 1e-9, "atol": 1e-12}
 def built(want=None, **options):
     """The term with 10 and 16 wide embeddings, its projections those of the reference."""
     term = only(crd(**options), "contrast")
-    term.build(parts(embedding=(8, 10), logits=(8, 5), views={"teacher": {"embedding": (8, 16)}}))
+    term.build(build_context(embedding=(8, 10), logits=(8, 5), views={"teacher": {"embedding": (8, 16)}}))
     term.double()
     for name, layer in (("s", term.project), ("t", term.project_teacher)) if want else ():
         layer.weight.data, layer.bias.data = want[f"proj_{name}_weight"], want[f"proj_{name}_bias"]
@@ -25,14 +25,14 @@ def built(want=None, **options):
 
 
 def fresh(term, images):
-    return term.start(Facts(5, 10, 8, torch.zeros((), dtype=torch.float64), images))
+    return term.start(TrainingInfo(5, 10, 8, torch.zeros((), dtype=torch.float64), images))
 
 
 def step(student, teacher, index, negatives, kept):
-    views = {"teacher": Outputs(torch.zeros(len(index), 5), teacher, {})}
+    views = {"teacher": ModelOutputs(torch.zeros(len(index), 5), teacher, {})}
     extra = {"negatives": negatives}
     logits, labels = torch.zeros(len(index), 5), torch.zeros_like(index)
-    return seen(logits, labels, embedding=student, views=views, index=index, extra=extra, memory=kept)
+    return step_context(logits, labels, embedding=student, views=views, index=index, extra=extra, memory=kept)
 
 
 def drawn(seed=0, rows=8, images=20, count=6):
@@ -86,7 +86,7 @@ def test_constants_are_measured_once():
 def test_single_precision_stays_finite(temperature):
     """At 1e-3 the published exponential overflows."""
     term = built(width=4, temperature=temperature).float()
-    kept = term.start(Facts(5, 10, 8, torch.zeros(()), 20))
+    kept = term.start(TrainingInfo(5, 10, 8, torch.zeros(()), 20))
     student, teacher, index, negatives = drawn()
     student = student.float().index_fill(0, torch.tensor([3]), 0.0).requires_grad_()
     value, new = term(step(student, teacher.float(), index, negatives, kept))

@@ -1,10 +1,10 @@
 import torch
 from torch.testing import assert_close
 
-from selfdistill.data.requirements import Peer
-from selfdistill.methods import cs_kd, method
+from selfdistill.data.requirements import SameClassImage
+from selfdistill.methods import cs_kd, parse_method
 from tests.contract.steps import Training, batch, distil
-from tests.helpers.step_contexts import only, seen
+from tests.helpers.step_contexts import only, step_context
 
 EXACT = {"rtol": 1e-9, "atol": 1e-12}
 
@@ -13,7 +13,7 @@ def test_it_is_the_published_loss(reference):
     want = reference("cskd")
     logits, pair = (want[key].requires_grad_() for key in ("logits_anchor", "logits_pair"))
     made = cs_kd(weight=want["lamda"].item(), temperature=want["T"].item())
-    term, step = only(made, "classmate"), seen(logits, want["targets"], views={"peer": pair})
+    term, step = only(made, "classmate"), step_context(logits, want["targets"], views={"peer": pair})
     alone, task = term.loss(step), only(made, "task").loss(step)
     total = made.weights["task"] * task + made.weights["classmate"] * alone
     total.backward()
@@ -49,6 +49,6 @@ def test_a_partner_equal_to_the_anchor_teaches_nothing():
 
 
 def test_whether_an_image_may_be_its_own_partner_is_asked_of_the_data():
-    assert cs_kd().needs == {"peer": Peer(itself=True)}
-    assert cs_kd(itself=False).needs == {"peer": Peer(itself=False)}
-    assert method("cs_kd(itself=False)").text == "cs_kd(itself=False)"
+    assert cs_kd().needs == {"peer": SameClassImage(itself=True)}
+    assert cs_kd(itself=False).needs == {"peer": SameClassImage(itself=False)}
+    assert parse_method("cs_kd(itself=False)").text == "cs_kd(itself=False)"

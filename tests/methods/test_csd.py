@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from torch.testing import assert_close
 
 from selfdistill.methods import csd
-from tests.helpers.step_contexts import clock, only, seen
+from tests.helpers.step_contexts import clock, only, step_context
 
 ROWS, CLASSES, WIDTH = 7, 4, 3
 
@@ -31,7 +31,7 @@ def fresh():
 def show(embedding, labels, weight, bias, memory=None, at=None):
     logits = embedding @ weight.T + bias
     classify = lambda rows: (rows @ weight.T + bias).detach()  # noqa: E731
-    return seen(
+    return step_context(
         logits,
         labels,
         embedding=embedding,
@@ -164,6 +164,6 @@ def test_warmup_grows_with_the_epochs():
     at = lambda progress: show(embedding, labels, weight, bias, at=clock(epochs=10, progress=progress))  # noqa: E731
     full, _ = only(csd(), "center")(at(0.0))
     term = only(csd(warmup=2), "center")
-    assert term.timed
+    assert term.uses_progress
     assert_close(term(at(0.1))[0], full / 2)
     assert term(at(0.0))[0].item() == 0.0

@@ -5,7 +5,7 @@ from torch.testing import assert_close
 
 from selfdistill.data.batch import Batch
 from selfdistill.methods import cutmix
-from tests.helpers.step_contexts import only, seen
+from tests.helpers.step_contexts import only, step_context
 
 ROWS, HEIGHT, WIDTH = 6, 32, 24
 
@@ -43,7 +43,7 @@ def test_shares_are_the_areas(seed):
     area = sum(not kept for row in at.mix.region.tolist() for kept in row) / (HEIGHT * WIDTH)
     assert_close(at.mix.shares, torch.tensor([[1 - area, area]]).expand(ROWS, 2))
     logits = torch.randn(ROWS, 4, generator=torch.Generator().manual_seed(seed))
-    got = only(cutmix(), "task").loss(seen(logits, at.labels, mix=at.mix))
+    got = only(cutmix(), "task").loss(step_context(logits, at.labels, mix=at.mix))
     partner = at.labels[at.mix.partners[:, 1]]
     want = (1 - area) * F.cross_entropy(logits, at.labels) + area * F.cross_entropy(logits, partner)
     assert_close(got, want)
@@ -79,4 +79,6 @@ def test_never_is_cross_entropy():
     at = drawn(0, chance=0.0)
     assert torch.equal(at.images, batch().images)
     logits = torch.randn(ROWS, 4)
-    assert_close(only(cutmix(), "task").loss(seen(logits, at.labels, mix=at.mix)), F.cross_entropy(logits, at.labels))
+    assert_close(
+        only(cutmix(), "task").loss(step_context(logits, at.labels, mix=at.mix)), F.cross_entropy(logits, at.labels)
+    )

@@ -3,9 +3,9 @@ import torch
 from torch.testing import assert_close
 
 from selfdistill.methods import ddgsd
-from selfdistill.terms import Outputs
+from selfdistill.terms import ModelOutputs
 from tests.contract.steps import Training, distil
-from tests.helpers.step_contexts import only, seen, total
+from tests.helpers.step_contexts import only, step_context, total
 
 EXACT = {"rtol": 1e-9, "atol": 1e-12}
 
@@ -19,7 +19,7 @@ def shown(seed=0):
 
 
 def value(method, logits, twin, embedding, other, labels):
-    step = seen(logits, labels, embedding=embedding, views={"twin": Outputs(twin, other, {})})
+    step = step_context(logits, labels, embedding=embedding, views={"twin": ModelOutputs(twin, other, {})})
     return only(method, "twins").loss(step)
 
 
@@ -27,7 +27,7 @@ def test_with_the_librarys_weights_it_is_the_librarys_loss(reference):
     want = reference("ddgsd_selfkdlib")
     given = [want[key].requires_grad_() for key in ("logits_a", "logits_b", "embed_a", "embed_b")]
     made = ddgsd(labels=0.25, mmd_weight=want["weight_mmd"].item(), mmd="scalar", temperature=want["T"].item())
-    task = made.weights["task"] * only(made, "task").loss(seen(given[0], want["targets"]))
+    task = made.weights["task"] * only(made, "task").loss(step_context(given[0], want["targets"]))
     parts = value(made, *given, want["targets"])
     loss = task + made.weights["twins"] * total(parts)
     loss.backward()

@@ -5,19 +5,19 @@ from torch.testing import assert_close
 
 from selfdistill.errors import UserError
 from selfdistill.methods import dlb
-from selfdistill.terms import Facts
+from selfdistill.terms import TrainingInfo
 from tests.contract.steps import Training, batch, distil
-from tests.helpers.step_contexts import only, seen, total
+from tests.helpers.step_contexts import only, step_context, total
 
 EXACT = {"rtol": 1e-9, "atol": 1e-12}
 
 
 def fresh(term, rows, classes):
-    return term.start(Facts(classes, None, rows, torch.zeros((), dtype=torch.float64)))
+    return term.start(TrainingInfo(classes, None, rows, torch.zeros((), dtype=torch.float64)))
 
 
 def step(logits, labels, last, last_labels, memory):
-    return seen(logits, labels, views={"last": last}, extra={"last_labels": last_labels}, memory=memory)
+    return step_context(logits, labels, views={"last": last}, extra={"last_labels": last_labels}, memory=memory)
 
 
 def test_three_steps_are_the_published_script(reference):

@@ -69,4 +69,4 @@ def test_the_average_does_not_train():
     distiller = distil("ema()")
     trained = {name for name, each in distiller.named_parameters() if each.requires_grad}
     assert trained == {name for name, each in distil("ce()").named_parameters()}
-    assert (ce() + ema()).deploys == "average"
+    assert (ce() + ema()).export_role == "average"

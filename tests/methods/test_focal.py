@@ -6,11 +6,11 @@ from torch.testing import assert_close
 from selfdistill.data.batch import Batch
 from selfdistill.data.mixing import Mixing, label_shares
 from selfdistill.methods import focal
-from tests.helpers.step_contexts import only, seen
+from tests.helpers.step_contexts import only, step_context
 
 
 def value(logits, labels, gamma=2.0, mix=None):
-    return only(focal(gamma), "task").loss(seen(logits, labels, mix=mix))
+    return only(focal(gamma), "task").loss(step_context(logits, labels, mix=mix))
 
 
 def test_focal_is_the_published_loss(reference):

@@ -5,7 +5,7 @@ from torch.testing import assert_close
 
 from selfdistill.methods import frskd
 from selfdistill.methods.frskd import focus
-from tests.helpers.step_contexts import only, parts, seen, total
+from tests.helpers.step_contexts import build_context, only, step_context, total
 
 EXACT = {"rtol": 1e-9, "atol": 1e-12}
 
@@ -31,7 +31,7 @@ def test_it_is_the_published_loss(reference):
     term = only(made, "refinement")
     features = {f"stage{k + 1}": each for k, each in enumerate(maps)}
     term.stages, term.pyramid = list(features), Given(refined, taught)
-    step = seen(logits, want["targets"], features=features)
+    step = step_context(logits, want["targets"], features=features)
     loss = only(made, "task").loss(step) + total(term.loss(step))
     loss.backward()
     assert_close(loss.detach(), want["loss"], **EXACT)
@@ -50,7 +50,7 @@ def test_each_part_is_the_published_one(reference):
         term = only(frskd(alpha, beta), "refinement")
         term.stages = list(features)
         term.pyramid = Given([want[f"bifpn_feat_{k}"] for k in range(4)], want["bifpn_logits"])
-        value = term.loss(seen(want["logits"], want["targets"], features=features))
+        value = term.loss(step_context(want["logits"], want["targets"], features=features))
         assert_close(value["mimic"], want[part], **EXACT)
 
 
@@ -58,8 +58,8 @@ def test_tokens_are_positions_of_a_column():
     torch.manual_seed(0)
     tokens = {f"stage{k}": torch.randn(3, 16, 6, requires_grad=True) for k in (1, 2)}
     term = only(frskd(), "refinement")
-    term.build(parts(stage1=(3, 16, 6), stage2=(3, 16, 6), logits=(3, 5)))
-    value = term.loss(seen(torch.randn(3, 5), torch.arange(3), features=tokens))
+    term.build(build_context(stage1=(3, 16, 6), stage2=(3, 16, 6), logits=(3, 5)))
+    value = term.loss(step_context(torch.randn(3, 5), torch.arange(3), features=tokens))
     total(value).backward()
     assert all(each.grad.abs().max() > 0 for each in tokens.values())
 
@@ -68,8 +68,8 @@ def test_the_labels_of_the_pyramid_train_the_backbone_too():
     torch.manual_seed(0)
     maps = {f"stage{k}": torch.randn(4, 3, 16 // 2**k, 16 // 2**k, requires_grad=True) for k in (1, 2, 3)}
     term = only(frskd(), "refinement")
-    term.build(parts(logits=(4, 5), **{name: each.shape for name, each in maps.items()}))
-    term.loss(seen(torch.zeros(4, 5), torch.arange(4), features=maps))["learn"].backward()
+    term.build(build_context(logits=(4, 5), **{name: each.shape for name, each in maps.items()}))
+    term.loss(step_context(torch.zeros(4, 5), torch.arange(4), features=maps))["learn"].backward()
     assert all(each.grad.abs().max() > 0 for each in maps.values())
 
 

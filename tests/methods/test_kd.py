@@ -4,16 +4,16 @@ import torch.nn.functional as F
 from torch.testing import assert_close
 
 from selfdistill.errors import UserError
-from selfdistill.functional import kl
+from selfdistill.functional import kl_divergence
 from selfdistill.methods import ce, kd, label_smoothing, mixup
-from tests.helpers.step_contexts import clock, only, seen
+from tests.helpers.step_contexts import clock, only, step_context
 
 
 def test_kd_is_the_published_loss(reference):
     want = reference("kd")
     logits = want["logits"].requires_grad_()
     method = kd(alpha=want["kd_weight"].item(), temperature=want["T"].item())
-    step = seen(logits, want["targets"], views={"teacher": want["teacher_logits"]})
+    step = step_context(logits, want["targets"], views={"teacher": want["teacher_logits"]})
 
     alone = only(method, "teacher").loss(step)
     task = only(method, "task").loss(step)
@@ -29,7 +29,7 @@ def test_kd_is_the_published_loss(reference):
 def test_kl_is_both_code_bases(reference, name):
     want = reference(name)
     logits = want["logits"].requires_grad_()
-    loss = kl(logits, want["teacher_logits"].requires_grad_(), 4.0)
+    loss = kl_divergence(logits, want["teacher_logits"].requires_grad_(), 4.0)
     loss.backward()
     assert_close(loss.detach(), want["loss_kd" if name == "kd" else "loss"], rtol=1e-9, atol=0)
     grad = want["grad_logits_of_loss_kd" if name == "kd" else "grad_logits"]
@@ -40,13 +40,13 @@ def test_kl_is_both_code_bases(reference, name):
 def test_kl_wants_equal_rows(reference):
     logits = reference("kd")["logits"]
     with pytest.raises(UserError, match=r"student gave \(12, 15\) and the teacher \(5, 15\).*drop_last=True"):
-        kl(logits, logits[:5])
+        kl_divergence(logits, logits[:5])
 
 
 def test_label_smoothing_is_the_published_loss(reference):
     want = reference("label_smoothing")
     logits = want["logits"].requires_grad_()
-    loss = only(label_smoothing(want["epsilon"].item()), "task").loss(seen(logits, want["targets"]))
+    loss = only(label_smoothing(want["epsilon"].item()), "task").loss(step_context(logits, want["targets"]))
     loss.backward()
     assert_close(loss.detach(), want["loss"], rtol=1e-9, atol=0)
     assert_close(logits.grad, want["grad_logits"], rtol=1e-9, atol=1e-12)
@@ -54,7 +54,9 @@ def test_label_smoothing_is_the_published_loss(reference):
 
 def test_ce_is_cross_entropy(reference):
     want = reference("drg")
-    assert_close(only(ce(), "task").loss(seen(want["logits"], want["targets"])), want["ce_main"], rtol=1e-9, atol=0)
+    assert_close(
+        only(ce(), "task").loss(step_context(want["logits"], want["targets"])), want["ce_main"], rtol=1e-9, atol=0
+    )
     assert_close(F.cross_entropy(want["aux_logits"], want["targets"]), want["ce_aux"], rtol=1e-9, atol=0)
 
 
@@ -73,7 +75,7 @@ def test_each_divergence_is_the_published_one(reference, divergence):
     logits = want["logits"].requires_grad_()
     labels = want.get("targets", torch.zeros(len(logits), dtype=torch.long))
     method = kd(divergence=divergence, **{ours: want[theirs].item() for ours, theirs in settings.items()})
-    loss = only(method, "teacher").loss(seen(logits, labels, views={"teacher": want["teacher_logits"]}))
+    loss = only(method, "teacher").loss(step_context(logits, labels, views={"teacher": want["teacher_logits"]}))
     loss.backward()
     assert_close(loss.detach(), want["loss"], rtol=1e-8, atol=0)
     assert_close(logits.grad, want["grad_logits"], rtol=1e-6, atol=1e-12)
@@ -86,22 +88,22 @@ def test_beta_and_gamma_weigh_the_two_parts(reference, part):
     weights = {"beta": 1.0, "gamma": 0.0} if part in ("tckd", "inter") else {"beta": 0.0, "gamma": 1.0}
     method = kd(divergence="dkd" if decoupled else "dist", temperature=4.0 if decoupled else 1.0, **weights)
     labels = want.get("targets", torch.zeros(len(want["logits"]), dtype=torch.long))
-    loss = only(method, "teacher").loss(seen(want["logits"], labels, views={"teacher": want["teacher_logits"]}))
+    loss = only(method, "teacher").loss(step_context(want["logits"], labels, views={"teacher": want["teacher_logits"]}))
     assert_close(loss, want[f"loss_{part}" if decoupled else f"loss_{part}_unit"], rtol=1e-8, atol=0)
 
 
 def test_a_divergence_warms_up_with_the_epochs(reference):
     want = reference("dkd_cifar")
     term = only(kd(divergence="dkd", warmup=4), "teacher")
-    at = lambda progress: seen(  # noqa: E731
+    at = lambda progress: step_context(  # noqa: E731
         want["logits"],
         want["targets"],
         views={"teacher": want["teacher_logits"]},
         clock=clock(epochs=20, progress=progress),
     )
     full = only(kd(divergence="dkd"), "teacher").loss(at(0.0))
-    assert term.timed
-    assert not only(kd(divergence="dkd"), "teacher").timed
+    assert term.uses_progress
+    assert not only(kd(divergence="dkd"), "teacher").uses_progress
     assert term.loss(at(0.0)).item() == 0.0
     assert_close(term.loss(at(0.1)), full / 2)
     assert_close(term.loss(at(0.9)), full)

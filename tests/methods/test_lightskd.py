@@ -2,9 +2,9 @@ import torch
 import torch.nn.functional as F
 from torch.testing import assert_close
 
-from selfdistill.functional import kl
+from selfdistill.functional import kl_divergence
 from selfdistill.methods import drg, dsr, lightskd
-from tests.helpers.step_contexts import only, seen, total
+from tests.helpers.step_contexts import only, step_context, total
 
 EXACT = {"rtol": 1e-9, "atol": 1e-12}
 
@@ -12,7 +12,7 @@ EXACT = {"rtol": 1e-9, "atol": 1e-12}
 def guided(term, logits, shallow, labels):
     """The term's loss with its head replaced by given logits."""
     term.head = lambda features: features
-    return total(term.loss(seen(logits, labels, features={term.taps[0]: shallow})))
+    return total(term.loss(step_context(logits, labels, features={term.taps[0]: shallow})))
 
 
 def test_drg_is_the_published_loss(reference):
@@ -31,7 +31,7 @@ def test_drg_is_the_published_loss(reference):
 def test_drg_distillation_alone(reference):
     want = reference("drg")
     logits = want["logits"].requires_grad_()
-    loss = want["alpha"] * kl(logits, want["aux_logits"], 4.0)
+    loss = want["alpha"] * kl_divergence(logits, want["aux_logits"], 4.0)
     loss.backward()
     assert_close(loss.detach(), want["drg"], **EXACT)
     assert_close(logits.grad, want["grad_drg_logits"], **EXACT)
@@ -48,7 +48,7 @@ def test_lightskd_over_five_steps_is_the_published_script(reference):
         logits = want["logits"][step].clone().requires_grad_()
         shallow = want["aux_logits"][step].clone().requires_grad_()
         labels = want["targets"][step]
-        at = seen(logits, labels, memory=memory)
+        at = step_context(logits, labels, memory=memory)
         regular, memory = shape(at)
         loss = F.cross_entropy(logits, labels) + guided(guide, logits, shallow, labels) + shape.weight * regular
         loss.backward()
@@ -65,7 +65,7 @@ def test_dsr_gradient_alone(reference):
     shape = only(dsr(), "shape")
     logits = want["logits"][1].clone().requires_grad_()
     state = (want["state_after"][0], torch.ones((), dtype=torch.float64))
-    shape.loss(seen(logits, want["targets"][1], memory=state)).backward()
+    shape.loss(step_context(logits, want["targets"][1], memory=state)).backward()
     assert_close(logits.grad, want["grad_dsr_logits"][1], **EXACT)
 
 
@@ -75,7 +75,7 @@ def test_dsr_ignores_which_class_is_which():
     shape, labels = only(dsr(), "shape"), torch.arange(6)
     memory = (last, torch.ones(()))
     shuffled = logits[:, torch.randperm(10)]
-    one, other = (shape.loss(seen(each, labels, memory=memory)) for each in (logits, shuffled))
+    one, other = (shape.loss(step_context(each, labels, memory=memory)) for each in (logits, shuffled))
     assert_close(one, other)
 
 

@@ -7,7 +7,7 @@ from torch.testing import assert_close
 
 from selfdistill.methods import codistillation, dml, kdcl
 from selfdistill.methods.kdcl import TARGETS
-from tests.helpers.step_contexts import clock, only, seen, total
+from tests.helpers.step_contexts import clock, only, step_context, total
 
 EXACT = {"rtol": 1e-9, "atol": 1e-11}
 
@@ -19,7 +19,7 @@ def test_dml_is_published_code(reference, file, detach):
     first, *others = logits.unbind(dim=2)
     term = only(dml(networks=3, temperature=want["temperature"].item(), detach=detach), "mutual")
     views = {f"peer{k}": each for k, each in enumerate(others, start=1)}
-    value = term.loss(seen(first, want["targets"], views=views))
+    value = term.loss(step_context(first, want["targets"], views=views))
     loss = F.cross_entropy(first, want["targets"]) + total(value)
     loss.backward()
     assert_close(loss.detach(), want["loss"], **EXACT)
@@ -52,7 +52,7 @@ def test_codistillation_by_hand_and_off_during_the_burn_in():
     labels = torch.tensor([0, 1, 2, 0, 1])
     term = only(codistillation(burn_in=0.4, weight=2.0), "codistillation")
     views = {"peer1": peer, "stale_peer": stale, "stale_student": own}
-    got = {at: term.loss(seen(logits, labels, views=views, clock=clock(progress=at))) for at in (0.39, 0.4)}
+    got = {at: term.loss(step_context(logits, labels, views=views, clock=clock(progress=at))) for at in (0.39, 0.4)}
     gaps = 0.0
     for one, other in ((logits, stale), (peer, own)):
         gaps -= sum(other[b].softmax(0) @ one[b].log_softmax(0) for b in range(5)) / 5

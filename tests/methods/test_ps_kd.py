@@ -5,8 +5,8 @@ from torch.testing import assert_close
 
 from selfdistill.methods import mixup, ps_kd
 from selfdistill.step import memory
-from selfdistill.terms import Clock, Facts
-from tests.helpers.step_contexts import clock, only, seen, total
+from selfdistill.terms import Progress, TrainingInfo
+from tests.helpers.step_contexts import clock, only, step_context, total
 
 EXACT = {"rtol": 1e-9, "atol": 1e-12}
 
@@ -16,13 +16,13 @@ def term(**options):
 
 
 def fresh(made, images, classes):
-    return made.start(Facts(classes, None, 8, torch.zeros((), dtype=torch.float64), images))
+    return made.start(TrainingInfo(classes, None, 8, torch.zeros((), dtype=torch.float64), images))
 
 
 def step(made, table, logits, labels, index, epoch, epochs):
     """The loss, and the table after the step."""
-    at = Clock(*(each.double() for each in clock(epoch, epochs)))
-    value, rows = made(seen(logits, labels, index=index, clock=at, memory=table))
+    at = Progress(*(each.double() for each in clock(epoch, epochs)))
+    value, rows = made(step_context(logits, labels, index=index, clock=at, memory=table))
     return value, memory.commit({"task": table}, {"task": rows})["task"]
 
 

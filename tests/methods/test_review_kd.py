@@ -4,11 +4,11 @@ import torch.nn.functional as F
 from torch import nn
 from torch.testing import assert_close
 
-from selfdistill.functional import hierarchical
+from selfdistill.functional import hcl_loss
 from selfdistill.methods import review_kd
-from selfdistill.terms import Outputs
+from selfdistill.terms import ModelOutputs
 from tests.helpers.random_features import shapes, tokens
-from tests.helpers.step_contexts import clock, only, parts, seen
+from tests.helpers.step_contexts import build_context, clock, only, step_context
 
 EXACT = {"rtol": 1e-9, "atol": 1e-13}
 
@@ -17,15 +17,15 @@ def built(own, theirs, **options):
     term = only(review_kd(**options), "review")
     named = [{**shapes(side[0]), "embedding": tuple(side[1].shape)} for side in (own, theirs)]
     torch.manual_seed(0)
-    term.build(parts(**named[0], views={"teacher": named[1]}))
+    term.build(build_context(**named[0], views={"teacher": named[1]}))
     return term.double()
 
 
 def value(term, own, theirs, at=None):
     rows = len(own[1])
     logits, labels = torch.zeros(rows, 3, dtype=torch.float64), torch.zeros(rows).long()
-    views = {"teacher": Outputs(logits, theirs[1], theirs[0])}
-    return term.loss(seen(logits, labels, embedding=own[1], features=own[0], views=views, clock=at or clock()))
+    views = {"teacher": ModelOutputs(logits, theirs[1], theirs[0])}
+    return term.loss(step_context(logits, labels, embedding=own[1], features=own[0], views=views, clock=at or clock()))
 
 
 def sides():
@@ -64,7 +64,7 @@ def test_levels_are_fused_from_the_deepest_up():
     want = F.mse_loss(guess, theirs[1][:, :, None, None])
     for fuse, name in ((two, "stage2"), (one, "stage1")):
         guess, residual = fuse(own[0][name], residual, theirs[0][name].shape[2:])
-        want = want + hierarchical(guess, theirs[0][name])
+        want = want + hcl_loss(guess, theirs[0][name])
     assert_close(value(term, own, theirs), want)
     assert last.att_conv is None
     assert residual.shape == (6, 3, 8, 8)
@@ -74,7 +74,7 @@ def test_it_grows_with_the_epochs():
     own, theirs = sides()
     term = built(own, theirs, warmup=4)
     full = value(term, own, theirs, clock(epochs=20, progress=0.5))
-    assert term.timed
+    assert term.uses_progress
     assert full > 0
     assert value(term, own, theirs, clock(epochs=20, progress=0.0)) == 0
     assert_close(value(term, own, theirs, clock(epochs=20, progress=0.1)), full / 2)

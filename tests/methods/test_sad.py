@@ -6,7 +6,7 @@ from torch.testing import assert_close
 from selfdistill.errors import UserError
 from selfdistill.methods import sad
 from tests.helpers.random_features import tokens
-from tests.helpers.step_contexts import clock, only, parts, seen
+from tests.helpers.step_contexts import build_context, clock, only, step_context
 
 EXACT = {"rtol": 1e-9, "atol": 1e-15}
 SHAPES = {
@@ -30,14 +30,14 @@ def drawn(want):
 
 def built(stages, **options):
     term = only(sad(**options), "next_attention")
-    term.build(parts(**{name: tuple(each.shape) for name, each in stages.items()}))
+    term.build(build_context(**{name: tuple(each.shape) for name, each in stages.items()}))
     return term
 
 
 def value(term, stages, at=None):
     rows = len(next(iter(stages.values())))
     logits = torch.zeros(rows, 3, dtype=torch.float64)
-    return term.loss(seen(logits, torch.zeros(rows).long(), features=stages, clock=at or clock()))
+    return term.loss(step_context(logits, torch.zeros(rows).long(), features=stages, clock=at or clock()))
 
 
 def test_the_librarys_form_is_the_published_loss(reference):
@@ -48,7 +48,7 @@ def test_the_librarys_form_is_the_published_loss(reference):
     loss.backward()
     assert_close(loss.detach(), want["loss_div"], **EXACT)
     for each, (own, deep) in zip(want["per_pair_unweighted"], term.matched, strict=True):
-        assert_close(term.gap(stages[own], stages[deep]).detach(), each, **EXACT)
+        assert_close(term.compare(stages[own], stages[deep]).detach(), each, **EXACT)
     assert_close(stages["stage1"].grad[::2, ::3], want["grad_feat1_of_every_3rd_channel_of_every_2nd_row"], **EXACT)
     assert_close(stages["stage2"].grad[:, ::2], want["grad_feat2_of_every_2nd_channel"], **EXACT)
     assert_close(stages["stage3"].grad, want["grad_feat3"], **EXACT)
@@ -84,7 +84,7 @@ def test_the_papers_form_is_the_plain_loop():
         first = loop_share(one.square().sum(dim=0).tolist())
         second = loop_share(loop_twice(other.square().sum(dim=0).tolist()))
         want += sum((a - b) ** 2 for a, b in zip(first, second, strict=True)) / 16 / 3
-    assert_close(only(sad(), "next_attention").gap(own, deep).item(), want, rtol=1e-9, atol=0)
+    assert_close(only(sad(), "next_attention").compare(own, deep).item(), want, rtol=1e-9, atol=0)
 
 
 def test_stages_pair_with_the_next_and_one_position_is_left_out():
@@ -105,8 +105,8 @@ def test_detached_unless_asked_otherwise():
 def test_it_starts_when_it_is_told_to():
     stages = {f"stage{k}": tokens(k, 2, 3, 4, 4) for k in range(2)}
     term, full = built(stages, start=5), value(built(stages), stages)
-    assert term.timed
-    assert not built(stages).timed
+    assert term.uses_progress
+    assert not built(stages).uses_progress
     assert full > 0
     assert value(term, stages, clock(epoch=4)) == 0
     assert_close(value(term, stages, clock(epoch=5)), full)
@@ -116,9 +116,9 @@ def test_tokens_are_a_column():
     own, deep = tokens(0, 2, 8, 3), tokens(1, 2, 8, 5)
     maps = [each.transpose(1, 2)[..., None] for each in (own, deep)]
     term = only(sad(), "next_attention")
-    assert_close(term.gap(own, deep), term.gap(*maps))
+    assert_close(term.compare(own, deep), term.compare(*maps))
     strength = [each.square().sum(dim=2).softmax(dim=1) for each in (own, deep)]
-    assert_close(term.gap(own, deep), (strength[0] - strength[1]).square().mean())
+    assert_close(term.compare(own, deep), (strength[0] - strength[1]).square().mean())
 
 
 @pytest.mark.parametrize("form", ["paper", "lib"])
@@ -126,7 +126,7 @@ def test_tokens_are_a_column():
 def test_degenerate_images_stay_finite(form, fill):
     own, deep = (tokens(seed, 3, 4, 4, 4).float() for seed in range(2))
     own[0], deep[1] = fill, fill
-    found = only(sad(form=form), "next_attention").gap(own.requires_grad_(), deep)
+    found = only(sad(form=form), "next_attention").compare(own.requires_grad_(), deep)
     found.backward()
     assert found.isfinite()
     assert own.grad.isfinite().all()
@@ -135,5 +135,5 @@ def test_degenerate_images_stay_finite(form, fill):
 def test_it_is_a_mean_over_images():
     own, deep = tokens(0, 4, 2, 4, 4), tokens(1, 4, 5, 2, 2)
     term = only(sad(), "next_attention")
-    halves = [term.gap(own[rows], deep[rows]) for rows in (slice(2), slice(2, 4))]
-    assert_close(term.gap(own, deep), sum(halves) / 2)
+    halves = [term.compare(own[rows], deep[rows]) for rows in (slice(2), slice(2, 4))]
+    assert_close(term.compare(own, deep), sum(halves) / 2)

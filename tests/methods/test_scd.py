@@ -9,7 +9,7 @@ from torch.testing import assert_close
 from selfdistill.errors import UserError
 from selfdistill.functional import attention, similarity
 from selfdistill.methods import scd
-from tests.helpers.step_contexts import clock, only, parts, seen
+from tests.helpers.step_contexts import build_context, clock, only, step_context
 
 SHAPES = {"stage1": (5, 4, 8, 8), "stage2": (5, 6, 4, 4), "stage3": (5, 8, 2, 2)}
 
@@ -21,13 +21,13 @@ def features(seed=0, dtype=torch.float64):
 
 def built(**options):
     term = only(scd(**options), "similarity")
-    term.build(parts(**SHAPES, logits=(5, 10)))
+    term.build(build_context(**SHAPES, logits=(5, 10)))
     return term
 
 
 def value(term, maps, at=None):
     logits, labels = torch.zeros(5, 10, dtype=torch.float64), torch.arange(5)
-    return term.loss(seen(logits, labels, features=maps, clock=at or clock()))
+    return term.loss(step_context(logits, labels, features=maps, clock=at or clock()))
 
 
 def loop_attention(image, power, centered):
@@ -142,7 +142,7 @@ def test_degenerate_rows_stay_finite(dtype, fill):
 def test_warmup_grows_with_the_epochs():
     term, maps = built(warmup=4), features()
     full = value(built(), maps)
-    assert term.timed
+    assert term.uses_progress
     assert value(term, maps, clock(epochs=20, progress=0.0)).item() == 0.0
     assert_close(value(term, maps, clock(epochs=20, progress=0.1)), full / 2)  # 2 of 4 epochs
     assert_close(value(term, maps, clock(epochs=20, progress=0.9)), full)
@@ -150,7 +150,7 @@ def test_warmup_grows_with_the_epochs():
 
 def test_one_stage_is_not_enough():
     with pytest.raises(UserError, match="compares stages with one another, but found 1"):
-        only(scd(), "similarity").build(parts(stage1=(2, 4, 8, 8)))
+        only(scd(), "similarity").build(build_context(stage1=(2, 4, 8, 8)))
 
 
 def test_gradient_check():

@@ -5,10 +5,10 @@ from torch.testing import assert_close
 
 from selfdistill.data.mixing import Mix
 from selfdistill.methods import sla
-from selfdistill.terms import Outputs
+from selfdistill.terms import ModelOutputs
 from tests.contract.steps import Training, distil, images
 from tests.helpers.networks import CLASSES
-from tests.helpers.step_contexts import only, parts, seen
+from tests.helpers.step_contexts import build_context, only, step_context
 
 EXACT = {"rtol": 1e-9, "atol": 1e-12}
 
@@ -18,10 +18,10 @@ def shown(term, rows, labels, mix=None, logits=None):
     term.joint = nn.Identity()
     embeddings = [rows[j :: term.count] for j in range(term.count)]
     named = zip((view.name for view in term.views), embeddings[1:], strict=True)
-    views = {name: Outputs(each, each, {}) for name, each in named}
+    views = {name: ModelOutputs(each, each, {}) for name, each in named}
     if logits is None:
         logits = torch.zeros(len(labels), rows.shape[1] // term.count, dtype=rows.dtype)
-    return seen(logits, labels, embedding=embeddings[0], views=views, mix=mix)
+    return step_context(logits, labels, embedding=embeddings[0], views=views, mix=mix)
 
 
 def test_it_is_the_published_loss(reference):
@@ -52,7 +52,7 @@ def test_the_deployed_student_is_the_joint_head_on_untransformed_images():
 @pytest.mark.parametrize("classifier", [nn.Linear(3, 5), nn.Linear(3, 5, bias=False), nn.Conv2d(3, 5, 1)])
 def test_it_folds_into_any_linear_classifier(classifier):
     term, student = only(sla(), "task"), nn.Sequential(nn.Flatten(), classifier)
-    term.build(parts(embedding=(2, 3), logits=(2, 5)))
+    term.build(build_context(embedding=(2, 3), logits=(2, 5)))
     term.finish(student, "1")
     rows = torch.randn(6, 3)
     given = rows[:, :, None, None] if isinstance(classifier, nn.Conv2d) else rows

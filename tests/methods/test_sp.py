@@ -5,8 +5,8 @@ from torch.testing import assert_close
 from selfdistill.errors import UserError
 from selfdistill.methods import sp
 from selfdistill.methods.sp import gap
-from selfdistill.terms import Outputs
-from tests.helpers.step_contexts import only, parts, seen
+from selfdistill.terms import ModelOutputs
+from tests.helpers.step_contexts import build_context, only, step_context
 
 EXACT = {"rtol": 1e-9, "atol": 1e-14}
 SHAPES = {"stage1": (6, 4, 4, 4), "stage2": (6, 6, 2, 2), "stage3": (6, 8, 1, 1)}
@@ -18,18 +18,20 @@ def features(seed=0, dtype=torch.float64):
 
 
 def value(term, own, theirs=None):
-    views = {} if theirs is None else {"teacher": Outputs(torch.zeros(6, 3), None, theirs)}
-    return term.loss(seen(torch.zeros(6, 3), torch.arange(6) % 3, features=own, views=views))
+    views = {} if theirs is None else {"teacher": ModelOutputs(torch.zeros(6, 3), None, theirs)}
+    return term.loss(step_context(torch.zeros(6, 3), torch.arange(6) % 3, features=own, views=views))
 
 
 def test_with_a_teacher_it_is_the_published_loss(reference):
     want = reference("sp")
     student = want["feat_s"].requires_grad_()
     term = only(sp(teacher="given", weight=want["beta"].item()), "alike")
-    term.build(parts(stage1=(8, 4, 4, 4), stage2=student.shape, views={"teacher": {"stage3": want["feat_t"].shape}}))
+    term.build(
+        build_context(stage1=(8, 4, 4, 4), stage2=student.shape, views={"teacher": {"stage3": want["feat_t"].shape}})
+    )
     logits, labels = torch.zeros(8, 3), torch.zeros(8, dtype=torch.long)
-    views = {"teacher": Outputs(logits, None, {"stage3": want["feat_t"]})}
-    loss = term.loss(seen(logits, labels, features={"stage2": student}, views=views))
+    views = {"teacher": ModelOutputs(logits, None, {"stage3": want["feat_t"]})}
+    loss = term.loss(step_context(logits, labels, features={"stage2": student}, views=views))
     loss.backward()
     assert_close(loss.detach(), want["loss_kd"], **EXACT)
     assert_close(student.grad, want["grad_feat_s"], **EXACT)
@@ -55,7 +57,7 @@ def test_embeddings_compare_alike(reference):
 def test_within_one_network_shallow_imitates_deep(pairs, matched):
     maps = {name: each.requires_grad_() for name, each in features().items()}
     term = only(sp(pairs=pairs), "alike")
-    term.build(parts(**SHAPES))
+    term.build(build_context(**SHAPES))
     loss = value(term, maps)
     loss.backward()
     assert_close(loss, sum(gap(maps[shallow], maps[deep]) for shallow, deep in matched))
@@ -85,7 +87,7 @@ def test_degenerate_rows_keep_a_small_gradient(dtype, fill):
 
 def test_one_stage_is_not_enough():
     with pytest.raises(UserError, match="compares stages with one another, but found 1; give it a teacher"):
-        only(sp(), "alike").build(parts(stage1=(6, 4, 4, 4)))
+        only(sp(), "alike").build(build_context(stage1=(6, 4, 4, 4)))
 
 
 def test_gradient_check():

@@ -2,12 +2,12 @@ import torch
 from torch import nn
 from torch.testing import assert_close
 
-from selfdistill.functional import trusted
+from selfdistill.functional import top_ranked_mask
 from selfdistill.methods import sskd
 from selfdistill.methods.sskd import MINE, THEIRS
-from selfdistill.terms import Outputs
+from selfdistill.terms import ModelOutputs
 from tests.contract.steps import Training, distil
-from tests.helpers.step_contexts import only, parts, seen
+from tests.helpers.step_contexts import build_context, only, step_context
 
 EXACT = {"rtol": 1e-9, "atol": 1e-12}
 
@@ -20,11 +20,11 @@ def split(rows):
 def shown(term, labels, student, student_rows, teacher, teacher_rows):
     """A step at which projections are what is given as embeddings."""
     term.project = term.project_teacher = nn.Identity()
-    mine = [Outputs(*each, {}) for each in zip(split(student), split(student_rows), strict=True)]
-    known = [Outputs(*each, {}) for each in zip(split(teacher), split(teacher_rows), strict=True)]
+    mine = [ModelOutputs(*each, {}) for each in zip(split(student), split(student_rows), strict=True)]
+    known = [ModelOutputs(*each, {}) for each in zip(split(teacher), split(teacher_rows), strict=True)]
     turned = zip((*MINE, *THEIRS), (*mine[1:], *known[1:]), strict=True)
     views = {view.name: each for view, each in turned} | {"teacher": known[0]}
-    return seen(mine[0].logits, labels, embedding=mine[0].embedding, views=views)
+    return step_context(mine[0].logits, labels, embedding=mine[0].embedding, views=views)
 
 
 def made(want, **weights):
@@ -71,7 +71,7 @@ def test_each_part_is_the_published_one(reference):
 def test_the_rows_kept_are_the_published_ones(reference):
     want = reference("sskd")
     logits = want["teacher_logits"].view(7, 4, -1)[:, 1:].flatten(0, 1)
-    keep = trusted(logits, want["targets"].repeat_interleave(3), want["ratio_tf"].item())
+    keep = top_ranked_mask(logits, want["targets"].repeat_interleave(3), want["ratio_tf"].item())
     assert torch.equal(keep.nonzero()[:, 0], want["kept_tf"].sort().values)
 
 
@@ -89,7 +89,7 @@ def test_the_teachers_projection_learns_from_its_own_part_alone():
     torch.manual_seed(0)
     term, labels = only(sskd(), "supervision"), torch.arange(4)
     step = shown(term, labels, *(torch.randn(16, 5) for _ in range(4)))
-    term.build(parts(embedding=(4, 5), logits=(4, 5), views={"teacher": {"embedding": (4, 5)}}))
+    term.build(build_context(embedding=(4, 5), logits=(4, 5), views={"teacher": {"embedding": (4, 5)}}))
     value = term.loss(step)
     mine, known = term.project[0].weight, term.project_teacher[0].weight
     own, other = torch.autograd.grad(value["learn"], (known, mine), allow_unused=True, retain_graph=True)

@@ -9,7 +9,7 @@ from selfdistill.data.batch import Batch, Mix
 from selfdistill.data.mixing import Mixing, mix_batch, mixed
 from selfdistill.methods import kd, mixup, stkd
 from selfdistill.step import Distiller
-from tests.helpers.step_contexts import clock, only, seen
+from tests.helpers.step_contexts import clock, only, step_context
 
 ROWS, CLASSES = 6, 4
 
@@ -64,7 +64,7 @@ def test_loss_is_the_plain_loop():
         told = sum(math.exp(t) * (t - s) for t, s in zip(told, soft, strict=True))
         total += (1 - weight) * learn + weight * temperature**2 * told
     method = stkd(weight=weight, temperature=temperature)
-    shown = seen(logits, labels, views={"teacher": teacher}, mix=mix)
+    shown = step_context(logits, labels, views={"teacher": teacher}, mix=mix)
     got = sum(method.weights[name] * term.loss(shown) for name, term in method.all_terms.items())
     assert_close(got.item(), total / ROWS, rtol=1e-9, atol=0)
 

@@ -5,7 +5,7 @@ from torch.testing import assert_close
 from selfdistill.data.mixing import Mixing
 from selfdistill.method.networks import Teacher
 from selfdistill.methods import kd, tf_kd
-from tests.helpers.step_contexts import only, seen
+from tests.helpers.step_contexts import only, step_context
 
 EXACT = {"rtol": 1e-9, "atol": 1e-12}
 
@@ -25,7 +25,7 @@ def test_the_mean_over_classes_is_the_published_loss(reference, kind):
     extra = {"correct": want["correct_prob"].item()} if kind == "reg" else {}
     method = tf_kd(kind=kind, mean="all", **options(want), **extra)
     views = {"teacher": want["teacher_logits"]} if kind == "self" else {}
-    loss = value(method, seen(logits, want["targets"], views=views))
+    loss = value(method, step_context(logits, want["targets"], views=views))
     loss.backward()
     assert_close(loss.detach(), want["loss"], **EXACT)
     assert_close(logits.grad, want["grad_logits"], **EXACT)
@@ -34,14 +34,14 @@ def test_the_mean_over_classes_is_the_published_loss(reference, kind):
 @pytest.mark.parametrize("kind", ["self", "reg"])
 def test_the_mean_over_rows_is_as_many_times_larger_as_there_are_classes(reference, kind):
     want = reference("tfkd_self_resnet18")
-    step = seen(want["logits"], want["targets"], views={"teacher": want["teacher_logits"]})
+    step = step_context(want["logits"], want["targets"], views={"teacher": want["teacher_logits"]})
     rows, everything = (only(tf_kd(kind=kind, mean=mean), "free").loss(step) for mean in ("rows", "all"))
     assert_close(rows, want["logits"].shape[1] * everything, **EXACT)
 
 
 def test_a_former_self_is_distilled_as_any_teacher(reference):
     want = reference("tfkd_self_resnet18")
-    step = seen(want["logits"], want["targets"], views={"teacher": want["teacher_logits"]})
+    step = step_context(want["logits"], want["targets"], views={"teacher": want["teacher_logits"]})
     assert_close(value(tf_kd(), step), value(kd(alpha=0.95, temperature=6.0), step), **EXACT)
     assert tf_kd().networks == {"teacher": Teacher(None, taught_by="ce()")}
 
@@ -58,11 +58,11 @@ def test_a_student_that_says_what_the_virtual_teacher_says_has_nothing_to_learn(
     told = torch.tensor([[0.02, 0.96, 0.02], [0.96, 0.02, 0.02]], dtype=torch.float64) / temperature
     term = only(tf_kd(kind="reg", correct=0.96, temperature=temperature), "free")
     logits = told.clone().requires_grad_()
-    loss = term.loss(seen(logits, labels))
+    loss = term.loss(step_context(logits, labels))
     loss.backward()
     assert_close(loss.item(), 0.0, rtol=0, atol=1e-12)
     assert_close(logits.grad, torch.zeros_like(told), rtol=0, atol=1e-12)
-    assert term.loss(seen(told.flip(0), labels)) > 1e-6
+    assert term.loss(step_context(told.flip(0), labels)) > 1e-6
 
 
 def test_of_a_mixed_label_the_virtual_teacher_is_mixed():
@@ -75,4 +75,4 @@ def test_of_a_mixed_label_the_virtual_teacher_is_mixed():
                 right = labels[mix.partners[b, k]] == each
                 wanted[b, each] += mix.shares[b, k] * (0.9 if right else 0.05)
     term = only(tf_kd(kind="reg", correct=0.9, temperature=1.0), "free")
-    assert_close(term.loss(seen(wanted, labels, mix=mix)).item(), 0.0, rtol=0, atol=1e-7)
+    assert_close(term.loss(step_context(wanted, labels, mix=mix)).item(), 0.0, rtol=0, atol=1e-7)

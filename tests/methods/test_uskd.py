@@ -7,7 +7,7 @@ from torch.testing import assert_close
 from selfdistill.functional import agreed_ranks
 from selfdistill.methods import uskd
 from selfdistill.methods.uskd import among_others, true_class
-from tests.helpers.step_contexts import only, parts, seen, total
+from tests.helpers.step_contexts import build_context, only, step_context, total
 
 EXACT = {"rtol": 1e-9, "atol": 1e-12}
 
@@ -19,7 +19,7 @@ def _double(float64):
 
 def built(want, **options):
     term = only(uskd(**options), "customised")
-    term.build(parts(**{"stage-2": (*want["mid_features"].shape, 2, 2)}, logits=want["logits"].shape))
+    term.build(build_context(**{"stage-2": (*want["mid_features"].shape, 2, 2)}, logits=want["logits"].shape))
     with torch.no_grad():
         term.weak.weight.copy_(want["weak_fc_weight"])
         term.weak.bias.copy_(want["weak_fc_bias"])
@@ -36,7 +36,7 @@ def test_with_the_codes_rank_it_is_the_published_loss(reference):
     want = reference("uskd_cifar")
     logits, middle = (want[key].requires_grad_() for key in ("logits", "mid_features"))
     term = built(want, rank="code", **{key: want[key].item() for key in ("alpha", "beta", "mu")})
-    value = term.loss(seen(logits, want["targets"], features={"stage-2": spread(middle)}))
+    value = term.loss(step_context(logits, want["targets"], features={"stage-2": spread(middle)}))
     loss = total(value)
     loss.backward()
     assert_close(loss.detach(), want["loss"], **EXACT)
@@ -99,7 +99,7 @@ def test_no_gradient_comes_through_the_ranks(reference):
     want = reference("uskd_cifar")
     term = built(want, mu=0.0)
     middle = spread(want["mid_features"]).requires_grad_()
-    total(term.loss(seen(want["logits"], want["targets"], features={"stage-2": middle}))).backward()
+    total(term.loss(step_context(want["logits"], want["targets"], features={"stage-2": middle}))).backward()
     assert torch.equal(term.weak.weight.grad, torch.zeros_like(term.weak.weight))  # and not None
     assert torch.equal(middle.grad, torch.zeros_like(middle))
 

@@ -5,13 +5,13 @@ from torch import nn
 from torch.testing import assert_close
 
 import selfdistill as sd
-from selfdistill.functional import length
+from selfdistill.functional import l2_norm
 from selfdistill.methods import virtual_softmax
-from tests.helpers.step_contexts import only, seen
+from tests.helpers.step_contexts import only, step_context
 
 
 def value(embedding, weight, offset, labels, **options):
-    step = seen(embedding @ weight.T + offset, labels, embedding=embedding, directions=weight)
+    step = step_context(embedding @ weight.T + offset, labels, embedding=embedding, directions=weight)
     return only(virtual_softmax(**options), "task").loss(step)
 
 
@@ -41,7 +41,7 @@ def test_without_bias_it_is_the_papers_loss(reference):
 def test_the_virtual_class_is_never_less_than_the_true_one(reference):
     want = reference("virtual_softmax")
     true = (want["embedding"] @ want["fc_weight"].T).gather(1, want["targets"][:, None])[:, 0]
-    assert (length(want["fc_weight"])[want["targets"]] * length(want["embedding"]) >= true).all()
+    assert (l2_norm(want["fc_weight"])[want["targets"]] * l2_norm(want["embedding"]) >= true).all()
     assert value(want["embedding"], want["fc_weight"], 0.0, want["targets"]) > torch.log(torch.tensor(2.0))
 
 

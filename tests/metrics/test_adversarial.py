@@ -6,14 +6,14 @@ from torch import Generator, nn
 
 from selfdistill.data import Augmentation, Images
 from selfdistill.metrics.adversarial import fgsm, fgsm_accuracy, pgd, pgd_accuracy
-from selfdistill.metrics.model import Subject
+from selfdistill.metrics.model import EvaluatedModel
 from tests.helpers.networks import network
 
 SHIFTED = Augmentation(0, False, (0.5, 0.4, 0.3), (0.2, 0.3, 0.25))
 
 
 def subject(model, augment=SHIFTED):
-    return Subject(model, augment, torch.device("cpu"), batch_size=7)
+    return EvaluatedModel(model, augment, torch.device("cpu"), batch_size=7)
 
 
 def some(rows=10, size=8):

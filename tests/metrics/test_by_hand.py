@@ -34,7 +34,7 @@ def test_evaluation_leaves_the_model_as_it_was():
     model = create("resnet8", 4)
     model.layer1.eval()
     modes = [module.training for module in model.modules()]
-    augment = data.usual(splits)
+    augment = data.default_augmentation(splits)
     found = evaluate(model, splits.test, augment, batch_size=7)
     assert modes == [module.training for module in model.modules()]
     logits, labels = predict(model, splits.test, augment, batch_size=30)

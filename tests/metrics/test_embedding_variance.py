@@ -4,7 +4,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from selfdistill.metrics.embedding_variance import spread, variances
+from selfdistill.metrics.embedding_variance import class_variance, variances
 from tests.helpers.metric_rows import embeddings_and_labels
 
 
@@ -19,7 +19,7 @@ def by_loop(embeddings, labels):
 def test_variances_are_their_definitions():
     embeddings, labels = embeddings_and_labels()
     labels[labels == 2] = 7  # a class that has no images must not count
-    found = spread(embeddings, labels)
+    found = class_variance(embeddings, labels)
     intra, inter = by_loop(embeddings, labels)
     assert (found["intra"], found["inter"], found["ratio"]) == pytest.approx((intra, inter, intra / inter))
     intra, inter = by_loop(embeddings / embeddings.norm(dim=1, keepdim=True), labels)
@@ -36,7 +36,7 @@ def test_by_hand():
 @given(st.integers(0, 1000), st.floats(0.1, 10))
 def test_they_sum_to_the_variance_and_the_normalised_know_no_scale(seed, scale):
     embeddings, labels = embeddings_and_labels(seed=seed)
-    found, scaled = spread(embeddings, labels), spread(embeddings * scale, labels)
+    found, scaled = class_variance(embeddings, labels), class_variance(embeddings * scale, labels)
     total = embeddings.double().var(dim=0, correction=0).sum().item()
     assert found["intra"] + found["inter"] == pytest.approx(total)
     assert scaled["intra"] == pytest.approx(scale**2 * found["intra"], rel=1e-5)

@@ -9,7 +9,7 @@ from selfdistill.errors import UserError
 from selfdistill.features import read_anatomy
 from selfdistill.metrics.accuracy import evaluate as plainly
 from selfdistill.metrics.accuracy import predict
-from selfdistill.metrics.model import Subject
+from selfdistill.metrics.model import EvaluatedModel
 from selfdistill.models import create
 from tests.helpers.networks import network
 
@@ -48,7 +48,7 @@ def test_basic_is_what_result_json_has_and_more(splits):
     found = metrics.evaluate(model, splits, batch_size=16)
     assert list(found) == ["accuracy", "calibration"]
     flat = found["accuracy"] | found["calibration"]
-    want = plainly(model, splits.test, data.usual(splits), batch_size=16)
+    want = plainly(model, splits.test, data.default_augmentation(splits), batch_size=16)
     assert {name: flat[name] for name in want} == want
 
 
@@ -74,11 +74,11 @@ def test_the_embedding_is_what_the_classifier_takes_in(splits):
     model = network()
     found = []
     hook = model.fc.register_forward_pre_hook(lambda module, inputs: found.append(inputs[0].detach()))
-    logits, labels = predict(model, splits.test, data.usual(splits))
+    logits, labels = predict(model, splits.test, data.default_augmentation(splits))
     hook.remove()
-    augment = data.usual(splits)
-    read = read_anatomy(model, augment.normalise(splits.test.images[:2]))
-    seen = Subject(model, augment, torch.device("cpu"), 9, read).predictions(splits.test)
+    augment = data.default_augmentation(splits)
+    read = read_anatomy(model, augment.normalize(splits.test.images[:2]))
+    seen = EvaluatedModel(model, augment, torch.device("cpu"), 9, read).predictions(splits.test)
     torch.testing.assert_close(seen.embeddings, found[0])
     torch.testing.assert_close(seen.logits, logits)
     assert torch.equal(seen.labels, labels)
@@ -99,11 +99,11 @@ def test_the_model_is_left_as_it_was(splits, ood):
 
 def test_hooks_go_away_when_a_pass_fails(splits):
     model = network()
-    augment = data.usual(splits)
-    read = read_anatomy(model, augment.normalise(splits.test.images[:2]))
+    augment = data.default_augmentation(splits)
+    read = read_anatomy(model, augment.normalize(splits.test.images[:2]))
     wide = data.Images(torch.zeros(2, 4, 16, 16, dtype=torch.uint8), torch.zeros(2).long())
     with pytest.raises(RuntimeError):
-        Subject(model, augment, torch.device("cpu"), 9, read).predictions(wide)
+        EvaluatedModel(model, augment, torch.device("cpu"), 9, read).predictions(wide)
     assert not any(module._forward_pre_hooks for module in model.modules())
 
 

@@ -4,7 +4,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from selfdistill.metrics.selective import aurc, selective
+from selfdistill.metrics.selective import aurc, selective_risk
 from tests.helpers.metric_rows import any_logits, logits_and_labels
 
 
@@ -18,7 +18,7 @@ def test_aurc_is_its_definition():
     shares = logits.double().softmax(1)
     wrong = (shares.argmax(1) != labels).double()
     want = by_loop(shares.amax(1).numpy(), wrong.numpy())
-    found = selective(logits, labels)
+    found = selective_risk(logits, labels)
     assert found["aurc"] == pytest.approx(want)
     best = by_loop(-wrong.numpy(), wrong.numpy())
     assert found["aurc_excess"] == pytest.approx(want - best)
@@ -43,14 +43,14 @@ def test_ties_are_the_mean_over_their_orders():
 def test_a_perfect_order_is_the_least_and_rows_have_none(given_rows, random):
     logits, labels = given_rows
     order = random.sample(range(len(labels)), len(labels))
-    found = selective(logits, labels)
+    found = selective_risk(logits, labels)
     assert found["aurc_excess"] >= -1e-9
     assert 0 <= found["aurc"] <= 100
-    assert selective(logits[order], labels[order]) == pytest.approx(found)
+    assert selective_risk(logits[order], labels[order]) == pytest.approx(found)
 
 
 def test_a_perfect_order_has_no_excess():
     logits = torch.tensor([[5.0, 0], [4, 0], [3, 0], [2, 0], [1, 0]])
-    found = selective(logits, torch.tensor([0, 0, 0, 1, 1]))
+    found = selective_risk(logits, torch.tensor([0, 0, 0, 1, 1]))
     assert found["aurc_excess"] == pytest.approx(0)
     assert found["aurc"] == pytest.approx(100 * (1 / 4 + 2 / 5) / 5)

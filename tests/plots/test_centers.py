@@ -8,7 +8,7 @@ from torch.testing import assert_close
 
 from selfdistill.errors import UserError
 from selfdistill.loop.teach import teach
-from selfdistill.methods import method
+from selfdistill.methods import parse_method
 from selfdistill.plots.centers import draw_centers, gradients, moments
 from selfdistill.plots.centers.gradients import of_labels, of_target
 from selfdistill.plots.centers.network import Planar
@@ -63,7 +63,7 @@ def by_autograd(text, partners):
 def test_closed_forms_are_autograds(text, float64):
     partners = range(1, EACH) if "itself=False" in text else range(EACH)
     want, at = by_autograd(text, partners)
-    learn, mimic = gradients(method(text), *at)
+    learn, mimic = gradients(parse_method(text), *at)
     assert_close(learn + mimic, want, **EXACT)
     assert want.norm(dim=1).min() > 1e-3
     assert bool(mimic.any()) == (text != "ce()")
@@ -100,7 +100,7 @@ def test_imitation_never_draws_away_from_the_center(seed, fusion):
     )
     labels = torch.arange(9) % 3
     memory = {"center": (centers, torch.ones(3, 1))}
-    _, mimic = gradients(method(f'csd(fusion="{fusion}")'), features, labels, weight, bias, memory)
+    _, mimic = gradients(parse_method(f'csd(fusion="{fusion}")'), features, labels, weight, bias, memory)
     assert (-mimic * (centers[labels] - features)).sum(dim=1).min() >= -1e-12
 
 

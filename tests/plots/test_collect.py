@@ -38,7 +38,7 @@ def test_logits_embedding_and_features(model):
 def test_a_tap_by_path():
     model = Convolutional().eval()
     shown = collect(model, images(), PLAIN, taps=["layer2"])
-    by_hand = model.layer2(model.layer1(model.stem(PLAIN.normalise(images().images))))
+    by_hand = model.layer2(model.layer1(model.stem(PLAIN.normalize(images().images))))
     assert_close(shown.features["layer2"], by_hand.detach())
 
 

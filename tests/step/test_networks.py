@@ -10,23 +10,23 @@ from torch.testing import assert_close
 import selfdistill as sd
 from selfdistill.errors import UserError
 from selfdistill.method import Method
-from selfdistill.method.networks import Average, Past, Peer, Teacher, teaching
+from selfdistill.method.networks import EMATeacher, LaggedStudent, PeerNetwork, Teacher, teacher_role
 from selfdistill.step import Distiller
-from selfdistill.step.networks import Follower, Frozen
-from selfdistill.terms import Term, View
+from selfdistill.step.networks import FollowingNetwork, FrozenNetwork
+from selfdistill.terms import ForwardPass, LossTerm
 from tests.contract.steps import Training, distil, images, parameters
 from tests.helpers.networks import network
 
 
-class Looking(Term):
+class Looking(LossTerm):
     """Looks at a network and owes it nothing."""
 
     def __init__(self, role, grad=False, taps=("stages", "embedding")):
         super().__init__()
-        self.views = (View(role, grad=grad, network=role, taps=taps),)
+        self.views = (ForwardPass(role, grad=grad, network=role, taps=taps),)
 
-    def build(self, parts):
-        self.shapes = parts.views[self.views[0].name]
+    def build(self, context):
+        self.shapes = context.views[self.views[0].name]
 
     def loss(self, seen):
         self.shown = seen.views[self.views[0].name]
@@ -35,7 +35,7 @@ class Looking(Term):
 
 def test_an_average_is_the_plain_mean_at_first_and_then_decays():
     student = nn.Linear(2, 2)
-    average = Follower(student, Average(decay=0.75), torch.zeros(1), ())
+    average = FollowingNetwork(student, EMATeacher(decay=0.75), torch.zeros(1), ())
     seen = []
     for step in range(1, 9):
         student.weight.data.fill_(float(step))
@@ -52,7 +52,7 @@ def test_an_average_is_the_plain_mean_at_first_and_then_decays():
 
 def test_an_average_follows_running_statistics_and_copies_counts():
     student = nn.BatchNorm1d(3)
-    average = Follower(student, Average(decay=0.5), torch.zeros(1), ())
+    average = FollowingNetwork(student, EMATeacher(decay=0.5), torch.zeros(1), ())
     for _ in range(3):
         student(torch.randn(5, 3) + 4)
         average.after_step()
@@ -63,7 +63,7 @@ def test_an_average_follows_running_statistics_and_copies_counts():
 
 def test_the_past_is_renewed_every_so_many_steps():
     student = nn.Linear(2, 2)
-    past = Follower(student, Past(every=3), torch.zeros(1), ())
+    past = FollowingNetwork(student, LaggedStudent(every=3), torch.zeros(1), ())
     first, seen = student.weight[0, 0].item(), []
     for step in range(1, 8):
         student.weight.data.fill_(float(step))
@@ -73,7 +73,7 @@ def test_the_past_is_renewed_every_so_many_steps():
 
 
 def test_a_peer_is_another_draw_of_the_same_architecture_and_trains():
-    method = Method({"look": Looking("peer1", grad=True)}, networks={"peer1": Peer()}, text="mine()")
+    method = Method({"look": Looking("peer1", grad=True)}, networks={"peer1": PeerNetwork()}, text="mine()")
     distiller = Distiller(network(), method, images(0))
     peer = distiller.networks["peer1"].network
     assert type(peer) is type(distiller.student)
@@ -113,15 +113,15 @@ def test_a_teacher_that_nobody_looks_into_may_be_of_any_kind():
             return shown.mean(dim=(2, 3)) @ self.weight
 
     distiller = Distiller(network(), sd.kd(), images(0), networks={"teacher": Odd()})
-    assert isinstance(distiller.networks["teacher"], Frozen)
+    assert isinstance(distiller.networks["teacher"], FrozenNetwork)
     assert Training(distiller).steps(1).log[0]["teacher"] > 0
 
 
 def test_what_an_argument_teacher_means():
-    assert teaching("ema") == Average(decay=0.999)
-    assert teaching("past") == Past(every=100)
-    assert teaching("runs/x") == Teacher("runs/x")
-    assert teaching(None) == Teacher()
+    assert teacher_role("ema") == EMATeacher(decay=0.999)
+    assert teacher_role("past") == LaggedStudent(every=100)
+    assert teacher_role("runs/x") == Teacher("runs/x")
+    assert teacher_role(None) == Teacher()
 
 
 @pytest.mark.parametrize("teacher", ["ema", "past"])
@@ -151,8 +151,8 @@ def test_roles_that_contradict_are_refused_with_both_names():
         Distiller(network(), sd.ce(), images(0), networks={"tutor": network(seed=3)})
 
 
-def test_the_plain_loop_follows_after_each_step_of_the_optimiser():
-    method = Method({"look": Looking("average")}, networks={"average": Average(decay=0.5)}, text="mine()")
+def test_the_plain_loop_follows_after_each_step_of_the_optimizer():
+    method = Method({"look": Looking("average")}, networks={"average": EMATeacher(decay=0.5)}, text="mine()")
     student = network("group")
     teach = sd.teach(student, method, images(0))
     optimizer = torch.optim.SGD(teach.parameters(), lr=0.1)

@@ -11,15 +11,15 @@ from selfdistill.method import Method
 from selfdistill.report.tables.accuracy import footer, header, markdown, plain, rows
 from selfdistill.study import compare
 from selfdistill.study.layout import run_folder, usual_folder
-from selfdistill.terms import Term
+from selfdistill.terms import LossTerm
 from selfdistill.train.config import RunConfig
 
 BASE = RunConfig("ce()", limit=100, epochs=1, batch_size=32)
 
 
-class Fails(Term):
+class Fails(LossTerm):
     def loss(self, seen):
-        if seen.clock.progress >= 0 and len(seen.logits) > 2:
+        if seen.progress.progress >= 0 and len(seen.logits) > 2:
             raise ArithmeticError("on purpose")
         return seen.logits.sum()
 

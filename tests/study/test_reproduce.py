@@ -6,10 +6,10 @@ import pytest
 
 from selfdistill.cli.app import main
 from selfdistill.errors import UserError
-from selfdistill.methods import method
+from selfdistill.methods import parse_method
 from selfdistill.models import create
-from selfdistill.study.analysis.statistics import Spread
-from selfdistill.study.papers import PAPERS, Cell, Published
+from selfdistill.study.analysis.statistics import MeanStd
+from selfdistill.study.papers import PAPERS, Published, PublishedValue
 from selfdistill.study.papers.published import MEASURES, Missing, column
 from selfdistill.study.reproduce import Line, published, reproduce, scaled
 from selfdistill.train.config import RunConfig
@@ -22,8 +22,8 @@ SMALL = Published(
     images=1_000,
     cells=(
         *column("resnet8", {"ce()": 10.0, "dsr()": 99.0}),
-        Cell("vgg8", "ce()", 0.5, "NLL", 0.1),
-        Cell("vgg8", "ce()", 90.0, "top-1 error"),
+        PublishedValue("vgg8", "ce()", 0.5, "NLL", 0.1),
+        PublishedValue("vgg8", "ce()", 90.0, "top-1 error"),
     ),
     missing=(Missing("resnet9 77.00", "there is none"),),
 )
@@ -37,7 +37,7 @@ def test_every_table_can_be_asked_for(name):
     for model in {cell.model for cell in table.cells}:
         create(model, 100, size=32)
     for cell in table.cells:
-        assert method(cell.method).resolved
+        assert parse_method(cell.method).resolved
         assert cell.measure in MEASURES
         assert 0 < cell.expected < 100
     assert len({(cell.model, cell.method, cell.measure) for cell in table.cells}) == len(table.cells)
@@ -70,7 +70,9 @@ def test_numbers_as_they_are_printed_there():
     ],
 )
 def test_verdicts_by_hand(values, scale, verdict):
-    assert Line(Cell("resnet8", "ce()", 70.0), Spread.of(values) if values else None, scale).verdict == verdict
+    assert (
+        Line(PublishedValue("resnet8", "ce()", 70.0), MeanStd.of(values) if values else None, scale).verdict == verdict
+    )
 
 
 def test_scaling():
@@ -93,8 +95,8 @@ def test_a_table_of_two_models(tmp_path):
     ]
     assert [study.folder.name for study in studies] == ["digits-resnet8", "digits-vgg8"]
     vgg = studies[1].finished("ce()")
-    assert lines[2].ours == Spread.of([each["nll"] for each in vgg])
-    assert lines[3].ours == Spread.of([100 - each["top1"] for each in vgg])
+    assert lines[2].ours == MeanStd.of([each["nll"] for each in vgg])
+    assert lines[3].ours == MeanStd.of([100 - each["top1"] for each in vgg])
     assert len(list(tmp_path.rglob("result.json"))) == 6  # one run serves all of its measures
 
 

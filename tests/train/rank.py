@@ -12,7 +12,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from selfdistill import data, distributed
 from selfdistill.errors import UserError
-from selfdistill.methods import REGISTRY, method
+from selfdistill.methods import REGISTRY, parse_method
 from selfdistill.step import Distiller
 from selfdistill.train import run as runs
 from selfdistill.train.preflight import first_step
@@ -23,17 +23,17 @@ DATA = "fake:classes=5,size=16"
 
 
 def teachers(text):
-    return {role: network("group", seed=3) for role in method(text).teachers}
+    return {role: network("group", seed=3) for role in parse_method(text).teachers}
 
 
 def alike(text):
     """Whether ranks see what one process sees: nothing is drawn, normalised or compared within a rank's rows."""
-    made = method(text)
+    made = parse_method(text)
     if made.mixing or made.erasing or {"negatives", "order"} & made.needs.keys():
         return False
     distiller = Distiller(network("group"), made, torch.zeros(2, 3, 16, 16), networks=teachers(text))
     normed = any(isinstance(each, _BatchNorm) for each in distiller.modules())
-    return not normed and all(term.over == "rows" for term in distiller.terms.values())
+    return not normed and all(term.reduction == "mean" for term in distiller.terms.values())
 
 
 EXPRESSIONS = [text for text in (*(f"{name}()" for name in REGISTRY), "dsr() + csd()", "ema() + dot()") if alike(text)]
@@ -41,7 +41,7 @@ EXPRESSIONS = [text for text in (*(f"{name}()" for name in REGISTRY), "dsr() + c
 
 def of_the_run(text):
     """Whether a memory of the whole run is moved by a batch's parts one after the other."""
-    return any(term.memory_scope == "run" and not term.indexed for term in method(text).all_terms.values())
+    return any(term.memory_scope == "run" and not term.uses_index for term in parse_method(text).all_terms.values())
 
 
 def plain():
@@ -64,12 +64,12 @@ def train(text, folder, make=plain, **changes):
 def shares(strategy, folder):
     """What of weights, gradients and momenta lies here after a step of a student with heads, by their numbers."""
     made = trainer(small("dks()", strategy=strategy, devices=2), data.load("digits", limit=200), folder)
-    made.descent.run.train()
+    made.train_step.run.train()
     first_step(made)
-    weights, optimiser = made.descent.weights, made.descent.optimiser
+    weights, optimizer = made.train_step.weights, made.train_step.optimizer
     trained = [each for each in made.distiller.parameters() if each.requires_grad]
-    momenta = [kept["momentum_buffer"] for kept in optimiser.state.values()]
-    gradients = [each.grad for group in optimiser.param_groups for each in group["params"]]
+    momenta = [kept["momentum_buffer"] for kept in optimizer.state.values()]
+    gradients = [each.grad for group in optimizer.param_groups for each in group["params"]]
     counts = {"weights": weights.here(trained), "gradients": gradients, "momenta": momenta}
     return {"all": numbers(trained), **{name: numbers(each) for name, each in counts.items()}}
 

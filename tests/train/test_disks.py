@@ -11,7 +11,7 @@ from selfdistill.errors import UserError
 from selfdistill.files import write_json
 from selfdistill.train.monitor.progress import Silent
 from selfdistill.train.persist import checkpoint
-from selfdistill.train.persist.lock import held
+from selfdistill.train.persist.lock import run_lock
 from selfdistill.train.run import run
 from tests.helpers.disks import fill, make_read_only, mounted
 from tests.helpers.small_runs import Interrupted, StopAfter, log, small, untimed
@@ -121,7 +121,7 @@ def test_one_may_wait(holder, tmp_path):
         told.append(text)
         holder.stdin.close()
 
-    with held(tmp_path / "a", tell):
+    with run_lock(tmp_path / "a", tell):
         assert (tmp_path / "a" / ".lock").read_text() == f"{os.getpid()}\n"
     assert told == [f"process {holder.pid} is training in {tmp_path / 'a'}; waiting until it ends"]
 
@@ -129,16 +129,16 @@ def test_one_may_wait(holder, tmp_path):
 def test_leftovers_of_the_killed_are_swept_away_and_nothing_else(tmp_path):
     for name in (".last.ckpt.123", ".run.json.9", ".mine", "notes.7", "last.ckpt"):
         (tmp_path / name).touch()
-    with held(tmp_path):
+    with run_lock(tmp_path):
         pass
     assert sorted(path.name for path in tmp_path.iterdir()) == [".mine", "last.ckpt", "notes.7"]
 
 
 def test_a_folder_that_stays_empty_is_not_left_behind(tmp_path):
-    with held(tmp_path / "a"):
+    with run_lock(tmp_path / "a"):
         pass
     assert not (tmp_path / "a").exists()
     (tmp_path / "b").mkdir()
-    with held(tmp_path / "b"):
+    with run_lock(tmp_path / "b"):
         pass
     assert (tmp_path / "b").exists()

@@ -19,11 +19,11 @@ def test_float16_is_near_to_full_precision_and_its_scale_survives(digits, tmp_pa
     rows = half.fit()
     assert rows[0]["losses"] == pytest.approx(full[0]["losses"], rel=0.1)
     assert rows[0]["losses"] != full[0]["losses"]
-    state = half.state()
+    state = half.state_dict()
     assert state["scale"]["good"] + state["scale"]["scale"].log2() > 0
     other = trainer(small("lightskd()", epochs=1, precision="16"), digits, tmp_path / "a")
-    other.take_up(state)
-    assert other.descent.scale.state() == half.descent.scale.state()
+    other.load_state_dict(state)
+    assert other.train_step.scale.state_dict() == half.train_step.scale.state_dict()
 
 
 def test_the_scale_is_halved_by_an_overflow_and_doubled_after_many_good_steps():
@@ -48,7 +48,7 @@ def test_a_gradient_that_overflows_in_float16_is_no_end(digits, tmp_path):
     weight.register_hook(overflow)
     rows = made.fit()
     assert len(rows) == 2
-    assert made.descent.scale.scale <= FIRST / 2
+    assert made.train_step.scale.scale <= FIRST / 2
     assert torch.equal(seen[3], seen[2])
     assert not torch.equal(seen[4], seen[3])
 
@@ -56,8 +56,8 @@ def test_a_gradient_that_overflows_in_float16_is_no_end(digits, tmp_path):
 def test_the_gradient_is_clipped(digits, tmp_path):
     made = trainer(small(clip_norm=0.01, momentum=0.0, weight_decay=0.0, epochs=1), digits, tmp_path)
     before = [each.detach().clone() for each in made.distiller.parameters()]
-    made.descent.run.train()
-    made.descent.step(next(made.batches(0)), made.clock(0), 1.0)
+    made.train_step.run.train()
+    made.train_step.step(next(made.batches(0)), made.progress(0), 1.0)
     moved = [new.detach() - old for new, old in zip(made.distiller.parameters(), before, strict=True)]
     assert torch.nn.utils.get_total_norm(moved).item() == pytest.approx(0.01, rel=1e-3)
     loose = trainer(small(clip_norm=1e6), digits, tmp_path).fit()

@@ -5,7 +5,7 @@ from functools import partial
 import pytest
 import torch
 
-from selfdistill.bench.candidate import Contender
+from selfdistill.bench.candidate import Candidate
 from selfdistill.data import load
 from selfdistill.errors import UserError
 from selfdistill.metrics.cost import held_bytes
@@ -25,9 +25,9 @@ def splits():
 
 
 def make(splits, folder, config):
-    from selfdistill.methods import method
+    from selfdistill.methods import parse_method
 
-    return trainer(config, splits, folder, stand_ins(method(config.method), config, splits))
+    return trainer(config, splits, folder, stand_ins(parse_method(config.method), config, splits))
 
 
 def found(config, splits, folder):
@@ -37,7 +37,7 @@ def found(config, splits, folder):
 @pytest.mark.parametrize("text", ["ce()", "lightskd()", "ddgsd()", "kd()", "ps_kd()"])
 def test_small_batches_tell_what_the_whole_one_needs(text, splits, tmp_path, monkeypatch):
     config = replace(CONFIG, method=text)
-    needed = Contender(text, config, splits).bytes()
+    needed = Candidate(text, config, splits).bytes()
     for there, fits in ((1.1 * MARGIN * needed, True), (0.9 * MARGIN * needed, False)):
         monkeypatch.setattr(preflight, "free_memory", lambda there=there: there)
         memory, disk = found(config, splits, tmp_path)

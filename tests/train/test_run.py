@@ -47,7 +47,7 @@ def test_a_run_that_is_taken_up_ends_bitwise_the_same(text, digits, tmp_path):
     assert untimed(again) == untimed(result)
     assert log(halved) == log(whole)
     ends = [checkpoint.read(folder / "last.ckpt") for folder in (whole, halved)]
-    for part in ("terms", "optimiser", "ranks", "epoch", "step"):
+    for part in ("terms", "optimizer", "ranks", "epoch", "step"):
         torch.testing.assert_close(ends[0][part], ends[1][part], rtol=0, atol=0)
 
 
@@ -63,7 +63,7 @@ def test_the_students_file_holds_the_models_own_keys(digits, tmp_path):
     own, saved = create("resnet8", 10, size=8).state_dict(), load_file(tmp_path / "a" / "student.safetensors")
     assert saved.keys() == own.keys()
     student, facts = load_run(tmp_path / "a")
-    found = evaluate(student, digits.test, data.usual(digits))
+    found = evaluate(student, digits.test, data.default_augmentation(digits))
     assert {key: result[key] for key in found} == pytest.approx(found)
     assert (facts["mean"], facts["std"]) == (list(digits.mean), list(digits.std))
 
@@ -120,7 +120,7 @@ def test_the_best_epoch_is_measured_on_the_test_set_at_the_end(text, tmp_path, m
     assert not all(torch.equal(last[key], best[key]) for key in last)
     network.load_state_dict(best)
     splits = load_data(config)
-    assert evaluate(network, splits.test, data.usual(splits))["top1"] == result["best_epoch_top1"]
+    assert evaluate(network, splits.test, data.default_augmentation(splits))["top1"] == result["best_epoch_top1"]
 
 
 def test_the_best_epoch_is_the_one_that_was_best_on_the_images_held_out(tmp_path):
@@ -128,7 +128,7 @@ def test_the_best_epoch_is_the_one_that_was_best_on_the_images_held_out(tmp_path
     result, splits = run(config, tmp_path / "a"), load_data(config)
     network = create("resnet8", 10, size=8, weights=tmp_path / "a" / "best.safetensors")
     held = [row["validation_top1"] for row in log(tmp_path / "a")]
-    assert evaluate(network, splits.validation, data.usual(splits))["top1"] == max(held)
+    assert evaluate(network, splits.validation, data.default_augmentation(splits))["top1"] == max(held)
     assert result["best_epoch"] == 1 + held.index(max(held))
 
 

@@ -1,17 +1,17 @@
 import pytest
 import torch
 
-from selfdistill.methods import REGISTRY, method
+from selfdistill.methods import REGISTRY, parse_method
 from selfdistill.models import create
 from selfdistill.train.monitor.progress import Silent
-from selfdistill.train.persist.checkpoint import Unusable
+from selfdistill.train.persist.checkpoint import CheckpointError
 from tests.helpers.small_runs import small, trainer
 
 METHODS = [f"{name}()" for name in REGISTRY]
 
 
 def teachers(text):
-    return {role: create("resnet8", 10, size=8) for role in method(text).teachers}
+    return {role: create("resnet8", 10, size=8) for role in parse_method(text).teachers}
 
 
 @pytest.mark.parametrize("text", METHODS)
@@ -21,12 +21,12 @@ def test_every_method_starts_from_the_same_student_and_sees_the_same_images(text
     other = trainer(small(text), digits, tmp_path, teachers(text))
     ours, theirs = plain.distiller.student.state_dict(), other.distiller.student.state_dict()
     assert all(torch.equal(ours[key], theirs[key]) for key in ours)
-    if "order" in method(text).needs:
+    if "order" in parse_method(text).needs:
         pytest.skip("it asks for another order")
     for epoch in range(2):
         for one, two in zip(plain.loader.epoch(epoch), other.loader.epoch(epoch), strict=True):
             assert torch.equal(one.index, two.index)
-            torch.testing.assert_close(altered(one.images, two, method(text)), two.images)
+            torch.testing.assert_close(altered(one.images, two, parse_method(text)), two.images)
 
 
 def altered(images, batch, made):
@@ -82,7 +82,7 @@ def test_each_step_is_made_at_its_own_rate(digits, tmp_path):
         rates = ()
 
         def step(self):
-            self.rates += tuple(group["lr"] for group in made.descent.optimiser.param_groups)
+            self.rates += tuple(group["lr"] for group in made.train_step.optimizer.param_groups)
 
     display = Watch()
     config = small(batch_size=100, schedule="step", milestones=(0.5,), warmup=1, decay_norms=False)
@@ -93,7 +93,7 @@ def test_each_step_is_made_at_its_own_rate(digits, tmp_path):
 
 def test_it_trains_in_train_mode_whatever_the_mode_before(digits, tmp_path):
     made = trainer(small(), digits, tmp_path)
-    made.descent.run.eval()
+    made.train_step.run.eval()
     made.fit()
     met = [value for key, value in made.distiller.student.state_dict().items() if key.endswith("tracked")]
     assert met == [12] * len(met)
@@ -104,7 +104,7 @@ def test_memory_that_forgets_starts_again_at_each_epoch(digits, tmp_path):
         met = ()
 
         def step(self):
-            self.met += (made.descent.memories[0]["shape"][1].item(),)
+            self.met += (made.train_step.memories[0]["shape"][1].item(),)
 
     made = trainer(small("dsr()", batch_size=200), digits, tmp_path, display=Watch())
     rows = made.fit()
@@ -142,17 +142,17 @@ def test_the_seed_draws_the_heads_too(digits, tmp_path):
 
 def test_random_streams_are_taken_up(digits, tmp_path):
     made = trainer(small(), digits, tmp_path)
-    state, first = made.state(), torch.rand(3)
+    state, first = made.state_dict(), torch.rand(3)
     other = trainer(small(), digits, tmp_path)
     torch.rand(7)
-    other.take_up(state)
+    other.load_state_dict(state)
     assert torch.equal(torch.rand(3), first)
 
 
 def test_a_state_of_another_run_is_refused(digits, tmp_path):
-    state = trainer(small(), digits, tmp_path).state()
-    with pytest.raises(Unusable, match=r"it is of another configuration or number of processes"):
+    state = trainer(small(), digits, tmp_path).state_dict()
+    with pytest.raises(CheckpointError, match=r"it is of another configuration or number of processes"):
         trainer(small(lr=0.2), digits, tmp_path).require_own(state)
     trainer(small(), digits, tmp_path).require_own(state)
-    with pytest.raises(Unusable, match=r"it is of another configuration"):
+    with pytest.raises(CheckpointError, match=r"it is of another configuration"):
         trainer(small(), digits, tmp_path).require_own({"weights": 1})

@@ -102,7 +102,7 @@ def test_the_folder_holds_all_there_is_to_know(tmp_path):
 def test_the_student_in_the_folder_is_the_one_measured(tmp_path):
     result = train(tmp_path / "run", "ce()", epochs=4)
     student, _ = load_run(tmp_path / "run")
-    normalise = data.usual(SPLITS).normalise
+    normalise = data.default_augmentation(SPLITS).normalize
     with torch.no_grad():
         right = student.eval()(normalise(SPLITS.test.images)).argmax(dim=1) == SPLITS.test.labels
     assert result["top1"] == pytest.approx(100 * right.double().mean().item())

@@ -12,28 +12,28 @@ from torch import Tensor
 
 from selfdistill.data import Splits
 from selfdistill.data.batch import Batch
-from selfdistill.methods import method as named
+from selfdistill.methods import parse_method
 from selfdistill.metrics.cost import flops
 from selfdistill.step import memory
-from selfdistill.terms import Outputs
+from selfdistill.terms import ModelOutputs
 from selfdistill.train.config import RunConfig
 from selfdistill.train.monitor.progress import Silent
 from selfdistill.train.preflight import step_bytes
 from selfdistill.train.run import make_trainer
 from selfdistill.train.stand_in import stand_ins
 
-WARM = 2  # steps before the first that counts: the optimiser makes its state, caches fill
+WARM = 2  # steps before the first that counts: the optimizer makes its state, caches fill
 
 
 class Seconds(NamedTuple):
     """What one step took."""
 
-    step: float  # in whole: the batch, the passes, the losses, backward, the optimiser
+    step: float  # in whole: the batch, the passes, the losses, backward, the optimizer
     data: float  # of it, until the batch was there
     terms: float  # the method's own losses and heads alone, forward and backward, made apart
 
 
-class Contender:
+class Candidate:
     """One method's training on a data set, a step at a time; `label` is what a table calls it.
 
     It makes the steps that a run makes, on untrained networks: what a teacher says does not change how long it
@@ -41,21 +41,21 @@ class Contender:
     """
 
     def __init__(self, label: str, config: RunConfig, splits: Splits):
-        self.label, method = label, named(config.method)
+        self.label, method = label, parse_method(config.method)
         cast = stand_ins(method, config, splits)
         self.trainer = make_trainer(config, method, splits, cast, Path(), Silent())
-        self.trainer.descent.run.train()
+        self.trainer.train_step.run.train()
         self._batches, self._number = self._endless(), 0
         for _ in range(WARM):
             self.step()
-        self._recorded, self._memories = self._record(), deepcopy(self.trainer.descent.memories[0])
+        self._recorded, self._memories = self._record(), deepcopy(self.trainer.train_step.memories[0])
 
     def step(self) -> tuple[float, float]:
         """Make a step of training; give its seconds, and those until its batch was there."""
         start = self._now()
         batch = next(self._batches)
         there = self._now()
-        self.trainer.descent.step(batch, self.trainer.clock(self._number), self.trainer.rate(self._number))
+        self.trainer.train_step.step(batch, self.trainer.progress(self._number), self.trainer.rate(self._number))
         self._number += 1
         return self._now() - start, there - start
 
@@ -65,7 +65,7 @@ class Contender:
         batch, anchor, views = self._recorded
         distiller.zero_grad()
         start = self._now()
-        made = distiller.judge(batch, anchor, views, self.trainer.clock(self._number), self._memories)
+        made = distiller.compute_losses(batch, anchor, views, self.trainer.progress(self._number), self._memories)
         losses = {name: loss for name, loss in made.losses.items() if name != "task"}
         if losses and (total := distiller.total(losses)).requires_grad:
             total.backward()
@@ -81,13 +81,13 @@ class Contender:
         return flops(self.step)
 
     def bytes(self) -> int:
-        """Bytes at the peak of a step: weights, optimiser, memories, and what the step makes."""
+        """Bytes at the peak of a step: weights, optimizer, memories, and what the step makes."""
         return step_bytes(self.trainer, self.step)
 
     def _endless(self) -> Iterator[tuple[Batch, ...]]:
         return chain.from_iterable(map(self.trainer.batches, count()))
 
-    def _record(self) -> tuple[Batch, Outputs, Mapping[str, Outputs]]:
+    def _record(self) -> tuple[Batch, ModelOutputs, Mapping[str, ModelOutputs]]:
         """A batch and what its passes showed, as leaves whose gradients are added up as the student's would be."""
         batch = next(self.trainer.loader.epoch(0))
         with torch.no_grad():
@@ -101,9 +101,9 @@ class Contender:
         return perf_counter()
 
 
-def _leaves(shown: Outputs) -> Outputs:
+def _leaves(shown: ModelOutputs) -> ModelOutputs:
     embedding = None if shown.embedding is None else _leaf(shown.embedding)
-    return Outputs(_leaf(shown.logits), embedding, {name: _leaf(each) for name, each in shown.features.items()})
+    return ModelOutputs(_leaf(shown.logits), embedding, {name: _leaf(each) for name, each in shown.features.items()})
 
 
 def _leaf(shown: Tensor) -> Tensor:

@@ -4,10 +4,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from statistics import fmean, median, quantiles
 
-from selfdistill.bench.candidate import Contender, Seconds
+from selfdistill.bench.candidate import Candidate, Seconds
 from selfdistill.data import Splits
 from selfdistill.errors import UserError
-from selfdistill.methods import method as named
+from selfdistill.methods import parse_method
 from selfdistill.train.config import RunConfig
 
 BASELINE = "ce()"
@@ -15,7 +15,7 @@ FLOOR = "ce() again"  # the baseline against itself: what no difference looks li
 
 
 @dataclass(frozen=True)
-class Spread:
+class Quartiles:
     """A median and the quartiles around it."""
 
     low: float
@@ -23,7 +23,7 @@ class Spread:
     high: float
 
     @classmethod
-    def of(cls, values: Sequence[float]) -> "Spread":
+    def of(cls, values: Sequence[float]) -> "Quartiles":
         """Of two values at least."""
         return cls(*quantiles(values, n=4, method="inclusive"))
 
@@ -35,15 +35,15 @@ class Cost:
     method: str
     images_per_second: float
     step_ms: float
-    step: Spread  # ratio of whole steps
-    terms: Spread  # 1 and the terms' own share of a step of cross-entropy, measured alone
-    data: Spread  # share of its own step until the batch is there
+    step: Quartiles  # ratio of whole steps
+    terms: Quartiles  # 1 and the terms' own share of a step of cross-entropy, measured alone
+    data: Quartiles  # share of its own step until the batch is there
     arithmetic: float  # ratio of floating-point operations
     memory: float  # ratio of bytes at the peak
     bytes: int
 
 
-def race(
+def run_rounds(
     methods: Sequence[str],
     base: RunConfig,
     splits: Splits,
@@ -60,9 +60,9 @@ def race(
     for count, least, what in ((rounds, 2, "rounds"), (steps, 1, "steps")):
         if count < least:
             raise UserError(f"{what} must be {least} or more, but is {count}")
-    texts = dict.fromkeys(named(each).text for each in methods)
+    texts = dict.fromkeys(parse_method(each).text for each in methods)
     labels = [(BASELINE, BASELINE), (FLOOR, BASELINE), *((text, text) for text in texts if text != BASELINE)]
-    field = [Contender(label, replace(base, method=text), splits) for label, text in labels]
+    field = [Candidate(label, replace(base, method=text), splits) for label, text in labels]
     times: list[list[Seconds]] = [[] for _ in field]
     for number in range(rounds):
         first = number % len(field)  # none always runs after the same other
@@ -94,9 +94,9 @@ def _cost(
         label,
         images / step,
         1000 * step,
-        Spread.of([one.step / other.step for one, other in zip(own, base, strict=True)]),
-        Spread.of([1 + each.terms / usual for each in own]),
-        Spread.of([each.data / each.step for each in own]),
+        Quartiles.of([one.step / other.step for one, other in zip(own, base, strict=True)]),
+        Quartiles.of([1 + each.terms / usual for each in own]),
+        Quartiles.of([each.data / each.step for each in own]),
         arithmetic,
         memory,
         size,

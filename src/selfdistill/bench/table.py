@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from selfdistill.bench.rounds import Cost, Spread
+from selfdistill.bench.rounds import Cost, Quartiles
 
 HEADER = ("method", "images/s", "step", "whole step", "its quartiles", "arithmetic", "terms alone", "memory", "data")
 
@@ -17,7 +17,7 @@ def footer(rounds: int, steps: int, where: str) -> list[str]:
     return [
         f"{where}; medians of {rounds} interleaved rounds of {steps} step(s). Ratios are to ce() in the same round; "
         "its second row is ce() against itself: differences of that size mean nothing.",
-        "whole step: batch, passes, losses, backward, optimiser. arithmetic: as its floating-point operations predict.",
+        "whole step: batch, passes, losses, backward, optimizer. arithmetic: as its floating-point operations predict.",
         "terms alone: 1 + the method's losses and heads, forward and backward on recorded outputs, in steps of ce(); "
         "more passes of a network are not in it. memory: tensors at the peak. data: share of the step until the batch "
         "is there.",
@@ -38,5 +38,5 @@ def _row(cost: Cost) -> tuple[str, ...]:
     )
 
 
-def _quartiles(spread: Spread) -> str:
+def _quartiles(spread: Quartiles) -> str:
     return f"[{spread.low:.3f}, {spread.high:.3f}]"

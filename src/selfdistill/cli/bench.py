@@ -28,7 +28,7 @@ def bench(
     """
     import torch
 
-    from selfdistill.bench.rounds import race
+    from selfdistill.bench.rounds import run_rounds
     from selfdistill.cli.console import console
     from selfdistill.train.config import RunConfig
     from selfdistill.train.run import load_data
@@ -40,7 +40,7 @@ def bench(
         def tell(number: int) -> None:
             status.update(f"round {number} of {rounds}")
 
-        costs = race(expressions(methods, DEFAULT), base, load_data(base), rounds=rounds, steps=steps, tell=tell)
+        costs = run_rounds(expressions(methods, DEFAULT), base, load_data(base), rounds=rounds, steps=steps, tell=tell)
     where = f"{base.data}, {base.model}, batches of {base.batch_size}"
     where += f", {torch.get_num_threads()} thread(s), torch {torch.__version__}"
     _show(costs, rounds, steps, where)

@@ -15,8 +15,8 @@ Address = Annotated[str | None, typer.Option(help="Of a Ray cluster; default: on
 def engine_and_watch(name: str, workers: int | None, threads: int | None, address: str | None) -> dict[str, Any]:
     """The engine of these options and what is shown while it works, as `compare_all` takes them."""
     from selfdistill.cli.console import console
-    from selfdistill.study.engine.engine import Here, make_engine
+    from selfdistill.study.engine.engine import SerialEngine, make_engine
     from selfdistill.study.engine.live_table import watch_for
 
     engine = make_engine(name, workers, threads, address)
-    return {"engine": engine, "watch": watch_for(console, one_by_one=isinstance(engine, Here))}
+    return {"engine": engine, "watch": watch_for(console, one_by_one=isinstance(engine, SerialEngine))}

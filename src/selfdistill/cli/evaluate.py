@@ -47,12 +47,12 @@ def evaluate(
     from selfdistill.errors import UserError
     from selfdistill.metrics import BASIC
     from selfdistill.metrics.adversarial import EPSILONS
-    from selfdistill.study.evaluation.request import Questions
+    from selfdistill.study.evaluation.request import EvaluationRequest
     from selfdistill.study.load import is_study
     from selfdistill.train.networks import is_run
 
     names, sizes = tuple(measures or BASIC), tuple(epsilons or EPSILONS)
-    questions = Questions(names, ood, data, test_limit, sizes, classifier, accelerator)
+    questions = EvaluationRequest(names, ood, data, test_limit, sizes, classifier, accelerator)
     if is_run(folder):
         _evaluate_run(folder, questions)
     elif is_study(folder):

@@ -16,17 +16,17 @@ def plan(
     """Show what a step would do: passes, taps, heads, memory, needs."""
     from copy import deepcopy
 
-    from selfdistill.data import usual
+    from selfdistill.data import default_augmentation
     from selfdistill.inspect.plan import plan as make_plan
-    from selfdistill.methods import method as named
+    from selfdistill.methods import parse_method
     from selfdistill.models import create
     from selfdistill.train.config import RunConfig
     from selfdistill.train.run import load_data
 
-    asked, config = named(method), RunConfig(method, **recipe)
+    asked, config = parse_method(method), RunConfig(method, **recipe)
     splits = load_data(config)
     student = create(config.model, len(splits.classes), size=splits.train.size)
-    example = usual(splits).normalise(splits.train.images[: config.batch_size])
+    example = default_augmentation(splits).normalize(splits.train.images[: config.batch_size])
     stand_ins = {role: deepcopy(student) for role in asked.teachers}
     print(make_plan(asked, student, example, stand_ins, config.classifier))
 

@@ -14,7 +14,7 @@ def list_methods(
     from selfdistill.cli.console import aligned
     from selfdistill.method.citation import field
     from selfdistill.method.constructor import signature
-    from selfdistill.methods import REGISTRY, method
+    from selfdistill.methods import REGISTRY, parse_method
 
     if name is None:
         made = {each: make() for each, make in REGISTRY.items()}
@@ -23,7 +23,7 @@ def list_methods(
         print('\nUse one as "drg()", several as "drg() + dsr()"; selfdistill methods NAME shows its arguments.')
         return
     bare = name.split("(")[0]
-    asked = method(f"{bare}()")  # says which names are near where there is none
+    asked = parse_method(f"{bare}()")  # says which names are near where there is none
     print(signature(bare, REGISTRY[bare]), inspect.getdoc(REGISTRY[bare]), sep="\n\n")
     for paper in asked.papers:
         print(f"\n{field(paper, 'title')} ({field(paper, 'year')})\n{field(paper, 'url')}")
@@ -34,9 +34,9 @@ def cite(
 ) -> None:
     """Print BibTeX of the papers behind a method."""
     from selfdistill.method.citation import bibtex
-    from selfdistill.methods import method as named
+    from selfdistill.methods import parse_method
 
-    print(bibtex(named(method)) or f"% {method} has no paper of its own")
+    print(bibtex(parse_method(method)) or f"% {method} has no paper of its own")
 
 
 def _first(make) -> str:

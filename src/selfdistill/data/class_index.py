@@ -6,7 +6,7 @@ from torch import Generator, Tensor
 from selfdistill.errors import UserError
 
 
-class Classmates:
+class ClassIndex:
     """The rows of a data set by class. labels [N]."""
 
     def __init__(self, labels: Tensor):

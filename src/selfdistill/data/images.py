@@ -7,7 +7,7 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-from selfdistill.data.lazy import Encoded
+from selfdistill.data.lazy import LazyImages
 from selfdistill.errors import UserError
 
 BLOCK = 1024  # images counted at once
@@ -19,7 +19,7 @@ COUNTED = 50_000  # of more images so many, evenly spread, say what a channel's 
 class Images:
     """Square images with their labels; a data set of (image, label)."""
 
-    images: Tensor | Encoded  # [N, 3, H, H] uint8
+    images: Tensor | LazyImages  # [N, 3, H, H] uint8
     labels: Tensor  # [N] class ids
 
     def __len__(self) -> int:
@@ -30,15 +30,15 @@ class Images:
 
     def rows(self, index: Tensor) -> "Images":
         """Those rows only, in that order. index [M]."""
-        pixels = self.images.rows(index) if isinstance(self.images, Encoded) else self.images[index]
+        pixels = self.images.rows(index) if isinstance(self.images, LazyImages) else self.images[index]
         return Images(pixels, self.labels[index])
 
     def blocks(self, rows: int) -> Iterator[Tensor]:
         """Places of all images in order, so many at a time; while one block is used the next are decoded."""
         places = torch.arange(len(self)).split(rows)
         for k, block in enumerate(places):
-            if isinstance(self.images, Encoded):
-                self.images.expect(torch.cat(places[k : k + 1 + AHEAD]))
+            if isinstance(self.images, LazyImages):
+                self.images.prefetch(torch.cat(places[k : k + 1 + AHEAD]))
             yield block
 
     @property

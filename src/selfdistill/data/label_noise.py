@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from selfdistill.errors import UserError
-from selfdistill.rng import stream
+from selfdistill.rng import make_generator
 
 
 def with_noise(labels: Tensor, share: float, classes: int, seed: int) -> Tensor:
@@ -15,7 +15,7 @@ def with_noise(labels: Tensor, share: float, classes: int, seed: int) -> Tensor:
     """
     if not 0 <= share < 1:
         raise UserError(f"the share of wrong labels must be from 0 to below 1, but is {share}")
-    draws = stream(seed, "label noise")
+    draws = make_generator(seed, "label noise")
     rows = torch.randperm(len(labels), generator=draws)[: round(len(labels) * share)]
     away = torch.randint(1, classes, (len(rows),), generator=draws)
     noisy = labels.clone()

@@ -17,7 +17,7 @@ KEPT = 2**28  # bytes of decoded images that are kept for those who ask soon
 WAITING = 8  # as many images are kept at least as are expected in so many calls
 
 
-class Encoded:
+class LazyImages:
     """Square images of one size, decoded by threads when they are asked for: as a tensor [N, 3, S, S] uint8.
 
     `names` is what messages call each. With `size` S the shorter side is resized to it and the centre cut
@@ -56,21 +56,21 @@ class Encoded:
         """Bytes of all images decoded."""
         return self.shape.numel()
 
-    def to(self, device: torch.device | str) -> "Encoded":
+    def to(self, device: torch.device | str) -> "LazyImages":
         """Stay: pixels go to a device when they have been decoded."""
         return self
 
-    def rows(self, index: Tensor) -> "Encoded":
+    def rows(self, index: Tensor) -> "LazyImages":
         """Those images only, in that order; none is decoded. index [M]."""
         chosen = index.tolist()
         part = [self.sources[k] for k in chosen], [self.names[k] for k in chosen]
-        return Encoded(*part, self.size, self.side)
+        return LazyImages(*part, self.size, self.side)
 
     def whole(self) -> Tensor:
         """Decode all. -> [N, 3, S, S]; raises `UserError` where they would fill most of the memory."""
         return decode(self.sources, self.names.__getitem__, self.size)
 
-    def expect(self, index: Tensor) -> None:
+    def prefetch(self, index: Tensor) -> None:
         """Begin to decode rows that will be asked for. index [M]."""
         self._room = max(self._room, WAITING * len(index))
         for row in index.tolist():

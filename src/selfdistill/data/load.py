@@ -9,7 +9,7 @@ from torch import Tensor
 
 from selfdistill.data.images import Images, Splits, require_classes
 from selfdistill.data.label_noise import with_noise
-from selfdistill.data.lazy import Encoded
+from selfdistill.data.lazy import LazyImages
 from selfdistill.data.sources import Raw, read
 from selfdistill.data.subsets import held_out, stratified
 from selfdistill.errors import UserError
@@ -55,10 +55,10 @@ def load(
 def _decoded(raw: Raw, when: Decode) -> Raw:
     """The data with its files decoded, or not yet."""
     splits = [each.images for each in (raw.train, raw.validation, raw.test) if each is not None]
-    needed = sum(each.nbytes for each in splits if isinstance(each, Encoded))
+    needed = sum(each.nbytes for each in splits if isinstance(each, LazyImages))
     if when == "stream" or (when == "auto" and needed > free_memory() / 2):
         for each in splits:
-            if isinstance(each, Encoded):
+            if isinstance(each, LazyImages):
                 each.require_one_size()
         return raw
     held = None if raw.validation is None else _whole(raw.validation)
@@ -66,7 +66,7 @@ def _decoded(raw: Raw, when: Decode) -> Raw:
 
 
 def _whole(images: Images) -> Images:
-    return Images(images.images.whole(), images.labels) if isinstance(images.images, Encoded) else images
+    return Images(images.images.whole(), images.labels) if isinstance(images.images, LazyImages) else images
 
 
 def _hold_out(images: Images, share: float, seed: int) -> tuple[Images, Images]:

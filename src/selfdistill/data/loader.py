@@ -8,13 +8,13 @@ from torch import Tensor
 
 from selfdistill.data.augment import Augmentation, Draw
 from selfdistill.data.batch import Batch
-from selfdistill.data.class_index import Classmates
+from selfdistill.data.class_index import ClassIndex
 from selfdistill.data.images import AHEAD, Images
-from selfdistill.data.lazy import Encoded
+from selfdistill.data.lazy import LazyImages
 from selfdistill.data.mixing import Erasing, Mixing
-from selfdistill.data.requirements import Groups, Need, Negatives, Peer, Twin
+from selfdistill.data.requirements import ClassGroups, ExtraAugmentation, Need, Negatives, SameClassImage
 from selfdistill.errors import UserError
-from selfdistill.rng import stream
+from selfdistill.rng import make_generator
 
 
 class Loader:
@@ -54,7 +54,7 @@ class Loader:
         self.augment, self.mixing, self.erasing, self.seed = augment, mixing, erasing, seed
         self.needs = dict(needs or {})
         self.rank, self.ranks, self.device = rank, ranks, device
-        self.classmates = Classmates(images.labels)
+        self.classmates = ClassIndex(images.labels)
         self._order = functools.lru_cache(2)(self._draw_order)  # drawn once an epoch, not once a step
         self._there = functools.lru_cache(2)(self._order_there)
         self._draws = functools.lru_cache(8)(self._draw_augmentation)
@@ -77,10 +77,10 @@ class Loader:
 
     def _draw_order(self, epoch: int) -> Tensor:
         """The rows of an epoch in their order. -> [N]; where groups are asked for, each as long as the other."""
-        draws = stream(self.seed, "order", epoch)
+        draws = make_generator(self.seed, "order", epoch)
         order = torch.randperm(len(self.labels), generator=draws)
         match self.needs.get("order"):
-            case Groups(others):
+            case ClassGroups(others):
                 anchors = order[: -(-len(order) // (1 + others))]
                 order = self.classmates.groups(anchors, others, draws).flatten()[: len(order)]
         return order
@@ -91,21 +91,21 @@ class Loader:
 
     def _expect(self, epoch: int, step: int) -> None:
         """Have images that are not decoded yet decoded for the next steps while this one trains."""
-        if not isinstance(self.images, Encoded):
+        if not isinstance(self.images, LazyImages):
             return
         for ahead in range(step, step + 1 + AHEAD):
             later, place = (epoch, ahead) if ahead < len(self) else (epoch + 1, ahead - len(self))
             rows = self._share(place)
-            self.images.expect(self._order(later)[rows])
+            self.images.prefetch(self._order(later)[rows])
             match self.needs.get("peer"):
-                case Peer(itself):
-                    self.images.expect(self._peers(later, itself)[rows])
+                case SameClassImage(itself):
+                    self.images.prefetch(self._peers(later, itself)[rows])
 
     def _draw_augmentation(self, epoch: int, of: str) -> Draw:
-        return self.augment.draw(len(self.labels), stream(self.seed, of, epoch)).to(self.device)
+        return self.augment.draw(len(self.labels), make_generator(self.seed, of, epoch)).to(self.device)
 
     def _draw_peers(self, epoch: int, itself: bool) -> Tensor:
-        drawn = self.classmates.peers(self._order(epoch), stream(self.seed, "peer", epoch), itself)
+        drawn = self.classmates.peers(self._order(epoch), make_generator(self.seed, "peer", epoch), itself)
         return drawn.to(self.images.device)
 
     def _share(self, step: int) -> slice:
@@ -119,15 +119,15 @@ class Loader:
         extra: dict[str, Tensor] = {}
         for key, need in self.needs.items():
             match key, need:
-                case "peer", Peer(itself):
+                case "peer", SameClassImage(itself):
                     extra["peer"] = self._shown(self._peers(epoch, itself), epoch, step, "peer")
-                case "twin", Twin():
+                case "twin", ExtraAugmentation():
                     extra |= {name: self._shown(self._there(epoch), epoch, step, name) for name in need.names}
                 case "last", _:
                     extra["last"], extra["last_labels"] = self._last(epoch, step)
                 case "negatives", Negatives(count):
                     rows = self._order(epoch)[self._share(step)]
-                    draws = stream(self.seed, "negatives", epoch, step, self.rank)
+                    draws = make_generator(self.seed, "negatives", epoch, step, self.rank)
                     extra["negatives"] = self.classmates.negatives(rows, count, draws).to(
                         self.device, non_blocking=True
                     )
@@ -151,15 +151,15 @@ class Loader:
     def _altered(self, batch: Batch, epoch: int, step: int) -> Batch:
         """The batch erased and mixed as asked."""
         if self.erasing is not None:
-            batch = self.erasing(batch, stream(self.seed, "erase", epoch, step, self.rank))
+            batch = self.erasing(batch, make_generator(self.seed, "erase", epoch, step, self.rank))
         if self.mixing is None:
             return batch
-        return self.mixing(batch, stream(self.seed, "mix", epoch, step, self.rank))
+        return self.mixing(batch, make_generator(self.seed, "mix", epoch, step, self.rank))
 
 
 def _require_whole_groups(order: Need | None, rows: int) -> None:
     match order:
-        case Groups(others) if rows % (1 + others):
+        case ClassGroups(others) if rows % (1 + others):
             raise UserError(
                 f"groups of {1 + others} images do not fill a batch of {rows} rows; "
                 f"take a --batch-size that {1 + others} divides"
@@ -171,5 +171,5 @@ def batches(
 ) -> Iterator[Batch]:
     """All images in order, normalised only, the last short batch too; for evaluation."""
     for rows in images.blocks(batch_size):
-        shown = augment.normalise(images.images[rows].to(device))
+        shown = augment.normalize(images.images[rows].to(device))
         yield Batch(shown, images.labels[rows].to(device), rows.to(device))

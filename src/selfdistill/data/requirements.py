@@ -4,14 +4,14 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
-class Peer:
+class SameClassImage:
     """`extra["peer"]`: for each row another image of its class, augmented apart. [B, 3, H, W]."""
 
     itself: bool = True  # whether the row's own image may be drawn
 
 
 @dataclass(frozen=True)
-class Twin:
+class ExtraAugmentation:
     """`extra["twin"]`, "twin2" …: the same images, augmented `more` times again. [B, 3, H, W] each."""
 
     more: int = 1
@@ -23,7 +23,7 @@ class Twin:
 
 
 @dataclass(frozen=True)
-class Last:
+class PreviousBatch:
     """`extra["last"]` and `["last_labels"]`: the batch before, augmented once more; at the first step its own."""
 
 
@@ -35,13 +35,13 @@ class Negatives:
 
 
 @dataclass(frozen=True)
-class Groups:
+class ClassGroups:
     """Batches in groups of one class: each row followed by `others` more of its class."""
 
     others: int
 
 
-Need = Peer | Twin | Last | Negatives | Groups
+Need = SameClassImage | ExtraAugmentation | PreviousBatch | Negatives | ClassGroups
 KEYS: dict[str, tuple[str, ...]] = {  # what a need puts into a batch's extra
     "peer": ("peer",),
     "twin": ("twin",),

@@ -8,14 +8,14 @@ from torch import Tensor
 from torch.utils.data import BatchSampler, DataLoader, Dataset, RandomSampler, Sampler, SequentialSampler
 
 from selfdistill.data.batch import Batch
-from selfdistill.data.class_index import Classmates
+from selfdistill.data.class_index import ClassIndex
 from selfdistill.data.mixing import Mixing
-from selfdistill.data.requirements import Groups, Need, Negatives, Peer, Twin
+from selfdistill.data.requirements import ClassGroups, ExtraAugmentation, Need, Negatives, SameClassImage
 from selfdistill.errors import UserError
-from selfdistill.rng import stream
+from selfdistill.rng import make_generator
 
 
-class Asks(Protocol):
+class LoaderSpec(Protocol):
     """Something that says what batches it wants."""
 
     @property
@@ -29,7 +29,7 @@ class Asks(Protocol):
         ...
 
 
-def loader(dataset: Any, teach: Asks, batch_size: int, **options: Any) -> "PlainLoader":
+def loader(dataset: Any, teach: LoaderSpec, batch_size: int, **options: Any) -> "PlainLoader":
     """Batches of a data set as a method needs them, for `teach(batch)`.
 
     Options: `shuffle`, `drop_last`, `seed`, and those of torch's DataLoader (`num_workers`, `sampler` …).
@@ -47,7 +47,7 @@ class PlainLoader:
     def __init__(
         self,
         dataset: Any,
-        teach: Asks,
+        teach: LoaderSpec,
         batch_size: int,
         *,
         shuffle: bool = True,
@@ -57,9 +57,11 @@ class PlainLoader:
         **options: Any,
     ):
         self.mixing, self.needs, indexed = teach.mixing, teach.needs, Indexed(dataset)
-        self._draws = stream(seed, "mix")
+        self._draws = make_generator(seed, "mix")
         rows = sampler or _sampler(dataset, shuffle, seed)
-        self._asked = Asked(rows, dataset, self.needs, batch_size, drop_last and len(dataset) >= batch_size, seed)
+        self._asked = RequestSampler(
+            rows, dataset, self.needs, batch_size, drop_last and len(dataset) >= batch_size, seed
+        )
         self._loader = DataLoader(indexed, batch_sampler=self._asked, **options)
 
     def __len__(self) -> int:
@@ -75,14 +77,14 @@ class PlainLoader:
             yield self.mixing(batch, self._draws) if self.mixing else batch
 
 
-class Ask(NamedTuple):
+class SampleRequest(NamedTuple):
     """A row of a batch, and what is to be shown beside it: rows of the data set by name."""
 
     row: int
     beside: tuple[tuple[str, int], ...]
 
 
-class Asked(Sampler[list[Ask]]):
+class RequestSampler(Sampler[list[SampleRequest]]):
     """Batches of rows with what the method asked for beside each."""
 
     def __init__(
@@ -94,25 +96,27 @@ class Asked(Sampler[list[Ask]]):
         drop_last: bool,
         seed: int,
     ):
-        self.needs, self.draws = needs, stream(seed, "beside")
+        self.needs, self.draws = needs, make_generator(seed, "beside")
         order = needs.get("order")
-        self.others = order.others if isinstance(order, Groups) else 0
+        self.others = order.others if isinstance(order, ClassGroups) else 0
         if batch_size % (1 + self.others):
             raise UserError(f"groups of {1 + self.others} images do not fill a batch of {batch_size} rows")
         self.batches = BatchSampler(rows, batch_size, drop_last)
-        self.classmates = Classmates(_labels(dataset)) if needs.keys() & {"peer", "negatives", "order"} else None
+        self.classmates = ClassIndex(_labels(dataset)) if needs.keys() & {"peer", "negatives", "order"} else None
         self.last: list[int] = []
 
     def __len__(self) -> int:
         return len(self.batches)
 
-    def __iter__(self) -> Iterator[list[Ask]]:
+    def __iter__(self) -> Iterator[list[SampleRequest]]:
         for rows in self.batches:
             rows = self._grouped(rows)
             names = [name for key, need in self.needs.items() for name in _images_asked(key, need)]
             beside = [self._beside(rows, name) for name in names]
             pairs = zip(*beside, strict=True) if beside else [()] * len(rows)
-            yield [Ask(row, tuple(zip(names, each, strict=True))) for row, each in zip(rows, pairs, strict=True)]
+            yield [
+                SampleRequest(row, tuple(zip(names, each, strict=True))) for row, each in zip(rows, pairs, strict=True)
+            ]
             self.last = rows
 
     def negatives(self, index: Tensor) -> dict[str, Tensor]:
@@ -131,7 +135,7 @@ class Asked(Sampler[list[Ask]]):
 
     def _beside(self, rows: list[int], name: str) -> Sequence[int]:
         need = self.needs.get(name)
-        if isinstance(need, Peer) and self.classmates:
+        if isinstance(need, SameClassImage) and self.classmates:
             return self.classmates.peers(torch.tensor(rows), self.draws, need.itself).tolist()
         return self.last if name == "last" and len(self.last) == len(rows) else rows
 
@@ -150,7 +154,7 @@ class Indexed(Dataset):
     def __len__(self) -> int:
         return len(self.dataset)
 
-    def __getitem__(self, ask: Ask) -> dict[str, tuple[Tensor, int, int]]:
+    def __getitem__(self, ask: SampleRequest) -> dict[str, tuple[Tensor, int, int]]:
         return {"anchor": self._item(ask.row)} | {name: self._item(row) for name, row in ask.beside}
 
     def _item(self, row: int) -> tuple[Tensor, int, int]:
@@ -171,13 +175,13 @@ class Indexed(Dataset):
 
 def _images_asked(key: str, need: Need) -> list[str]:
     """The images that a need puts beside each row, by name."""
-    if isinstance(need, Twin):
+    if isinstance(need, ExtraAugmentation):
         return need.names
     return [key] if key in ("peer", "last") else []
 
 
 def _sampler(dataset: Any, shuffle: bool, seed: int) -> Sampler[int]:
-    return RandomSampler(dataset, generator=stream(seed, "order")) if shuffle else SequentialSampler(dataset)
+    return RandomSampler(dataset, generator=make_generator(seed, "order")) if shuffle else SequentialSampler(dataset)
 
 
 def _labels(dataset: Any) -> Tensor:

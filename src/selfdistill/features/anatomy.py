@@ -17,8 +17,8 @@ from torch import Size, Tensor, nn
 from selfdistill.errors import UserError
 from selfdistill.features.classifier import classifier_of, is_linear
 from selfdistill.features.layout import Layout, layout_of
-from selfdistill.features.stages import ends, points
-from selfdistill.features.trace import Call, Pass, probe
+from selfdistill.features.stages import points, stage_ends
+from selfdistill.features.trace import ModuleCall, Trace, trace_modules
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class Anatomy:
     embedding: Size | None  # what the classifier takes in, flattened to [B, D]
     linear: bool  # whether the classifier is a linear layer, or a 1x1 convolution of one position
     images: Size  # [3, H, W] of the probe
-    idle: tuple[str, ...]  # trainable parameters that get no gradient in training
+    params_without_grad: tuple[str, ...]  # trainable parameters that get no gradient in training
 
     def stage(self, name: str) -> Stage:
         """What lies at "stage2", "stage-1" (the last), "embedding", or else at a module's path.
@@ -99,14 +99,16 @@ def read_anatomy(model: nn.Module, images: Tensor, classifier: str | None = None
     `classifier` names the module to be taken for the one whose output is the logits. Raises
     `UserError` for what cannot be read, with the way out.
     """
-    tested, trained = probe(model, images)
+    tested, trained = trace_modules(model, images)
     head = classifier_of(tested, trained, classifier)
     taken = head.input if head else None
     overwritten = _overwritten(tested, trained)
     tappable = {call.path: call for call in tested.calls if call.path not in overwritten}  # last calls
     return Anatomy(
         model=type(model).__name__,
-        stages=tuple(_tap(end, f"stage{k}") for k, end in enumerate(ends(points(tested, head), tappable), start=1)),
+        stages=tuple(
+            _tap(end, f"stage{k}") for k, end in enumerate(stage_ends(points(tested, head), tappable), start=1)
+        ),
         others={path: _tap(call, path) for path, call in tappable.items()},
         overwritten=overwritten,
         classifier=None if head is None else head.path,
@@ -115,16 +117,16 @@ def read_anatomy(model: nn.Module, images: Tensor, classifier: str | None = None
         embedding=None if taken is None else taken.flatten(1).shape,
         linear=head is not None and is_linear(head),
         images=tested.images.shape[1:],
-        idle=_idle(trained),
+        params_without_grad=_idle(trained),
     )
 
 
-def _tap(call: Call, name: str) -> Stage:
+def _tap(call: ModuleCall, name: str) -> Stage:
     layout = layout_of(call) or Layout.OTHER
-    return Stage(name, call.path, layout.handed_out(call.shape), layout)
+    return Stage(name, call.path, layout.canonical_shape(call.shape), layout)
 
 
-def _overwritten(tested: Pass, trained: Pass) -> dict[str, str]:
+def _overwritten(tested: Trace, trained: Trace) -> dict[str, str]:
     """Modules whose output is changed in place, in either mode, each with a neighbour's that is not."""
     last = [{call.path: call for call in shown.calls} for shown in (tested, trained)]
     changed = {path for calls in last for path, call in calls.items() if call.overwritten}
@@ -134,7 +136,7 @@ def _overwritten(tested: Pass, trained: Pass) -> dict[str, str]:
     return {path: next((each for each in near if each in sound), path) for path, near in after.items()}
 
 
-def _idle(trained: Pass) -> tuple[str, ...]:
+def _idle(trained: Trace) -> tuple[str, ...]:
     """Names of the trainable parameters that a training pass leaves without gradient."""
     named = {name: each for name, each in trained.model.named_parameters() if each.requires_grad}
     if not named:

@@ -7,43 +7,43 @@ from torch import Size, Tensor, nn
 
 from selfdistill.errors import UserError
 from selfdistill.features.anatomy import Anatomy
-from selfdistill.features.hooks import Taps
-from selfdistill.features.trace import Call, Pass, logits_of
-from selfdistill.terms import Outputs
+from selfdistill.features.hooks import FeatureHooks
+from selfdistill.features.trace import ModuleCall, Trace, logits_of
+from selfdistill.terms import ModelOutputs
 
 
-class Tail(nn.Module):
+class Branch(nn.Module):
     """A copy of a model in which all that ran before a tap is replaced by its shape.
 
-    Called with the tap's activation as handed out, it gives `Outputs`: logits, embedding and the
+    Called with the tap's activation as handed out, it gives `ModelOutputs`: logits, embedding and the
     stages behind the tap. Its weights are drawn anew, from torch's stream. Parameters that get no
     gradient are frozen. Raises `UserError` where the model cannot be cut there.
     """
 
-    def __init__(self, model: nn.Module, shown: Pass, anatomy: Anatomy, tap: str):
+    def __init__(self, model: nn.Module, shown: Trace, anatomy: Anatomy, tap: str):
         super().__init__()
         stage = anatomy.stage(tap)
         self.layout = stage.layout
         self.images = shown.images.shape[1:]
-        self.network = redraw(deepcopy(model)).train()
-        self.entry = Entry()
+        self.network = reinitialize(deepcopy(model)).train()
+        self.entry = BranchInput()
         for call in _outermost_before(shown.calls, stage.path):
             self.network.set_submodule(call.path, Stub(call.shape))
         self.network.set_submodule(stage.path, self.entry)
         behind = [each.name for each in anatomy.stages if _finished(shown, each.path) > _finished(shown, stage.path)]
         names = [*behind, *(["embedding"] if anatomy.classifier else [])]
-        self.taps = Taps(self.network, anatomy, names)
+        self.taps = FeatureHooks(self.network, anatomy, names)
         self._freeze_idle(stage.shape, tap)
 
-    def forward(self, features: Tensor) -> Outputs:
+    def forward(self, features: Tensor) -> ModelOutputs:
         """Go on from a tap's activation [B, D, H, W] or [B, N, D]."""
         self.taps.record()
-        self.entry.features = self.layout.take_back(features)
+        self.entry.features = self.layout.from_canonical(features)
         images = features.new_zeros(()).expand(len(features), *self.images)
         logits = logits_of(self.network(images))
         self.entry.features = None
         shown = self.taps.take()
-        return Outputs(logits, shown.pop("embedding", None), shown)
+        return ModelOutputs(logits, shown.pop("embedding", None), shown)
 
     def _freeze_idle(self, shape: Size, tap: str) -> None:
         """Freeze what a pass leaves without gradient: DDP waits for every trainable parameter."""
@@ -74,7 +74,7 @@ class Stub(nn.Module):
         return inputs[0].new_zeros(()).expand(len(inputs[0]), *self.shape)
 
 
-class Entry(nn.Module):
+class BranchInput(nn.Module):
     """Where the features come in."""
 
     def __init__(self) -> None:
@@ -86,12 +86,12 @@ class Entry(nn.Module):
         return self.features
 
 
-def _finished(shown: Pass, path: str) -> int:
+def _finished(shown: Trace, path: str) -> int:
     """When a module gave its last answer."""
     return max(call.order for call in shown.calls if call.path == path)
 
 
-def _outermost_before(calls: list[Call], path: str) -> list[Call]:
+def _outermost_before(calls: list[ModuleCall], path: str) -> list[ModuleCall]:
     """The calls that finished before the tap's and lie in no other such call, nor around or in the tap."""
     at = next(call.order for call in calls if call.path == path)
     before = {call.path: call for call in calls if call.order < at and not f"{path}.".startswith(f"{call.path}.")}
@@ -103,7 +103,7 @@ def _inside(name: str, others: Mapping[str, object]) -> bool:
     return any(parent in others for parent in parents)
 
 
-def redraw(network: nn.Module) -> nn.Module:
+def reinitialize(network: nn.Module) -> nn.Module:
     """Draw the parameters of every layer that knows how; others (a position embedding) stay copies.
 
     The draws are torch's: put a random stream around the call.

@@ -4,10 +4,10 @@ import torch
 from torch import nn
 
 from selfdistill.errors import UserError
-from selfdistill.features.trace import Call, Pass
+from selfdistill.features.trace import ModuleCall, Trace
 
 
-def classifier_of(tested: Pass, trained: Pass, path: str | None = None) -> Call | None:
+def classifier_of(tested: Trace, trained: Trace, path: str | None = None) -> ModuleCall | None:
     """The module at this path, or else the first to finish whose output is the logits; None where there is none.
 
     Raises `UserError` where what lies at the path gives no logits.
@@ -15,20 +15,20 @@ def classifier_of(tested: Pass, trained: Pass, path: str | None = None) -> Call 
     return _found(tested, trained) if path is None else _chosen(tested, path)
 
 
-def is_linear(head: Call) -> bool:
+def is_linear(head: ModuleCall) -> bool:
     """Whether the logits are weight times embedding plus bias."""
     if isinstance(head.module, nn.Conv2d):
         return head.input is not None and head.module.weight[0].numel() == head.input[0].numel()
     return type(head.module) is nn.Linear
 
 
-def _found(tested: Pass, trained: Pass) -> Call | None:
+def _found(tested: Trace, trained: Trace) -> ModuleCall | None:
     """The first module to finish whose output is the logits, in either mode."""
     lasting = {call.path for call in trained.calls if _makes_logits(call, trained)}
     return next((call for call in tested.calls if call.path in lasting and _makes_logits(call, tested)), None)
 
 
-def _makes_logits(call: Call, shown: Pass) -> bool:
+def _makes_logits(call: ModuleCall, shown: Trace) -> bool:
     # a call overwritten in place shows the later values; a parent of all parameters is the model itself
     own, whole = _size(call.module), _size(shown.model)
     part = 0 < own < whole or (own and not any(call.module.children()))
@@ -37,7 +37,7 @@ def _makes_logits(call: Call, shown: Pass) -> bool:
     return torch.equal(call.output.reshape(shown.logits.shape), shown.logits)
 
 
-def _chosen(tested: Pass, path: str) -> Call:
+def _chosen(tested: Trace, path: str) -> ModuleCall:
     """The module that the caller takes for the classifier: one of two heads, for example."""
     able = {call.path: call for call in tested.calls if call.input is not None and _like_logits(call, tested)}
     if path not in able:
@@ -48,7 +48,7 @@ def _chosen(tested: Pass, path: str) -> Call:
     return able[path]
 
 
-def _like_logits(call: Call, shown: Pass) -> bool:
+def _like_logits(call: ModuleCall, shown: Trace) -> bool:
     logits = shown.logits
     return call.shape[:1] == logits.shape[:1] and call.output.numel() == logits.numel()
 

@@ -9,7 +9,7 @@ from selfdistill.features.anatomy import Anatomy, Stage
 from selfdistill.features.layout import Layout
 
 
-class Taps:
+class FeatureHooks:
     """Hooks that keep what named modules put out between `record()` and `take()`.
 
     Names are those of `Anatomy.stage`; "embedding" is what the classifier takes in. A module that is
@@ -18,7 +18,7 @@ class Taps:
     """
 
     def __init__(self, model: nn.Module, anatomy: Anatomy, names: Sequence[str]):
-        self.kept, self.names = Kept(), tuple(names)
+        self.kept, self.names = RecordedFeatures(), tuple(names)
         stages = {name: anatomy.stage(name) for name in names}
         self.hooks = [self._attach(model, name, stage) for name, stage in stages.items()]
 
@@ -43,32 +43,32 @@ class Taps:
         return module.register_forward_hook(StageHook(self.kept, name, stage.layout))
 
 
-class Kept:
+class RecordedFeatures:
     """Where hooks put what they see; None between passes. A copy of it is one that nobody reads."""
 
     def __init__(self) -> None:
         self.features: dict[str, Tensor] | None = None
 
     def __reduce__(self) -> tuple:
-        return Kept, ()  # a model that is pickled or copied while it is taught carries idle hooks
+        return RecordedFeatures, ()  # a model that is pickled or copied while it is taught carries idle hooks
 
 
 class StageHook:
     """Keeps a module's output."""
 
-    def __init__(self, kept: Kept, name: str, layout: Layout):
+    def __init__(self, kept: RecordedFeatures, name: str, layout: Layout):
         self.kept, self.name, self.layout = kept, name, layout
 
     def __call__(self, module: nn.Module, inputs: tuple, output: Tensor) -> None:
         """Keep the output under this tap's name, while a pass is recorded."""
         if self.kept.features is not None:
-            self.kept.features[self.name] = self.layout.hand_out(output)
+            self.kept.features[self.name] = self.layout.to_canonical(output)
 
 
 class EmbeddingHook:
     """Keeps what the classifier takes in, as [B, D]."""
 
-    def __init__(self, kept: Kept):
+    def __init__(self, kept: RecordedFeatures):
         self.kept = kept
 
     def __call__(self, module: nn.Module, inputs: tuple) -> None:

@@ -4,7 +4,7 @@ from enum import Enum
 
 from torch import Size, Tensor, nn
 
-from selfdistill.features.trace import Call
+from selfdistill.features.trace import ModuleCall
 
 
 class Layout(Enum):
@@ -17,22 +17,22 @@ class Layout(Enum):
 
     def resolution(self, shape: Size) -> int:
         """How many positions an activation has."""
-        return self.handed_out(shape)[2:].numel() if len(shape) == 4 else shape[1]
+        return self.canonical_shape(shape)[2:].numel() if len(shape) == 4 else shape[1]
 
-    def handed_out(self, shape: Size) -> Size:
+    def canonical_shape(self, shape: Size) -> Size:
         """The shape [B, D, H, W] or [B, N, D] of an activation of this shape."""
         return Size((shape[0], shape[3], shape[1], shape[2])) if self is Layout.NHWC else shape
 
-    def hand_out(self, activation: Tensor) -> Tensor:
+    def to_canonical(self, activation: Tensor) -> Tensor:
         """The activation as [B, D, H, W] or [B, N, D]."""
         return activation.permute(0, 3, 1, 2) if self is Layout.NHWC else activation
 
-    def take_back(self, activation: Tensor) -> Tensor:
+    def from_canonical(self, activation: Tensor) -> Tensor:
         """What `hand_out` gave, as the model itself lays it out."""
         return activation.permute(0, 2, 3, 1) if self is Layout.NHWC else activation
 
 
-def layout_of(call: Call) -> Layout | None:
+def layout_of(call: ModuleCall) -> Layout | None:
     """The layout of a module's output; None for what is neither a square map nor tokens."""
     if len(call.shape) == 3:
         return Layout.TOKENS

@@ -8,45 +8,45 @@ from torch.autograd.graph import Node
 
 from selfdistill.features.dominators import Trunk
 from selfdistill.features.layout import Layout, layout_of
-from selfdistill.features.trace import Call, Pass
+from selfdistill.features.trace import ModuleCall, Trace
 
 STAGES, BLOCK_STAGES = 4, 3
 DROP = 0.75  # a resolution below this share of the one before opens a segment
 BEHIND = 0.25  # share of a segment's parameters that a stage's end has behind it at least
 
 
-class Point(NamedTuple):
+class TrunkPoint(NamedTuple):
     """A tensor of the trunk, as the module of the shallowest path hands it out."""
 
-    call: Call
+    call: ModuleCall
     resolution: int  # H·W or N
     done: int  # parameters used when it was made
     join: bool  # it closes a residual join
 
 
-def points(shown: Pass, head: Call | None) -> list[Point]:
+def points(shown: Trace, head: ModuleCall | None) -> list[TrunkPoint]:
     """The trunk's tensors before the classifier that are maps or tokens, in the order they are made."""
     trunk = Trunk(shown.logits, shown.images)
     used = _parameters_used(shown.calls)
-    made: dict[Node, list[Call]] = {}
+    made: dict[Node, list[ModuleCall]] = {}
     for call in shown.calls:
         if call.node and call.node in trunk and _holds_features(call, shown, head):
             made.setdefault(call.node, []).append(call)
     return [_point(calls, used[calls[0].order], trunk.joins(node, made)) for node, calls in made.items()]
 
 
-def _point(calls: list[Call], done: int, join: bool) -> Point:
+def _point(calls: list[ModuleCall], done: int, join: bool) -> TrunkPoint:
     call = min(calls, key=lambda each: each.depth)
     layout = layout_of(call) or Layout.OTHER
-    return Point(call, layout.resolution(call.shape), done, join)
+    return TrunkPoint(call, layout.resolution(call.shape), done, join)
 
 
-def _holds_features(call: Call, shown: Pass, head: Call | None) -> bool:
+def _holds_features(call: ModuleCall, shown: Trace, head: ModuleCall | None) -> bool:
     inside = head is not None and f"{call.path}.".startswith(f"{head.path}.")
     return not inside and call.shape[:1] == shown.images.shape[:1] and layout_of(call) is not None
 
 
-def _parameters_used(calls: list[Call]) -> list[int]:
+def _parameters_used(calls: list[ModuleCall]) -> list[int]:
     """How many parameters the calls up to each one hold."""
     used, total, met = [], 0, set()
     for call in calls:
@@ -57,7 +57,7 @@ def _parameters_used(calls: list[Call]) -> list[int]:
     return used
 
 
-def ends(points: list[Point], tappable: Mapping[str, Call]) -> list[Call]:
+def stage_ends(points: list[TrunkPoint], tappable: Mapping[str, ModuleCall]) -> list[ModuleCall]:
     """The call at the end of each stage, shallow to deep."""
     segments = _segments(points)
     joined = [run for run, _ in segments if any(point.join for point in run)]
@@ -68,9 +68,9 @@ def ends(points: list[Point], tappable: Mapping[str, Call]) -> list[Call]:
     return [end.call for end in found if end][-STAGES:]
 
 
-def _segments(points: list[Point]) -> list[tuple[list[Point], int]]:
+def _segments(points: list[TrunkPoint]) -> list[tuple[list[TrunkPoint], int]]:
     """Runs of one resolution that hold parameters, each with the parameters used before it."""
-    runs: list[list[Point]] = []
+    runs: list[list[TrunkPoint]] = []
     for point in points:
         if not runs or point.resolution < DROP * runs[-1][-1].resolution:
             runs.append([])
@@ -79,19 +79,19 @@ def _segments(points: list[Point]) -> list[tuple[list[Point], int]]:
     return [(run, start) for run, start in zip(runs, starts, strict=False) if _is_segment(run, start)]
 
 
-def _is_segment(run: list[Point], start: int) -> bool:
+def _is_segment(run: list[TrunkPoint], start: int) -> bool:
     # one position and no join: what follows the global pool
     return run[-1].done > start and (run[0].resolution > 1 or any(point.join for point in run))
 
 
-def _blocks(points: list[Point]) -> list[Point]:
+def _blocks(points: list[TrunkPoint]) -> list[TrunkPoint]:
     """The residual blocks of a segment."""
     joins = [point for point in points if point.join]
     usual = Counter(point.call.shape for point in points).most_common(1)
     return [point for point in joins if point.call.shape == usual[0][0]]
 
 
-def _end(points: list[Point], start: int, tappable: Mapping[str, Call]) -> Point | None:
+def _end(points: list[TrunkPoint], start: int, tappable: Mapping[str, ModuleCall]) -> TrunkPoint | None:
     """Where a segment's stage ends; None where nothing in it can be tapped."""
     enough = start + BEHIND * (points[-1].done - start)
     late = [point for point in points if point.done >= enough]
@@ -101,6 +101,6 @@ def _end(points: list[Point], start: int, tappable: Mapping[str, Call]) -> Point
     return next(reversed(shallow or usable), None)
 
 
-def _usable(points: list[Point], tappable: Mapping[str, Call]) -> list[Point]:
+def _usable(points: list[TrunkPoint], tappable: Mapping[str, ModuleCall]) -> list[TrunkPoint]:
     """Those whose tensor is what a tap hands out: neither overwritten nor followed by another call."""
     return [point for point in points if tappable.get(point.call.path) is point.call]

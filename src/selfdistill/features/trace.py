@@ -16,7 +16,7 @@ FAILURES = (RuntimeError, ValueError, AssertionError, IndexError)  # what models
 WRAPPERS = ("DistributedDataParallel", "DataParallel", "FullyShardedDataParallel")
 
 
-class Call(NamedTuple):
+class ModuleCall(NamedTuple):
     """One module's answer in a pass."""
 
     order: int  # of completion
@@ -43,16 +43,16 @@ class Call(NamedTuple):
         return self.output._version != self.version
 
 
-class Pass(NamedTuple):
+class Trace(NamedTuple):
     """What one pass showed."""
 
     model: nn.Module  # the copy
     images: Tensor
-    calls: list[Call]
+    calls: list[ModuleCall]
     logits: Tensor
 
 
-def probe(model: nn.Module, images: Tensor) -> tuple[Pass, Pass]:
+def trace_modules(model: nn.Module, images: Tensor) -> tuple[Trace, Trace]:
     """Pass two of these images [B, 3, H, W] through a copy of the model, in eval and in train mode.
 
     The copy and the forked random state leave the model, its modes, whatever it caches and every
@@ -118,7 +118,7 @@ def _two(images: Tensor, model: nn.Module) -> Tensor:
     return torch.cat([images, images])[:2].detach().to(first.device, first.dtype)
 
 
-def _passed(model: nn.Module, images: Tensor) -> Pass:
+def _passed(model: nn.Module, images: Tensor) -> Trace:
     """One recorded pass, in the mode that the model is in."""
     where = f"{type(model).__name__} in {'train' if model.training else 'eval'} mode"
     try:
@@ -136,22 +136,22 @@ def _passed(model: nn.Module, images: Tensor) -> Pass:
     return shown
 
 
-def _record(model: nn.Module, images: Tensor) -> Pass:
+def _record(model: nn.Module, images: Tensor) -> Trace:
     images = images.clone().requires_grad_()  # the trunk is looked for in the graph that starts here
-    calls: list[Call] = []
+    calls: list[ModuleCall] = []
     with _listening(model, calls), torch.enable_grad():
         logits = logits_of(model(images))
-    return Pass(model, images, calls, logits)
+    return Trace(model, images, calls, logits)
 
 
 @contextmanager
-def _listening(model: nn.Module, calls: list[Call]) -> Iterator[None]:
+def _listening(model: nn.Module, calls: list[ModuleCall]) -> Iterator[None]:
     """Note every call of a module that gives a tensor."""
 
     def note(path: str, module: nn.Module, inputs: tuple, output: Any) -> None:
         if isinstance(output, Tensor):
             first = inputs[0] if inputs and isinstance(inputs[0], Tensor) else None
-            calls.append(Call(len(calls), path, module, first, output, output._version, output.grad_fn))
+            calls.append(ModuleCall(len(calls), path, module, first, output, output._version, output.grad_fn))
 
     named = [(path, module) for path, module in model.named_modules() if path]
     hooks = [module.register_forward_hook(partial(note, path)) for path, module in named]

@@ -4,7 +4,7 @@ import torch.nn.functional as F
 from torch import Size, Tensor
 
 
-def width(shape: Size) -> int:
+def channels(shape: Size) -> int:
     """How many channels D lie in [B, D, H, W], [B, N, D] or [B, D]."""
     return shape[2] if len(shape) == 3 else shape[1]
 
@@ -14,7 +14,7 @@ def as_map(features: Tensor) -> Tensor:
     return features if features.dim() == 4 else features.transpose(1, 2)[..., None]
 
 
-def pooled(features: Tensor) -> Tensor:
+def global_average_pool(features: Tensor) -> Tensor:
     """The mean over positions, or over tokens. [B, D, H, W] or [B, N, D] -> [B, D]."""
     return features.mean(dim=(2, 3) if features.dim() == 4 else 1)
 
@@ -28,14 +28,14 @@ def attention(features: Tensor, power: float = 2.0) -> Tensor:
     return strength.sum(dim=1).flatten(1) if features.dim() == 4 else strength.sum(dim=2)
 
 
-def same_size(student: Tensor, teacher: Tensor) -> tuple[Tensor, Tensor]:
+def as_maps_of_one_size(student: Tensor, teacher: Tensor) -> tuple[Tensor, Tensor]:
     """Two features as maps [B, D, H, W] of one size: the larger is averaged down, side by side."""
-    one, other = alike(student, teacher)
+    one, other = as_matching_maps(student, teacher)
     sides = min(one.shape[2], other.shape[2]), min(one.shape[3], other.shape[3])
     return F.adaptive_avg_pool2d(one, sides), F.adaptive_avg_pool2d(other, sides)
 
 
-def alike(student: Tensor, teacher: Tensor) -> tuple[Tensor, Tensor]:
+def as_matching_maps(student: Tensor, teacher: Tensor) -> tuple[Tensor, Tensor]:
     """Two features as maps; both of one column where one is tokens and the other a map."""
     one, other = as_map(student), as_map(teacher)
     if student.dim() == teacher.dim():
@@ -43,6 +43,6 @@ def alike(student: Tensor, teacher: Tensor) -> tuple[Tensor, Tensor]:
     return one.flatten(2).unsqueeze(3), other.flatten(2).unsqueeze(3)
 
 
-def resized(maps: Tensor, size: Size) -> Tensor:
+def resize(maps: Tensor, size: Size) -> Tensor:
     """Bilinearly resized to this size. [B, D, H, W] -> [B, D, *size]."""
     return F.interpolate(maps, size=size, mode="bilinear", align_corners=False)

@@ -8,7 +8,7 @@ from torch import Tensor
 EPS = 1e-7  # as published; beside a probability
 
 
-def contrast(log_x: Tensor, share: float) -> Tensor:
+def nce_loss(log_x: Tensor, share: float) -> Tensor:
     """Mean loss of telling the first column from the others, which are so likely. [B, 1 + K] -> []."""
     odds = log_x - math.log(share + EPS)
     others = F.logsigmoid(-odds[:, 1:]) + math.log(share / (share + EPS))

@@ -3,50 +3,50 @@
 import torch
 from torch import Tensor
 
-FAINT = 1e-8  # below this size a row counts as zeros rather than as a direction
+EPS = 1e-8  # below this size a row counts as zeros rather than as a direction
 
 
-def length(rows: Tensor) -> Tensor:
+def l2_norm(rows: Tensor) -> Tensor:
     """Length of each row; one of zeros passes no gradient. [B, D] -> [B]."""
-    return rows.square().sum(dim=1).clamp_min(FAINT**2).sqrt()
+    return rows.square().sum(dim=1).clamp_min(EPS**2).sqrt()
 
 
-def unit(rows: Tensor) -> Tensor:
+def l2_normalize(rows: Tensor) -> Tensor:
     """Rows of length 1 along the last dimension; those below FAINT become zeros and pass no gradient. -> same shape."""
-    scaled = spread(rows)
+    scaled = scale_by_max(rows)
     return scaled * scaled.square().sum(dim=-1, keepdim=True).clamp_min(1.0).rsqrt()
 
 
-def spread(rows: Tensor) -> Tensor:
+def scale_by_max(rows: Tensor) -> Tensor:
     """Each row over its largest entry, so that its powers neither overflow nor vanish. -> same shape."""
     largest = rows.detach().abs().amax(dim=-1, keepdim=True)
-    return torch.where(largest > FAINT, rows / largest.clamp_min(FAINT), 0.0)
+    return torch.where(largest > EPS, rows / largest.clamp_min(EPS), 0.0)
 
 
-def directed(rows: Tensor) -> Tensor:
-    """Like `unit`, for rows whose squares are finite: it scales none of them first. [B, D] -> [B, D]."""
+def l2_normalize_finite(rows: Tensor) -> Tensor:
+    """Like `l2_normalize`, for rows whose squares are finite: it scales none of them first. [B, D] -> [B, D]."""
     squares = rows.square().sum(dim=1, keepdim=True)
-    return rows * torch.where(squares > FAINT**2, squares.clamp_min(FAINT**2).rsqrt(), 0.0)
+    return rows * torch.where(squares > EPS**2, squares.clamp_min(EPS**2).rsqrt(), 0.0)
 
 
-def standard(rows: Tensor) -> Tensor:
+def standardize(rows: Tensor) -> Tensor:
     """Rows of mean 0 and deviation 1; an even row is one of zeros, and passes no gradient. [B, C] -> [B, C]."""
     centered = rows - rows.mean(dim=1, keepdim=True)
     variance = centered.square().sum(dim=1, keepdim=True) / (rows.shape[1] - 1)
-    deviation = variance.clamp_min(FAINT**2).sqrt()
-    return torch.where(variance > FAINT**2, centered / (1e-7 + deviation), 0.0)
+    deviation = variance.clamp_min(EPS**2).sqrt()
+    return torch.where(variance > EPS**2, centered / (1e-7 + deviation), 0.0)
 
 
 def correlation(one: Tensor, other: Tensor) -> Tensor:
     """Pearson's of each pair of rows; an even row has none with any, and no gradient. [B, D], [B, D] -> [B]."""
     one, other = (rows - rows.mean(dim=1, keepdim=True) for rows in (one, other))
     squares = one.square().sum(dim=1), other.square().sum(dim=1)
-    lengths = [each.clamp_min(FAINT**2).sqrt() for each in squares]
-    uneven = (squares[0] > FAINT**2) & (squares[1] > FAINT**2)
+    lengths = [each.clamp_min(EPS**2).sqrt() for each in squares]
+    uneven = (squares[0] > EPS**2) & (squares[1] > EPS**2)
     return torch.where(uneven, (one * other).sum(dim=1) / (lengths[0] * lengths[1] + 1e-8), 0.0)
 
 
-def without(rows: Tensor, labels: Tensor) -> Tensor:
+def drop_label_column(rows: Tensor, labels: Tensor) -> Tensor:
     """Rows without the column of their label. [B, C], [B] -> [B, C - 1]."""
     columns = torch.arange(rows.shape[1] - 1, device=rows.device)
     return rows.gather(1, columns + (columns >= labels[:, None]).long())

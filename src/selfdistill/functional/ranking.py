@@ -3,12 +3,12 @@
 import torch.nn.functional as F
 from torch import Tensor
 
-from selfdistill.functional.normalize import without
+from selfdistill.functional.normalize import drop_label_column
 
 TINY = 1e-6
 
 
-def ranked(logits: Tensor) -> Tensor:
+def sort_logits(logits: Tensor) -> Tensor:
     """Each row in ascending order: the shape of a prediction, whatever its class. [B, C] -> [B, C]."""
     return logits.sort(dim=1).values
 
@@ -26,7 +26,7 @@ def agreed_ranks(final: Tensor, weak: Tensor, labels: Tensor, logs: bool) -> Ten
 
 def zipf(ranks: Tensor, labels: Tensor) -> Tensor:
     """Shares of all classes but the label's, by Zipf's law of their ranks. [B, C], [B] -> [B, C - 1]."""
-    shares = without(1.0 / ranks, labels)
+    shares = drop_label_column(1.0 / ranks, labels)
     return shares / shares.sum(dim=1, keepdim=True)
 
 
@@ -35,7 +35,7 @@ def among_rest(scores: Tensor, labels: Tensor) -> Tensor:
     return scores / (1 - scores.gather(1, labels[:, None]) + TINY)
 
 
-def trusted(teacher: Tensor, labels: Tensor, share: float) -> Tensor:
+def top_ranked_mask(teacher: Tensor, labels: Tensor, share: float) -> Tensor:
     """Whether a row is right, or among this share of the wrong ones that rank the truth best. [N, C], [N] -> [N]."""
     rank = (teacher > teacher.gather(1, labels[:, None])).sum(dim=1)
     right = (rank == 0).sum()

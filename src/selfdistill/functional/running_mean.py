@@ -5,7 +5,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 
-def averaged(old: Tensor, new: Tensor, steps: Tensor | int, decay: float) -> Tensor:
+def ema_update(old: Tensor, new: Tensor, steps: Tensor | int, decay: float) -> Tensor:
     """An exponential average after so many steps; at first the plain mean of all of them. -> like `old`."""
     keep = torch.as_tensor(1 - 1 / steps, device=old.device).clamp(max=decay)
     return torch.lerp(new, old, keep.to(old.dtype))
@@ -17,7 +17,7 @@ def class_sums(features: Tensor, labels: Tensor, classes: int) -> Tensor:
     return torch.cat([members @ features, members.sum(dim=1, keepdim=True)], dim=1)
 
 
-def moved(known: tuple[Tensor, Tensor], sums: Tensor, rate: float) -> tuple[Tensor, Tensor]:
+def update_centers(known: tuple[Tensor, Tensor], sums: Tensor, rate: float) -> tuple[Tensor, Tensor]:
     """Class centers after a batch: c - rate · sum(c - f) / (1 + n); at first the class's mean.
 
     What is known are the centers [C, D], and how many rows each has met [C, 1]; sums as of `class_sums`.

@@ -4,9 +4,9 @@ import torch.nn.functional as F
 from torch import Size, Tensor, nn
 
 from selfdistill.errors import UserError
-from selfdistill.functional import pooled
+from selfdistill.functional import global_average_pool
 from selfdistill.heads.gated import GatedHead
-from selfdistill.terms import Outputs
+from selfdistill.terms import ModelOutputs
 
 
 def head(shape: Size, classes: int, kind: str = "light") -> nn.Module:
@@ -37,7 +37,7 @@ class LightHead(nn.Sequential):
 
     def __init__(self, width: int, classes: int):
         super().__init__(
-            Halve(),
+            AvgPool2x2(),
             nn.Conv2d(width, width, 3, stride=2, padding=1, bias=False),
             nn.BatchNorm2d(width),
             nn.ReLU(),
@@ -47,22 +47,22 @@ class LightHead(nn.Sequential):
         )
 
 
-class Exit(nn.Module):
+class ExitHead(nn.Module):
     """A head that also shows the feature it classifies: [B, D] of a width that can be chosen."""
 
     def __init__(self, shape: Size, width: int, classes: int):
         super().__init__()
         if len(shape) == 4:
             convolve = nn.Conv2d(shape[1], width, 3, stride=2, padding=1, bias=False)
-            self.embed = nn.Sequential(Halve(), convolve, nn.BatchNorm2d(width), nn.ReLU(), Pool())
+            self.embed = nn.Sequential(AvgPool2x2(), convolve, nn.BatchNorm2d(width), nn.ReLU(), Pool())
         else:
             self.embed = nn.Sequential(nn.LayerNorm(shape[2]), nn.Linear(shape[2], width), nn.GELU(), Pool())
         self.classify = nn.Linear(width, classes)
 
-    def forward(self, features: Tensor) -> Outputs:
+    def forward(self, features: Tensor) -> ModelOutputs:
         """[B, D, H, W] or [B, N, D] -> logits [B, C] and embedding [B, width]."""
         embedding = self.embed(features)
-        return Outputs(self.classify(embedding), embedding, {})
+        return ModelOutputs(self.classify(embedding), embedding, {})
 
 
 class Pool(nn.Module):
@@ -70,10 +70,10 @@ class Pool(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         """[B, D, H, W] or [B, N, D] -> [B, D]."""
-        return pooled(features)
+        return global_average_pool(features)
 
 
-class Halve(nn.Module):
+class AvgPool2x2(nn.Module):
     """The mean over 2x2 positions; maps under 4x4 stay whole, for BatchNorm to have positions left."""
 
     def forward(self, features: Tensor) -> Tensor:

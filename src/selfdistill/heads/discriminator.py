@@ -11,7 +11,7 @@ class Resemblance(nn.ModuleList):
     """How far pairs of maps are from alike: their squared gaps, and what a judge for each pair tells them apart by."""
 
     def __init__(self, pairs: int, width: int, gap: float, discrimination: float, adversarial: bool):
-        super().__init__(judge(width) for _ in range(pairs))
+        super().__init__(discriminator(width) for _ in range(pairs))
         self.gap, self.discrimination, self.adversarial = gap, discrimination, adversarial
         self.requires_grad_(adversarial)  # the published ones are never trained
 
@@ -23,7 +23,7 @@ class Resemblance(nn.ModuleList):
         return self.gap * sum(gaps[1:], gaps[0]) + self.discrimination * sum(told[1:], told[0])
 
 
-def judge(width: int) -> nn.Module:
+def discriminator(width: int) -> nn.Module:
     """Two linear layers that say which of two kinds a pooled map is of. [B, D] -> [B, 2]."""
     return nn.Sequential(nn.Linear(width, 128), nn.ReLU(), nn.Linear(128, 2))
 

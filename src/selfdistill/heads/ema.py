@@ -5,10 +5,10 @@ from copy import deepcopy
 import torch
 from torch import Tensor, nn
 
-from selfdistill.functional import averaged
+from selfdistill.functional import ema_update
 
 
-class Averages(nn.ModuleList):
+class EMAHeads(nn.ModuleList):
     """Exponential averages of modules that train, and themselves do not."""
 
     steps: Tensor
@@ -24,4 +24,4 @@ class Averages(nn.ModuleList):
         """Move towards what the live modules have become in one more step."""
         self.steps += 1
         for slow, new in zip(self.parameters(), live.parameters(), strict=True):
-            slow.copy_(averaged(slow, new, self.steps, self.decay))
+            slow.copy_(ema_update(slow, new, self.steps, self.decay))

@@ -2,8 +2,8 @@
 
 from torch import Tensor, nn
 
-from selfdistill.functional import FAINT
-from selfdistill.terms import Outputs
+from selfdistill.functional import EPS
+from selfdistill.terms import ModelOutputs
 
 
 class Hints(nn.Module):
@@ -13,13 +13,13 @@ class Hints(nn.Module):
         super().__init__()
         self.last = last
 
-    def forward(self, shallow: list[Outputs], final: Outputs) -> Tensor:
+    def forward(self, shallow: list[ModelOutputs], final: ModelOutputs) -> Tensor:
         """The sum over exits, shallow to deep; no gradient to the final feature. -> []."""
         want = self.feature(final).detach()
         gaps = [(self.feature(each) - want).square().mean() for each in shallow]
         return sum(gaps, start=want.new_zeros(()))
 
-    def feature(self, shown: Outputs) -> Tensor:
+    def feature(self, shown: ModelOutputs) -> Tensor:
         """What is compared: the embedding [B, D]."""
         return shown.embedding
 
@@ -27,7 +27,7 @@ class Hints(nn.Module):
 class MapHints(Hints):
     """Hints on the last maps, before they are pooled."""
 
-    def feature(self, shown: Outputs) -> Tensor:
+    def feature(self, shown: ModelOutputs) -> Tensor:
         """Give the last stage's map [B, D, H, W] or tokens."""
         return shown.features[self.last]
 
@@ -39,8 +39,8 @@ class AdaptedHints(Hints):
         super().__init__(exits, width, last)
         self.adapt = nn.ModuleList(nn.Linear(width, width) for _ in range(exits - 1))
 
-    def forward(self, shallow: list[Outputs], final: Outputs) -> Tensor:
+    def forward(self, shallow: list[ModelOutputs], final: ModelOutputs) -> Tensor:
         """The sum over all exits but the deepest. -> []."""
         want = self.feature(final).detach()
         gaps = [layer(self.feature(each)) - want for layer, each in zip(self.adapt, shallow[:-1], strict=True)]
-        return sum([(gap.square().sum() + FAINT**2).sqrt() for gap in gaps], start=want.new_zeros(()))
+        return sum([(gap.square().sum() + EPS**2).sqrt() for gap in gaps], start=want.new_zeros(()))

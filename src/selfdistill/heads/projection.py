@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from selfdistill.functional import FAINT
+from selfdistill.functional import EPS
 
 
 class UnitLinear(nn.Linear):
@@ -12,7 +12,7 @@ class UnitLinear(nn.Linear):
 
     def forward(self, rows: Tensor) -> Tensor:
         """[B, D] -> [B, E]."""
-        return F.normalize(super().forward(rows), dim=1, eps=FAINT)
+        return F.normalize(super().forward(rows), dim=1, eps=EPS)
 
 
 def projection(width: int) -> nn.Module:
@@ -22,7 +22,7 @@ def projection(width: int) -> nn.Module:
 
 def found(project: nn.Module, upright: Tensor, turned: Tensor) -> Tensor:
     """Cosines of turned rows' projections with all upright ones'. [B, D], [M · B, D] -> [M · B, B]."""
-    directions = F.normalize(project(torch.cat([upright, turned])), dim=1, eps=FAINT)
+    directions = F.normalize(project(torch.cat([upright, turned])), dim=1, eps=EPS)
     return directions[len(upright) :] @ directions[: len(upright)].T
 
 

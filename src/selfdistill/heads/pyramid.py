@@ -21,10 +21,10 @@ class Pyramid(nn.Module):
         super().__init__()
         wide = [factor * width for width in widths]
         pairs = list(pairwise(wide))  # of neighbours, the shallow one first
-        self.enter = nn.ModuleList(Point(*each) for each in zip(widths, wide, strict=True))
-        self.enter_again = nn.ModuleList(Point(*each) for each in zip(widths[1:], wide[1:], strict=True))
-        self.widen = nn.ModuleList(Point(deep, shallow) for shallow, deep in pairs)
-        self.narrow = nn.ModuleList(Point(shallow, deep) for shallow, deep in pairs)
+        self.enter = nn.ModuleList(PyramidNode(*each) for each in zip(widths, wide, strict=True))
+        self.enter_again = nn.ModuleList(PyramidNode(*each) for each in zip(widths[1:], wide[1:], strict=True))
+        self.widen = nn.ModuleList(PyramidNode(deep, shallow) for shallow, deep in pairs)
+        self.narrow = nn.ModuleList(PyramidNode(shallow, deep) for shallow, deep in pairs)
         self.fuse_up = nn.ModuleList(Fusion(2, shallow, depth) for shallow, _ in pairs)
         last = len(pairs) - 1
         self.fuse_down = nn.ModuleList(Fusion(2 if k == last else 3, deep, depth) for k, (_, deep) in enumerate(pairs))
@@ -56,7 +56,7 @@ class Pyramid(nn.Module):
         return refined
 
 
-class Point(nn.Sequential):
+class PyramidNode(nn.Sequential):
     """A 1x1 convolution with BatchNorm."""
 
     def __init__(self, width: int, out: int):

@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Size, Tensor, nn
 
-from selfdistill.functional import alike, same_size
+from selfdistill.functional import as_maps_of_one_size, as_matching_maps
 
 LEAST = 1e-5  # variance
 
@@ -32,7 +32,7 @@ def convolution(width: int, out: int, sides: Sequence[tuple[int, int]]) -> nn.Mo
     return (nn.ConvTranspose2d if grows else nn.Conv2d)(width, out, kernel, stride, padding)
 
 
-class Guess(nn.Module):
+class GaussianRegressor(nn.Module):
     """A Gaussian for one stage of the teacher: its mean three 1x1 convolutions, one variance a channel.
 
     Ahn et al., 2019 (https://arxiv.org/abs/1904.05835).
@@ -47,14 +47,14 @@ class Guess(nn.Module):
 
     def forward(self, student: Tensor, teacher: Tensor) -> Tensor:
         """Mean over all entries of ((mean - t)² / v + log v) / 2. -> []."""
-        student, teacher = same_size(student, teacher)
+        student, teacher = as_maps_of_one_size(student, teacher)
         variance = (F.softplus(self.log_scale) + LEAST)[:, None, None]
         return ((self.regressor(student) - teacher).square() / variance + variance.log()).mean() / 2
 
 
 def _shapes(student: Size, teacher: Size) -> list[Size]:
     """The shapes of both as maps."""
-    return [each.shape for each in alike(torch.empty(student), torch.empty(teacher))]
+    return [each.shape for each in as_matching_maps(torch.empty(student), torch.empty(teacher))]
 
 
 def _step(has: int, wanted: int) -> tuple[bool, tuple[int, int, int]]:

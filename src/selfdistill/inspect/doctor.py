@@ -15,7 +15,7 @@ from selfdistill.features import read_anatomy
 from selfdistill.inspect.plan import plan
 from selfdistill.method import Method
 from selfdistill.method.networks import Teacher
-from selfdistill.methods import method as named
+from selfdistill.methods import parse_method
 from selfdistill.metrics.cost import parameters
 from selfdistill.models import create
 from selfdistill.train import networks as teacher
@@ -35,7 +35,7 @@ def check(config: RunConfig, folder: str | Path = "runs") -> list[Finding]:
 
     `folder` is where the run would lie. Nothing is written, and no network is kept.
     """
-    run, found = Prospect(config, Path(folder)), []
+    run, found = PlannedRun(config, Path(folder)), []
     for name, look in LOOKS.items():
         try:
             found += look(run)
@@ -45,7 +45,7 @@ def check(config: RunConfig, folder: str | Path = "runs") -> list[Finding]:
 
 
 @dataclass
-class Prospect:
+class PlannedRun:
     """A run that may be made."""
 
     config: RunConfig
@@ -54,7 +54,7 @@ class Prospect:
     @cached_property
     def method(self) -> Method:
         """What it trains with."""
-        return named(self.config.method)
+        return parse_method(self.config.method)
 
     @cached_property
     def splits(self) -> Splits:
@@ -70,7 +70,7 @@ class Prospect:
     @cached_property
     def images(self) -> Tensor:
         """Two images as the student would see them. [2, 3, H, W]."""
-        return data.usual(self.splits).normalise(self.splits.train.images[:2])
+        return data.default_augmentation(self.splits).normalize(self.splits.train.images[:2])
 
     def trainer(self, config: RunConfig) -> Trainer:
         """Its loop on one of its devices, with untrained networks in the roles of trained ones."""
@@ -80,7 +80,7 @@ class Prospect:
         return make_trainer(config, self.method, self.splits, cast, self.folder, Silent())
 
 
-def _data(run: Prospect) -> list[Finding]:
+def _data(run: PlannedRun) -> list[Finding]:
     splits, counts = run.splits, torch.bincount(run.splits.train.labels)
     held = f"{len(splits.validation):,} validation, " if splits.validation else ""
     words = (
@@ -90,16 +90,20 @@ def _data(run: Prospect) -> list[Finding]:
     return [Finding("data", True, words)]
 
 
-def _model(run: Prospect) -> list[Finding]:
+def _model(run: PlannedRun) -> list[Finding]:
     found = read_anatomy(run.student, run.images, run.config.classifier)
     stages = ", ".join(each.path for each in found.stages) or "no stages"
     head = found.classifier or "no classifier found (pass --classifier where a method reads it)"
     words = f"{run.config.model}, {parameters(run.student):,} parameters; {stages}; {head}"
-    idle = f"; {len(found.idle)} of its parameters get no gradient, as {found.idle[0]}" if found.idle else ""
+    idle = (
+        f"; {len(found.params_without_grad)} of its parameters get no gradient, as {found.params_without_grad[0]}"
+        if found.params_without_grad
+        else ""
+    )
     return [Finding("model", True, words + idle)]
 
 
-def _method(run: Prospect) -> list[Finding]:
+def _method(run: PlannedRun) -> list[Finding]:
     cast = stand_ins(run.method, run.config, run.splits)
     made = plan(run.method, run.student, run.images, cast, run.config.classifier)
     return [
@@ -108,7 +112,7 @@ def _method(run: Prospect) -> list[Finding]:
     ]
 
 
-def _teacher(name: str, role: Teacher, run: Prospect) -> Finding:
+def _teacher(name: str, role: Teacher, run: PlannedRun) -> Finding:
     planned = teacher.plan(role, run.config)
     if isinstance(planned, Path):
         teacher.require_classes(teacher.load_run(planned)[1], run.splits, planned)
@@ -116,7 +120,7 @@ def _teacher(name: str, role: Teacher, run: Prospect) -> Finding:
     return Finding(name, True, f"{planned.model} by {planned.method}, trained first where it is not there yet")
 
 
-def _batches(run: Prospect) -> list[Finding]:
+def _batches(run: PlannedRun) -> list[Finding]:
     config, made = run.config, run.trainer(run.config)
     rows = made.loader.batch_size * config.devices * config.nodes
     short = f", fewer than the {config.batch_size} asked for" if rows < config.batch_size else ""
@@ -124,7 +128,7 @@ def _batches(run: Prospect) -> list[Finding]:
     return [Finding("batches", True, f"{steps:,} steps an epoch of {rows} images{short}, {config.epochs} epochs")]
 
 
-def _step(run: Prospect) -> list[Finding]:
+def _step(run: PlannedRun) -> list[Finding]:
     """Make the first step of a run of small batches, and see that it moves all there is to train."""
     made = run.trainer(replace(run.config, batch_size=preflight.few(run.trainer(run.config))))
     losses = preflight.first_step(made)
@@ -139,11 +143,11 @@ def _step(run: Prospect) -> list[Finding]:
     return [Finding("step", True, values)]
 
 
-def _room(run: Prospect) -> list[Finding]:
+def _room(run: PlannedRun) -> list[Finding]:
     return preflight.room(run.trainer, run.config, run.folder)
 
 
-LOOKS: dict[str, Callable[[Prospect], list[Finding]]] = {
+LOOKS: dict[str, Callable[[PlannedRun], list[Finding]]] = {
     "data": _data,
     "model": _model,
     "method": _method,

@@ -7,10 +7,10 @@ from torch import Size, Tensor, nn
 
 from selfdistill.features import Anatomy
 from selfdistill.method import Method
-from selfdistill.method.networks import Average, Past, Peer, Role
+from selfdistill.method.networks import EMATeacher, LaggedStudent, PeerNetwork, Role
 from selfdistill.step import Distiller, memory
 from selfdistill.step.memory import leaves
-from selfdistill.terms import View
+from selfdistill.terms import ForwardPass
 
 
 @dataclass(frozen=True)
@@ -56,11 +56,11 @@ def anatomy_lines(found: Anatomy) -> list[tuple[str, str]]:
         ("embedding", embedding),
         ("classifier", found.classifier or "none found; pass --classifier"),
     ]
-    if found.idle:
+    if without := found.params_without_grad:
         lines.append(
             (
                 "idle",
-                f"{len(found.idle)} parameters without gradient in training: {', '.join(found.idle[:3])}",
+                f"{len(without)} parameters without gradient in training: {', '.join(without[:3])}",
             )
         )
     return lines
@@ -75,18 +75,18 @@ def _passes(distiller: Distiller) -> Iterator[tuple[str, str]]:
         yield "beside", " · ".join(roles)
 
 
-def _manner(view: View) -> str:
+def _manner(view: ForwardPass) -> str:
     return f"{'grad' if view.grad else 'no grad'}{', one batch with the anchor' if view.joint else ''}"
 
 
 def _cast(role: Role) -> str:
     """A role in words."""
     match role:
-        case Average(decay=decay):
+        case EMATeacher(decay=decay):
             return f"the student's weights averaged, decay {decay:g}"
-        case Past(every=every, of=of):
+        case LaggedStudent(every=every, of=of):
             return f"the {of} as it was up to {every} steps ago"
-        case Peer(name=name):
+        case PeerNetwork(name=name):
             return f"a peer that trains too ({name or 'the same architecture'})"
     return f"frozen ({role.name or 'the same architecture, trained first'})"
 
@@ -99,7 +99,7 @@ def _taps(distiller: Distiller) -> Iterator[tuple[str, str]]:
         else:
             yield "taps", f"{name} = {found.stage(name).path} {_shape(found.stage(name).shape)}"
     dropped = sorted(set(found.stages_named()) - set(found.stages_named(maps=True)))
-    if dropped and any(term.maps for term in distiller.terms.values()):
+    if dropped and any(term.needs_spatial for term in distiller.terms.values()):
         yield "dropped", f"{', '.join(dropped)}: smaller than 2x2, so that all images attend alike there"
 
 
@@ -112,21 +112,21 @@ def _added(distiller: Distiller, student: nn.Module) -> Iterator[tuple[str, str]
 
 
 def _memories(distiller: Distiller, rows: int) -> Iterator[tuple[str, str]]:
-    started = memory.start(distiller.terms, distiller.facts(rows, images=rows))
+    started = memory.start(distiller.terms, distiller.training_info(rows, images=rows))
     for name, term in distiller.terms.items():
         shapes = [str(list(leaf.shape)) for leaf in leaves(started[name]) if leaf.dim()]
         if shapes:
             scope = "one for the run" if term.memory_scope == "run" else "each rank its own"
-            again = ", new each epoch" if term.forget == "epoch" else ""
+            again = ", new each epoch" if term.reset_memory == "epoch" else ""
             yield "remembers", f"{name}: {', '.join(shapes)}, {scope}{again}"
 
 
 def _needs(distiller: Distiller, method: Method) -> Iterator[tuple[str, str]]:
     needs = [_ASKED[key] for key in method.needs]
-    needs += ["each row's place in the data set"] if any(term.indexed for term in distiller.terms.values()) else []
+    needs += ["each row's place in the data set"] if any(term.uses_index for term in distiller.terms.values()) else []
     if method.mixing:
         needs.append(f"batches mixed of {method.mixing.images} images each")
-    rows = max(term.rows for term in distiller.terms.values())
+    rows = max(term.min_batch_size for term in distiller.terms.values())
     needs += [f"{rows} images a batch at least"] if rows > 1 else []
     yield "needs", " · ".join(needs) or "nothing but images and labels"
 

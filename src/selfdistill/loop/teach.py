@@ -12,18 +12,18 @@ from selfdistill.data.requirements import Need
 from selfdistill.errors import UserError
 from selfdistill.loop import validate
 from selfdistill.method import Method
-from selfdistill.methods import method as named
-from selfdistill.step import Distiller, Terms, memory
-from selfdistill.step.precision import like
-from selfdistill.terms import Clock, Memory
+from selfdistill.methods import parse_method
+from selfdistill.step import Distiller, LossTerms, memory
+from selfdistill.step.precision import reference_tensor
+from selfdistill.terms import Memory, Progress
 
 
-def teach(model: nn.Module, method: str | Method, images: Tensor, **options: Any) -> "Teach":
+def teach(model: nn.Module, method: str | Method, images: Tensor, **options: Any) -> "DistillationStep":
     """Teach a model by a method, in a training loop of your own.
 
     `images` [B, 3, H, W] is a batch as the loop will bring it. Options: `networks` (teachers by
     role), `classifier`, `seed`, `epochs` and `steps_per_epoch` (for methods that read time),
-    `dataset_size` (for methods that remember each image), `accumulate` (batches per optimiser step).
+    `dataset_size` (for methods that remember each image), `accumulate` (batches per optimizer step).
     Raises `UserError` where method and model do not fit.
 
         teach = sd.teach(model, "drg() + dsr()", images)
@@ -31,10 +31,10 @@ def teach(model: nn.Module, method: str | Method, images: Tensor, **options: Any
         loss = teach(images, labels)
         model = teach.close()
     """
-    return Teach(model, named(method), images, **options)
+    return DistillationStep(model, parse_method(method), images, **options)
 
 
-class Teach(nn.Module):
+class DistillationStep(nn.Module):
     """A step as a callable: images and labels in, a scalar loss out.
 
     After a call its parts lie in `losses`, by term and before their weights, and `logits` [B, C] are those
@@ -99,7 +99,7 @@ class Teach(nn.Module):
     ) -> Tensor:
         """Give the loss of a batch [B, 3, H, W] with labels [B], a scalar to call backward on.
 
-        `remember=False` leaves the memory as it is, for optimisers that evaluate a batch twice.
+        `remember=False` leaves the memory as it is, for optimizers that evaluate a batch twice.
         """
         batch = images if isinstance(images, Batch) else _batch(images, labels, index, extra)
         self._require_open()
@@ -128,20 +128,20 @@ class Teach(nn.Module):
     def _start(self, rows: int) -> None:
         """Memories for batches of so many rows: one for each slot of accumulation."""
         self._rows, self._slot = rows, 0
-        self._calls = like(self.student)  # a tensor: a number would be compiled in
-        facts = self.step.facts(rows, self.dataset_size)
-        self._fresh = memory.start(self._terms, facts)  # tensors of its own: shared ones would be compiled in as one
-        self._memories = [memory.start(self._terms, facts) for _ in range(self.accumulate)]
+        self._calls = reference_tensor(self.student)  # a tensor: a number would be compiled in
+        info = self.step.training_info(rows, self.dataset_size)
+        self._fresh = memory.start(self._terms, info)  # tensors of its own: shared ones would be compiled in as one
+        self._memories = [memory.start(self._terms, info) for _ in range(self.accumulate)]
 
     @property
-    def _terms(self) -> Terms:
+    def _terms(self) -> LossTerms:
         return self.step.terms
 
     def _train(self, batch: Batch, remember: bool) -> Tensor:
         memories = self._renewed(self._memories[self._slot])
         if self._started > 1 and self._slot == 0 and remember:
-            self.step.after_step()  # the optimiser's last step is known to be done when the next batch comes
-        step = self.step(batch, self._clock(), memories)
+            self.step.after_step()  # the optimizer's last step is known to be done when the next batch comes
+        step = self.step(batch, self._progress(), memories)
         self.losses = {name: loss.detach() for name, loss in step.losses.items()}
         self.logits = step.logits
         if remember:
@@ -157,14 +157,14 @@ class Teach(nn.Module):
         self._slot = (self._slot + 1) % self.accumulate
         self._calls = self._calls + 1
 
-    def _clock(self) -> Clock:
+    def _progress(self) -> Progress:
         """Where this call stands; at the start for ever where the epochs are not known."""
         if self.epochs is None or self.steps_per_epoch is None:
-            return Clock(*(torch.zeros_like(self._calls),) * 3)
+            return Progress(*(torch.zeros_like(self._calls),) * 3)
         steps = torch.div(self._calls, self.accumulate, rounding_mode="floor")
         epoch = torch.div(steps, self.steps_per_epoch, rounding_mode="floor")
         epochs = torch.full_like(steps, self.epochs)
-        return Clock(epoch, epochs, steps / (self.epochs * self.steps_per_epoch))
+        return Progress(epoch, epochs, steps / (self.epochs * self.steps_per_epoch))
 
     def _renewed(self, memories: dict[str, Memory]) -> dict[str, Memory]:
         """Start again, at an epoch's first step, what forgets by the epoch."""
@@ -172,7 +172,9 @@ class Teach(nn.Module):
             return memories
         first = self._calls % (self.steps_per_epoch * self.accumulate) < self.accumulate
         return {
-            name: memory.where(first, self._fresh[name], memories[name]) if term.forget == "epoch" else memories[name]
+            name: memory.where(first, self._fresh[name], memories[name])
+            if term.reset_memory == "epoch"
+            else memories[name]
             for name, term in self._terms.items()
         }
 

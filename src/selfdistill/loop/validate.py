@@ -21,17 +21,17 @@ WORDS = {
 
 
 def require_own_loop(method: Method) -> None:
-    """The method leaves the optimiser alone."""
-    if method.gap is not None:
+    """The method leaves the optimizer alone."""
+    if method.momentum_gap is not None:
         raise UserError(
-            f"{method.text} changes the optimiser, and yours is your own; train with the command instead: "
+            f"{method.text} changes the optimizer, and yours is your own; train with the command instead: "
             f"selfdistill train {method.text!r}"
         )
 
 
 def require_time(step: Distiller, epochs: int | None, steps_per_epoch: int | None) -> None:
     """Terms that read the clock are told how long training is."""
-    timed = [name for name, term in step.terms.items() if term.timed]
+    timed = [name for name, term in step.terms.items() if term.uses_progress]
     if timed and (epochs is None or steps_per_epoch is None):
         raise UserError(
             f"{step.method.text} changes as training goes (term {timed[0]!r}); "
@@ -41,7 +41,7 @@ def require_time(step: Distiller, epochs: int | None, steps_per_epoch: int | Non
 
 def require_size(step: Distiller, dataset_size: int) -> None:
     """Terms that remember each image are told how many there are."""
-    indexed = [name for name, term in step.terms.items() if term.indexed]
+    indexed = [name for name, term in step.terms.items() if term.uses_index]
     if indexed and not dataset_size:
         raise UserError(
             f"{step.method.text} remembers something of each training image (term {indexed[0]!r}); "
@@ -52,9 +52,9 @@ def require_size(step: Distiller, dataset_size: int) -> None:
 def require_rows(step: Distiller, batch: Batch) -> None:
     """A batch has as many rows as each term compares."""
     for name, term in step.terms.items():
-        if len(batch.labels) < term.rows:
+        if len(batch.labels) < term.min_batch_size:
             raise UserError(
-                f"{step.method.text} compares the rows of a batch (term {name!r}) and needs {term.rows} at "
+                f"{step.method.text} compares the rows of a batch (term {name!r}) and needs {term.min_batch_size} at "
                 f"least, but this batch has {len(batch.labels)}; take larger batches"
             )
 
@@ -70,11 +70,11 @@ def require_extra(step: Distiller, batch: Batch) -> None:
 
 
 def require_optimised(step: Distiller, before: Versions) -> None:
-    """The optimiser that moved the student moved the heads too."""
+    """The optimizer that moved the student moved the heads too."""
     (student, heads), (student_now, heads_now) = before, versions(step)
     if student_now > student and heads_now == heads and any(True for _ in step.terms.parameters()):
         raise UserError(
-            f"the optimiser trains the student but not the heads of {step.method.text}; "
+            f"the optimizer trains the student but not the heads of {step.method.text}; "
             "make it over teach.parameters(), not model.parameters()"
         )
 
@@ -87,7 +87,7 @@ def versions(step: Distiller) -> Versions:
 
 def _asked(step: Distiller) -> Iterator[str]:
     """Names of what a batch must bring beside images and labels."""
-    if any(term.indexed for term in step.terms.values()):
+    if any(term.uses_index for term in step.terms.values()):
         yield "index"
     yield from (view.source for view in step.views if view.source)
     for key in step.method.needs:

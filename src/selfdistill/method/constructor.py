@@ -15,23 +15,23 @@ from selfdistill.method.method import Method
 Constructor = Callable[..., Method]
 
 
-class Within(NamedTuple):
+class Constraint(NamedTuple):
     """The values that an argument may have."""
 
     words: str
     holds: Callable[[Any], bool]
 
 
-Positive = Annotated[float, Within("a number above 0", lambda value: value > 0)]
-NotNegative = Annotated[float, Within("a number of 0 or more", lambda value: value >= 0)]
-Share = Annotated[float, Within("a number from 0 to 1", lambda value: 0 <= value <= 1)]
-Part = Annotated[float, Within("a number from 0 to under 1", lambda value: 0 <= value < 1)]
-Power = Annotated[float, Within("a number of 1 or more", lambda value: value >= 1)]
-Count = Annotated[int, Within("a whole number of 1 or more", lambda value: value >= 1)]
-Several = Annotated[int, Within("a whole number of 2 or more", lambda value: value >= 2)]
+Positive = Annotated[float, Constraint("a number above 0", lambda value: value > 0)]
+NotNegative = Annotated[float, Constraint("a number of 0 or more", lambda value: value >= 0)]
+Share = Annotated[float, Constraint("a number from 0 to 1", lambda value: 0 <= value <= 1)]
+Part = Annotated[float, Constraint("a number from 0 to under 1", lambda value: 0 <= value < 1)]
+Power = Annotated[float, Constraint("a number of 1 or more", lambda value: value >= 1)]
+Count = Annotated[int, Constraint("a whole number of 1 or more", lambda value: value >= 1)]
+Several = Annotated[int, Constraint("a whole number of 2 or more", lambda value: value >= 2)]
 
 
-def recipe(make: Constructor) -> Constructor:
+def method_constructor(make: Constructor) -> Constructor:
     """Mark a function as a method's constructor: what it makes carries the call that made it, and its papers.
 
     A method put together from others keeps their calls: `lightskd()` is `drg() + dsr()`. Arguments

@@ -9,7 +9,7 @@ from selfdistill.data.mixing import Erasing, Mixing
 from selfdistill.data.requirements import Need
 from selfdistill.errors import UserError
 from selfdistill.method.networks import Role, Teacher
-from selfdistill.terms import CrossEntropy, Term
+from selfdistill.terms import CrossEntropy, LossTerm
 
 
 @dataclass(frozen=True)
@@ -20,15 +20,15 @@ class Method:
     argument written out.
     """
 
-    terms: Mapping[str, Term] = field(default_factory=dict)
-    task: Term | None = None  # None: cross-entropy
+    terms: Mapping[str, LossTerm] = field(default_factory=dict)
+    task: LossTerm | None = None  # None: cross-entropy
     task_weight: float | None = None  # None: 1
     mixing: Mixing | None = None
     erasing: Erasing | None = None
     needs: Mapping[str, Need] = field(default_factory=dict)  # of the data: peer, twin, last, negatives, order
     networks: Mapping[str, Role] = field(default_factory=dict)  # beside the student, by role
-    deploys: str | None = None  # the role whose weights are deployed in the student's place
-    gap: float | None = None  # between the momenta of the task's gradient and of the distillation's
+    export_role: str | None = None  # the role whose weights are deployed in the student's place
+    momentum_gap: float | None = None  # between the momenta of the task's gradient and of the distillation's
     control: bool = False  # the distillation is left out, its heads and passes stay
     text: str = ""
     calls: tuple[str, ...] = ()
@@ -47,8 +47,8 @@ class Method:
             erasing=_either(self, other, "erasing"),
             needs=_needs(self, other),
             networks=_networks(self, other),
-            deploys=_either(self, other, "deploys"),
-            gap=_either(self, other, "gap"),
+            export_role=_either(self, other, "export_role"),
+            momentum_gap=_either(self, other, "momentum_gap"),
             control=_both_or_neither(self, other),
             text=f"{self.text} + {other.text}",
             calls=tuple(dict.fromkeys((*self.calls, *other.calls))),
@@ -69,7 +69,7 @@ class Method:
     def has_control(self) -> bool:
         """Whether it has heads that learn the labels, or more passes of the student."""
         passes = any(view.network == "student" for term in self.all_terms.values() for view in term.views)
-        return not self.control and (passes or any(term.learns for term in self.all_terms.values()))
+        return not self.control and (passes or any(term.uses_labels for term in self.all_terms.values()))
 
     @property
     def resolved(self) -> str:
@@ -77,7 +77,7 @@ class Method:
         return " + ".join(sorted(self.calls))
 
     @property
-    def all_terms(self) -> dict[str, Term]:
+    def all_terms(self) -> dict[str, LossTerm]:
         """The task and the terms beside it, by name."""
         return {"task": self.task or CrossEntropy(), **self.terms}
 
@@ -95,7 +95,7 @@ def _refuse_common_terms(one: Method, other: Method) -> None:
 
 def _refuse_mixed_rows(mixer: Method, reader: Method) -> None:
     parts = [*reader.terms.values(), *([reader.task] if reader.task else [])]
-    if mixer.mixing and any(not term.mixed for term in parts):
+    if mixer.mixing and any(not term.supports_mixup for term in parts):
         raise UserError(
             f"{mixer.text} mixes the images of each batch, and {reader.text} reads whole images with one "
             "label each; train with one of the two"
@@ -124,7 +124,7 @@ def _same(first: Any, second: Any) -> bool:
 def _plain(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:g}"
-    return type(value).__name__ if isinstance(value, Term) else str(value)
+    return type(value).__name__ if isinstance(value, LossTerm) else str(value)
 
 
 def _one_mixing(one: Method, other: Method) -> Mixing | None:

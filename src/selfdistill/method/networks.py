@@ -18,14 +18,14 @@ class Teacher(Role):
 
 
 @dataclass(frozen=True)
-class Average(Role):
+class EMATeacher(Role):
     """An exponential average of the student's weights, followed after each step."""
 
     decay: float = 0.999
 
 
 @dataclass(frozen=True)
-class Past(Role):
+class LaggedStudent(Role):
     """The student, or another role, as it was up to so many steps ago."""
 
     every: int = 1  # steps between copies
@@ -33,15 +33,15 @@ class Past(Role):
 
 
 @dataclass(frozen=True)
-class Peer(Role):
+class PeerNetwork(Role):
     """A network that trains beside the student, drawn from a seed of its own."""
 
 
-def teaching(name: str | None, decay: float = 0.999, every: int = 100) -> Role:
+def teacher_role(name: str | None, decay: float = 0.999, every: int = 100) -> Role:
     """The role that an argument `teacher` means: "ema", "past", or what was trained before."""
     match name:
         case "ema":
-            return Average(decay=decay)
+            return EMATeacher(decay=decay)
         case "past":
-            return Past(every=every)
+            return LaggedStudent(every=every)
     return Teacher(name)

@@ -18,10 +18,10 @@ NAMES = (
 REGISTRY: dict[str, Constructor] = {name: getattr(import_module(f"selfdistill.methods.{name}"), name) for name in NAMES}
 
 
-def method(text: str | Method) -> Method:
+def parse_method(text: str | Method) -> Method:
     """The method that an expression names: `"drg(alpha=0.2) + dsr()"`. A `Method` comes back as it is."""
     return text if isinstance(text, Method) else parse(text, REGISTRY)
 
 
 globals().update(REGISTRY)
-__all__ = ["REGISTRY", "method", *REGISTRY]
+__all__ = ["REGISTRY", "parse_method", *REGISTRY]

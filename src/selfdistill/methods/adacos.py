@@ -7,42 +7,44 @@ from torch import nn
 
 from selfdistill import distributed
 from selfdistill.errors import UserError
-from selfdistill.functional import directed
+from selfdistill.functional import l2_normalize_finite
 from selfdistill.method import Method
-from selfdistill.method.constructor import recipe
-from selfdistill.terms import Facts, Seen, Term
-from selfdistill.terms.branches import fold
+from selfdistill.method.constructor import method_constructor
+from selfdistill.terms import LossTerm, StepContext, TrainingInfo
+from selfdistill.terms.branches import merge_into_classifier
 
 
-class Cosine(Term):
+class Cosine(LossTerm):
     """Only the angle between an embedding and a class's direction counts, times a scale that nobody tunes."""
 
-    reads = ("embedding", "classifier", "directions")
+    requires = ("embedding", "classifier", "directions")
     memory_scope = "run"  # the scale []
 
     def __init__(self, dynamic: bool):
         super().__init__()
-        self.dynamic, self.mixed = dynamic, not dynamic
+        self.dynamic, self.supports_mixup = dynamic, not dynamic
 
-    def build(self, parts):
+    def build(self, context):
         """Refuse two classes, for which the scale is zero."""
-        if parts.classes < 3:
+        if context.classes < 3:
             raise UserError("adacos() scales by log(C - 1), which is zero for two classes; take ce()")
-        self.scale = math.sqrt(2) * math.log(parts.classes - 1)
+        self.scale = math.sqrt(2) * math.log(context.classes - 1)
 
-    def start(self, facts: Facts):
+    def start(self, info: TrainingInfo):
         """√2 log(C - 1), the fixed scale."""
-        return facts.like + math.sqrt(2) * math.log(facts.classes - 1)
+        return info.like + math.sqrt(2) * math.log(info.classes - 1)
 
-    def forward(self, seen: Seen):
+    def forward(self, context: StepContext):
         """CE(s cos θ, y); the student's own logits get a gradient of zero."""
-        cosine = directed(seen.embedding) @ directed(seen.directions).T
-        scale = adapted(seen.memory, cosine.detach(), seen.batch.labels) if self.dynamic else seen.memory.clone()
-        return seen.learn(scale * cosine + 0 * seen.logits), scale
+        cosine = l2_normalize_finite(context.embedding) @ l2_normalize_finite(context.directions).T
+        scale = (
+            adapted(context.memory, cosine.detach(), context.batch.labels) if self.dynamic else context.memory.clone()
+        )
+        return context.learn(scale * cosine + 0 * context.logits), scale
 
     def finish(self, student: nn.Module, classifier: str) -> None:
         """Give W's rows one length and take the bias away, so that the plain logits rank classes by cosine."""
-        fold(student, classifier, lambda weight: self.scale * directed(weight))
+        merge_into_classifier(student, classifier, lambda weight: self.scale * l2_normalize_finite(weight))
 
 
 def adapted(scale, cosine, labels):
@@ -53,7 +55,7 @@ def adapted(scale, cosine, labels):
     return distributed.gathered(others).mean().log() / median.clamp_min(math.sqrt(0.5))  # cos(π/4) = √½
 
 
-@recipe
+@method_constructor
 def adacos(scale: Literal["dynamic", "fixed"] = "dynamic") -> Method:
     """Cross-entropy of scaled cosines; the scale follows training, or stays √2 log(C - 1)."""
     return Method(task=Cosine(scale == "dynamic"))

@@ -1,33 +1,33 @@
 """Attention Transfer (https://arxiv.org/abs/1612.03928)."""
 
-from selfdistill.functional import attention, same_size, spread, unit
+from selfdistill.functional import as_maps_of_one_size, attention, l2_normalize, scale_by_max
 from selfdistill.method import Method
-from selfdistill.method.constructor import NotNegative, Power, recipe
-from selfdistill.method.networks import teaching
+from selfdistill.method.constructor import NotNegative, Power, method_constructor
+from selfdistill.method.networks import teacher_role
 from selfdistill.terms.pairs import StagePairs
 
 
 class SameAttention(StagePairs):
     """The student looks where the teacher looks, stage by stage."""
 
-    maps = True  # in a 1x1 map all attention is alike
+    needs_spatial = True  # in a 1x1 map all attention is alike
 
     def __init__(self, power: float, weight: float):
         super().__init__()
         self.power, self.weight = power, weight
 
-    def gap(self, student, teacher):
+    def compare(self, student, teacher):
         """Mean squared difference of the two normalised attention maps."""
-        one, other = same_size(student, teacher)
+        one, other = as_maps_of_one_size(student, teacher)
         return (self.looks(one) - self.looks(other)).square().mean()
 
     def looks(self, features):
         """The attention map of each image, of length 1. [B, D, H, W] -> [B, H·W]."""
-        even = spread(features.flatten(1)).view_as(features)  # the scale cancels; no power overflows
-        return unit(attention(even, self.power))
+        even = scale_by_max(features.flatten(1)).view_as(features)  # the scale cancels; no power overflows
+        return l2_normalize(attention(even, self.power))
 
 
-@recipe
+@method_constructor
 def at(teacher: str | None = None, weight: NotNegative = 1000.0, power: Power = 2.0) -> Method:
     """The labels, and where a frozen teacher looks at each stage."""
-    return Method({"attention": SameAttention(power, weight)}, networks={"teacher": teaching(teacher)})
+    return Method({"attention": SameAttention(power, weight)}, networks={"teacher": teacher_role(teacher)})

@@ -2,29 +2,29 @@
 
 import torch
 
-from selfdistill.data.requirements import Groups
-from selfdistill.functional import kl_to, similarity, softened
+from selfdistill.data.requirements import ClassGroups
+from selfdistill.functional import kl_to_probabilities, similarity, softmax_with_temperature
 from selfdistill.method import Method
-from selfdistill.method.constructor import Count, NotNegative, Part, Positive, recipe
-from selfdistill.terms import Seen, Term
+from selfdistill.method.constructor import Count, NotNegative, Part, Positive, method_constructor
+from selfdistill.terms import LossTerm, StepContext
 
 
-class Ensemble(Term):
+class Ensemble(LossTerm):
     """What the student says of the images of a batch, passed on between those that look alike, is the target."""
 
-    reads = ("embedding",)
-    rows = 2
-    over = "batch"
+    requires = ("embedding",)
+    min_batch_size = 2
+    reduction = "batch"
 
     def __init__(self, omega: float, temperature: float, weight: float):
         super().__init__()
         self.omega, self.temperature, self.weight = omega, temperature, weight
 
-    def loss(self, seen: Seen):
+    def loss(self, context: StepContext):
         """T² KL(sg Q || z)."""
-        own = softened(seen.logits.detach(), self.temperature)
-        target = passed_on(own, affinity(seen.embedding), self.omega)
-        return kl_to(seen.logits, target, self.temperature)
+        own = softmax_with_temperature(context.logits.detach(), self.temperature)
+        target = passed_on(own, affinity(context.embedding), self.omega)
+        return kl_to_probabilities(context.logits, target, self.temperature)
 
 
 def affinity(rows):
@@ -39,7 +39,7 @@ def passed_on(own, shares, omega):
     return (1 - omega) * torch.linalg.solve(identity - omega * shares, own)
 
 
-@recipe
+@method_constructor
 def bake(weight: NotNegative = 1.0, temperature: Positive = 4.0, omega: Part = 0.5, others: Count = 3) -> Method:
     """Soft targets from the batch itself, in which each row is followed by `others` more of its class."""
-    return Method({"ensemble": Ensemble(omega, temperature, weight)}, needs={"order": Groups(others)})
+    return Method({"ensemble": Ensemble(omega, temperature, weight)}, needs={"order": ClassGroups(others)})

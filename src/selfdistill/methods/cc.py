@@ -6,8 +6,8 @@ from torch import nn
 
 from selfdistill.functional import gaussian
 from selfdistill.method import Method
-from selfdistill.method.constructor import NotNegative, Positive, Several, recipe
-from selfdistill.method.networks import teaching
+from selfdistill.method.constructor import NotNegative, Positive, Several, method_constructor
+from selfdistill.method.networks import teacher_role
 from selfdistill.terms.pairs import EmbeddingPairs
 
 
@@ -18,12 +18,12 @@ class Congruence(EmbeddingPairs):
         super().__init__()
         self.width, self.weight = width, weight
 
-    def build(self, parts):
+    def build(self, context):
         """Project both embeddings to one width."""
-        self.own = nn.Linear(parts.shapes["embedding"][-1], self.width)
-        self.theirs = nn.Linear(parts.views["teacher"]["embedding"][-1], self.width)
+        self.own = nn.Linear(context.shapes["embedding"][-1], self.width)
+        self.theirs = nn.Linear(context.views["teacher"]["embedding"][-1], self.width)
 
-    def gap(self, student, teacher):
+    def compare(self, student, teacher):
         """Mean over neighbours in the batch of <|e_i|, |e_i+1|>, e what lies between the projections."""
         return neighbours(self.own(student), self.theirs(teacher))
 
@@ -35,7 +35,7 @@ class KernelCongruence(EmbeddingPairs):
         super().__init__()
         self.gamma, self.weight = gamma, weight
 
-    def gap(self, student, teacher):
+    def compare(self, student, teacher):
         """Mean squared difference of the two B x B correlations."""
         return (gaussian(student, self.gamma) - gaussian(teacher, self.gamma)).square().mean()
 
@@ -46,7 +46,7 @@ def neighbours(one, other):
     return (apart[:-1] * apart[1:]).sum(dim=1).mean()
 
 
-@recipe
+@method_constructor
 def cc(
     teacher: str | None = None,
     weight: NotNegative = 0.02,
@@ -56,4 +56,4 @@ def cc(
 ) -> Method:
     """The labels, and a frozen teacher's correlations between images; `form="kernel"` is the paper's."""
     term = Congruence(width, weight) if form == "neighbours" else KernelCongruence(gamma, weight)
-    return Method({"congruence": term}, networks={"teacher": teaching(teacher)})
+    return Method({"congruence": term}, networks={"teacher": teacher_role(teacher)})

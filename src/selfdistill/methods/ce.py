@@ -1,10 +1,10 @@
 """Cross-entropy alone: what every method is measured against."""
 
 from selfdistill.method import Method
-from selfdistill.method.constructor import recipe
+from selfdistill.method.constructor import method_constructor
 
 
-@recipe
+@method_constructor
 def ce() -> Method:
     """Plain cross-entropy with the labels."""
     return Method()

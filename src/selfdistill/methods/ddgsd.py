@@ -2,34 +2,36 @@
 
 from typing import Literal
 
-from selfdistill.data.requirements import Twin
-from selfdistill.functional import kl
+from selfdistill.data.requirements import ExtraAugmentation
+from selfdistill.functional import kl_divergence
 from selfdistill.method import Method
-from selfdistill.method.constructor import NotNegative, Positive, recipe
-from selfdistill.terms import Seen, Term, View
+from selfdistill.method.constructor import NotNegative, Positive, method_constructor
+from selfdistill.terms import ForwardPass, LossTerm, StepContext
 
 
-class TwinViews(Term):
+class TwinViews(LossTerm):
     """Two augmentations of each image learn the labels together and teach each other."""
 
-    views = (View("twin", grad=True, source="twin", joint=True),)
-    reads = ("embedding",)
-    mixed = False
-    learns = True
-    over = "batch"  # the distance of means
+    views = (ForwardPass("twin", grad=True, source="twin", joint=True),)
+    requires = ("embedding",)
+    supports_mixup = False
+    uses_labels = True
+    reduction = "batch"  # the distance of means
 
     def __init__(self, labels: float, kl_weight: float, mmd_weight: float, mmd: str, temperature: float):
         super().__init__()
         self.labels, self.kl_weight, self.mmd_weight = labels, kl_weight, mmd_weight
         self.mmd, self.temperature = mmd, temperature
 
-    def loss(self, seen: Seen):
+    def loss(self, context: StepContext):
         """CE of the twin; KL both ways, and the distance of the views' mean embeddings."""
-        twin = seen.views["twin"]
-        both = kl(seen.logits, twin.logits, self.temperature) + kl(twin.logits, seen.logits, self.temperature)
-        apart = self.discrepancy(seen.embedding, twin.embedding)
+        twin = context.views["twin"]
+        both = kl_divergence(context.logits, twin.logits, self.temperature) + kl_divergence(
+            twin.logits, context.logits, self.temperature
+        )
+        apart = self.discrepancy(context.embedding, twin.embedding)
         mimic = self.kl_weight * both + self.mmd_weight * apart
-        return {"learn": self.labels * seen.learn(twin.logits), "mimic": mimic}
+        return {"learn": self.labels * context.learn(twin.logits), "mimic": mimic}
 
     def discrepancy(self, one, other):
         """Squared distance of two batches' means, by channel or of all channels as one. [B, D], [B, D] -> []."""
@@ -37,7 +39,7 @@ class TwinViews(Term):
         return gap.square().sum() if self.mmd == "channels" else gap.mean().square()
 
 
-@recipe
+@method_constructor
 def ddgsd(
     labels: Positive = 1.0,
     kl_weight: NotNegative = 1.0,
@@ -47,4 +49,4 @@ def ddgsd(
 ) -> Method:
     """Two augmentations of each image in one batch; `labels` is the weight of each one's cross-entropy."""
     term = TwinViews(labels, kl_weight, mmd_weight, mmd, temperature)
-    return Method({"twins": term}, task_weight=labels, needs={"twin": Twin()})
+    return Method({"twins": term}, task_weight=labels, needs={"twin": ExtraAugmentation()})

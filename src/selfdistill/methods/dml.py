@@ -2,40 +2,40 @@
 
 from itertools import permutations
 
-from selfdistill.functional import kl, kl_to, softened
+from selfdistill.functional import kl_divergence, kl_to_probabilities, softmax_with_temperature
 from selfdistill.method import Method
-from selfdistill.method.constructor import NotNegative, Positive, Several, recipe
-from selfdistill.method.networks import Peer
-from selfdistill.terms import Seen, Term, View
+from selfdistill.method.constructor import NotNegative, Positive, Several, method_constructor
+from selfdistill.method.networks import PeerNetwork
+from selfdistill.terms import ForwardPass, LossTerm, StepContext
 
 RAISED = 1e-7  # added to targets that have a gradient, which would be infinite where they vanish
 
 
-class MutualLearning(Term):
+class MutualLearning(LossTerm):
     """Networks that train together learn the labels, and each other's predictions."""
 
-    learns = True
+    uses_labels = True
 
     def __init__(self, networks: int, temperature: float, weight: float, detach: bool):
         super().__init__()
         self.temperature, self.mutual, self.detach = temperature, weight, detach
-        self.views = tuple(View(f"peer{k}", grad=True, network=f"peer{k}") for k in range(1, networks))
+        self.views = tuple(ForwardPass(f"peer{k}", grad=True, network=f"peer{k}") for k in range(1, networks))
 
-    def loss(self, seen: Seen):
+    def loss(self, context: StepContext):
         """CE of the peers; 1/(m-1) · sum over ordered pairs of T² KL(z_k || z_j)."""
-        peers = [seen.views[view.name].logits for view in self.views]
-        pairs = permutations([seen.logits, *peers], 2)
+        peers = [context.views[view.name].logits for view in self.views]
+        pairs = permutations([context.logits, *peers], 2)
         mimic = sum(self.imitate(*pair) for pair in pairs) / len(peers)
-        return {"learn": sum(seen.learn(each) for each in peers), "mimic": self.mutual * mimic}
+        return {"learn": sum(context.learn(each) for each in peers), "mimic": self.mutual * mimic}
 
     def imitate(self, logits, peer):
         """T² KL(peer || logits), with or without a gradient for the peer. -> []."""
         if self.detach:
-            return kl(logits, peer, self.temperature)
-        return kl_to(logits, softened(peer, self.temperature) + RAISED, self.temperature)
+            return kl_divergence(logits, peer, self.temperature)
+        return kl_to_probabilities(logits, softmax_with_temperature(peer, self.temperature) + RAISED, self.temperature)
 
 
-@recipe
+@method_constructor
 def dml(
     peer: str | None = None,
     networks: Several = 2,
@@ -45,4 +45,4 @@ def dml(
 ) -> Method:
     """Networks drawn from seeds of their own train together; the student is one of them."""
     term = MutualLearning(networks, temperature, weight, detach)
-    return Method({"mutual": term}, networks={f"peer{k}": Peer(peer) for k in range(1, networks)})
+    return Method({"mutual": term}, networks={f"peer{k}": PeerNetwork(peer) for k in range(1, networks)})

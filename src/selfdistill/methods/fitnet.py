@@ -2,37 +2,37 @@
 
 import torch.nn.functional as F
 
-from selfdistill.functional import alike
+from selfdistill.functional import as_matching_maps
 from selfdistill.heads import regressor
 from selfdistill.method import Method
-from selfdistill.method.constructor import NotNegative, recipe
-from selfdistill.method.networks import teaching
-from selfdistill.terms import Seen, Term, View
+from selfdistill.method.constructor import NotNegative, method_constructor
+from selfdistill.method.networks import teacher_role
+from selfdistill.terms import ForwardPass, LossTerm, StepContext
 
 
-class Hint(Term):
+class Hint(LossTerm):
     """A convolution on one of the student's stages regresses one of the teacher's."""
 
-    rows = 2  # for batch statistics
+    min_batch_size = 2  # for batch statistics
 
     def __init__(self, tap: str, hint: str, relu: bool, weight: float):
         super().__init__()
         self.taps, self.hint, self.relu, self.weight = (tap,), hint, relu, weight
-        self.views = (View("teacher", grad=False, network="teacher", taps=(hint,)),)
+        self.views = (ForwardPass("teacher", grad=False, network="teacher", taps=(hint,)),)
 
-    def build(self, parts):
+    def build(self, context):
         """Fit a regressor between the two shapes."""
-        self.regress = regressor(parts.shapes[self.taps[0]], parts.views["teacher"][self.hint], self.relu)
+        self.regress = regressor(context.shapes[self.taps[0]], context.views["teacher"][self.hint], self.relu)
 
-    def loss(self, seen: Seen):
+    def loss(self, context: StepContext):
         """Mean squared difference over all entries."""
-        hint = seen.views["teacher"].features[self.hint].detach()
-        student, hint = alike(seen.features[self.taps[0]], hint)
+        hint = context.views["teacher"].features[self.hint].detach()
+        student, hint = as_matching_maps(context.features[self.taps[0]], hint)
         guess = self.regress(student)
         return F.mse_loss(guess, F.adaptive_avg_pool2d(hint, guess.shape[2:]))
 
 
-@recipe
+@method_constructor
 def fitnet(
     teacher: str | None = None,
     weight: NotNegative = 100.0,
@@ -41,4 +41,4 @@ def fitnet(
     relu: bool = True,
 ) -> Method:
     """The labels, and a frozen teacher's features at one stage; `relu=False` for hints that can be negative."""
-    return Method({"hint": Hint(tap, hint, relu, weight)}, networks={"teacher": teaching(teacher)})
+    return Method({"hint": Hint(tap, hint, relu, weight)}, networks={"teacher": teacher_role(teacher)})

@@ -3,12 +3,12 @@
 from typing import Literal
 
 from selfdistill.method import Method
-from selfdistill.method.constructor import NotNegative, Positive, recipe
+from selfdistill.method.constructor import NotNegative, Positive, method_constructor
 from selfdistill.methods.drg import drg
 from selfdistill.methods.dsr import dsr
 
 
-@recipe
+@method_constructor
 def lightskd(
     tap: str = "stage2",
     alpha: NotNegative = 0.2,

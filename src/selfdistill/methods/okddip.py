@@ -3,36 +3,36 @@
 import torch
 from torch import nn
 
-from selfdistill.functional import kl_to, softened
+from selfdistill.functional import kl_to_probabilities, softmax_with_temperature
 from selfdistill.method import Method
-from selfdistill.method.constructor import NotNegative, Positive, Several, recipe
-from selfdistill.terms import Parts, Seen
+from selfdistill.method.constructor import NotNegative, Positive, Several, method_constructor
+from selfdistill.terms import BuildContext, StepContext
 from selfdistill.terms.branches import Branching
 
 
 class DiversePeers(Branching):
     """Each peer branch learns from a mixture of its own choice; the leader, the student, from their mean."""
 
-    reads = ("embedding",)
+    requires = ("embedding",)
 
     def __init__(self, tap: str, peers: int, alpha: float, temperature: float, ramp: float, epsilon: float):
         super().__init__(tap, peers, temperature, ramp)
         self.share, self.epsilon = alpha, epsilon
 
-    def build(self, parts: Parts):
+    def build(self, context: BuildContext):
         """Make the peers, and what they ask and answer each other with."""
-        width = parts.shapes["embedding"][-1]
-        self.peers = self.grow(parts)
+        width = context.shapes["embedding"][-1]
+        self.peers = self.grow(context)
         self.query, self.key = (nn.Linear(width, max(width // 8, 1), bias=False) for _ in range(2))
 
-    def both(self, seen: Seen):
+    def both(self, context: StepContext):
         """CE of the peers; T² KL of each peer's own mixture, and of the leader."""
-        shown = [peer(seen.features[self.taps[0]]) for peer in self.peers]
+        shown = [peer(context.features[self.taps[0]]) for peer in self.peers]
         logits, embeddings = (torch.stack(each, dim=1) for each in zip(*(each[:2] for each in shown), strict=True))
-        learn = sum(seen.learn(each) for each in logits.unbind(dim=1))
+        learn = sum(context.learn(each) for each in logits.unbind(dim=1))
         mixtures = self.mixtures(logits, embeddings)
         pairs = zip(logits.unbind(dim=1), mixtures.unbind(dim=1), strict=True)
-        mimic = sum(self.imitate(*pair) for pair in pairs) + self.imitate(seen.logits, logits.mean(dim=1))
+        mimic = sum(self.imitate(*pair) for pair in pairs) + self.imitate(context.logits, logits.mean(dim=1))
         return learn, mimic
 
     def mixtures(self, logits, embeddings):
@@ -43,10 +43,12 @@ class DiversePeers(Branching):
     def imitate(self, logits, target):
         """T² KL towards a target that has a gradient: attention is learnt by nothing else. -> []."""
         # the epsilon keeps the gradient of a vanishing target finite
-        return kl_to(logits, softened(target, self.temperature) + self.epsilon, self.temperature)
+        return kl_to_probabilities(
+            logits, softmax_with_temperature(target, self.temperature) + self.epsilon, self.temperature
+        )
 
 
-@recipe
+@method_constructor
 def okddip(
     tap: str = "stage-2",
     peers: Several = 3,

@@ -4,38 +4,38 @@ import torch
 import torch.nn.functional as F
 
 from selfdistill.method import Method
-from selfdistill.method.constructor import Share, recipe
-from selfdistill.terms import Facts, Rows, Seen, Term
+from selfdistill.method.constructor import Share, method_constructor
+from selfdistill.terms import LossTerm, StepContext, TableUpdate, TrainingInfo
 
 
-class Refined(Term):
+class Refined(LossTerm):
     """What was predicted of each image an epoch ago is a growing share of its target."""
 
-    mixed = False
-    timed = True
-    indexed = True
+    supports_mixup = False
+    uses_progress = True
+    uses_index = True
     memory_scope = "run"  # probabilities of every training image [N, C]; zeros where it was never seen
 
     def __init__(self, alpha: float):
         super().__init__()
         self.alpha = alpha
 
-    def start(self, facts: Facts):
+    def start(self, info: TrainingInfo):
         """No image was seen."""
-        return torch.zeros(facts.images, facts.classes, dtype=facts.like.dtype, device=facts.like.device)
+        return torch.zeros(info.images, info.classes, dtype=info.like.dtype, device=info.like.device)
 
-    def loss(self, seen: Seen):
+    def loss(self, context: StepContext):
         """(1 - α_e) CE(z, y) + α_e CE(z, P): cross-entropy, and what the soft target changes of it."""
-        past = known(seen.memory[seen.batch.index], seen.batch.labels)
-        log_p = F.log_softmax(seen.logits, dim=1)
+        past = known(context.memory[context.batch.index], context.batch.labels)
+        log_p = F.log_softmax(context.logits, dim=1)
         soft = -(past * log_p).sum(dim=1).mean()
-        hard = seen.learn(seen.logits)
-        share = self.alpha * (seen.clock.epoch + 1) / seen.clock.epochs
+        hard = context.learn(context.logits)
+        share = self.alpha * (context.progress.epoch + 1) / context.progress.epochs
         return {"learn": hard, "mimic": share * (soft - hard)}
 
-    def remember(self, seen):
+    def remember(self, context):
         """Keep this epoch's probabilities for the next."""
-        return Rows(seen.batch.index, seen.logits.detach().softmax(dim=1))
+        return TableUpdate(context.batch.index, context.logits.detach().softmax(dim=1))
 
 
 def known(past, labels):
@@ -44,7 +44,7 @@ def known(past, labels):
     return torch.where(past.sum(dim=1, keepdim=True) > 0, past, hard)
 
 
-@recipe
+@method_constructor
 def ps_kd(alpha: Share = 0.8) -> Method:
     """Targets move from the labels to the student's own predictions of the epoch before."""
     return Method(task=Refined(alpha))

@@ -4,8 +4,8 @@ import torch.nn.functional as F
 
 from selfdistill.functional import angles, distances, offsets
 from selfdistill.method import Method
-from selfdistill.method.constructor import NotNegative, recipe
-from selfdistill.method.networks import teaching
+from selfdistill.method.constructor import NotNegative, method_constructor
+from selfdistill.method.networks import teacher_role
 from selfdistill.terms.pairs import EmbeddingPairs
 
 
@@ -16,7 +16,7 @@ class Relations(EmbeddingPairs):
         super().__init__()
         self.distance, self.angle = distance, angle
 
-    def gap(self, student, teacher):
+    def compare(self, student, teacher):
         """Huber's loss between the two networks' distances, and between their angles."""
         own, theirs = offsets(student), offsets(teacher)
         far = F.smooth_l1_loss(distances(own), distances(theirs))
@@ -24,7 +24,7 @@ class Relations(EmbeddingPairs):
         return self.distance * far + self.angle * turned
 
 
-@recipe
+@method_constructor
 def rkd(teacher: str | None = None, distance: NotNegative = 25.0, angle: NotNegative = 50.0) -> Method:
     """The labels, and the distances and angles between a frozen teacher's embeddings."""
-    return Method({"relations": Relations(distance, angle)}, networks={"teacher": teaching(teacher)})
+    return Method({"relations": Relations(distance, angle)}, networks={"teacher": teacher_role(teacher)})

@@ -4,33 +4,33 @@ import torch
 
 from selfdistill.functional import attention, similarity
 from selfdistill.method import Method
-from selfdistill.method.constructor import NotNegative, Power, recipe
-from selfdistill.terms import Seen, Term
+from selfdistill.method.constructor import NotNegative, Power, method_constructor
+from selfdistill.terms import LossTerm, StepContext
 from selfdistill.terms.pairs import Pairing, within
 
 
-class SimilarAttention(Term):
+class SimilarAttention(LossTerm):
     """Two images whose attention is alike deep in the network should attend alike in its shallow stages."""
 
     taps = ("stages",)
-    maps = True  # in a 1x1 map all images attend alike
-    rows = 2
-    over = "batch"
+    needs_spatial = True  # in a 1x1 map all images attend alike
+    min_batch_size = 2
+    reduction = "batch"
 
     def __init__(self, power: float, pairs: Pairing, centered: bool, normalised: bool, warmup: float, weight: float):
         super().__init__()
         self.power, self.pairs, self.centered, self.normalised = power, pairs, centered, normalised
-        self.warmup, self.timed, self.weight = warmup, warmup > 0, weight
+        self.warmup, self.uses_progress, self.weight = warmup, warmup > 0, weight
 
-    def build(self, parts):
+    def build(self, context):
         """Pair the stages: each with the next, or each with the last."""
-        self.matched = within(parts.shapes, "scd()", self.pairs, maps=True)
+        self.matched = within(context.shapes, "scd()", self.pairs, maps=True)
 
-    def loss(self, seen: Seen):
+    def loss(self, context: StepContext):
         """Sum over pairs of the mean squared difference of their B x B similarities."""
-        matrices = {name: self.matrix(seen.features[name]) for pair in self.matched for name in pair}
+        matrices = {name: self.matrix(context.features[name]) for pair in self.matched for name in pair}
         gaps = [(matrices[shallow] - matrices[deep].detach()).square().mean() for shallow, deep in self.matched]
-        return seen.clock.ramp(self.warmup) * torch.stack(gaps).sum()
+        return context.progress.ramp(self.warmup) * torch.stack(gaps).sum()
 
     def matrix(self, features):
         """How alike the images of a batch are in where they attend. -> [B, B]."""
@@ -41,7 +41,7 @@ class SimilarAttention(Term):
         return alike / alike.norm(dim=1, keepdim=True).clamp_min(1e-8) if self.normalised else alike
 
 
-@recipe
+@method_constructor
 def scd(
     weight: NotNegative = 100.0,
     power: Power = 2.0,

@@ -4,17 +4,17 @@ import torch
 from torch import nn
 
 from selfdistill.method import Method
-from selfdistill.method.constructor import recipe
-from selfdistill.terms import Seen, Term, label_loss
-from selfdistill.terms.branches import fold
+from selfdistill.method.constructor import method_constructor
+from selfdistill.terms import LossTerm, StepContext, label_loss
+from selfdistill.terms.branches import merge_into_classifier
 from selfdistill.terms.transforms import Transform, shown
 
 
-class Augmented(Term):
+class Augmented(LossTerm):
     """Classes times transformations are told apart by one joint head, y · M + j for the j-th of M."""
 
-    reads: tuple[str, ...] = ("embedding",)
-    learns = True
+    requires: tuple[str, ...] = ("embedding",)
+    uses_labels = True
     bias = True
 
     def __init__(self, transform: str):
@@ -22,13 +22,13 @@ class Augmented(Term):
         self.views = shown(transform)
         self.count = 1 + len(self.views)
 
-    def build(self, parts):
+    def build(self, context):
         """Make the joint head of C · M outputs."""
-        self.joint = nn.Linear(parts.shapes["embedding"][-1], parts.classes * self.count, bias=self.bias)
+        self.joint = nn.Linear(context.shapes["embedding"][-1], context.classes * self.count, bias=self.bias)
 
-    def joined(self, seen: Seen):
+    def joined(self, context: StepContext):
         """Give the joint head's logits of each transformation. -> M of [B, C · M]."""
-        embeddings = [seen.embedding, *(seen.views[view.name].embedding for view in self.views)]
+        embeddings = [context.embedding, *(context.views[view.name].embedding for view in self.views)]
         return [self.joint(each) for each in embeddings]
 
     def told_apart(self, joined, batch):
@@ -41,19 +41,19 @@ class Augmented(Term):
 class JointLabels(Augmented):
     """The joint head is the task, and its untransformed part becomes the student's classifier."""
 
-    reads = ("embedding", "directions")
+    requires = ("embedding", "directions")
     bias = False  # so that it folds into classifiers without one
 
-    def loss(self, seen: Seen):
+    def loss(self, context: StepContext):
         """CE of all transformations; the student's own classifier waits, with a gradient of zeros."""
-        return self.told_apart(self.joined(seen), seen.batch) + 0 * seen.logits.sum()
+        return self.told_apart(self.joined(context), context.batch) + 0 * context.logits.sum()
 
     def finish(self, student: nn.Module, classifier: str):
         """Fold the outputs for untransformed images into the classifier, whose bias becomes zero."""
-        fold(student, classifier, lambda _: self.joint.weight[:: self.count])
+        merge_into_classifier(student, classifier, lambda _: self.joint.weight[:: self.count])
 
 
-@recipe
+@method_constructor
 def sla(transform: Transform = "rotation") -> Method:
     """A head of classes times rotations is trained; the student is deployed with its unrotated part."""
     return Method(task=JointLabels(transform))

@@ -2,11 +2,11 @@
 
 import torch
 
-from selfdistill.functional import kl
+from selfdistill.functional import kl_divergence
 from selfdistill.method import Method
-from selfdistill.method.constructor import NotNegative, Positive, recipe
+from selfdistill.method.constructor import NotNegative, Positive, method_constructor
 from selfdistill.methods.sla import Augmented
-from selfdistill.terms import Seen
+from selfdistill.terms import StepContext
 from selfdistill.terms.transforms import Transform
 
 
@@ -17,11 +17,11 @@ class Aggregated(Augmented):
         super().__init__(transform)
         self.kl_weight, self.temperature = weight, temperature
 
-    def loss(self, seen: Seen):
+    def loss(self, context: StepContext):
         """CE of the joint head; T² KL(sg aggregated || z)."""
-        joined = self.joined(seen)
-        mimic = self.kl_weight * kl(seen.logits, self.aggregated(joined), self.temperature)
-        return {"learn": self.told_apart(joined, seen.batch), "mimic": mimic}
+        joined = self.joined(context)
+        mimic = self.kl_weight * kl_divergence(context.logits, self.aggregated(joined), self.temperature)
+        return {"learn": self.told_apart(joined, context.batch), "mimic": mimic}
 
     def aggregated(self, joined):
         """Mean over transformations of each one's own logits. M of [B, C · M] -> [B, C]."""
@@ -29,7 +29,7 @@ class Aggregated(Augmented):
         return torch.stack(own).mean(dim=0)
 
 
-@recipe
+@method_constructor
 def sla_sd(transform: Transform = "rotation", weight: NotNegative = 1.0, temperature: Positive = 1.0) -> Method:
     """The student's classifier learns from labels, and from a joint head that saw every rotation."""
     return Method({"aggregated": Aggregated(transform, weight, temperature)})

@@ -3,41 +3,41 @@
 from typing import Literal
 
 from selfdistill.data.mixing import Mixing, mixed
-from selfdistill.functional import kl, kl_to, softened
+from selfdistill.functional import kl_divergence, kl_to_probabilities, softmax_with_temperature
 from selfdistill.method import Method
-from selfdistill.method.constructor import Positive, Several, Share, recipe
-from selfdistill.method.networks import teaching
-from selfdistill.terms import Seen, Term, View
+from selfdistill.method.constructor import Positive, Several, Share, method_constructor
+from selfdistill.method.networks import teacher_role
+from selfdistill.terms import ForwardPass, LossTerm, StepContext
 
 
-class VirtualSample(Term):
+class VirtualSample(LossTerm):
     """A frozen teacher says what it sees in an image mixed from several."""
 
-    views = (View("teacher", grad=False, network="teacher"),)
+    views = (ForwardPass("teacher", grad=False, network="teacher"),)
 
     def __init__(self, temperature: float, weight: float):
         super().__init__()
         self.temperature, self.weight = temperature, weight
 
-    def loss(self, seen: Seen):
+    def loss(self, context: StepContext):
         """T² KL(teacher(x~) || z)."""
-        return kl(seen.logits, seen.views["teacher"].logits, self.temperature)
+        return kl_divergence(context.logits, context.views["teacher"].logits, self.temperature)
 
 
 class MixedPrediction(VirtualSample):
     """The teacher's predictions for the clean images, mixed as the images are."""
 
-    views = (View("teacher_clean", grad=False, network="teacher", source="clean"),)
+    views = (ForwardPass("teacher_clean", grad=False, network="teacher", source="clean"),)
 
-    def loss(self, seen: Seen):
+    def loss(self, context: StepContext):
         """T² KL(sum of shares times teacher(x) || z)."""
-        clean = softened(seen.views["teacher_clean"].logits, self.temperature)
-        mix = seen.batch.mix
+        clean = softmax_with_temperature(context.views["teacher_clean"].logits, self.temperature)
+        mix = context.batch.mix
         target = clean if mix is None else mixed(clean, mix)
-        return kl_to(seen.logits, target, self.temperature)
+        return kl_to_probabilities(context.logits, target, self.temperature)
 
 
-@recipe
+@method_constructor
 def stkd(
     teacher: str | None = None,
     weight: Share = 0.9,
@@ -54,5 +54,5 @@ def stkd(
         terms={"virtual": term},
         task_weight=1.0 - weight,
         mixing=Mixing(alpha, per, images, clean),
-        networks={"teacher": teaching(teacher)},
+        networks={"teacher": teacher_role(teacher)},
     )

@@ -5,34 +5,34 @@ from typing import Literal
 import torch.nn.functional as F
 from torch import nn
 
-from selfdistill.functional import agreed_ranks, pooled, width, without, zipf
+from selfdistill.functional import agreed_ranks, channels, drop_label_column, global_average_pool, zipf
 from selfdistill.method import Method
-from selfdistill.method.constructor import NotNegative, recipe
-from selfdistill.terms import Seen, Term
+from selfdistill.method.constructor import NotNegative, method_constructor
+from selfdistill.terms import LossTerm, StepContext
 
 
-class Customised(Term):
+class Customised(LossTerm):
     """Soft labels without a teacher: the true class by its own confidence, the others by their rank."""
 
-    mixed = False
-    learns = True
-    over = "batch"
+    supports_mixup = False
+    uses_labels = True
+    reduction = "batch"
 
     def __init__(self, alpha: float, beta: float, mu: float, tap: str, rank: str):
         super().__init__()
         self.alpha, self.beta, self.mu, self.taps, self.rank = alpha, beta, mu, (tap,), rank
 
-    def build(self, parts):
+    def build(self, context):
         """Put a linear classifier on the tap."""
-        self.weak = nn.Linear(width(parts.shapes[self.taps[0]]), parts.classes)
+        self.weak = nn.Linear(channels(context.shapes[self.taps[0]]), context.classes)
 
-    def loss(self, seen: Seen):
+    def loss(self, context: StepContext):
         """α L_true + β L_others, and μ CE of the weak head with smoothed labels."""
-        logits, labels = seen.logits, seen.batch.labels
-        weak = self.weak(pooled(seen.features[self.taps[0]]))
+        logits, labels = context.logits, context.batch.labels
+        weak = self.weak(global_average_pool(context.features[self.taps[0]]))
         ranks = agreed_ranks(logits.detach(), weak.detach(), labels, logs=self.rank == "code")
         mimic = self.alpha * true_class(logits, labels) + self.beta * among_others(logits, ranks, labels)
-        return {"learn": self.mu * seen.learn(weak, 0.1), "mimic": mimic}
+        return {"learn": self.mu * context.learn(weak, 0.1), "mimic": mimic}
 
 
 def true_class(logits, labels):
@@ -44,10 +44,10 @@ def true_class(logits, labels):
 
 def among_others(logits, ranks, labels):
     """Cross-entropy with Zipf's shares of the other classes by their ranks. [B, C], [B, C], [B] -> []."""
-    return -(zipf(ranks, labels) * F.log_softmax(without(logits, labels), dim=1)).sum(dim=1).mean()
+    return -(zipf(ranks, labels) * F.log_softmax(drop_label_column(logits, labels), dim=1)).sum(dim=1).mean()
 
 
-@recipe
+@method_constructor
 def uskd(
     alpha: NotNegative = 0.1,
     beta: NotNegative = 0.1,

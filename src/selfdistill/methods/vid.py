@@ -3,11 +3,11 @@
 import torch
 from torch import nn
 
-from selfdistill.heads import Guess
+from selfdistill.heads import GaussianRegressor
 from selfdistill.method import Method
-from selfdistill.method.constructor import NotNegative, Positive, recipe
-from selfdistill.method.networks import teaching
-from selfdistill.terms import Seen
+from selfdistill.method.constructor import NotNegative, Positive, method_constructor
+from selfdistill.method.networks import teacher_role
+from selfdistill.terms import StepContext
 from selfdistill.terms.pairs import StagePairs
 
 
@@ -18,22 +18,22 @@ class Information(StagePairs):
         super().__init__()
         self.variance, self.weight = variance, weight
 
-    def build(self, parts):
+    def build(self, context):
         """Make a guess for each pair of stages."""
-        super().build(parts)
-        theirs = parts.views["teacher"]
+        super().build(context)
+        theirs = context.views["teacher"]
         self.guesses = nn.ModuleList(
-            Guess(parts.shapes[own], theirs[deep], self.variance) for own, deep in self.matched
+            GaussianRegressor(context.shapes[own], theirs[deep], self.variance) for own, deep in self.matched
         )
 
-    def loss(self, seen: Seen):
+    def loss(self, context: StepContext):
         """Sum over stages of the negative log-likelihood, without its constant."""
-        theirs = seen.views["teacher"].features
+        theirs = context.views["teacher"].features
         pairs = zip(self.guesses, self.matched, strict=True)
-        return torch.stack([g(seen.features[own], theirs[deep].detach()) for g, (own, deep) in pairs]).sum()
+        return torch.stack([g(context.features[own], theirs[deep].detach()) for g, (own, deep) in pairs]).sum()
 
 
-@recipe
+@method_constructor
 def vid(teacher: str | None = None, weight: NotNegative = 1.0, variance: Positive = 5.0) -> Method:
     """The labels, and as much information about a frozen teacher's features as the student can hold."""
-    return Method({"information": Information(variance, weight)}, networks={"teacher": teaching(teacher)})
+    return Method({"information": Information(variance, weight)}, networks={"teacher": teacher_role(teacher)})

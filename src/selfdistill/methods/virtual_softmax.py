@@ -4,27 +4,27 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from selfdistill.functional import length
+from selfdistill.functional import l2_norm
 from selfdistill.method import Method
-from selfdistill.method.constructor import recipe
-from selfdistill.terms import Seen, Term
+from selfdistill.method.constructor import method_constructor
+from selfdistill.terms import LossTerm, StepContext
 
 
-class VirtualClass(Term):
+class VirtualClass(LossTerm):
     """One more class for each image: it lies where the image does, as far out as the image's own class."""
 
-    reads = ("embedding", "classifier", "directions")
-    mixed = False
+    requires = ("embedding", "classifier", "directions")
+    supports_mixup = False
 
     def __init__(self, bias: bool):
         super().__init__()
         self.bias = bias
 
-    def loss(self, seen: Seen):
+    def loss(self, context: StepContext):
         """Cross-entropy over C + 1 classes, the last logit ‖W_y‖·‖x‖."""
-        known = seen.logits if self.bias else without_bias(seen.logits, seen.embedding, seen.directions)
-        virtual = length(seen.directions)[seen.batch.labels] * length(seen.embedding)
-        return F.cross_entropy(torch.cat([known, virtual[:, None]], dim=1), seen.batch.labels)
+        known = context.logits if self.bias else without_bias(context.logits, context.embedding, context.directions)
+        virtual = l2_norm(context.directions)[context.batch.labels] * l2_norm(context.embedding)
+        return F.cross_entropy(torch.cat([known, virtual[:, None]], dim=1), context.batch.labels)
 
     @torch.no_grad()
     def finish(self, student: nn.Module, classifier: str) -> None:
@@ -39,7 +39,7 @@ def without_bias(logits, embedding, directions):
     return embedding @ directions.T + 0 * logits
 
 
-@recipe
+@method_constructor
 def virtual_softmax(bias: bool = False) -> Method:
     """Cross-entropy with a virtual class that takes part in no prediction."""
     return Method(task=VirtualClass(bias))

@@ -1,5 +1,5 @@
 """Measures of one network: accuracy, calibration, embeddings, robustness, cost."""
 
-from selfdistill.metrics.evaluate import BASIC, MEASURES, asked, evaluate, possible
+from selfdistill.metrics.evaluate import BASIC, MEASURES, available_metrics, evaluate, resolve_metric_names
 
-__all__ = ["BASIC", "MEASURES", "asked", "evaluate", "possible"]
+__all__ = ["BASIC", "MEASURES", "available_metrics", "evaluate", "resolve_metric_names"]

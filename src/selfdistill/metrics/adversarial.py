@@ -6,8 +6,8 @@ import torch
 from torch import Generator, Tensor, nn
 
 from selfdistill.data import Images
-from selfdistill.metrics.model import Subject
-from selfdistill.rng import stream
+from selfdistill.metrics.model import EvaluatedModel
+from selfdistill.rng import make_generator
 
 Logits = Callable[[Tensor], Tensor]  # of pixels from 0 to 255
 
@@ -46,7 +46,7 @@ def within(changed: Tensor, pixels: Tensor, epsilon: float) -> Tensor:
     return changed.clamp((pixels - epsilon).clamp(min=0), (pixels + epsilon).clamp(max=255))
 
 
-def fgsm_accuracy(subject: Subject, images: Images, epsilons: Sequence[float]) -> dict[str, float]:
+def fgsm_accuracy(subject: EvaluatedModel, images: Images, epsilons: Sequence[float]) -> dict[str, float]:
     """Percent right under FGSM, by epsilon."""
 
     def deceived(epsilon: float) -> float:
@@ -55,11 +55,11 @@ def fgsm_accuracy(subject: Subject, images: Images, epsilons: Sequence[float]) -
     return {f"{epsilon:g}/255": deceived(epsilon) for epsilon in epsilons}
 
 
-def pgd_accuracy(subject: Subject, images: Images, epsilons: Sequence[float], seed: int) -> dict[str, float]:
+def pgd_accuracy(subject: EvaluatedModel, images: Images, epsilons: Sequence[float], seed: int) -> dict[str, float]:
     """Percent right under PGD of 10 steps, by epsilon."""
 
     def deceived(epsilon: float) -> float:
-        draws = stream(seed, "pgd", epsilon)
+        draws = make_generator(seed, "pgd", epsilon)
         return subject.accuracy(images, lambda pixels, labels: pgd(subject.logits, pixels, labels, epsilon, draws))
 
     return {f"{epsilon:g}/255": deceived(epsilon) for epsilon in epsilons}

@@ -10,7 +10,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import FlopCounterMode
 
-from selfdistill.method.networks import Peer
+from selfdistill.method.networks import PeerNetwork
 from selfdistill.step import Distiller
 
 
@@ -22,7 +22,7 @@ def parameters(model: nn.Module) -> int:
 def added_parameters(distiller: Distiller) -> int:
     """How many parameters are trained beside the student's: heads, branches and peers."""
     roles = distiller.method.networks
-    peers = [each for name, each in distiller.networks.items() if isinstance(roles[name], Peer)]
+    peers = [each for name, each in distiller.networks.items() if isinstance(roles[name], PeerNetwork)]
     return sum(each.numel() for part in (distiller.terms, *peers) for each in part.parameters() if each.requires_grad)
 
 

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 
 
-def spread(embeddings: Tensor, labels: Tensor) -> dict[str, float | None]:
+def class_variance(embeddings: Tensor, labels: Tensor) -> dict[str, float | None]:
     """Variance within and between classes, and their ratio; then the same of embeddings of length 1.
 
     embeddings [N, D], labels [N]. Ratios are None where all class means are equal.

@@ -9,28 +9,28 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from selfdistill.data import Augmentation, Splits, usual
+from selfdistill.data import Augmentation, Splits, default_augmentation
 from selfdistill.errors import UserError
 from selfdistill.features import read_anatomy
 from selfdistill.metrics.accuracy import rightness
 from selfdistill.metrics.adversarial import EPSILONS, fgsm_accuracy, pgd_accuracy
 from selfdistill.metrics.calibration import calibration
 from selfdistill.metrics.corruption import corrupted_accuracy
-from selfdistill.metrics.embedding_variance import spread
+from selfdistill.metrics.embedding_variance import class_variance
 from selfdistill.metrics.knn import knn
 from selfdistill.metrics.latency import inference
-from selfdistill.metrics.model import Predictions, Subject, evaluating
+from selfdistill.metrics.model import EvaluatedModel, Predictions, evaluating
 from selfdistill.metrics.ood import outside
 from selfdistill.metrics.per_class import by_class
 from selfdistill.metrics.retrieval import recall_at_1
-from selfdistill.metrics.selective import selective
+from selfdistill.metrics.selective import selective_risk
 
 
 @dataclass(frozen=True, eq=False)
-class Exam:
+class EvaluationContext:
     """A network and what it is measured on. The test images are passed once for all that read predictions."""
 
-    subject: Subject
+    subject: EvaluatedModel
     splits: Splits
     ood: Splits | None
     seed: int
@@ -66,17 +66,17 @@ class Exam:
 class Measure:
     """A group of numbers, and what it takes."""
 
-    take: Callable[[Exam], Any]
+    take: Callable[[EvaluationContext], Any]
     embeds: bool = False  # reads embeddings
     compares: bool = False  # reads images of other classes
 
 
-def _knn(exam: Exam) -> dict[str, float]:
+def _knn(exam: EvaluationContext) -> dict[str, float]:
     known = exam.subject.predictions(exam.splits.train)
     return {"knn": knn(*exam.points, known.embeddings, known.labels, device=exam.subject.device)}
 
 
-def _outside(exam: Exam) -> dict[str, Any]:
+def _outside(exam: EvaluationContext) -> dict[str, Any]:
     assert exam.ood is not None  # `lacks` has said so
     strange = exam.subject.predictions(exam.ood.test)
     return {"data": exam.ood.name, "images": len(strange.labels), **outside(exam.test.logits, strange.logits)}
@@ -85,10 +85,10 @@ def _outside(exam: Exam) -> dict[str, Any]:
 MEASURES = {
     "accuracy": Measure(lambda exam: rightness(*exam.rows)),
     "calibration": Measure(lambda exam: calibration(*exam.rows)),
-    "selective": Measure(lambda exam: selective(*exam.rows)),
+    "selective": Measure(lambda exam: selective_risk(*exam.rows)),
     "recall": Measure(lambda exam: {"recall_at_1": recall_at_1(*exam.points, exam.subject.device)}, embeds=True),
     "knn": Measure(_knn, embeds=True),
-    "spread": Measure(lambda exam: spread(*exam.points), embeds=True),
+    "spread": Measure(lambda exam: class_variance(*exam.points), embeds=True),
     "classes": Measure(lambda exam: by_class(*exam.rows, exam.splits.classes)),
     "fgsm": Measure(lambda exam: fgsm_accuracy(exam.subject, exam.splits.test, exam.epsilons)),
     "pgd": Measure(lambda exam: pgd_accuracy(exam.subject, exam.splits.test, exam.epsilons, exam.seed)),
@@ -123,7 +123,7 @@ def evaluate(
     and numbers after. The device is the model's by default. The model is left as it was. Raises `UserError` for
     names that are none, and for what a named measure needs and does not get.
     """
-    subject = Subject(model, augment or usual(splits), _device(model, device), batch_size)
+    subject = EvaluatedModel(model, augment or default_augmentation(splits), _device(model, device), batch_size)
     exam, found = _exam(subject, splits, which, ood, classifier, seed, epsilons, tell), {}
     for name in _had(exam, which):
         tell(name)
@@ -132,7 +132,7 @@ def evaluate(
     return found
 
 
-def possible(
+def available_metrics(
     model: nn.Module,
     splits: Splits,
     *,
@@ -142,11 +142,11 @@ def possible(
     epsilons: Sequence[float] = EPSILONS,
 ) -> list[str]:
     """The measures that `evaluate` would take, and its errors; costs a few passes of two images."""
-    subject = Subject(model, usual(splits), _device(model, None))
+    subject = EvaluatedModel(model, default_augmentation(splits), _device(model, None))
     return _had(_exam(subject, splits, which, ood, classifier, 0, epsilons, str), which)
 
 
-def asked(which: str | Sequence[str]) -> dict[str, bool]:
+def resolve_metric_names(which: str | Sequence[str]) -> dict[str, bool]:
     """The measures asked for in the order of `MEASURES`, and whether each was named itself. Raises `UserError`."""
     words = [which] if isinstance(which, str) else list(which)
     for word in words:
@@ -163,7 +163,7 @@ def _device(model: nn.Module, device: torch.device | str | None) -> torch.device
 
 
 def _exam(
-    subject: Subject,
+    subject: EvaluatedModel,
     splits: Splits,
     which: str | Sequence[str],
     ood: Splits | None,
@@ -171,30 +171,34 @@ def _exam(
     seed: int,
     epsilons: Sequence[float],
     tell: Callable[[str], object],
-) -> Exam:
-    names = asked(which)
+) -> EvaluationContext:
+    names = resolve_metric_names(which)
     _require_fit(subject, splits, ood, epsilons)
     if any(MEASURES[name].embeds for name in names):
         subject = _with_anatomy(subject, splits, classifier)
-    return Exam(subject, splits, ood, seed, tuple(epsilons), tell)
+    return EvaluationContext(subject, splits, ood, seed, tuple(epsilons), tell)
 
 
-def _had(exam: Exam, which: str | Sequence[str]) -> list[str]:
+def _had(exam: EvaluationContext, which: str | Sequence[str]) -> list[str]:
     """The names of what can be measured; `UserError` where something was named itself and cannot."""
-    lacks = {name: exam.lacks(MEASURES[name]) for name in asked(which)}
-    if wrong := [f"the measure {name} {lacks[name]}" for name, named in asked(which).items() if named and lacks[name]]:
+    lacks = {name: exam.lacks(MEASURES[name]) for name in resolve_metric_names(which)}
+    if wrong := [
+        f"the measure {name} {lacks[name]}"
+        for name, named in resolve_metric_names(which).items()
+        if named and lacks[name]
+    ]:
         raise UserError("; ".join(wrong))
     return [name for name, lack in lacks.items() if not lack]
 
 
-def _with_anatomy(subject: Subject, splits: Splits, classifier: str | None) -> Subject:
+def _with_anatomy(subject: EvaluatedModel, splits: Splits, classifier: str | None) -> EvaluatedModel:
     """The subject, its anatomy known if it has an embedding."""
-    example = subject.augment.normalise(splits.test.images[:2].to(subject.device))
+    example = subject.augment.normalize(splits.test.images[:2].to(subject.device))
     found = read_anatomy(subject.model, example, classifier)
     return replace(subject, anatomy=found if found.classifier else None)
 
 
-def _require_fit(subject: Subject, splits: Splits, ood: Splits | None, epsilons: Sequence[float]) -> None:
+def _require_fit(subject: EvaluatedModel, splits: Splits, ood: Splits | None, epsilons: Sequence[float]) -> None:
     """Raise `UserError` where model, data and settings do not fit; costs a pass of two images."""
     with evaluating(subject.model), torch.no_grad():
         classes = subject.logits(splits.test.images[:2].to(subject.device)).shape[1]

@@ -7,13 +7,13 @@ import torch
 
 from selfdistill.data import Images
 from selfdistill.metrics.cost import flops, parameters, peak_bytes
-from selfdistill.metrics.model import Subject, evaluating
+from selfdistill.metrics.model import EvaluatedModel, evaluating
 
 WARM_UP, PASSES = 3, 20
 
 
 @torch.no_grad()
-def inference(subject: Subject, images: Images) -> dict[str, float]:
+def inference(subject: EvaluatedModel, images: Images) -> dict[str, float]:
     """Parameters, and of a pass of one image: FLOPs (a product and its sum are two), milliseconds (median), MiB.
 
     MiB are of the activations where most of them live at once.
@@ -29,7 +29,7 @@ def inference(subject: Subject, images: Images) -> dict[str, float]:
         }
 
 
-def _seconds(subject: Subject, pixels: torch.Tensor) -> float:
+def _seconds(subject: EvaluatedModel, pixels: torch.Tensor) -> float:
     start = time.perf_counter()
     subject.logits(pixels).cpu()  # waits for the device
     return time.perf_counter() - start

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from selfdistill.data import Augmentation, Images
 from selfdistill.features import Anatomy
-from selfdistill.features.hooks import Taps
+from selfdistill.features.hooks import FeatureHooks
 from selfdistill.features.trace import logits_of
 
 
@@ -23,7 +23,7 @@ class Predictions(NamedTuple):
 
 
 @dataclass(frozen=True, eq=False)
-class Subject:
+class EvaluatedModel:
     """A network in eval mode, whatever mode it is in; it is left as it was."""
 
     model: nn.Module
@@ -34,7 +34,7 @@ class Subject:
 
     def logits(self, pixels: Tensor) -> Tensor:
         """Logits of pixels from 0 to 255, as a function that has a gradient. [B, 3, H, W] -> [B, C] float32."""
-        return logits_of(self.model(self.augment.normalise(pixels))).float()
+        return logits_of(self.model(self.augment.normalize(pixels))).float()
 
     def batches(self, images: Images) -> Iterator[tuple[Tensor, Tensor]]:
         """Pixels [B, 3, H, W] uint8 and labels [B] of all images in order, on the device."""
@@ -44,7 +44,7 @@ class Subject:
     @torch.no_grad()
     def predictions(self, images: Images) -> Predictions:
         """Pass all images once; with embeddings if the anatomy is known."""
-        taps = Taps(self.model, self.anatomy, ("embedding",)) if self.anatomy else None
+        taps = FeatureHooks(self.model, self.anatomy, ("embedding",)) if self.anatomy else None
         try:
             with evaluating(self.model):
                 parts = [self._seen(*batch, taps) for batch in self.batches(images)]
@@ -63,7 +63,7 @@ class Subject:
     def _right(self, pixels: Tensor, labels: Tensor) -> int:
         return int((self.logits(pixels).argmax(dim=1) == labels).sum())
 
-    def _seen(self, pixels: Tensor, labels: Tensor, taps: Taps | None) -> tuple[Tensor, Tensor, Tensor]:
+    def _seen(self, pixels: Tensor, labels: Tensor, taps: FeatureHooks | None) -> tuple[Tensor, Tensor, Tensor]:
         if taps is None:
             return self.logits(pixels).cpu(), labels.cpu(), torch.empty(len(labels), 0)
         taps.record()

@@ -6,7 +6,7 @@ from torch import Tensor
 from selfdistill.metrics.calibration import shared
 
 
-def selective(logits: Tensor, labels: Tensor) -> dict[str, float]:
+def selective_risk(logits: Tensor, labels: Tensor) -> dict[str, float]:
     """AURC, and what of it exceeds the best order of these errors, in percent. logits [N, C], labels [N].
 
     AURC (Geifman and El-Yaniv, 2017) is the error rate among the k images of largest softmax, mean over

@@ -14,7 +14,7 @@ from selfdistill.models.shufflenetv2 import shufflenetv2
 from selfdistill.models.vgg import vgg
 
 
-class Entry(NamedTuple):
+class ModelEntry(NamedTuple):
     """What builds a network, given `classes`, and by how much it divides an image's sides."""
 
     build: Callable[..., nn.Module]
@@ -27,17 +27,17 @@ WIDE = re.compile(r"wrn-(\d+)-(\d+)")
 WIDES = ((16, 1), (16, 2), (16, 4), (28, 10), (40, 1), (40, 2))
 
 NETWORKS = {
-    **{f"resnet{depth}": Entry(partial(thin, depth), 4) for depth in (8, 14, 20, 32, 44, 56, 110)},
-    **{f"resnet{depth}x4": Entry(partial(thin, depth, widths=FOURFOLD), 4) for depth in (8, 32)},
-    "resnet18": Entry(partial(thick, basic, NARROW, (2, 2, 2, 2)), 8),
-    "resnet34": Entry(partial(thick, basic, NARROW, (3, 4, 6, 3)), 8),
-    "resnet50": Entry(partial(thick, bottleneck, EXPANDED, (3, 4, 6, 3)), 8),
-    "preact_resnet18": Entry(preact_resnet18, 8),
-    **{f"wrn-{depth}-{width}": Entry(partial(wide, depth, width), 4) for depth, width in WIDES},
-    "vgg8": Entry(partial(vgg, 1), 8),
-    "vgg13": Entry(partial(vgg, 2), 8),
-    "mobilenetv2": Entry(mobilenetv2, 16),
-    "shufflenetv2": Entry(shufflenetv2, 8),
+    **{f"resnet{depth}": ModelEntry(partial(thin, depth), 4) for depth in (8, 14, 20, 32, 44, 56, 110)},
+    **{f"resnet{depth}x4": ModelEntry(partial(thin, depth, widths=FOURFOLD), 4) for depth in (8, 32)},
+    "resnet18": ModelEntry(partial(thick, basic, NARROW, (2, 2, 2, 2)), 8),
+    "resnet34": ModelEntry(partial(thick, basic, NARROW, (3, 4, 6, 3)), 8),
+    "resnet50": ModelEntry(partial(thick, bottleneck, EXPANDED, (3, 4, 6, 3)), 8),
+    "preact_resnet18": ModelEntry(preact_resnet18, 8),
+    **{f"wrn-{depth}-{width}": ModelEntry(partial(wide, depth, width), 4) for depth, width in WIDES},
+    "vgg8": ModelEntry(partial(vgg, 1), 8),
+    "vgg13": ModelEntry(partial(vgg, 2), 8),
+    "mobilenetv2": ModelEntry(mobilenetv2, 16),
+    "shufflenetv2": ModelEntry(shufflenetv2, 8),
 }
 
 
@@ -46,10 +46,10 @@ def names() -> list[str]:
     return list(NETWORKS)
 
 
-def find(name: str) -> Entry | None:
+def find(name: str) -> ModelEntry | None:
     """Find a network of ours, if there is one of this name."""
     if found := WIDE.fullmatch(name):
         depth, width = map(int, found.groups())
         exists = depth % 6 == 4 and depth > 4 and width > 0
-        return Entry(partial(wide, depth, width), 4) if exists else None
+        return ModelEntry(partial(wide, depth, width), 4) if exists else None
     return NETWORKS.get(name)

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from selfdistill.data import Augmentation, Images, batches
 from selfdistill.errors import UserError
 from selfdistill.features import read_anatomy
-from selfdistill.features.hooks import Taps
+from selfdistill.features.hooks import FeatureHooks
 from selfdistill.features.trace import logits_of
 
 
@@ -44,9 +44,9 @@ def collect(
     """
     if not len(images):
         raise UserError("there are no images to show to the network; pick one at least")
-    found = read_anatomy(model, augment.normalise(images.images[:2]), classifier)
+    found = read_anatomy(model, augment.normalize(images.images[:2]), classifier)
     names = [name for tap in taps for name in found.spelled_out(tap)]
-    tapped = Taps(model, found, [*names, *(["embedding"] if found.classifier else [])])
+    tapped = FeatureHooks(model, found, [*names, *(["embedding"] if found.classifier else [])])
     modes = {module: module.training for module in model.modules()}
     try:
         passes = _passes(model.eval(), images, augment, tapped, batch_size)
@@ -67,7 +67,7 @@ def some(labels: Tensor, each: int, classes: Sequence[int] | None = None) -> Ten
 
 @torch.no_grad()
 def _passes(
-    model: nn.Module, images: Images, augment: Augmentation, taps: Taps, batch_size: int
+    model: nn.Module, images: Images, augment: Augmentation, taps: FeatureHooks, batch_size: int
 ) -> list[tuple[Tensor, dict[str, Tensor]]]:
     like = next(model.parameters())
     passes = []

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from torch import Tensor
 
-from selfdistill.functional import ranked, softened
+from selfdistill.functional import softmax_with_temperature, sort_logits
 from selfdistill.plots.style import INK, PAGE, color, dash, drawing, legend, panels
 
 TOP = 31  # ranks whose bars are drawn
@@ -24,7 +24,7 @@ class Ranked(NamedTuple):
 
 def ranked_outputs(logits: Tensor, temperature: float = 4.0) -> Ranked:
     """Rank each image's probabilities at a temperature, and compare the images rank by rank. [N, C]."""
-    rows = softened(ranked(logits.double()), temperature).flip(1)
+    rows = softmax_with_temperature(sort_logits(logits.double()), temperature).flip(1)
     return Ranked(rows.mean(dim=0).numpy(), rows.std(dim=0, correction=0).numpy())
 
 

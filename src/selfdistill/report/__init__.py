@@ -5,8 +5,8 @@ from pathlib import Path
 
 from selfdistill.errors import UserError
 from selfdistill.files import make_folder, write_whole
-from selfdistill.methods import method
-from selfdistill.report.figures.figure import Picture, Undrawn
+from selfdistill.methods import parse_method
+from selfdistill.report.figures.figure import FigureUnavailable, Picture
 from selfdistill.report.figures.gallery import PICTURES
 from selfdistill.report.figures.inputs import Evidence
 from selfdistill.report.html.page import page
@@ -14,7 +14,7 @@ from selfdistill.report.tables.export import FORMS
 from selfdistill.report.tables.metrics_csv import as_csv as measures_csv
 from selfdistill.study import Study
 
-__all__ = ["PICTURES", "Evidence", "Picture", "Undrawn", "write"]
+__all__ = ["PICTURES", "Evidence", "FigureUnavailable", "Picture", "write"]
 
 PAGE = "report.html"
 
@@ -48,7 +48,7 @@ def write(
 def _row(text: str, studies: Sequence[Study]) -> str:
     """The row that a text means; raises `UserError` where none of the studies has it."""
     there = dict.fromkeys(row for study in studies for row in study.methods)
-    found = text if text in there else method(text).text
+    found = text if text in there else parse_method(text).text
     if found not in there:
         raise UserError(f"there is no {found} in the study that could be shown; its rows are {', '.join(there)}")
     return found

@@ -1,5 +1,5 @@
 """One step of training: the passes that the terms ask for, and what is remembered of them."""
 
-from selfdistill.step.distiller import Distiller, Step, Terms, imitates
+from selfdistill.step.distiller import Distiller, LossTerms, Step, is_distillation_loss
 
-__all__ = ["Distiller", "Step", "Terms", "imitates"]
+__all__ = ["Distiller", "LossTerms", "Step", "is_distillation_loss"]

@@ -8,24 +8,24 @@ from torch import Size, Tensor, nn
 
 from selfdistill.errors import UserError
 from selfdistill.features import Anatomy
-from selfdistill.features.branch import Tail
-from selfdistill.features.trace import probe
-from selfdistill.terms import Term
+from selfdistill.features.branch import Branch
+from selfdistill.features.trace import trace_modules
+from selfdistill.terms import LossTerm
 
 
-def tapped(term: Term, found: Anatomy) -> list[str]:
+def tapped(term: LossTerm, found: Anatomy) -> list[str]:
     """The taps of a term by name, "stages" spelled out."""
-    return [name for tap in term.taps for name in found.spelled_out(tap, term.maps)]
+    return [name for tap in term.taps for name in found.spelled_out(tap, term.needs_spatial)]
 
 
-def require(term: Term, name: str, found: Anatomy, text: str) -> None:
+def require(term: LossTerm, name: str, found: Anatomy, text: str) -> None:
     """Raise `UserError` where a term reads a classifier that the model does not have."""
-    if term.reads and found.classifier is None:
+    if term.requires and found.classifier is None:
         raise UserError(
-            f"{text} reads the {' and the '.join(term.reads)} (term {name!r}), but no one module makes this "
+            f"{text} reads the {' and the '.join(term.requires)} (term {name!r}), but no one module makes this "
             "model's logits; pass classifier='head', the path of the module to read"
         )
-    if "directions" in term.reads and not found.linear:
+    if "directions" in term.requires and not found.linear:
         raise UserError(
             f"{text} reads the weight of a linear classifier (term {name!r}), but {found.classifier!r} is none; "
             "take a model that ends in a linear layer"
@@ -38,10 +38,10 @@ def shapes(taps: list[str], found: Anatomy, rows: int) -> dict[str, Size]:
     return shapes | {"logits": found.logits} | ({"embedding": found.embedding} if found.embedding else {})
 
 
-def tails(student: nn.Module, found: Anatomy, like: Tensor) -> Callable[[str], Tail]:
+def tails(student: nn.Module, found: Anatomy, like: Tensor) -> Callable[[str], Branch]:
     """What makes the tail behind a tap, by its name; `like` has the student's device and dtype."""
     return partial(_cut, student, torch.zeros(2, *found.images).to(like), found)
 
 
-def _cut(student: nn.Module, images: Tensor, found: Anatomy, tap: str) -> Tail:
-    return Tail(student, probe(student, images)[0], found, tap)
+def _cut(student: nn.Module, images: Tensor, found: Anatomy, tap: str) -> Branch:
+    return Branch(student, trace_modules(student, images)[0], found, tap)

@@ -10,15 +10,25 @@ from torch import Size, Tensor, nn
 
 from selfdistill.data.batch import Batch
 from selfdistill.features import read_anatomy
-from selfdistill.features.hooks import Taps
+from selfdistill.features.hooks import FeatureHooks
 from selfdistill.features.trace import logits_of
 from selfdistill.method import Method
-from selfdistill.rng import own_stream
+from selfdistill.rng import fork_rng_named
 from selfdistill.step.build import require, shapes, tails, tapped
-from selfdistill.step.networks import Beside, cast
-from selfdistill.step.passes import detached, images_of, split, united
-from selfdistill.step.precision import full, in_full, like, no_autocast
-from selfdistill.terms import Clock, Facts, Memory, Outputs, Parts, Seen, Term, Value, View
+from selfdistill.step.networks import CompanionNetwork, resolve_networks
+from selfdistill.step.passes import detached, images_of, merge_passes, split
+from selfdistill.step.precision import full, no_autocast, reference_tensor, to_float32
+from selfdistill.terms import (
+    BuildContext,
+    ForwardPass,
+    LossTerm,
+    LossValue,
+    Memory,
+    ModelOutputs,
+    Progress,
+    StepContext,
+    TrainingInfo,
+)
 
 
 class Step(NamedTuple):
@@ -29,14 +39,14 @@ class Step(NamedTuple):
     logits: Tensor  # [B, C] of the batch's images, without gradient
 
 
-class Terms(nn.ModuleDict):
+class LossTerms(nn.ModuleDict):
     """Terms by name."""
 
     if TYPE_CHECKING:  # that they are terms, and not any modules
 
-        def __getitem__(self, key: str) -> Term: ...
-        def values(self) -> ValuesView[Term]: ...  # noqa: D102
-        def items(self) -> ItemsView[str, Term]: ...  # noqa: D102
+        def __getitem__(self, key: str) -> LossTerm: ...
+        def values(self) -> ValuesView[LossTerm]: ...  # noqa: D102
+        def items(self) -> ItemsView[str, LossTerm]: ...  # noqa: D102
 
 
 class Networks(nn.ModuleDict):
@@ -44,9 +54,9 @@ class Networks(nn.ModuleDict):
 
     if TYPE_CHECKING:  # what they are
 
-        def __getitem__(self, key: str) -> Beside: ...
-        def values(self) -> ValuesView[Beside]: ...  # noqa: D102
-        def items(self) -> ItemsView[str, Beside]: ...  # noqa: D102
+        def __getitem__(self, key: str) -> CompanionNetwork: ...
+        def values(self) -> ValuesView[CompanionNetwork]: ...  # noqa: D102
+        def items(self) -> ItemsView[str, CompanionNetwork]: ...  # noqa: D102
 
 
 class Distiller(nn.Module):
@@ -71,40 +81,40 @@ class Distiller(nn.Module):
         super().__init__()
         self.method = method
         self.anatomy = read_anatomy(student, images, classifier)
-        self.terms = Terms(deepcopy(method.all_terms))  # a method is a value: it can be used again
-        self.views = united(self.terms.values())
-        images = images.to(like(student))
-        self.networks = Networks(cast(method, networks, student, self.views, images, seed))
+        self.terms = LossTerms(deepcopy(method.all_terms))  # a method is a value: it can be used again
+        self.views = merge_passes(self.terms.values())
+        images = images.to(reference_tensor(student))
+        self.networks = Networks(resolve_networks(method, networks, student, self.views, images, seed))
         taps = {name: tapped(term, self.anatomy) for name, term in self.terms.items()}
-        tail = tails(student, self.anatomy, like(student))
+        tail = tails(student, self.anatomy, reference_tensor(student))
         for name, term in self.terms.items():
             require(term, name, self.anatomy, method.text)
-            parts = Parts(shapes(taps[name], self.anatomy, len(images)), self._shapes_beside(term), tail)
-            with own_stream(f"{seed}:{name}"):
+            parts = BuildContext(shapes(taps[name], self.anatomy, len(images)), self._shapes_beside(term), tail)
+            with fork_rng_named(f"{seed}:{name}"):
                 term.build(parts)
-            term.to(like(student))
+            term.to(reference_tensor(student))
         self.student = student  # last, so that no term can hold it and hooks are in no copy
         names = sorted({tap for each in taps.values() for tap in each} | {"embedding"})
-        self.taps = Taps(student, self.anatomy, [name for name in names if self._has(name)])
+        self.taps = FeatureHooks(student, self.anatomy, [name for name in names if self._has(name)])
 
-    def forward(self, batch: Batch, clock: Clock, memories: Mapping[str, Memory]) -> Step:
+    def forward(self, batch: Batch, progress: Progress, memories: Mapping[str, Memory]) -> Step:
         """Make the passes; give each term's loss before its weight, and what each remembers."""
-        return self.judge(batch, *self.passes(batch), clock, memories)
+        return self.compute_losses(batch, *self.passes(batch), progress, memories)
 
-    def judge(
+    def compute_losses(
         self,
         batch: Batch,
-        anchor: Outputs,
-        views: Mapping[str, Outputs],
-        clock: Clock,
+        anchor: ModelOutputs,
+        views: Mapping[str, ModelOutputs],
+        progress: Progress,
         memories: Mapping[str, Memory],
     ) -> Step:
         """What the terms make of what the passes showed."""
         losses, remembered = {}, {}
         with no_autocast(anchor.logits):
             for name, term in self.terms.items():
-                seen = self._seen(term, batch, anchor, views, clock, memories.get(name))
-                value, remembered[name] = term(seen)
+                context = self._seen(term, batch, anchor, views, progress, memories.get(name))
+                value, remembered[name] = term(context)
                 losses.update(_named(name, value))
         return Step(losses, remembered, anchor.logits.detach())
 
@@ -112,32 +122,34 @@ class Distiller(nn.Module):
         """The sum of the losses times their weights. -> []."""
         return torch.stack([self.weight(name) * loss for name, loss in losses.items()]).sum()
 
-    def in_two(self, losses: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
+    def split_task_and_distillation(self, losses: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
         """The same sum in two: what learns the labels, and what imitates. -> [], []."""
         zero = next(iter(losses.values())) * 0
-        mimic = {name: loss for name, loss in losses.items() if imitates(name)}
+        mimic = {name: loss for name, loss in losses.items() if is_distillation_loss(name)}
         learn = {name: loss for name, loss in losses.items() if name not in mimic}
         return self.total(learn) if learn else zero, self.total(mimic) if mimic else zero
 
     def weight(self, loss: str) -> float:
         """What a loss of this name counts in the total; nothing where it imitates in a control."""
         weight = self.method.weights[loss.partition(".")[0]]
-        return 0.0 if self.method.control and imitates(loss) else weight
+        return 0.0 if self.method.control and is_distillation_loss(loss) else weight
 
     def task_loss(self, batch: Batch) -> Tensor:
         """The cross-entropy of one pass of the student as it is; for validation. -> []."""
-        anchor = self._look(batch.images)
+        anchor = self._forward_student(batch.images)
         with no_autocast(anchor.logits):
             zero = anchor.logits.new_zeros(())
-            return self._seen_alone(batch, anchor, Clock(zero, zero, zero)).learn(anchor.logits)
+            return self._seen_alone(batch, anchor, Progress(zero, zero, zero)).learn(anchor.logits)
 
-    def facts(self, batch: int, images: int = 0) -> Facts:
+    def training_info(self, batch: int, images: int = 0) -> TrainingInfo:
         """What terms may know before the first step of so many rows, of so many training images."""
         embedding = self.anatomy.embedding
-        return Facts(self.anatomy.logits[-1], embedding[-1] if embedding else None, batch, like(self.student), images)
+        return TrainingInfo(
+            self.anatomy.logits[-1], embedding[-1] if embedding else None, batch, reference_tensor(self.student), images
+        )
 
     def after_step(self) -> None:
-        """Let averages and copies follow what the optimiser did."""
+        """Let averages and copies follow what the optimizer did."""
         for network in self.networks.values():
             network.after_step()
         for term in self.terms.values():
@@ -145,7 +157,7 @@ class Distiller(nn.Module):
 
     def deployed(self) -> nn.Module:
         """The network as it would be deployed now: the student itself, or a copy where something is folded in."""
-        if self.method.deploys is None and not any(_folds(term) for term in self.terms.values()):
+        if self.method.export_role is None and not any(_folds(term) for term in self.terms.values()):
             return self.student
         return self._folded(deepcopy(self.student))
 
@@ -160,51 +172,51 @@ class Distiller(nn.Module):
         """The student with what was trained beside it folded into its weights."""
         for term in self.terms.values():
             term.finish(student, str(self.anatomy.classifier))
-        if self.method.deploys is not None:
-            student.load_state_dict(self.networks[self.method.deploys].network.state_dict())
+        if self.method.export_role is not None:
+            student.load_state_dict(self.networks[self.method.export_role].network.state_dict())
         return student
 
-    def _shapes_beside(self, term: Term) -> dict[str, Mapping[str, Size]]:
+    def _shapes_beside(self, term: LossTerm) -> dict[str, Mapping[str, Size]]:
         return {view.name: self.networks[view.network].shapes for view in term.views if view.network in self.networks}
 
     def _seen(
         self,
-        term: Term,
+        term: LossTerm,
         batch: Batch,
-        anchor: Outputs,
-        views: Mapping[str, Outputs],
-        clock: Clock,
+        anchor: ModelOutputs,
+        views: Mapping[str, ModelOutputs],
+        progress: Progress,
         memory: Memory,
-    ) -> Seen:
+    ) -> StepContext:
         """What this term may see: of the views it asked for, with gradient only where it asked."""
         shown = {view.name: views[view.name] if view.grad else detached(views[view.name]) for view in term.views}
-        return replace(self._seen_alone(batch, anchor, clock), views=shown, memory=memory)
+        return replace(self._seen_alone(batch, anchor, progress), views=shown, memory=memory)
 
-    def _seen_alone(self, batch: Batch, anchor: Outputs, clock: Clock) -> Seen:
-        return Seen(batch, *anchor, {}, self._classify, self._directions(), clock)
+    def _seen_alone(self, batch: Batch, anchor: ModelOutputs, progress: Progress) -> StepContext:
+        return StepContext(batch, *anchor, {}, self._classify, self._directions(), progress)
 
-    def passes(self, batch: Batch) -> tuple[Outputs, dict[str, Outputs]]:
+    def passes(self, batch: Batch) -> tuple[ModelOutputs, dict[str, ModelOutputs]]:
         """The anchor's pass with the views that are joined to it, and the others, each its own."""
         joint = [view for view in self.views if view.joint]
         together = [batch.images, *(images_of(view, batch) for view in joint)]
-        anchor, *others = split(self._look(torch.cat(together)), [len(each) for each in together])
+        anchor, *others = split(self._forward_student(torch.cat(together)), [len(each) for each in together])
         views = dict(zip((view.name for view in joint), others, strict=True))
         apart = {view.name: self._view(view, batch) for view in self.views if not view.joint}
         return anchor, {**views, **apart}
 
-    def _view(self, view: View, batch: Batch) -> Outputs:
+    def _view(self, view: ForwardPass, batch: Batch) -> ModelOutputs:
         images = images_of(view, batch)
         if view.network == "student":
-            return self._look(images, view.grad)
+            return self._forward_student(images, view.grad)
         with torch.set_grad_enabled(view.grad and torch.is_grad_enabled()):
-            return in_full(self.networks[view.network](images))
+            return to_float32(self.networks[view.network](images))
 
-    def _look(self, images: Tensor, grad: bool = True) -> Outputs:
+    def _forward_student(self, images: Tensor, grad: bool = True) -> ModelOutputs:
         self.taps.record()
         with torch.set_grad_enabled(grad and torch.is_grad_enabled()):
             logits = logits_of(self.student(images))
             features = self.taps.take()
-            return in_full(Outputs(logits, features.pop("embedding", None), features))
+            return to_float32(ModelOutputs(logits, features.pop("embedding", None), features))
 
     def _classify(self, embedding: Tensor) -> Tensor:
         """What the student's classifier says of any embeddings, without gradient. [*, D] -> [*, C]."""
@@ -226,17 +238,17 @@ class Distiller(nn.Module):
         return name != "embedding" or self.anatomy.classifier is not None
 
 
-def imitates(loss: str) -> bool:
+def is_distillation_loss(loss: str) -> bool:
     """Whether a loss of this name is distillation: "guidance.mimic", or a term's that has no parts."""
     term, _, part = loss.partition(".")
     return part == "mimic" or (not part and term != "task")
 
 
-def _named(name: str, value: Value) -> dict[str, Tensor]:
+def _named(name: str, value: LossValue) -> dict[str, Tensor]:
     if isinstance(value, Tensor):
         return {name: value}
     return {f"{name}.{part}": loss for part, loss in value.items()}
 
 
-def _folds(term: Term) -> bool:
-    return type(term).finish is not Term.finish
+def _folds(term: LossTerm) -> bool:
+    return type(term).finish is not LossTerm.finish

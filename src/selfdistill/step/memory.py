@@ -7,25 +7,25 @@ import torch
 from torch import Tensor
 
 from selfdistill.distributed import gathered
-from selfdistill.terms import Facts, Memory, Rows, Term
+from selfdistill.terms import LossTerm, Memory, TableUpdate, TrainingInfo
 
 
 class Named(Protocol):
     """Terms by name."""
 
-    def items(self) -> ItemsView[str, Term]:
+    def items(self) -> ItemsView[str, LossTerm]:
         """Give names and terms."""
         ...
 
 
-def start(terms: Named, facts: Facts) -> dict[str, Memory]:
+def start(terms: Named, info: TrainingInfo) -> dict[str, Memory]:
     """The memory of each term before the first step."""
-    return {name: term.start(facts) for name, term in terms.items()}
+    return {name: term.start(info) for name, term in terms.items()}
 
 
-def renewed(terms: Named, facts: Facts, memories: Mapping[str, Memory]) -> dict[str, Memory]:
+def renewed(terms: Named, info: TrainingInfo, memories: Mapping[str, Memory]) -> dict[str, Memory]:
     """Memories at the start of an epoch: those that restart then are started again."""
-    return {name: term.start(facts) if term.forget == "epoch" else memories[name] for name, term in terms.items()}
+    return {name: term.start(info) if term.reset_memory == "epoch" else memories[name] for name, term in terms.items()}
 
 
 @torch.no_grad()
@@ -45,7 +45,7 @@ def commit(
 def ahead(new: Memory, old: Memory) -> Memory:
     """What will be remembered, for the next part of the same step; tables stay as they are until it is done."""
     match new:
-        case Rows():
+        case TableUpdate():
             return old
         case Tensor():
             return new.detach()
@@ -63,8 +63,8 @@ def scoped(terms: Named, memories: Mapping[str, Memory], scope: str) -> dict[str
 
 def _from_all_ranks(new: Memory) -> Memory:
     match new:
-        case Rows():
-            return Rows(gathered(new.index), gathered(new.values))
+        case TableUpdate():
+            return TableUpdate(gathered(new.index), gathered(new.values))
         case dict():
             return {key: _from_all_ranks(value) for key, value in new.items()}
         case tuple():
@@ -85,7 +85,7 @@ def _finite_or(new: Memory, old: Memory, sound: Tensor | None) -> Memory:
 def where(choice: Tensor, new: Any, old: Any) -> Any:
     """One of two memories of the same structure, by a boolean tensor [] and so without a branch."""
     match new:
-        case Rows():
+        case TableUpdate():
             values = torch.where(choice, new.values.detach().to(old.dtype), old[new.index])
             return old.index_copy_(0, new.index, values)
         case Tensor():

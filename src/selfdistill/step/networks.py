@@ -9,17 +9,17 @@ from torch import Size, Tensor, nn
 
 from selfdistill.errors import UserError
 from selfdistill.features import read_anatomy
-from selfdistill.features.branch import redraw
-from selfdistill.features.hooks import Taps
+from selfdistill.features.branch import reinitialize
+from selfdistill.features.hooks import FeatureHooks
 from selfdistill.features.trace import logits_of
-from selfdistill.functional import averaged
+from selfdistill.functional import ema_update
 from selfdistill.method import Method
-from selfdistill.method.networks import Average, Past, Peer, Role, Teacher
-from selfdistill.rng import own_stream
-from selfdistill.terms import Outputs, View
+from selfdistill.method.networks import EMATeacher, LaggedStudent, PeerNetwork, Role, Teacher
+from selfdistill.rng import fork_rng_named
+from selfdistill.terms import ForwardPass, ModelOutputs
 
 
-class Beside(nn.Module):
+class CompanionNetwork(nn.Module):
     """A network that is shown what the student is shown; `tapped` names what terms read inside it."""
 
     def __init__(self, network: nn.Module, images: Tensor, tapped: Sequence[str]):
@@ -29,20 +29,20 @@ class Beside(nn.Module):
             found = read_anatomy(network, images)
             names = list(dict.fromkeys(name for tap in tapped for name in found.spelled_out(tap)))
             self.shapes = {name: Size((len(images), *found.stage(name).shape[1:])) for name in names}
-            self.taps = Taps(network, found, names)
+            self.taps = FeatureHooks(network, found, names)
         self.network = network
 
-    def forward(self, images: Tensor) -> Outputs:
+    def forward(self, images: Tensor) -> ModelOutputs:
         """Give what a pass shows. images [B, 3, H, W]."""
         if self.taps is None:
-            return Outputs(logits_of(self.network(images)), None, {})
+            return ModelOutputs(logits_of(self.network(images)), None, {})
         self.taps.record()
         logits = logits_of(self.network(images))
         features = self.taps.take()
-        return Outputs(logits, features.pop("embedding", None), features)
+        return ModelOutputs(logits, features.pop("embedding", None), features)
 
     def after_step(self) -> None:
-        """Follow what the optimiser did."""
+        """Follow what the optimizer did."""
 
     def close(self) -> None:
         """Leave the network as it came."""
@@ -50,7 +50,7 @@ class Beside(nn.Module):
             self.taps.close()
 
 
-class Frozen(Beside):
+class FrozenNetwork(CompanionNetwork):
     """A network that never trains, whatever mode its owner is put in."""
 
     def __init__(self, network: nn.Module, images: Tensor, tapped: Sequence[str]):
@@ -59,7 +59,7 @@ class Frozen(Beside):
         self._trained = [name for name, each in network.named_parameters() if each.requires_grad]
         self.network.eval().requires_grad_(False)
 
-    def train(self, mode: bool = True) -> "Frozen":
+    def train(self, mode: bool = True) -> "FrozenNetwork":
         """Stay in eval mode, so that no running statistic moves."""
         return super().train(False)
 
@@ -72,12 +72,12 @@ class Frozen(Beside):
             self.network.get_parameter(name).requires_grad_()
 
 
-class Follower(Frozen):
+class FollowingNetwork(FrozenNetwork):
     """A frozen copy that follows another network: by averaging, or by copying now and then."""
 
     steps: Tensor
 
-    def __init__(self, of: nn.Module, role: Average | Past, images: Tensor, tapped: Sequence[str]):
+    def __init__(self, of: nn.Module, role: EMATeacher | LaggedStudent, images: Tensor, tapped: Sequence[str]):
         super().__init__(deepcopy(of), images, tapped)
         self.role, self._of = role, (of,)  # in a tuple, so that it is no part of this module
         self.register_buffer("steps", torch.zeros((), device=images.device))
@@ -91,46 +91,48 @@ class Follower(Frozen):
 
     def _followed(self, own: Tensor, new: Tensor) -> Tensor:
         """What becomes of a weight beside the one that it follows."""
-        if isinstance(self.role, Past):
+        if isinstance(self.role, LaggedStudent):
             return torch.where(self.steps % self.role.every == 0, new, own)
-        return averaged(own, new, self.steps, self.role.decay) if own.is_floating_point() else new
+        return ema_update(own, new, self.steps, self.role.decay) if own.is_floating_point() else new
 
 
 def _state(network: nn.Module) -> Iterator[Tensor]:
     return chain(network.parameters(), network.buffers())
 
 
-def beside(role: Role, given: nn.Module | None, followed: nn.Module, images: Tensor, tapped: Sequence[str]) -> Beside:
+def make_companion(
+    role: Role, given: nn.Module | None, followed: nn.Module, images: Tensor, tapped: Sequence[str]
+) -> CompanionNetwork:
     """The network that plays a role: given by the caller, or made from the one it follows."""
-    if isinstance(role, Average | Past):
-        return Follower(followed, role, images, tapped)
-    if isinstance(role, Peer):
-        return Beside(given or redraw(deepcopy(followed)), images, tapped)
+    if isinstance(role, EMATeacher | LaggedStudent):
+        return FollowingNetwork(followed, role, images, tapped)
+    if isinstance(role, PeerNetwork):
+        return CompanionNetwork(given or reinitialize(deepcopy(followed)), images, tapped)
     if given is None:
         raise UserError("a teacher must be given")
-    return Frozen(given, images, tapped)
+    return FrozenNetwork(given, images, tapped)
 
 
-def cast(
+def resolve_networks(
     method: Method,
     given: Mapping[str, nn.Module] | None,
     student: nn.Module,
-    views: Iterable[View],
+    views: Iterable[ForwardPass],
     images: Tensor,
     seed: int,
-) -> dict[str, Beside]:
+) -> dict[str, CompanionNetwork]:
     """The network of each role the method names."""
     given = dict(given or {})
     if extra := given.keys() - method.networks.keys():
         raise UserError(f"{method.text} has no role for the network {min(extra)!r}; leave it out")
-    found: dict[str, Beside] = {}
-    for name, role in sorted(method.networks.items(), key=lambda each: isinstance(each[1], Past)):
+    found: dict[str, CompanionNetwork] = {}
+    for name, role in sorted(method.networks.items(), key=lambda each: isinstance(each[1], LaggedStudent)):
         _require_given(name, role, given, student, method.text)
         of = getattr(role, "of", "student")
         followed = student if of == "student" else found[of].network
         tapped = list(dict.fromkeys(tap for view in views if view.network == name for tap in view.taps))
-        with own_stream(f"{seed}:{name}"):
-            found[name] = beside(role, given.get(name), followed, images, tapped)
+        with fork_rng_named(f"{seed}:{name}"):
+            found[name] = make_companion(role, given.get(name), followed, images, tapped)
     return found
 
 

@@ -6,12 +6,12 @@ from dataclasses import replace
 from torch import Tensor
 
 from selfdistill.data.batch import Batch
-from selfdistill.terms import Outputs, Term, View
+from selfdistill.terms import ForwardPass, LossTerm, ModelOutputs
 
 
-def united(terms: Iterable[Term]) -> tuple[View, ...]:
+def merge_passes(terms: Iterable[LossTerm]) -> tuple[ForwardPass, ...]:
     """Each view once: with gradient if any term asks for it, with all that any reads in it."""
-    asked: dict[str, View] = {}
+    asked: dict[str, ForwardPass] = {}
     for view in (view for term in terms for view in term.views):
         known = asked.get(view.name, view)
         taps = tuple(dict.fromkeys((*known.taps, *view.taps)))
@@ -19,23 +19,23 @@ def united(terms: Iterable[Term]) -> tuple[View, ...]:
     return tuple(asked.values())
 
 
-def images_of(view: View, batch: Batch) -> Tensor:
+def images_of(view: ForwardPass, batch: Batch) -> Tensor:
     """What a view shows. -> [B, 3, H, W]."""
     images = batch.extra[view.source] if view.source else batch.images
     return view.make(images) if view.make else images
 
 
-def split(shown: Outputs, rows: list[int]) -> list[Outputs]:
+def split(shown: ModelOutputs, rows: list[int]) -> list[ModelOutputs]:
     """One pass's outputs as those of its parts of so many rows."""
     if len(rows) == 1:
         return [shown]
     embeddings = [None] * len(rows) if shown.embedding is None else shown.embedding.split(rows)
     features = {name: each.split(rows) for name, each in shown.features.items()}
     parts = zip(shown.logits.split(rows), embeddings, strict=True)
-    return [Outputs(*part, {name: each[k] for name, each in features.items()}) for k, part in enumerate(parts)]
+    return [ModelOutputs(*part, {name: each[k] for name, each in features.items()}) for k, part in enumerate(parts)]
 
 
-def detached(shown: Outputs) -> Outputs:
+def detached(shown: ModelOutputs) -> ModelOutputs:
     """What a pass shows, without gradient."""
     embedding = None if shown.embedding is None else shown.embedding.detach()
-    return Outputs(shown.logits.detach(), embedding, {k: v.detach() for k, v in shown.features.items()})
+    return ModelOutputs(shown.logits.detach(), embedding, {k: v.detach() for k, v in shown.features.items()})

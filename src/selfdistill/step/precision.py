@@ -3,10 +3,10 @@
 import torch
 from torch import Tensor, nn
 
-from selfdistill.terms import Outputs
+from selfdistill.terms import ModelOutputs
 
 
-def like(student: nn.Module) -> Tensor:
+def reference_tensor(student: nn.Module) -> Tensor:
     """A zero of the student's device and of its dtype, float32 at least. -> []."""
     return full(next(student.parameters()).detach().new_zeros(()))
 
@@ -21,7 +21,7 @@ def full(values: Tensor) -> Tensor:
     return values.float() if values.dtype in (torch.float16, torch.bfloat16) else values
 
 
-def in_full(shown: Outputs) -> Outputs:
+def to_float32(shown: ModelOutputs) -> ModelOutputs:
     """All that a pass shows, in float32 at least."""
     embedding = None if shown.embedding is None else full(shown.embedding)
-    return Outputs(full(shown.logits), embedding, {name: full(each) for name, each in shown.features.items()})
+    return ModelOutputs(full(shown.logits), embedding, {name: full(each) for name, each in shown.features.items()})

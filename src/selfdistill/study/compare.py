@@ -6,7 +6,7 @@ from pathlib import Path
 
 from selfdistill.files import make_folder, write_json
 from selfdistill.study.analysis.compute import longer_rows, relative_compute
-from selfdistill.study.engine.engine import Engine, Here, carry_out
+from selfdistill.study.engine.engine import Engine, SerialEngine, run_jobs
 from selfdistill.study.engine.job import Job, Outcome, attempt, data_of
 from selfdistill.study.engine.progress import Unwatched, Watch
 from selfdistill.study.evaluation.job import measure_all
@@ -72,7 +72,7 @@ def make(studies: Sequence[Study], root: Path, *, engine: Engine | None = None, 
     """Make all runs of some studies, whose teachers lie in `root`, and write down what they are."""
     for study in studies:
         write_json(make_folder(study.folder) / "study.json", study.to_json())
-    _run(studies, root / "teachers", engine or Here(), watch or Unwatched())
+    _run(studies, root / "teachers", engine or SerialEngine(), watch or Unwatched())
     for study in studies:
         write_results(study)
 
@@ -83,7 +83,7 @@ def _run(studies: Sequence[Study], teachers: Path, engine: Engine, watch: Watch)
     done = [job for job in owners if job.done]
     for job in done:
         _keep(owners[job], job, attempt(job))
-    carry_out(studies, owners, set(done), _keep, engine, watch)
+    run_jobs(studies, owners, set(done), _keep, engine, watch)
 
 
 def _jobs(study: Study, teachers: Path) -> Iterator[Job]:

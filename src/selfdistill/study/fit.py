@@ -2,12 +2,12 @@
 
 from torch import nn
 
-from selfdistill.data import Splits, usual
+from selfdistill.data import Splits, default_augmentation
 from selfdistill.method import Method
-from selfdistill.method.networks import Peer, Role, Teacher
-from selfdistill.methods import method as named
+from selfdistill.method.networks import PeerNetwork, Role, Teacher
+from selfdistill.methods import parse_method
 from selfdistill.models import create
-from selfdistill.rng import own_stream
+from selfdistill.rng import fork_rng_named
 from selfdistill.step import Distiller
 from selfdistill.train import networks as teacher
 from selfdistill.train.config import RunConfig
@@ -20,10 +20,10 @@ def require_fit(config: RunConfig, splits: Splits) -> None:
 
 def stand_in(config: RunConfig, splits: Splits, rows: int) -> Distiller:
     """A run's distiller, shown so many images, with teachers of the right architecture that know nothing yet."""
-    method = named(config.method)
-    with own_stream(f"{config.seed}:student"):
+    method = parse_method(config.method)
+    with fork_rng_named(f"{config.seed}:student"):
         student = create(config.model, len(splits.classes), size=splits.train.size, weights=config.weights)
-    example = usual(splits).normalise(splits.train.images[:rows])
+    example = default_augmentation(splits).normalize(splits.train.images[:rows])
     return Distiller(student, method, example, networks=_cast(method, config, splits), classifier=config.classifier)
 
 
@@ -34,7 +34,7 @@ def _cast(method: Method, config: RunConfig, splits: Splits) -> dict[str, nn.Mod
 
 
 def _network(role: Role, config: RunConfig, splits: Splits) -> nn.Module | None:
-    if isinstance(role, Peer) and role.name:
+    if isinstance(role, PeerNetwork) and role.name:
         return create(role.name, len(splits.classes), size=splits.train.size)
     if not isinstance(role, Teacher):
         return None
@@ -43,4 +43,4 @@ def _network(role: Role, config: RunConfig, splits: Splits) -> nn.Module | None:
         return create(planned.model, len(splits.classes), size=splits.train.size)
     network, facts = teacher.load_run(planned)
     teacher.require_classes(facts, splits, planned)
-    return teacher.adapted(network, facts, usual(splits), splits.train.size)
+    return teacher.adapted(network, facts, default_augmentation(splits), splits.train.size)

@@ -6,9 +6,9 @@ from itertools import product
 from pathlib import Path
 
 from selfdistill.errors import UserError
-from selfdistill.methods import method as named
+from selfdistill.methods import parse_method
 from selfdistill.metrics import BASIC
-from selfdistill.study.evaluation.request import Questions
+from selfdistill.study.evaluation.request import EvaluationRequest
 from selfdistill.study.layout import pair_folder, usual_folder
 from selfdistill.train.config import RunConfig
 
@@ -50,17 +50,19 @@ class Grid:
     @property
     def rows(self) -> tuple[str, ...]:
         """The methods as they are written, each once, with their controls where these are asked for."""
-        made = [named(each) for each in self.methods]
+        made = [parse_method(each) for each in self.methods]
         texts = [each.text for each in made] if not self.controls else with_controls(self.methods)
         return tuple(dict.fromkeys(texts))
 
     @property
-    def questions(self) -> Questions | None:
+    def questions(self) -> EvaluationRequest | None:
         """What is asked of the finished runs, if anything is. Raises `UserError` for a measure that is none."""
         if not self.measures and self.ood is None:
             return None
         accelerator = self.recipe.accelerator
-        return Questions(tuple(self.measures) or BASIC, self.ood, limit=self.test_limit, accelerator=accelerator)
+        return EvaluationRequest(
+            tuple(self.measures) or BASIC, self.ood, limit=self.test_limit, accelerator=accelerator
+        )
 
     @property
     def folder(self) -> Path:
@@ -79,6 +81,6 @@ class Grid:
 
 def with_controls(methods: Sequence[str]) -> list[str]:
     """Each method and, where it has heads or more passes, the same without distillation."""
-    made = [named(method) for method in methods]
+    made = [parse_method(method) for method in methods]
     pairs = [[each.text, each.as_control().text] if each.has_control else [each.text] for each in made]
     return [text for pair in pairs for text in pair]

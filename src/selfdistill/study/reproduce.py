@@ -7,13 +7,13 @@ from pathlib import Path
 from scipy import stats
 
 from selfdistill.errors import UserError
-from selfdistill.study.analysis.statistics import LEVEL, Spread
+from selfdistill.study.analysis.statistics import LEVEL, MeanStd
 from selfdistill.study.compare import make, prepared
 from selfdistill.study.engine.engine import Engine
 from selfdistill.study.engine.progress import Watch
 from selfdistill.study.grid import Grid
 from selfdistill.study.layout import pair_folder
-from selfdistill.study.papers import PAPERS, Cell, Published
+from selfdistill.study.papers import PAPERS, Published, PublishedValue
 from selfdistill.study.papers.published import MEASURES
 from selfdistill.study.study import Study
 from selfdistill.train.config import RunConfig
@@ -25,8 +25,8 @@ SCALED = "scaled: not the paper's numbers"
 class Line:
     """A cell beside what we found: None where no run of it finished."""
 
-    cell: Cell
-    ours: Spread | None
+    cell: PublishedValue
+    ours: MeanStd | None
     scaled: bool = False
 
     @property
@@ -86,15 +86,15 @@ def reproduce(
     return [_line(cell, studies[cell.model], scale < 1) for cell in cells], list(studies.values())
 
 
-def _study(model: str, cells: Sequence[Cell], recipe: RunConfig, seeds: Sequence[int], folder: Path) -> Study:
+def _study(model: str, cells: Sequence[PublishedValue], recipe: RunConfig, seeds: Sequence[int], folder: Path) -> Study:
     grid = Grid([cell.method for cell in cells if cell.model == model], seeds=seeds)
     return prepared(grid, replace(recipe, model=model), pair_folder(folder, recipe.data, model))
 
 
-def _line(cell: Cell, study: Study, scaled: bool) -> Line:
+def _line(cell: PublishedValue, study: Study, scaled: bool) -> Line:
     (row,) = Grid([cell.method]).rows
     found = [MEASURES[cell.measure](each) for each in study.finished(row)]
-    return Line(cell, Spread.of(found) if found else None, scaled)
+    return Line(cell, MeanStd.of(found) if found else None, scaled)
 
 
 def _asked(table: Published, models: Sequence[str]) -> Sequence[str]:

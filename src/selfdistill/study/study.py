@@ -7,7 +7,7 @@ from typing import Any
 
 from selfdistill.train.config import RunConfig
 
-PLAIN = "ce()"  # what every method is to be better than
+BASELINE_METHOD = "ce()"  # what every method is to be better than
 
 
 def about(config: RunConfig) -> str:
@@ -35,7 +35,7 @@ class Study:
     @property
     def baseline(self) -> str:
         """What the others are compared with: plain cross-entropy, or the first method."""
-        return PLAIN if PLAIN in self.methods else self.methods[0]
+        return BASELINE_METHOD if BASELINE_METHOD in self.methods else self.methods[0]
 
     def finished(self, method: str) -> list[dict[str, Any]]:
         """A row's results, in the order of the seeds."""
@@ -44,7 +44,7 @@ class Study:
     def config(self, method: str, seed: int) -> RunConfig:
         """What a row trains with."""
         if method in self.epochs:
-            return replace(self.base, method=PLAIN, seed=seed, epochs=self.epochs[method])
+            return replace(self.base, method=BASELINE_METHOD, seed=seed, epochs=self.epochs[method])
         return replace(self.base, method=method, seed=seed)
 
     def equal_compute(self, method: str) -> str | None:

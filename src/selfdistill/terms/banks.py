@@ -9,17 +9,17 @@ from torch import Generator, Tensor
 
 from selfdistill.data.batch import Batch
 from selfdistill.distributed import gathered
-from selfdistill.functional import FAINT, log_normaliser
-from selfdistill.terms import Facts, Memory, Rows
+from selfdistill.functional import EPS, log_normaliser
+from selfdistill.terms import Memory, TableUpdate, TrainingInfo
 
 Banks = Mapping[str, Tensor]  # "student" and "teacher" [N, D], "logs" [2] and whether they were "measured" []
 
 
-def started(facts: Facts, width: int) -> Memory:
+def started(info: TrainingInfo, width: int) -> Memory:
     """Short rows at random, the same on every rank, and constants that are not measured."""
-    draws = torch.rand(2, facts.images, width, generator=Generator().manual_seed(0))
-    student, teacher = (draws.to(facts.like) * 2 - 1) / math.sqrt(width / 3)
-    measured = torch.zeros_like(facts.like)
+    draws = torch.rand(2, info.images, width, generator=Generator().manual_seed(0))
+    student, teacher = (draws.to(info.like) * 2 - 1) / math.sqrt(width / 3)
+    measured = torch.zeros_like(info.like)
     return {"student": student.clone(), "teacher": teacher.clone(), "logs": measured.repeat(2), "measured": measured}
 
 
@@ -46,7 +46,7 @@ def constants(scores: list[Tensor], banks: Banks) -> Tensor:
     return torch.where(banks["measured"] > 0, banks["logs"], mean)
 
 
-def followed(banks: Banks, own: Mapping[str, Tensor], index: Tensor, momentum: float) -> dict[str, Rows]:
+def followed(banks: Banks, own: Mapping[str, Tensor], index: Tensor, momentum: float) -> dict[str, TableUpdate]:
     """What to write into the banks: their rows of this batch, moved towards its own, of length 1."""
     moved = {name: momentum * banks[name][index] + (1 - momentum) * rows.detach() for name, rows in own.items()}
-    return {name: Rows(index, F.normalize(rows, dim=1, eps=FAINT)) for name, rows in moved.items()}
+    return {name: TableUpdate(index, F.normalize(rows, dim=1, eps=EPS)) for name, rows in moved.items()}

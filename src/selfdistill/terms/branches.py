@@ -6,34 +6,34 @@ import torch
 from torch import Tensor, nn
 
 from selfdistill.terms.pairs import stages
-from selfdistill.terms.term import Outputs, Parts, Seen, Term, Value
+from selfdistill.terms.term import BuildContext, LossTerm, LossValue, ModelOutputs, StepContext
 
 
-class Branching(Term):
+class Branching(LossTerm):
     """Branches grow from one tap of the student, and what they imitate grows over the first epochs."""
 
-    learns = True
+    uses_labels = True
     share: float = 1.0  # of imitation
 
     def __init__(self, tap: str, branches: int, temperature: float, ramp: float):
         super().__init__()
         self.taps, self.count, self.temperature = (tap,), branches, temperature
-        self.ramp, self.timed = ramp, ramp > 0
+        self.ramp, self.uses_progress = ramp, ramp > 0
 
-    def grow(self, parts: Parts) -> nn.ModuleList:
+    def grow(self, context: BuildContext) -> nn.ModuleList:
         """Make the branches."""
-        return nn.ModuleList(parts.tail(self.taps[0]) for _ in range(self.count))
+        return nn.ModuleList(context.tail(self.taps[0]) for _ in range(self.count))
 
-    def branch_out(self, branches: nn.ModuleList, passes: Iterable[Outputs]) -> list[Outputs]:
+    def branch_out(self, branches: nn.ModuleList, passes: Iterable[ModelOutputs]) -> list[ModelOutputs]:
         """What each branch shows of its own pass."""
         return [branch(each.features[self.taps[0]]) for branch, each in zip(branches, passes, strict=True)]
 
-    def loss(self, seen: Seen) -> Value:
+    def loss(self, context: StepContext) -> LossValue:
         """Both parts, the imitation as large as the ramp has it."""
-        learn, mimic = self.both(seen)
-        return {"learn": learn, "mimic": seen.clock.ramp_up(self.ramp) * self.share * mimic}
+        learn, mimic = self.both(context)
+        return {"learn": learn, "mimic": context.progress.ramp_up(self.ramp) * self.share * mimic}
 
-    def both(self, seen: Seen) -> tuple[Tensor, Tensor]:
+    def both(self, context: StepContext) -> tuple[Tensor, Tensor]:
         """What learns the labels, and what imitates. -> [], []."""
         raise NotImplementedError(f"{type(self).__name__} defines no parts")
 
@@ -41,11 +41,11 @@ class Branching(Term):
 class StageBranches(nn.ModuleList):
     """A branch from each stage but the last."""
 
-    def __init__(self, parts: Parts):
-        *self.taps, self.last = stages(parts.shapes)
-        super().__init__(parts.tail(tap) for tap in self.taps)
+    def __init__(self, context: BuildContext):
+        *self.taps, self.last = stages(context.shapes)
+        super().__init__(context.tail(tap) for tap in self.taps)
 
-    def forward(self, student: Outputs) -> tuple[list[Tensor], list[Tensor]]:
+    def forward(self, student: ModelOutputs) -> tuple[list[Tensor], list[Tensor]]:
         """Logits and the last maps of each branch, and then of the student itself."""
         shown = [branch(student.features[tap]) for tap, branch in zip(self.taps, self, strict=True)]
         maps = [each.features[self.last] for each in shown]
@@ -53,7 +53,7 @@ class StageBranches(nn.ModuleList):
 
 
 @torch.no_grad()
-def fold(student: nn.Module, classifier: str, change: Callable[[Tensor], Tensor]) -> None:
+def merge_into_classifier(student: nn.Module, classifier: str, change: Callable[[Tensor], Tensor]) -> None:
     """Change the classifier's weight, shown as [C, D], and take its bias away; the classifier is at this path."""
     module = student.get_submodule(classifier)
     weight = module.get_parameter("weight")

@@ -9,55 +9,55 @@ import torch
 from torch import Size, Tensor
 
 from selfdistill.errors import UserError
-from selfdistill.terms.term import Parts, Seen, Term, View
+from selfdistill.terms.term import BuildContext, ForwardPass, LossTerm, StepContext
 
 Pairing = Literal["adjacent", "last"]  # of a network's stages: each with the next deeper one, or with the last
 
-STAGES = View("teacher", grad=False, network="teacher", taps=("stages",))
-EMBEDDING = View("teacher", grad=False, network="teacher", taps=("embedding",))
+STAGES = ForwardPass("teacher", grad=False, network="teacher", taps=("stages",))
+EMBEDDING = ForwardPass("teacher", grad=False, network="teacher", taps=("embedding",))
 
 
-class StagePairs(Term):
+class StagePairs(LossTerm):
     """Each stage of the student imitates the teacher's of the same depth, counted from the deepest."""
 
     taps = ("stages",)
-    views: tuple[View, ...] = (STAGES,)
+    views: tuple[ForwardPass, ...] = (STAGES,)
 
-    def build(self, parts: Parts) -> None:
+    def build(self, context: BuildContext) -> None:
         """Pair the stages."""
-        self.matched = paired(parts, self.maps)
+        self.matched = paired(context, self.needs_spatial)
 
-    def loss(self, seen: Seen):
-        """Sum over pairs of what `gap` finds between the two."""
-        theirs = seen.views["teacher"].features
-        gaps = [self.gap(seen.features[own], theirs[deep].detach()) for own, deep in self.matched]
+    def loss(self, context: StepContext):
+        """Sum over pairs of what `compare` gives between the two."""
+        theirs = context.views["teacher"].features
+        gaps = [self.compare(context.features[own], theirs[deep].detach()) for own, deep in self.matched]
         return torch.stack(gaps).sum()
 
-    def gap(self, student: Tensor, teacher: Tensor) -> Tensor:
+    def compare(self, student: Tensor, teacher: Tensor) -> Tensor:
         """What lies between two features, [B, D, H, W] or [B, N, D] each. -> []."""
-        raise NotImplementedError(f"{type(self).__name__} defines no gap")
+        raise NotImplementedError(f"{type(self).__name__} does not define compare")
 
 
-class EmbeddingPairs(Term):
+class EmbeddingPairs(LossTerm):
     """The student's embeddings of a batch lie to one another as the teacher's do."""
 
-    views: tuple[View, ...] = (EMBEDDING,)
-    reads = ("embedding",)
-    rows = 2
-    over = "batch"
+    views: tuple[ForwardPass, ...] = (EMBEDDING,)
+    requires = ("embedding",)
+    min_batch_size = 2
+    reduction = "batch"
 
-    def loss(self, seen: Seen):
-        """What `gap` finds between the two batches of embeddings."""
-        return self.gap(seen.embedding, seen.views["teacher"].embedding)
+    def loss(self, context: StepContext):
+        """What `compare` gives between the two batches of embeddings."""
+        return self.compare(context.embedding, context.views["teacher"].embedding)
 
-    def gap(self, student: Tensor, teacher: Tensor) -> Tensor:
+    def compare(self, student: Tensor, teacher: Tensor) -> Tensor:
         """What lies between two batches, [B, D] and [B, E]. -> []."""
-        raise NotImplementedError(f"{type(self).__name__} defines no gap")
+        raise NotImplementedError(f"{type(self).__name__} does not define compare")
 
 
-def paired(parts: Parts, maps: bool = False) -> list[tuple[str, str]]:
+def paired(context: BuildContext, maps: bool = False) -> list[tuple[str, str]]:
     """Stages of the student and of the teacher of equal depth from the end, shallow first."""
-    own, theirs = stages(parts.shapes, maps), stages(parts.views["teacher"], maps)
+    own, theirs = stages(context.shapes, maps), stages(context.views["teacher"], maps)
     if not own or not theirs:
         raise UserError(
             f"stages are compared with the teacher's, but the student has {len(own)} and the teacher {len(theirs)} "

@@ -13,18 +13,18 @@ from selfdistill.data.batch import Asked, Batch
 Memory = Any  # tensors, tuples, dicts, None: what a checkpoint can hold without code
 
 
-class Clock(NamedTuple):
+class Progress(NamedTuple):
     """Where in training a step stands."""
 
     epoch: Tensor  # [] whole epochs done
     epochs: Tensor  # [] of the whole run
-    progress: Tensor  # [] from 0 at the first step towards 1
+    fraction: Tensor  # [] from 0 at the first step towards 1
 
     def ramp(self, epochs: float) -> Tensor:
         """A share that grows from 0 to 1 over the first so many epochs; 1 where `epochs` is 0. -> []."""
         if epochs <= 0:
-            return torch.ones_like(self.progress)
-        return (self.progress * self.epochs / epochs).clamp(max=1.0)
+            return torch.ones_like(self.fraction)
+        return (self.fraction * self.epochs / epochs).clamp(max=1.0)
 
     def ramp_up(self, epochs: float) -> Tensor:
         """exp(-5 (1 - t)²), t from 0 to 1 over the first so many whole epochs; 1 where `epochs` is 0. -> [].
@@ -32,11 +32,11 @@ class Clock(NamedTuple):
         The sigmoid-shaped ramp of Laine and Aila, 2017 (https://arxiv.org/abs/1610.02242).
         """
         if epochs <= 0:
-            return torch.ones_like(self.progress)
+            return torch.ones_like(self.fraction)
         return torch.exp(-5 * (1 - (self.epoch / epochs).clamp(max=1.0)).square())
 
 
-class Outputs(NamedTuple):
+class ModelOutputs(NamedTuple):
     """What one pass shows, in float32 at least."""
 
     logits: Tensor  # [B, C]
@@ -45,7 +45,7 @@ class Outputs(NamedTuple):
 
 
 @dataclass(frozen=True)
-class View:
+class ForwardPass:
     """One more pass that a step must make, shared by all terms that ask for it by this name.
 
     It goes over `batch.extra[source]`, or over the batch's images where `source` is None, as `make`
@@ -61,7 +61,7 @@ class View:
     taps: tuple[str, ...] = ()  # what it reads inside another network; "stages": all of them
 
 
-class Parts(NamedTuple):
+class BuildContext(NamedTuple):
     """What a term builds its heads from."""
 
     shapes: Mapping[str, Size]  # of the student's taps it reads, of "logits" and of "embedding"
@@ -74,7 +74,7 @@ class Parts(NamedTuple):
         return self.shapes["logits"][-1]
 
 
-class Facts(NamedTuple):
+class TrainingInfo(NamedTuple):
     """What is known of model and data before the first step."""
 
     classes: int
@@ -84,7 +84,7 @@ class Facts(NamedTuple):
     images: int = 0  # in the training set; 0 where nobody said
 
 
-class Rows(NamedTuple):
+class TableUpdate(NamedTuple):
     """Rows to be written into a table that is remembered, once the step is done."""
 
     index: Tensor  # type: ignore[assignment]  # [B]; no one asks it for tuple's index
@@ -92,23 +92,23 @@ class Rows(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Seen:
+class StepContext:
     """All that a term may read at one step."""
 
     batch: Batch
     logits: Tensor  # [B, C], with gradient
     embedding: Asked  # [B, D], with gradient
     features: Mapping[str, Tensor]
-    views: Mapping[str, Outputs]
+    views: Mapping[str, ModelOutputs]
     classifier: Callable[[Tensor], Tensor]  # [*, D] -> [*, C], without gradient
     directions: Asked  # [C, D] the classifier's weight, with gradient; None where it is not linear
-    clock: Clock
+    progress: Progress
     memory: Memory = None  # what this term remembered at the step before
 
     @property
-    def anchor(self) -> Outputs:
+    def anchor(self) -> ModelOutputs:
         """What the anchor's own pass shows, as a view's does."""
-        return Outputs(self.logits, self.embedding, self.features)
+        return ModelOutputs(self.logits, self.embedding, self.features)
 
     def learn(self, logits: Tensor, smoothing: float = 0.0) -> Tensor:
         """Cross-entropy of any head's logits with this batch's labels. [B, C] -> []."""
@@ -127,10 +127,10 @@ def label_loss(logits: Tensor, batch: Batch, smoothing: float = 0.0) -> Tensor:
     return (batch.mix.shares * torch.stack(each, dim=1)).sum(dim=1).mean()
 
 
-Value = Tensor | Mapping[str, Tensor]  # a loss [], or its parts: what learns the labels, what imitates
+LossValue = Tensor | Mapping[str, Tensor]  # a loss [], or its parts: what learns the labels, what imitates
 
 
-class Term(nn.Module):
+class LossTerm(nn.Module):
     """One loss: what it must see, its value, and what it keeps for the next step.
 
     A value in parts, {"learn": …, "mimic": …}, says which share of it is distillation: a control
@@ -141,51 +141,51 @@ class Term(nn.Module):
 
     weight: float = 1.0
     taps: tuple[str, ...] = ()  # "stage2", "stage-1", "layer2"; "stages": all of them
-    maps: bool = False  # it compares positions: stages smaller than 2x2 are left out
-    views: tuple[View, ...] = ()  # passes beside the anchor's
-    reads: tuple[str, ...] = ()  # parts of the student it needs: "embedding", "classifier"
-    mixed: bool = True  # it can read batches whose rows are mixed
-    timed: bool = False  # it reads the clock
-    indexed: bool = False  # it reads batch.index and the number of training images
-    learns: bool = False  # a part of its value learns the labels
-    rows: int = 1  # the fewest rows a batch must have
-    over: Literal["rows", "batch"] = "rows"  # "batch": its value is no mean over rows
+    needs_spatial: bool = False  # it compares positions: stages smaller than 2x2 are left out
+    views: tuple[ForwardPass, ...] = ()  # passes beside the anchor's
+    requires: tuple[str, ...] = ()  # parts of the student it needs: "embedding", "classifier"
+    supports_mixup: bool = True  # it can read batches whose rows are mixed
+    uses_progress: bool = False  # it reads the clock
+    uses_index: bool = False  # it reads batch.index and the number of training images
+    uses_labels: bool = False  # a part of its value learns the labels
+    min_batch_size: int = 1  # the fewest rows a batch must have
+    reduction: Literal["mean", "batch"] = "mean"  # "batch": the loss is not a mean over rows
     memory_scope: Literal["rank", "run"] = "rank"  # each rank its own, or one for the run
-    forget: Literal["never", "epoch"] = "never"  # when memory starts again
+    reset_memory: Literal["never", "epoch"] = "never"  # when memory starts again
 
-    def build(self, parts: Parts) -> None:
+    def build(self, context: BuildContext) -> None:
         """Make heads."""
 
-    def start(self, facts: Facts) -> Memory:
+    def start(self, info: TrainingInfo) -> Memory:
         """Give the memory before the first step; None: this term keeps nothing."""
         return None
 
-    def loss(self, seen: Seen) -> Value:
+    def loss(self, context: StepContext) -> LossValue:
         """Give this term's value before `weight`: a scalar, or its parts."""
         raise NotImplementedError(f"{type(self).__name__} defines no loss")
 
-    def remember(self, seen: Seen) -> Memory:
+    def remember(self, context: StepContext) -> Memory:
         """Give the memory for the next step."""
         return None
 
-    def forward(self, seen: Seen) -> tuple[Value, Memory]:
+    def forward(self, context: StepContext) -> tuple[LossValue, Memory]:
         """Give the loss and the next memory. Override only where the two share work."""
-        return self.loss(seen), self.remember(seen)
+        return self.loss(context), self.remember(context)
 
     def after_step(self) -> None:
-        """Follow what the optimiser did, as averages of heads do."""
+        """Follow what the optimizer did, as averages of heads do."""
 
     def finish(self, student: nn.Module, classifier: str) -> None:
         """Fold what was trained into the student's own weights, its classifier at this path."""
 
 
-class CrossEntropy(Term):
+class CrossEntropy(LossTerm):
     """The task itself: the labels, mixed where the images are, smoothed where asked."""
 
     def __init__(self, smoothing: float = 0.0):
         super().__init__()
         self.smoothing = smoothing
 
-    def loss(self, seen: Seen) -> Value:
+    def loss(self, context: StepContext) -> LossValue:
         """Cross-entropy of the student's logits."""
-        return seen.learn(seen.logits, self.smoothing)
+        return context.learn(context.logits, self.smoothing)

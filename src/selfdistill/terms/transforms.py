@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from selfdistill.errors import UserError
-from selfdistill.terms.term import Outputs, View
+from selfdistill.terms.term import ForwardPass, ModelOutputs
 
 Transform = Literal["rotation", "half turn", "color", "cyclic color"]
 
@@ -67,20 +67,20 @@ TRANSFORMS: dict[str, tuple[Callable[[Tensor], Tensor], ...]] = {
 }
 
 
-def shown(transform: str) -> tuple[View, ...]:
+def shown(transform: str) -> tuple[ForwardPass, ...]:
     """Views of each transformed batch by the student, in the anchor's own pass; each has its function's name."""
-    return tuple(View(make.__name__, grad=True, make=make, joint=True) for make in TRANSFORMS[transform])
+    return tuple(ForwardPass(make.__name__, grad=True, make=make, joint=True) for make in TRANSFORMS[transform])
 
 
-def shown_to_teacher(transform: str) -> tuple[View, ...]:
+def shown_to_teacher(transform: str) -> tuple[ForwardPass, ...]:
     """Views of each transformed batch by the teacher, with its embedding, as "teacher_half"."""
     return tuple(
-        View(f"teacher_{make.__name__}", grad=False, network="teacher", make=make, taps=("embedding",))
+        ForwardPass(f"teacher_{make.__name__}", grad=False, network="teacher", make=make, taps=("embedding",))
         for make in TRANSFORMS[transform]
     )
 
 
-def together(views: Sequence[Outputs]) -> Outputs:
+def together(views: Sequence[ModelOutputs]) -> ModelOutputs:
     """What several views show as rows of one: all of the first, then all of the second. M of B rows -> M · B rows."""
     logits, embeddings, _ = zip(*views, strict=True)
-    return Outputs(torch.cat(logits), torch.cat(embeddings), {})
+    return ModelOutputs(torch.cat(logits), torch.cat(embeddings), {})

@@ -1,1 +1,1 @@
-"""The loop: optimiser, schedule, checkpoint, log. Knows no concrete method, and loads nothing until it is asked for."""
+"""The loop: optimizer, schedule, checkpoint, log. Knows no concrete method, and loads nothing until it is asked for."""

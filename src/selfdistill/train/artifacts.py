@@ -24,7 +24,7 @@ from selfdistill.train.config import RunConfig
 from selfdistill.train.trainer import Trainer
 
 
-def facts(config: RunConfig, method: Method, splits: Splits, augment: Augmentation) -> dict[str, Any]:
+def run_metadata(config: RunConfig, method: Method, splits: Splits, augment: Augmentation) -> dict[str, Any]:
     """What run.json says: all that is needed to run it again, or to use its student."""
     libraries = {name: version(name) for name in ("selfdistill", "torchvision", "timm")}
     build = {"torch": str(torch.__version__), "python": platform.python_version()}

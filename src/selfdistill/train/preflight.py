@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from selfdistill.data.requirements import Groups
+from selfdistill.data.requirements import ClassGroups
 from selfdistill.errors import UserError
 from selfdistill.metrics.cost import held_bytes, peak_bytes
 from selfdistill.step import memory
@@ -49,35 +49,35 @@ def require(findings: list[Finding]) -> None:
 
 def first_step(trainer: Trainer) -> dict[str, Tensor]:
     """Make the first step of a run; give its losses by name."""
-    losses, _ = trainer.descent.step(next(trainer.batches(0)), trainer.clock(0), trainer.rate(0))
+    losses, _ = trainer.train_step.step(next(trainer.batches(0)), trainer.progress(0), trainer.rate(0))
     return losses
 
 
 def step_bytes(trainer: Trainer, step: Callable[[], object]) -> int:
-    """Bytes at the peak of a step: weights, optimiser, memories, and what the step makes."""
-    trainer.descent.optimiser.zero_grad()  # gradients are of what it makes
-    return held_bytes(_kept(trainer)) + trainer.descent.weights.gathered + peak_bytes(step)
+    """Bytes at the peak of a step: weights, optimizer, memories, and what the step makes."""
+    trainer.train_step.optimizer.zero_grad()  # gradients are of what it makes
+    return held_bytes(_kept(trainer)) + trainer.train_step.weights.gathered + peak_bytes(step)
 
 
 def peak(trainer: Trainer) -> int:
-    """Bytes at the peak of a new trainer's second step: the first one makes the optimiser's state."""
-    trainer.descent.run.train()
+    """Bytes at the peak of a new trainer's second step: the first one makes the optimizer's state."""
+    trainer.train_step.run.train()
     first_step(trainer)
     return step_bytes(trainer, lambda: first_step(trainer))
 
 
 def _kept(trainer: Trainer) -> Iterator[Tensor]:
-    states = (each for state in trainer.descent.optimiser.state.values() for each in state.values())
-    weights = trainer.descent.weights.here(chain(trainer.distiller.parameters(), trainer.distiller.buffers()))
+    states = (each for state in trainer.train_step.optimizer.state.values() for each in state.values())
+    weights = trainer.train_step.weights.here(chain(trainer.distiller.parameters(), trainer.distiller.buffers()))
     tensors = chain(weights, states)
-    return (each for each in chain(tensors, memory.leaves(trainer.descent.memories)) if isinstance(each, Tensor))
+    return (each for each in chain(tensors, memory.leaves(trainer.train_step.memories)) if isinstance(each, Tensor))
 
 
 def few(trainer: Trainer) -> int:
     """A small batch that the method can take, in all parts that ranks and accumulation cut it into."""
-    least = max(FEW, *(term.rows for term in trainer.distiller.terms.values()))
+    least = max(FEW, *(term.min_batch_size for term in trainer.distiller.terms.values()))
     order = trainer.loader.needs.get("order")
-    group = 1 + order.others if isinstance(order, Groups) else 1
+    group = 1 + order.others if isinstance(order, ClassGroups) else 1
     return -(-least // group) * group * trainer.loader.ranks
 
 
@@ -102,9 +102,9 @@ def _free(device: torch.device) -> float:
 
 
 def _disk(trainer: Trainer, folder: Path) -> Finding:
-    weights = trainer.descent.weights
+    weights = trainer.train_step.weights
     trained = weights.here(each for each in trainer.distiller.parameters() if each.requires_grad)
-    momenta = 0 if trainer.descent.optimiser.state else held_bytes(trained)  # made before the first step, or by it
+    momenta = 0 if trainer.train_step.optimizer.state else held_bytes(trained)  # made before the first step, or by it
     kept = held_bytes(_kept(trainer)) + momenta + _best(trainer)
     needed, there = weights.cut * CHECKPOINTS * kept, free_disk(folder)
     words = f"{CHECKPOINTS} checkpoints need about {in_words(needed)}, {in_words(there)} are free at {folder}"
@@ -118,4 +118,4 @@ def _best(trainer: Trainer) -> int:
     if trainer.splits.validation is None:
         return 0
     student = trainer.distiller.student
-    return held_bytes(trainer.descent.weights.here(chain(student.parameters(), student.buffers())))
+    return held_bytes(trainer.train_step.weights.here(chain(student.parameters(), student.buffers())))

@@ -19,10 +19,10 @@ from selfdistill.data import Images, Loader, Splits
 from selfdistill.errors import UserError
 from selfdistill.files import read_json, write_json
 from selfdistill.method import Method
-from selfdistill.method.networks import Peer, Role, Teacher
-from selfdistill.methods import method as named
+from selfdistill.method.networks import PeerNetwork, Role, Teacher
+from selfdistill.methods import parse_method
 from selfdistill.models import create
-from selfdistill.rng import own_stream
+from selfdistill.rng import fork_rng_named
 from selfdistill.step import Distiller
 from selfdistill.train import artifacts, preflight
 from selfdistill.train import networks as teacher
@@ -31,7 +31,7 @@ from selfdistill.train.monitor.progress import Display, Silent
 from selfdistill.train.networks import BEST, RESULT, RUN, WEIGHTS
 from selfdistill.train.parallel.launch import as_launched, launched, together
 from selfdistill.train.persist import checkpoint
-from selfdistill.train.persist.lock import held
+from selfdistill.train.persist.lock import run_lock
 from selfdistill.train.trainer import SAVE_EVERY, Trainer
 
 
@@ -55,27 +55,27 @@ def run(
     process trains is waited for. All processes of a run call this alike; the first writes the files.
     Raises `UserError` for what a user can mend, `Interrupted` after a signal.
     """
-    folder, method = Path(folder), named(config.method)
+    folder, method = Path(folder), parse_method(config.method)
     config, display = as_launched(replace(config, method=method.text)), display or Silent()
     if (finished := _finished(config, folder, resume)) is not None:
         return finished
     fabric = launched(config)
     display = display if distributed.index() == 0 else Silent()
     with together(), ExitStack() as holding:
-        distributed.by_the_first(lambda: holding.enter_context(held(folder, display.note if wait else None)))
+        distributed.on_rank_zero(lambda: holding.enter_context(run_lock(folder, display.note if wait else None)))
         if (finished := _finished(config, folder, resume)) is not None:
             return finished  # meanwhile, by another process
         splits = splits or _load_data(config)
         cast = _cast(config, method, splits, networks or {}, Path(teachers or folder.parent / "teachers"), display)
         room = preflight.room(partial(_rehearsed, method, splits, cast, folder, fabric), config, folder)
-        distributed.by_the_first(lambda: preflight.require(room))
+        distributed.on_rank_zero(lambda: preflight.require(room))
         trainer = make_trainer(config, method, splits, cast, folder, display, save_every, fabric)
-        distributed.by_the_first(
-            lambda: write_json(folder / RUN, artifacts.facts(config, method, splits, trainer.augment))
+        distributed.on_rank_zero(
+            lambda: write_json(folder / RUN, artifacts.run_metadata(config, method, splits, trainer.augment))
         )
-        state = distributed.by_the_first(lambda: checkpoint.latest(folder, trainer.require_own, display.note))
+        state = distributed.on_rank_zero(lambda: checkpoint.latest(folder, trainer.require_own, display.note))
         if state is not None:
-            trainer.take_up(state)
+            trainer.load_state_dict(state)
         trainer.fit()
         return _finish(trainer, method, folder)
 
@@ -96,7 +96,7 @@ def load_data(config: RunConfig) -> Splits:
 def _load_data(config: RunConfig) -> Splits:
     """The same, the first process before the others: it may have to be downloaded."""
     found: list[Splits] = []
-    distributed.by_the_first(lambda: found.append(load_data(config)))
+    distributed.on_rank_zero(lambda: found.append(load_data(config)))
     return found[0] if found else load_data(config)
 
 
@@ -126,7 +126,7 @@ def make_trainer(
     fabric = fabric or launched(config)
     student = _student(config, splits, fabric)
     _seed(config.seed + fabric.global_rank)  # for dropout and its like; all else has a stream of its own
-    augment = data.usual(splits)
+    augment = data.default_augmentation(splits)
     images = Images(splits.train.images.to(fabric.device), splits.train.labels.to(fabric.device))
     parts = [
         Loader(
@@ -143,7 +143,7 @@ def make_trainer(
         )
         for part in range(config.accumulate)
     ]
-    example = augment.normalise(splits.train.images[: parts[0].batch_size // parts[0].ranks])
+    example = augment.normalize(splits.train.images[: parts[0].batch_size // parts[0].ranks])
     distiller = Distiller(student, method, example, networks=networks, classifier=config.classifier, seed=config.seed)
     _require_rows(distiller, parts[0], method)
     return Trainer(distiller, parts, splits, augment, config, fabric, folder, display, save_every)
@@ -183,8 +183,8 @@ def _network(
     name: str, role: Role, config: RunConfig, splits: Splits, teachers: Path, display: Display
 ) -> nn.Module | None:
     """Who plays a role, if it is not made of the student: a teacher, or a peer of another architecture."""
-    if isinstance(role, Peer) and role.name:
-        with own_stream(f"{config.seed}:{name}"):
+    if isinstance(role, PeerNetwork) and role.name:
+        with fork_rng_named(f"{config.seed}:{name}"):
             return create(role.name, len(splits.classes), size=splits.train.size)
     return _teacher(role, config, splits, teachers, display) if isinstance(role, Teacher) else None
 
@@ -197,13 +197,13 @@ def _teacher(role: Teacher, config: RunConfig, splits: Splits, teachers: Path, d
         run(planned, folder, display=display, splits=splits, teachers=teachers, wait=True)
     model, facts = teacher.load_run(folder)
     teacher.require_classes(facts, splits, folder)
-    return teacher.adapted(model, facts, data.usual(splits), splits.train.size)
+    return teacher.adapted(model, facts, data.default_augmentation(splits), splits.train.size)
 
 
 def _student(config: RunConfig, splits: Splits, fabric: Fabric) -> nn.Module:
     """The model to be trained; a convolutional one in channels_last, in which its steps are faster."""
     name = f"student{config.generation or ''}"
-    with own_stream(f"{config.seed}:{name}"):
+    with fork_rng_named(f"{config.seed}:{name}"):
         student = create(
             config.model,
             len(splits.classes),
@@ -228,16 +228,16 @@ def _seed(seed: int) -> None:
 def _require_rows(distiller: Distiller, loader: Loader, method: Method) -> None:
     rows = loader.batch_size // loader.ranks
     for name, term in distiller.terms.items():
-        if rows < term.rows:
+        if rows < term.min_batch_size:
             raise UserError(
-                f"{method.text} compares the rows of a batch (term {name!r}) and needs {term.rows} at least, "
+                f"{method.text} compares the rows of a batch (term {name!r}) and needs {term.min_batch_size} at least, "
                 f"but a batch has {rows}; pass a larger --batch-size"
             )
 
 
 def _finish(trainer: Trainer, method: Method, folder: Path) -> dict[str, Any]:
     """Measure, and write the student and the result, the result last: it says that all is there."""
-    distiller = trainer.descent.weights.whole()
+    distiller = trainer.train_step.weights.whole()
     student = distiller.close()
 
     def write() -> dict[str, Any]:
@@ -248,4 +248,4 @@ def _finish(trainer: Trainer, method: Method, folder: Path) -> dict[str, Any]:
         write_json(folder / RESULT, found)
         return found
 
-    return distributed.by_the_first(write)
+    return distributed.on_rank_zero(write)

@@ -6,7 +6,7 @@ from torch import nn
 
 from selfdistill.data import Splits
 from selfdistill.method import Method
-from selfdistill.method.networks import Peer, Role, Teacher
+from selfdistill.method.networks import PeerNetwork, Role, Teacher
 from selfdistill.models import create
 from selfdistill.train import networks as teacher
 from selfdistill.train.config import RunConfig
@@ -22,7 +22,7 @@ def _stand_in(role: Role, config: RunConfig, splits: Splits) -> nn.Module | None
     if isinstance(role, Teacher):
         planned = teacher.plan(role, config)
         return teacher.load_run(planned)[0] if isinstance(planned, Path) else _create(planned.model, splits)
-    return _create(role.name, splits) if isinstance(role, Peer) and role.name else None
+    return _create(role.name, splits) if isinstance(role, PeerNetwork) and role.name else None
 
 
 def _create(model: str, splits: Splits) -> nn.Module:

@@ -1,4 +1,4 @@
-"""One step of the optimiser: passes, gradients, and what follows from them, or nothing of it."""
+"""One step of the optimizer: passes, gradients, and what follows from them, or nothing of it."""
 
 from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -12,49 +12,49 @@ from selfdistill import distributed
 from selfdistill.data.batch import Batch
 from selfdistill.method.networks import Teacher
 from selfdistill.step import Distiller, Step, memory
-from selfdistill.step.networks import Beside
-from selfdistill.terms import Clock, Facts
+from selfdistill.step.networks import CompanionNetwork
+from selfdistill.terms import Progress, TrainingInfo
 from selfdistill.train.config import RunConfig
-from selfdistill.train.optim.dual_momentum import TwoMomenta
+from selfdistill.train.optim.dual_momentum import DualMomentumSGD
 from selfdistill.train.optim.loss_scale import LEAST, LossScale
-from selfdistill.train.optim.rollback import Moving
-from selfdistill.train.parallel.ddp import Replicas
+from selfdistill.train.optim.rollback import BufferSnapshot
+from selfdistill.train.parallel.ddp import DDPWeights
 
 if TYPE_CHECKING:
-    from selfdistill.train.parallel.fsdp import Shards
+    from selfdistill.train.parallel.fsdp import FSDPWeights
 
 
-class Descent:
-    """The distiller and its optimiser, with what terms remember between steps.
+class TrainStep:
+    """The distiller and its optimizer, with what terms remember between steps.
 
     A batch comes in as many parts as `config.accumulate` says, each with memories of its own. A step whose loss or
     gradient is no finite number changes nothing, neither weights nor running statistics, averages or memories, and
     no step after it does: `sound` [] stays false. That is decided on the device; nobody waits for it.
     """
 
-    def __init__(self, distiller: Distiller, config: RunConfig, fabric: Fabric, facts: Facts):
-        self.distiller, self.config, self.fabric, self.facts = distiller, config, fabric, facts
+    def __init__(self, distiller: Distiller, config: RunConfig, fabric: Fabric, facts: TrainingInfo):
+        self.distiller, self.config, self.fabric, self.training_info = distiller, config, fabric, facts
         self.weights = held(distiller, config, fabric)
-        self.run, self.optimiser = self.weights.run, self.weights.optimiser
+        self.run, self.optimizer = self.weights.run, self.weights.optimizer
         self.memories = [memory.start(distiller.terms, facts) for _ in range(config.accumulate)]
-        self.moving = Moving(self.weights.here(_moving(distiller, (each for _, each in self._living()))))
+        self.moving = BufferSnapshot(self.weights.here(_moving(distiller, (each for _, each in self._living()))))
         self.scale = LossScale(fabric.device) if config.precision == "16" else None
         self.sound = torch.ones((), dtype=torch.bool, device=fabric.device)
 
     def start_epoch(self) -> None:
         """Start again what forgets by the epoch."""
-        self.memories = [memory.renewed(self.distiller.terms, self.facts, each) for each in self.memories]
+        self.memories = [memory.renewed(self.distiller.terms, self.training_info, each) for each in self.memories]
 
-    def step(self, parts: Sequence[Batch], clock: Clock, rate: float) -> tuple[dict[str, Tensor], Tensor]:
+    def step(self, parts: Sequence[Batch], progress: Progress, rate: float) -> tuple[dict[str, Tensor], Tensor]:
         """Make a step at this learning rate; give its losses by name, and the share of rows that were right."""
-        for group in self.optimiser.param_groups:
+        for group in self.optimizer.param_groups:
             group["lr"] = rate
         self.weights.agree()
         before = self.moving.copied()
-        self.optimiser.zero_grad()
+        self.optimizer.zero_grad()
         made: list[Step] = []
         for batch in parts:
-            made.append(self._pass(len(made), batch, clock, made))
+            made.append(self._pass(len(made), batch, progress, made))
         losses = {name: torch.stack([each.losses[name].detach() for each in made]).mean() for name in made[0].losses}
         taken = self._judge(losses)
         self._move(taken)
@@ -66,14 +66,14 @@ class Descent:
         ]
         return losses, torch.stack(right).mean()
 
-    def state(self) -> dict[str, Any]:
+    def state_dict(self) -> dict[str, Any]:
         """What must survive of all ranks together. Teachers are left out: they are files of their own."""
         return {
-            "student": self.weights.state(self.distiller.student),
-            "terms": self.weights.state(self.distiller.terms),
-            "networks": {name: self.weights.state(each) for name, each in self._living()},
-            "optimiser": self.weights.optimiser_state(),
-            "scale": self.scale and self.scale.state(),
+            "student": self.weights.state_dict(self.distiller.student),
+            "terms": self.weights.state_dict(self.distiller.terms),
+            "networks": {name: self.weights.state_dict(each) for name, each in self._living()},
+            "optimizer": self.weights.optimizer_state(),
+            "scale": self.scale and self.scale.state_dict(),
         }
 
     def finite(self) -> Tensor:
@@ -83,23 +83,23 @@ class Descent:
         values = [each for each in self.weights.here(values) if each.numel()]
         return torch.stack([each.isfinite().all() for each in values]).all()
 
-    def take_up(self, state: dict[str, Any], memories: list[dict[str, Any]]) -> None:
+    def load_state_dict(self, state: dict[str, Any], memories: list[dict[str, Any]]) -> None:
         """Go on where a state was taken, with these memories."""
-        self.weights.take_up(self.distiller.student, state["student"])
-        self.weights.take_up(self.distiller.terms, state["terms"])
+        self.weights.load_state_dict(self.distiller.student, state["student"])
+        self.weights.load_state_dict(self.distiller.terms, state["terms"])
         for name, each in self._living():
-            self.weights.take_up(each, state["networks"][name])
-        self.weights.take_up_optimiser(state["optimiser"])
+            self.weights.load_state_dict(each, state["networks"][name])
+        self.weights.take_up_optimizer(state["optimizer"])
         if self.scale:
-            self.scale.take_up(state["scale"])
+            self.scale.load_state_dict(state["scale"])
         self.memories = self.fabric.to_device(memories)
 
-    def _living(self) -> list[tuple[str, Beside]]:
+    def _living(self) -> list[tuple[str, CompanionNetwork]]:
         """The networks beside the student that change."""
         roles = self.distiller.method.networks
         return [(name, each) for name, each in self.distiller.networks.items() if not isinstance(roles[name], Teacher)]
 
-    def _pass(self, part: int, batch: Batch, clock: Clock, before: list[Step]) -> Step:
+    def _pass(self, part: int, batch: Batch, progress: Progress, before: list[Step]) -> Step:
         """Pass one part of the batch, and add its gradients to those of the parts before it."""
         memories = self.memories[part]
         if before:  # what is the whole run's has seen them too
@@ -107,7 +107,7 @@ class Descent:
             memories = memories | {name: memory.ahead(new, memories[name]) for name, new in shared.items()}
         with self.weights.passing(last=part == self.config.accumulate - 1):
             with self._precision():
-                made = self.run(batch, clock, memories)
+                made = self.run(batch, progress, memories)
             self._gradients(made.losses)
         return made
 
@@ -122,8 +122,8 @@ class Descent:
     def _gradients(self, losses: dict[str, Tensor]) -> None:
         """Find the gradient of the total, or of its two parts."""
         share = (self.scale.scale if self.scale else 1.0) / self.config.accumulate
-        if isinstance(inner := self.optimiser.optimizer, TwoMomenta):
-            learn, mimic = self.distiller.in_two(losses)
+        if isinstance(inner := self.optimizer.optimizer, DualMomentumSGD):
+            learn, mimic = self.distiller.split_task_and_distillation(losses)
             inner.backward(share * learn, share * mimic, self.weights.gradients)
         else:
             self.fabric.backward(share * self.distiller.total(losses))
@@ -147,18 +147,18 @@ class Descent:
 
     def _found(self) -> list[Tensor]:
         """The gradients of this step."""
-        if isinstance(inner := self.optimiser.optimizer, TwoMomenta):
+        if isinstance(inner := self.optimizer.optimizer, DualMomentumSGD):
             return inner.gradients()
         return self.weights.found()
 
     def _move(self, taken: Tensor) -> None:
-        """Take the optimiser's step, if it is to be taken."""
-        inner = self.optimiser.optimizer
-        if inner.defaults.get("fused") or isinstance(inner, TwoMomenta):
+        """Take the optimizer's step, if it is to be taken."""
+        inner = self.optimizer.optimizer
+        if inner.defaults.get("fused") or isinstance(inner, DualMomentumSGD):
             inner.found_inf = (~taken).float()  # as torch's GradScaler tells it: the device skips the step
-            self.optimiser.step()
+            self.optimizer.step()
         elif taken:
-            self.optimiser.step()
+            self.optimizer.step()
 
     def _remember(self, made: list[Step], taken: Tensor) -> None:
         """Keep each part's memories; those of the whole run are every part's."""
@@ -169,17 +169,17 @@ class Descent:
                 each.update(shared)
 
 
-def held(distiller: Distiller, config: RunConfig, fabric: Fabric) -> "Replicas | Shards":
+def held(distiller: Distiller, config: RunConfig, fabric: Fabric) -> "DDPWeights | FSDPWeights":
     """The weights as the strategy shares them among processes; one process has nothing to share."""
     if config.strategy != "fsdp" or fabric.world_size == 1:
-        return Replicas(distiller, config, fabric)
-    from selfdistill.train.parallel.fsdp import Shards  # slow to import, and not in each build of torch
+        return DDPWeights(distiller, config, fabric)
+    from selfdistill.train.parallel.fsdp import FSDPWeights  # slow to import, and not in each build of torch
 
-    return Shards(distiller, config, fabric)
+    return FSDPWeights(distiller, config, fabric)
 
 
 def _moving(distiller: Distiller, living: Iterable[nn.Module]) -> list[Tensor]:
-    """Buffers, and parameters that the optimiser leaves alone, of all that is no teacher's."""
+    """Buffers, and parameters that the optimizer leaves alone, of all that is no teacher's."""
     modules = [distiller.student, distiller.terms, *living]
     parameters = [each for module in modules for each in module.parameters() if not each.requires_grad]
     return parameters + [each for module in modules for each in module.buffers()]

@@ -18,17 +18,17 @@ from selfdistill.errors import Interrupted
 from selfdistill.files import write_whole
 from selfdistill.metrics.accuracy import accuracy, predict
 from selfdistill.step import Distiller, memory
-from selfdistill.terms import Clock
+from selfdistill.terms import Progress
 from selfdistill.train.config import RunConfig
-from selfdistill.train.monitor.epoch_stats import Tally
-from selfdistill.train.monitor.nonfinite import unsound_step, unsound_weights
+from selfdistill.train.monitor.epoch_stats import EpochStats
+from selfdistill.train.monitor.nonfinite import nonfinite_step, nonfinite_weights
 from selfdistill.train.monitor.progress import Display
 from selfdistill.train.monitor.signals import Signals
 from selfdistill.train.monitor.step_timer import Stopwatch
 from selfdistill.train.optim.schedule import learning_rate
 from selfdistill.train.persist import checkpoint
 from selfdistill.train.persist.best import Best
-from selfdistill.train.step import Descent
+from selfdistill.train.step import TrainStep
 
 LOG = "log.jsonl"
 SAVE_EVERY = 600.0  # seconds between checkpoints within an epoch
@@ -57,13 +57,13 @@ class Trainer:
         self.distiller, self.parts, self.splits, self.augment = distiller, parts, splits, augment
         self.loader = loader = parts[0]  # what it says of lengths, all say
         self.config, self.fabric, self.folder, self.display = config, fabric, folder, display
-        facts = distiller.facts(loader.batch_size // loader.ranks, len(loader.images))
-        self.descent = Descent(distiller, config, fabric, facts)
+        facts = distiller.training_info(loader.batch_size // loader.ranks, len(loader.images))
+        self.train_step = TrainStep(distiller, config, fabric, facts)
         self.stopwatch = Stopwatch(fabric.device)
         self.every = 1 if fabric.device.type == "cpu" else 16
         self.save_every, self.saved = save_every, time.monotonic()
         self.epoch, self.step = 0, 0  # what is done: whole epochs, and steps of the one that runs
-        self.tally, self.seconds = Tally(), 0.0  # of the epoch that runs
+        self.epoch_stats, self.seconds = EpochStats(), 0.0  # of the epoch that runs
         self.log: list[dict[str, Any]] = []
         self.best = Best()
 
@@ -84,23 +84,23 @@ class Trainer:
             self.display.end()
         return self.log
 
-    def state(self) -> dict[str, Any]:
+    def state_dict(self) -> dict[str, Any]:
         """Everything that must survive; all ranks must call this."""
-        terms, memories = self.distiller.terms, move_data_to_device(self.descent.memories, "cpu")
+        terms, memories = self.distiller.terms, move_data_to_device(self.train_step.memories, "cpu")
         own = {
             "memories": [memory.scoped(terms, each, "rank") for each in memories],
             "random": checkpoint.random_state(self.fabric.device),
-            "tally": self.tally.state(),
+            "tally": self.epoch_stats.state_dict(),
         }
         return {
             "config": self.config.to_json(),
-            **self.descent.state(),
+            **self.train_step.state_dict(),
             "memories": memory.scoped(terms, memories[0], "run"),
-            "ranks": distributed.of_each(own),
+            "ranks": distributed.all_gather_object(own),
             "epoch": self.epoch,
             "step": self.step,
             "log": self.log,
-            "best": self.best.state(),
+            "best": self.best.state_dict(),
             "seconds": self.seconds,
             "step_seconds": self.stopwatch.seconds,
         }
@@ -109,16 +109,16 @@ class Trainer:
         """Raise `checkpoint.Unusable` for the state of another run."""
         found = RunConfig.from_json(state["config"]).to_json() if "config" in state else None
         if found != self.config.to_json() or len(state["ranks"]) != self.fabric.world_size:
-            raise checkpoint.Unusable("it is of another configuration or number of processes")
+            raise checkpoint.CheckpointError("it is of another configuration or number of processes")
 
-    def take_up(self, state: dict[str, Any]) -> None:
+    def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on where a state was taken."""
         own = state["ranks"][self.fabric.global_rank]
-        self.descent.take_up(state, [{**each, **state["memories"]} for each in own["memories"]])
-        self.tally.take_up(own["tally"], self.fabric.device)
+        self.train_step.load_state_dict(state, [{**each, **state["memories"]} for each in own["memories"]])
+        self.epoch_stats.load_state_dict(own["tally"], self.fabric.device)
         self.epoch, self.step, self.seconds = state["epoch"], state["step"], state["seconds"]
         self.log, self.stopwatch.seconds = state["log"], state["step_seconds"]
-        self.best.take_up(state["best"])
+        self.best.load_state_dict(state["best"])
         checkpoint.set_random_state(own["random"], self.fabric.device)
         self._write_log()  # it may be an epoch behind
         place = f"epoch {self.epoch + 1}, step {self.step + 1}"
@@ -130,24 +130,24 @@ class Trainer:
 
         Raises `UserError`, on all of them, where it cannot be written or weights are no finite numbers.
         """
-        if not distributed.all_true(self.descent.finite()):
-            raise unsound_weights(self.config, self._place(self.step))
-        state = self.state()
-        distributed.by_the_first(lambda: checkpoint.save(self.folder, state))
+        if not distributed.all_true(self.train_step.finite()):
+            raise nonfinite_weights(self.config, self._place(self.step))
+        state = self.state_dict()
+        distributed.on_rank_zero(lambda: checkpoint.save(self.folder, state))
         self.saved = time.monotonic()
 
     def _train_epoch(self, signals: Signals) -> None:
         """Make the steps of an epoch that are left."""
-        self.descent.run.train()
+        self.train_step.run.train()
         if self.step == 0:
-            self.descent.start_epoch()
+            self.train_step.start_epoch()
         before = self.epoch * len(self.loader)
         since = time.monotonic() - self.seconds
         for batch in self.batches(self.epoch, self.step):
             number = before + self.step
             with self.stopwatch.step(number):
-                shown = self.descent.step(batch, self.clock(number), self.rate(number))
-            self.tally.add(*shown, self.descent.sound)
+                shown = self.train_step.step(batch, self.progress(number), self.rate(number))
+            self.epoch_stats.add(*shown, self.train_step.sound)
             self.step += 1
             self.seconds = time.monotonic() - since
             self.display.step()
@@ -160,16 +160,18 @@ class Trainer:
 
     def _look(self, signals: Signals) -> None:
         """See what the steps did not wait for: numbers that are none, signals, the time to save."""
-        self._require_sound()
+        self._require_finite()
         due = time.monotonic() - self.saved >= self.save_every
-        caught, due = distributed.largest(torch.tensor([signals.caught, due], device=self.fabric.device)).tolist()
+        caught, due = distributed.all_reduce_max(
+            torch.tensor([signals.caught, due], device=self.fabric.device)
+        ).tolist()
         if caught or due:
             self.save()
         self._stop_if(caught)
 
     def _stop_if(self, caught: int) -> None:
         """Raise `Interrupted` if any rank caught a signal; the checkpoint is written already."""
-        caught = int(distributed.largest(torch.tensor(caught, device=self.fabric.device)))
+        caught = int(distributed.all_reduce_max(torch.tensor(caught, device=self.fabric.device)))
         if caught:
             done = f"{self.epoch} of {self.config.epochs} epochs" + (f" and {self.step} steps" if self.step else "")
             raise Interrupted(
@@ -180,13 +182,13 @@ class Trainer:
 
     def _end_epoch(self) -> None:
         """Measure, write the checkpoint and the log, tell the display."""
-        shown = self.tally.means()  # waits for the device
+        shown = self.epoch_stats.means()  # waits for the device
         seconds = max(self.seconds, 1e-9)
-        self._require_sound()
-        speed = {"seconds": seconds, "images_per_second": len(self.tally) * self.loader.batch_size / seconds}
+        self._require_finite()
+        speed = {"seconds": seconds, "images_per_second": len(self.epoch_stats) * self.loader.batch_size / seconds}
         rate = self.rate(self.epoch * len(self.loader))
         self.epoch, self.step = self.epoch + 1, 0
-        self.tally, self.seconds = Tally(), 0.0
+        self.epoch_stats, self.seconds = EpochStats(), 0.0
         row = {"epoch": self.epoch, "lr": rate, **shown, **speed, **self._validated()}
         self.log.append(row)
         self.save()
@@ -195,13 +197,13 @@ class Trainer:
 
     def _write_log(self) -> None:
         lines = "".join(json.dumps(each) + "\n" for each in self.log)
-        distributed.by_the_first(lambda: write_whole(self.folder / LOG, lambda beside: beside.write_text(lines)))
+        distributed.on_rank_zero(lambda: write_whole(self.folder / LOG, lambda beside: beside.write_text(lines)))
 
     def _validated(self) -> dict[str, float]:
         """Accuracy on the images held out; the test set is not looked at before the end."""
         if self.splits.validation is None:
             return {}
-        network = self.descent.weights.whole().deployed()
+        network = self.train_step.weights.whole().deployed()
         top1 = accuracy(*predict(network, self.splits.validation, self.augment, device=self.fabric.device))
         self.best.offer(self.epoch, top1, network)
         return {"validation_top1": top1}
@@ -210,20 +212,20 @@ class Trainer:
         """The learning rate of a step."""
         return learning_rate(step, self.config.epochs * len(self.loader), len(self.loader), self.config)
 
-    def clock(self, step: int) -> Clock:
+    def progress(self, step: int) -> Progress:
         """Where a step stands, as tensors: numbers would be compiled in, and a copy from the host be waited for."""
         steps = len(self.loader)
         times = (step // steps, self.config.epochs, step / (self.config.epochs * steps))
-        return Clock(*(torch.full((), float(each), device=self.fabric.device) for each in times))
+        return Progress(*(torch.full((), float(each), device=self.fabric.device) for each in times))
 
-    def _require_sound(self) -> None:
+    def _require_finite(self) -> None:
         """Raise `UserError` where a step was not sound: which loss, at which step, on which images."""
-        if self.descent.sound:
+        if self.train_step.sound:
             return
-        step, losses = self.tally.first_unsound()
+        step, losses = self.epoch_stats.first_nonfinite()
         made_anew = next(self.batches(self.epoch, step))
         index = [row for part in made_anew if part.index is not None for row in part.index.tolist()]
-        raise unsound_step(self.config, losses, index, self._place(step))
+        raise nonfinite_step(self.config, losses, index, self._place(step))
 
     def _place(self, step: int) -> str:
         return f"epoch {self.epoch + 1}, step {step + 1} of {len(self.loader)}"

@@ -16,7 +16,7 @@ from selfdistill import plots
 from selfdistill.cli.app import main
 from selfdistill.errors import UserError
 from selfdistill.plots import draw_curves
-from selfdistill.report import PICTURES, Evidence, Picture, Undrawn, write
+from selfdistill.report import PICTURES, Evidence, FigureUnavailable, Picture, write
 from selfdistill.report.figures.figure import drawn, reasons
 from selfdistill.report.html.page import page
 from selfdistill.report.runs import runs_of
@@ -162,7 +162,7 @@ def test_label_noise_is_said_wherever_studies_are_told_apart(tmp_path):
 
 
 def nothing(evidence):
-    raise Undrawn("no run keeps its embeddings")
+    raise FigureUnavailable("no run keeps its embeddings")
 
 
 def broken(evidence):

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from selfdistill.report.html.axis import Axis
 from selfdistill.report.html.scatter import scatter
 from selfdistill.study.analysis.comparison import Comparison
-from selfdistill.study.analysis.statistics import Difference, Spread
+from selfdistill.study.analysis.statistics import Difference, MeanStd
 from selfdistill.study.analysis.summary import Row, Summary, rows_of
 from tests.helpers.written_studies import write
 
@@ -20,7 +20,7 @@ def row(method, time, gap=None, reach=0.5, compute=None):
     """A row that costs so much; without a gap it has no seed in common with the baseline."""
     seen = None if gap is None else Difference(gap, gap - reach, gap + reach, 5, 1.0, 0.5)
     against = None if seen is None else Comparison(seen, 0.5, 3)
-    return Row(Summary(method, Spread(90, 1, 5), None, None, against, None, 0, compute, time, 3), method == "ce()")
+    return Row(Summary(method, MeanStd(90, 1, 5), None, None, against, None, 0, compute, time, 3), method == "ce()")
 
 
 BASE = row("ce()", 1.0)
@@ -63,7 +63,7 @@ def test_nothing_to_compare_is_no_drawing():
 
 def test_one_seed_has_a_point_without_a_bar():
     against = Comparison(Difference(1.0, None, None, 1), None, 1)
-    single = Row(Summary("drg()", Spread(91, None, 1), None, None, against, None, 0, None, 1.2, 3), False)
+    single = Row(Summary("drg()", MeanStd(91, None, 1), None, None, against, None, 0, None, 1.2, 3), False)
     mark = scatter([BASE, single], 700, 420).marks[1]
     assert mark.top == mark.y == mark.bottom
     assert mark.row.kind == "one"

@@ -8,7 +8,7 @@ import pytest
 from scipy import stats
 
 from selfdistill.report.tables.metrics import header, notes, rows, sheets
-from selfdistill.study.evaluation.metric_specs import KNOWN, Scale
+from selfdistill.study.evaluation.metric_specs import KNOWN, MetricSpec
 from selfdistill.study.evaluation.results import scores
 from selfdistill.study.layout import run_folder
 from selfdistill.study.load import load
@@ -107,7 +107,7 @@ def test_the_terminals_table(study):
 
 def test_what_is_counted_or_timed_is_not_tested():
     assert {scale.name for scale in KNOWN if scale.group == "Cost" and scale.tested} == set()
-    assert not Scale("x", "y", "z").tested
+    assert not MetricSpec("x", "y", "z").tested
     assert all(scale.tested for scale in KNOWN if scale.group != "Cost" and scale.better)
 
 
@@ -116,4 +116,4 @@ def test_what_is_counted_or_timed_is_not_tested():
     [("#.3g", 6.1, "6.10"), ("#.3g", 123.4, "123"), ("#.3g", 0.16, "0.160"), (",.0f", 78042, "78,042")],
 )
 def test_numbers_as_they_are_written(form, value, wanted):
-    assert Scale("x", "y", "z", form=form).text(value) == wanted
+    assert MetricSpec("x", "y", "z", form=form).text(value) == wanted

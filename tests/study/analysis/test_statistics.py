@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from selfdistill.study.analysis.statistics import Difference, Spread, holm, power
+from selfdistill.study.analysis.statistics import Difference, MeanStd, holm, power
 
 VALUES = st.lists(st.tuples(st.floats(0, 100), st.floats(0, 100)), min_size=2, max_size=8)
 # Top-1 of two methods at seeds 0 to 4 (made up); what scipy 1.17 says of them stands in the test.
@@ -14,14 +14,14 @@ STORED = ([76.9, 77.4, 77.1, 77.8, 76.6], [76.2, 76.5, 76.4, 76.3, 76.1])
 
 
 def test_spread_by_hand():
-    assert Spread.of([2.0, 4.0, 9.0]) == Spread(5.0, pytest.approx(13**0.5), 3)
-    assert Spread.of([7.0]) == Spread(7.0, None, 1)
-    assert Spread.of([7.0]).reach is None
+    assert MeanStd.of([2.0, 4.0, 9.0]) == MeanStd(5.0, pytest.approx(13**0.5), 3)
+    assert MeanStd.of([7.0]) == MeanStd(7.0, None, 1)
+    assert MeanStd.of([7.0]).reach is None
 
 
 def test_the_means_own_interval_is_scipys():
     values = STORED[0]
-    spread = Spread.of(values)
+    spread = MeanStd.of(values)
     want = stats.t.interval(0.95, len(values) - 1, np.mean(values), stats.sem(values))
     assert (spread.mean - spread.reach, spread.mean + spread.reach) == pytest.approx(want)
 

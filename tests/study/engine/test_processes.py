@@ -12,8 +12,8 @@ import pytest
 from selfdistill.errors import UserError
 from selfdistill.files import read_json
 from selfdistill.study import compare, make_engine
-from selfdistill.study.engine.engine import Here
-from selfdistill.study.engine.processes import Workers
+from selfdistill.study.engine.engine import SerialEngine
+from selfdistill.study.engine.processes import ProcessEngine
 from selfdistill.study.engine.progress import Unwatched
 from selfdistill.system import shared_out
 from selfdistill.train.config import RunConfig
@@ -39,7 +39,7 @@ class Heard(Unwatched):
 def test_results_are_those_of_one_process(tmp_path):
     heard = Heard()
     alone = compare(["ce()", "drg()"], BASE, range(2), tmp_path / "a")
-    spread = compare(["ce()", "drg()"], BASE, range(2), tmp_path / "b", engine=Workers(2, 1), watch=heard)
+    spread = compare(["ce()", "drg()"], BASE, range(2), tmp_path / "b", engine=ProcessEngine(2, 1), watch=heard)
     assert not spread.errors
     assert (tmp_path / "a" / "results.csv").read_bytes() == (tmp_path / "b" / "results.csv").read_bytes()
     assert alone.results.keys() == spread.results.keys()
@@ -53,7 +53,7 @@ def test_results_are_those_of_one_process(tmp_path):
 
 def test_teachers_are_trained_once_for_all(tmp_path):
     heard = Heard()
-    study = compare(["kd()", "stkd()", "fitnet()"], BASE, [0], tmp_path, engine=Workers(3, 1), watch=heard)
+    study = compare(["kd()", "stkd()", "fitnet()"], BASE, [0], tmp_path, engine=ProcessEngine(3, 1), watch=heard)
     assert not study.errors
     (teacher,) = [each for each in (tmp_path / "teachers").iterdir() if each.is_dir()]
     assert read_json(teacher / "run.json")["method"] == "ce()"
@@ -63,14 +63,14 @@ def test_teachers_are_trained_once_for_all(tmp_path):
 
 def test_a_run_whose_process_is_killed_is_taken_up_again(tmp_path):
     own = f"{DIES}(marker='{tmp_path / 'died'}')"
-    study = compare(["ce()", own], BASE, [0], tmp_path / "s", engine=Workers(2, 1))
+    study = compare(["ce()", own], BASE, [0], tmp_path / "s", engine=ProcessEngine(2, 1))
     assert not study.errors
     assert (tmp_path / "died").is_file()
     assert len(study.results[own]) == 1
 
 
 def test_one_that_dies_twice_is_named_and_the_rest_is_kept(tmp_path):
-    study = compare(["ce()", f"{DIES}()", "dsr()"], BASE, range(2), tmp_path, engine=Workers(2, 1))
+    study = compare(["ce()", f"{DIES}()", "dsr()"], BASE, range(2), tmp_path, engine=ProcessEngine(2, 1))
     assert {row: len(each) for row, each in study.results.items()} == {"ce()": 2, "dsr()": 2}
     (error,) = study.errors.values()
     assert error.startswith("its process died twice (SIGKILL)")
@@ -126,8 +126,8 @@ def test_mistakes(words, answer):
 
 
 def test_which_engine():
-    assert isinstance(make_engine(), Here)
-    assert isinstance(make_engine(workers=1), Here)
+    assert isinstance(make_engine(), SerialEngine)
+    assert isinstance(make_engine(workers=1), SerialEngine)
     two = make_engine(workers=2, threads=3)
     assert (two.count, two.threads) == (2, 3)
     assert [shared_out(8, workers) for workers in (1, 2, 3, 16)] == [8, 4, 2, 1]

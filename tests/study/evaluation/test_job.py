@@ -8,23 +8,23 @@ from dataclasses import replace
 import pytest
 
 from selfdistill import data
-from selfdistill.bench.candidate import Contender
+from selfdistill.bench.candidate import Candidate
 from selfdistill.cli.app import main
 from selfdistill.data.subsets import stratified
 from selfdistill.errors import UserError
 from selfdistill.metrics import MEASURES, evaluate
 from selfdistill.study import Grid, RunConfig, compare, compare_all
-from selfdistill.study.engine.processes import Workers
+from selfdistill.study.engine.processes import ProcessEngine
 from selfdistill.study.engine.progress import Unwatched
 from selfdistill.study.evaluation import job
 from selfdistill.study.evaluation.job import measure_all
-from selfdistill.study.evaluation.request import Questions
+from selfdistill.study.evaluation.request import EvaluationRequest
 from selfdistill.study.layout import run_folder
 from selfdistill.train.networks import load_run
 
 BASE = RunConfig("ce()", limit=100, epochs=1, batch_size=32, accelerator="cpu")
 OOD = "fake:classes=10,size=8,test=40"
-FEW = Questions(("basic", "classes", "fgsm"), OOD, limit=60, accelerator="cpu")
+FEW = EvaluationRequest(("basic", "classes", "fgsm"), OOD, limit=60, accelerator="cpu")
 
 
 class Heard(Unwatched):
@@ -67,7 +67,7 @@ def test_every_run_is_measured_as_by_hand_on_the_same_few_images(study):
     few = replace(splits, test=splits.test.rows(stratified(splits.test.labels, 60, 0)))
     for seed in range(2):
         student, _ = load_run(run_folder(study.folder, "byot()", seed))
-        augment = data.usual(data.load("digits", limit=100, seed=seed))
+        augment = data.default_augmentation(data.load("digits", limit=100, seed=seed))
         strange_few = replace(strange, test=strange.test)  # 40 are fewer than 60
         want = evaluate(student, few, which=[*FEW.measures, "outside"], ood=strange_few, augment=augment)
         found = kept(study, "byot()", seed)
@@ -116,7 +116,7 @@ def test_processes_measure_the_same(study, finished, tmp_path):
     other = replace(finished, folder=tmp_path / "other", errors={})
     heard = Heard()
     measure_all([study], FEW)
-    measure_all([other], FEW, engine=Workers(2, 1), watch=heard)
+    measure_all([other], FEW, engine=ProcessEngine(2, 1), watch=heard)
     assert not other.errors
     for method in study.methods:
         for seed in range(2):
@@ -125,9 +125,9 @@ def test_processes_measure_the_same(study, finished, tmp_path):
 
 
 def test_the_memory_of_a_step_is_what_bench_counts(study):
-    measure_all([study], Questions(("cost",), accelerator="cpu"))
+    measure_all([study], EvaluationRequest(("cost",), accelerator="cpu"))
     splits = data.load("digits", limit=100)
-    counted = {row: Contender(row, replace(BASE, method=row), splits).bytes() / 2**20 for row in study.methods}
+    counted = {row: Candidate(row, replace(BASE, method=row), splits).bytes() / 2**20 for row in study.methods}
     for row in study.methods:
         cost = kept(study, row, 0)["measures"]["cost"]
         assert cost["step_mib"] == pytest.approx(counted[row], rel=1e-3)
@@ -140,7 +140,7 @@ def test_the_memory_of_a_step_is_what_bench_counts(study):
 def test_a_run_that_cannot_be_measured_is_told_and_the_others_are_measured(study):
     weights = run_folder(study.folder, "ce()", 0) / "student.safetensors"
     weights.unlink()
-    measure_all([study], Questions(accelerator="cpu"))
+    measure_all([study], EvaluationRequest(accelerator="cpu"))
     assert study.errors["ce()"].startswith(f"its measures: the run in '{weights.parent}' is not finished")
     assert list(study.errors) == ["ce()"]
     assert set(kept(study, "byot()", 1)["measures"]) == {"accuracy", "calibration"}
@@ -180,8 +180,8 @@ def test_mistakes_are_found_before_any_training(tmp_path, words, answer):
 
 def test_all_is_all_that_can_be_had():
     everything = set(MEASURES)
-    assert set(Questions(("all",)).left(None)) == everything - {"outside"}
-    assert set(Questions(("all",), OOD).left(None)) == everything
+    assert set(EvaluationRequest(("all",)).left(None)) == everything - {"outside"}
+    assert set(EvaluationRequest(("all",), OOD).left(None)) == everything
 
 
 def command(capsys, *words):

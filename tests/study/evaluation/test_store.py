@@ -6,9 +6,9 @@ import pytest
 
 from selfdistill.errors import UserError
 from selfdistill.study.evaluation.metric_specs import with_means
-from selfdistill.study.evaluation.store import Measured, add, flat, path_of, read
+from selfdistill.study.evaluation.store import MetricsFile, add, flat, path_of, read
 
-WHOLE = Measured("digits", 359)
+WHOLE = MetricsFile("digits", 359)
 
 
 def test_groups_are_added_and_say_of_how_many_images(tmp_path):
@@ -36,7 +36,7 @@ def test_attacks_keep_other_epsilons_of_the_same_images(tmp_path):
 def test_another_test_set_takes_the_place(tmp_path):
     path = path_of(tmp_path)
     add(path, WHOLE, "accuracy", {"top1": 90.0}, 359)
-    add(path, Measured("digits", 400), "classes", [], 400)
+    add(path, MetricsFile("digits", 400), "classes", [], 400)
     assert (read(path).images, list(read(path).groups)) == (400, ["classes"])
 
 

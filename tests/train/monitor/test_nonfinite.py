@@ -6,10 +6,10 @@ import pytest
 import torch
 
 from selfdistill.errors import UserError
-from selfdistill.methods import REGISTRY, method
+from selfdistill.methods import REGISTRY, parse_method
 from selfdistill.models import create
 from selfdistill.train.monitor.progress import Silent
-from selfdistill.train.optim.optimizer import make_optimiser
+from selfdistill.train.optim.optimizer import make_optimizer
 from selfdistill.train.persist import checkpoint
 from selfdistill.train.run import run
 from tests.helpers.small_runs import log, small, trainer
@@ -18,7 +18,7 @@ BAD = 4  # the step, of six
 
 
 def cast(text):
-    return {role: create("resnet8", 10, size=8) for role in method(text).teachers}
+    return {role: create("resnet8", 10, size=8) for role in parse_method(text).teachers}
 
 
 class Watch(Silent):
@@ -33,9 +33,9 @@ class Watch(Silent):
 
 def everything(made):
     """Weights, running statistics, averages, momenta and memories."""
-    state = made.descent.state()
-    state["optimiser"] = state["optimiser"]["state"]  # its rate was set for the step
-    return copy.deepcopy((state, made.descent.memories))
+    state = made.train_step.state_dict()
+    state["optimizer"] = state["optimizer"]["state"]  # its rate was set for the step
+    return copy.deepcopy((state, made.train_step.memories))
 
 
 def spoil(made, step, value=torch.inf):
@@ -67,11 +67,11 @@ def test_an_infinite_batch_leaves_all_as_it_was(text, every, digits, tmp_path):
 
 @pytest.mark.parametrize("text", ["ce()", "dot()", "ema() + csd()"])
 def test_on_the_devices_own_word(text, digits, tmp_path):
-    """The optimiser that a GPU has, which nobody asks whether to step."""
+    """The optimizer that a GPU has, which nobody asks whether to step."""
     display = Watch()
     made = display.made = trainer(small(text), digits, tmp_path, cast(text), display)
     if text != "dot()":
-        made.descent.optimiser._optimizer = make_optimiser(made.distiller, made.config, fused=True)
+        made.train_step.optimizer._optimizer = make_optimizer(made.distiller, made.config, fused=True)
     made.every = 16
     spoil(made, BAD, torch.nan)
     with pytest.raises(UserError, match=r"the loss of the term 'task' of .* became nan in epoch 1, step 5 of 6"):
@@ -83,7 +83,7 @@ def test_on_the_devices_own_word(text, digits, tmp_path):
 
 def test_a_first_step_that_is_not_taken_leaves_no_momentum(digits, tmp_path):
     made = trainer(small(), digits, tmp_path)
-    made.descent.optimiser._optimizer = make_optimiser(made.distiller, made.config, fused=True)
+    made.train_step.optimizer._optimizer = make_optimizer(made.distiller, made.config, fused=True)
     start = everything(made)
     made.every = 16
     spoil(made, 0)

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 from torch.testing import assert_close
 
-from selfdistill.train.optim.dual_momentum import TwoMomenta
+from selfdistill.train.optim.dual_momentum import DualMomentumSGD
 
 EXACT = {"rtol": 1e-9, "atol": 1e-12}
 
@@ -19,15 +19,15 @@ def along(parameters, gradients):
 
 def made(want, parameters, **changes):
     options = {key: want[key].item() for key in ("lr", "momentum", "weight_decay")}
-    return TwoMomenta(parameters, gap=want["delta"].item(), **{**options, **changes})
+    return DualMomentumSGD(parameters, gap=want["delta"].item(), **{**options, **changes})
 
 
-def step(optimiser, want, parameters, at):
+def step(optimizer, want, parameters, at):
     """A step of the reference: `a` is reached by both losses, `b` by the task, `c` by the distillation."""
     learn = along([parameters["a"], parameters["b"]], [want[f"task_grads_{name}"][at] for name in "ab"])
     mimic = along([parameters["a"], parameters["c"]], [want[f"kd_grads_{name}"][at] for name in "ac"])
-    optimiser.backward(learn, mimic)
-    optimiser.step()
+    optimizer.backward(learn, mimic)
+    optimizer.step()
 
 
 def start(want):
@@ -37,9 +37,9 @@ def start(want):
 def test_four_steps_are_the_published_ones(reference):
     want = reference("dot_optimizer")
     parameters = start(want)
-    optimiser = made(want, parameters.values())
+    optimizer = made(want, parameters.values())
     for at in range(4):
-        step(optimiser, want, parameters, at)
+        step(optimizer, want, parameters, at)
         for name, each in parameters.items():
             assert_close(each.detach(), want[f"trajectory_{name}"][at], **EXACT)
 
@@ -63,7 +63,7 @@ def test_without_a_gap_it_is_sgd_on_the_sum(momentum):
     torch.manual_seed(0)
     one = nn.Linear(3, 2).double()
     other = copy.deepcopy(one)
-    two = TwoMomenta(one.parameters(), lr=0.1, momentum=momentum, gap=0.0, weight_decay=0.01)
+    two = DualMomentumSGD(one.parameters(), lr=0.1, momentum=momentum, gap=0.0, weight_decay=0.01)
     sgd = torch.optim.SGD(other.parameters(), lr=0.1, momentum=momentum, weight_decay=0.01)
     for _ in range(4):
         x, y = torch.randn(5, 3).double(), torch.randn(5, 2).double()

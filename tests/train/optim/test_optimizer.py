@@ -1,7 +1,7 @@
 from torch import nn
 
 from selfdistill.train.config import RunConfig
-from selfdistill.train.optim.optimizer import make_optimiser
+from selfdistill.train.optim.optimizer import make_optimizer
 
 NET = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.Flatten(), nn.Linear(4, 2))
 
@@ -11,13 +11,13 @@ def shapes(group):
 
 
 def test_everything_decays_in_one_group():
-    (group,) = make_optimiser(NET, RunConfig("ce()", weight_decay=0.01)).param_groups
+    (group,) = make_optimizer(NET, RunConfig("ce()", weight_decay=0.01)).param_groups
     assert shapes(group) == [tuple(each.shape) for each in NET.parameters()]
     assert (group["weight_decay"], group["lr"], group["momentum"], group["nesterov"]) == (0.01, 0.1, 0.9, True)
 
 
 def test_norms_and_biases_can_be_spared():
-    weights, vectors = make_optimiser(NET, RunConfig("ce()", weight_decay=0.01, decay_norms=False)).param_groups
+    weights, vectors = make_optimizer(NET, RunConfig("ce()", weight_decay=0.01, decay_norms=False)).param_groups
     assert (shapes(weights), weights["weight_decay"]) == ([(4, 3, 3, 3), (2, 4)], 0.01)
     assert (shapes(vectors), vectors["weight_decay"]) == ([(4,), (4,), (4,), (2,)], 0.0)
 
@@ -25,15 +25,15 @@ def test_norms_and_biases_can_be_spared():
 def test_frozen_parameters_are_left_out():
     net = nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 3))
     net[0].requires_grad_(False)
-    (group,) = make_optimiser(net, RunConfig("ce()")).param_groups
+    (group,) = make_optimizer(net, RunConfig("ce()")).param_groups
     assert shapes(group) == [(3, 2), (3,)]
 
 
 def test_a_group_without_parameters_is_not_made():
-    (group,) = make_optimiser(nn.Linear(2, 2, bias=False), RunConfig("ce()", decay_norms=False)).param_groups
+    (group,) = make_optimizer(nn.Linear(2, 2, bias=False), RunConfig("ce()", decay_norms=False)).param_groups
     assert shapes(group) == [(2, 2)]
 
 
 def test_no_nesterov_without_momentum():
-    (group,) = make_optimiser(NET, RunConfig("ce()", momentum=0.0)).param_groups
+    (group,) = make_optimizer(NET, RunConfig("ce()", momentum=0.0)).param_groups
     assert not group["nesterov"]

@@ -30,5 +30,5 @@ def test_what_is_kept_does_not_change_with_the_network():
         trained.weight.fill_(7)
     assert best.weights["weight"].item() == 1.0
     again = Best()
-    again.take_up(best.state())
-    assert again.state() == best.state()
+    again.load_state_dict(best.state_dict())
+    assert again.state_dict() == best.state_dict()

@@ -10,7 +10,7 @@ import torch
 
 from selfdistill.errors import UserError
 from selfdistill.train.persist import checkpoint
-from selfdistill.train.persist.checkpoint import Unusable
+from selfdistill.train.persist.checkpoint import CheckpointError
 
 
 class Evil:
@@ -73,7 +73,7 @@ def test_a_damaged_one_is_put_aside_and_the_one_before_taken(tmp_path, kind):
     last, told = saved(tmp_path), []
     broken = damage(last.read_bytes())
     last.write_bytes(broken)
-    with pytest.raises(Unusable, match=why):
+    with pytest.raises(CheckpointError, match=why):
         checkpoint.read(last)
     assert latest(tmp_path, told)["epoch"] == 0
     assert len(told) == 1
@@ -89,10 +89,10 @@ def test_every_byte_counts(tmp_path):
     whole = last.read_bytes()
     for place in random.Random(0).sample(range(len(whole)), 60):
         last.write_bytes(flipped(whole, place))
-        with pytest.raises(Unusable):
+        with pytest.raises(CheckpointError):
             checkpoint.read(last)
         last.write_bytes(whole[:place])
-        with pytest.raises(Unusable):
+        with pytest.raises(CheckpointError):
             checkpoint.read(last)
 
 
@@ -120,7 +120,7 @@ def test_one_of_another_run_is_put_aside_too(tmp_path):
 
     def first(state):
         if state["epoch"]:
-            raise Unusable("it is of another run")
+            raise CheckpointError("it is of another run")
 
     told = []
     assert latest(tmp_path, told, first)["epoch"] == 0
@@ -129,7 +129,7 @@ def test_one_of_another_run_is_put_aside_too(tmp_path):
 
 def test_one_that_cannot_be_opened(tmp_path):
     (tmp_path / "last.ckpt").mkdir()
-    with pytest.raises(Unusable, match="it cannot be read: Is a directory"):
+    with pytest.raises(CheckpointError, match="it cannot be read: Is a directory"):
         checkpoint.read(tmp_path / "last.ckpt")
 
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import torch
 
 from selfdistill.data.images import Images
-from selfdistill.data.lazy import Encoded
+from selfdistill.data.lazy import LazyImages
 from selfdistill.data.sources import Pick, Raw
 from selfdistill.errors import UserError
 
@@ -23,7 +23,7 @@ class Files(NamedTuple):
     labels: list[int]
 
 
-class Layout(NamedTuple):
+class FolderLayout(NamedTuple):
     """The files of a data set, not yet read."""
 
     train: Files
@@ -47,10 +47,10 @@ def read(name: str, argument: str, pick: Pick, size: int | None) -> Raw:
 def _images(split: Files, size: int | None) -> Images:
     if not split.files:
         raise UserError(f"there are no images in {str(split.folder)!r}; add some, or remove the folder")
-    return Images(Encoded(split.files, [str(each) for each in split.files], size), torch.tensor(split.labels))
+    return Images(LazyImages(split.files, [str(each) for each in split.files], size), torch.tensor(split.labels))
 
 
-def _class_folders(root: Path) -> Layout:
+def _class_folders(root: Path) -> FolderLayout:
     train = _require(root, "train")
     held = next((root / each for each in VALIDATION if (root / each).is_dir()), None)
     test = root / "test" if (root / "test").is_dir() else held
@@ -60,7 +60,7 @@ def _class_folders(root: Path) -> Layout:
         )
     classes = tuple(_folders(train))
     validation = _split(held, classes) if held and held != test else None
-    return Layout(_split(train, classes), validation, _split(test, classes), classes)
+    return FolderLayout(_split(train, classes), validation, _split(test, classes), classes)
 
 
 def _split(folder: Path, classes: Sequence[str]) -> Files:
@@ -69,13 +69,13 @@ def _split(folder: Path, classes: Sequence[str]) -> Files:
     return _files(folder, [(file, k) for k, name in enumerate(classes) for file in _listed(folder / name)])
 
 
-def _tiny_imagenet(root: Path) -> Layout:
+def _tiny_imagenet(root: Path) -> FolderLayout:
     """Tiny-ImageNet-200: its test images have no labels, so its validation set is the test set."""
     ids = (root / "wnids.txt").read_text().split()
     number = {each: k for k, each in enumerate(ids)}
     folder = _require(root, "train")
     train = [(file, k) for each, k in number.items() for file in _listed(folder / each)]
-    return Layout(_files(folder, train), None, _annotated(_require(root, "val"), number), _words(root, ids))
+    return FolderLayout(_files(folder, train), None, _annotated(_require(root, "val"), number), _words(root, ids))
 
 
 def _annotated(folder: Path, number: dict[str, int]) -> Files:

@@ -3,7 +3,7 @@
 from typing import Any
 
 from selfdistill.data.sources import Pick, Raw, first_line
-from selfdistill.data.sources.parquet import Rows, assemble, parsed
+from selfdistill.data.sources.parquet import ParquetRows, assemble, parsed
 from selfdistill.errors import UserError
 
 
@@ -27,10 +27,10 @@ def read(name: str, argument: str, pick: Pick, size: int | None) -> Raw:
     )
 
 
-def _encoded(rows: Any, split: str, image: Any) -> Rows:
+def _encoded(rows: Any, split: str, image: Any) -> ParquetRows:
     """A split as a table whose images are still encoded."""
     for column, feature in rows.features.items():
         if isinstance(feature, image):
             rows = rows.cast_column(column, image(decode=False))
     table = rows.with_format("arrow")[:]
-    return Rows(table, [(split, len(table))])
+    return ParquetRows(table, [(split, len(table))])

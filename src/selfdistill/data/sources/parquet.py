@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from selfdistill.data.images import Images
-from selfdistill.data.lazy import Encoded
+from selfdistill.data.lazy import LazyImages
 from selfdistill.data.sources import Pick, Raw, first_line
 from selfdistill.errors import UserError
 
@@ -19,7 +19,7 @@ LABELS = ("fine_label", "label", "labels")  # in the order they are looked for
 SPLITS = {"train": ("train",), "validation": ("validation", "valid", "val"), "test": ("test",)}
 
 
-class Rows(NamedTuple):
+class ParquetRows(NamedTuple):
     """The rows of a split, and how many of them came from each file."""
 
     table: pa.Table
@@ -57,7 +57,7 @@ def parsed(argument: str) -> tuple[str, str]:
     return path, query.removeprefix("label=")
 
 
-def assemble(splits: Mapping[str, Rows], where: str, label: str, pick: Pick, size: int | None) -> Raw:
+def assemble(splits: Mapping[str, ParquetRows], where: str, label: str, pick: Pick, size: int | None) -> Raw:
     """Pick the rows that are wanted of each split, their images still encoded."""
     test = "test" if "test" in splits else "validation"
     if not {"train", test} <= set(splits):
@@ -97,14 +97,14 @@ def _files(folder: Path) -> dict[str, list[Path]]:
     return {split: files for split, files in found.items() if files}
 
 
-def _rows(files: Sequence[Path]) -> Rows:
+def _rows(files: Sequence[Path]) -> ParquetRows:
     tables = [_table(each) for each in files]
     try:
         table = pa.concat_tables(tables)
     except pa.ArrowInvalid as error:
         names = " and ".join(each.name for each in files)
         raise UserError(f"{names} have different columns: {first_line(error)}") from None
-    return Rows(table, [(file.name, len(table)) for file, table in zip(files, tables, strict=True)])
+    return ParquetRows(table, [(file.name, len(table)) for file, table in zip(files, tables, strict=True)])
 
 
 def _table(file: Path) -> pa.Table:
@@ -149,7 +149,7 @@ def _numbered(labels: Tensor, columns: Columns, where: str) -> tuple[str, ...]:
     return tuple(str(k) for k in range(highest + 1))
 
 
-def _labels(rows: Rows, columns: Columns, where: str) -> Tensor:
+def _labels(rows: ParquetRows, columns: Columns, where: str) -> Tensor:
     names = rows.table.column_names
     if columns.label not in names or columns.image not in names:
         there = ", ".join(names)
@@ -168,7 +168,7 @@ def _labels(rows: Rows, columns: Columns, where: str) -> Tensor:
     return torch.tensor(column.to_pylist(), dtype=torch.long)
 
 
-def _require_range(labels: Tensor, classes: Sequence[str], rows: Rows) -> None:
+def _require_range(labels: Tensor, classes: Sequence[str], rows: ParquetRows) -> None:
     wrong = ((labels < 0) | (labels >= len(classes))).nonzero().flatten().tolist()
     if wrong:
         raise UserError(
@@ -177,11 +177,11 @@ def _require_range(labels: Tensor, classes: Sequence[str], rows: Rows) -> None:
         )
 
 
-def _encoded(rows: Rows, columns: Columns, chosen: Sequence[int], size: int | None) -> Encoded:
+def _encoded(rows: ParquetRows, columns: Columns, chosen: Sequence[int], size: int | None) -> LazyImages:
     column = rows.table[columns.image]
     cells = (column[row].as_py() for row in chosen)
     encoded = [cell["bytes"] if isinstance(cell, dict) else cell for cell in cells]
     if None in encoded:
         missing = rows.name(chosen[encoded.index(None)])
         raise UserError(f"there is no image {missing}; mend or remove it")
-    return Encoded(encoded, [rows.name(row) for row in chosen], size)
+    return LazyImages(encoded, [rows.name(row) for row in chosen], size)

@@ -11,8 +11,8 @@ from torch import Generator, Tensor
 
 from selfdistill.data import Images
 from selfdistill.metrics.corruption import blur, digital, noise, weather
-from selfdistill.metrics.model import Subject
-from selfdistill.rng import stream
+from selfdistill.metrics.model import EvaluatedModel
+from selfdistill.rng import make_generator
 
 Corruption = Callable[[Tensor, int, Generator], Tensor]  # [B, 3, H, H] uint8, severity, draws -> the same
 
@@ -30,7 +30,7 @@ EXTRA = ("speckle_noise", "gaussian_blur", "saturate")  # published for choices,
 
 
 def corrupted_accuracy(
-    subject: Subject, images: Images, seed: int, tell: Callable[[str], object] = str
+    subject: EvaluatedModel, images: Images, seed: int, tell: Callable[[str], object] = str
 ) -> dict[str, float | list[float]]:
     """Percent right under each corruption at severities 1 to 5, and "mean" over all but the extra ones.
 
@@ -42,7 +42,7 @@ def corrupted_accuracy(
         return [corrupted(name, severity) for severity in SEVERITIES]
 
     def corrupted(name: str, severity: int) -> float:
-        draws = stream(seed, name, severity)
+        draws = make_generator(seed, name, severity)
         return subject.accuracy(images, lambda pixels, _: CORRUPTIONS[name](pixels, severity, draws))
 
     found = {name: accuracies(name) for name in CORRUPTIONS}

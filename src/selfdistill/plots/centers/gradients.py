@@ -14,9 +14,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from selfdistill.data.requirements import Peer
+from selfdistill.data.requirements import SameClassImage
 from selfdistill.errors import UserError
-from selfdistill.functional import softened
+from selfdistill.functional import softmax_with_temperature
 from selfdistill.method import Method
 from selfdistill.terms import Memory
 
@@ -47,7 +47,7 @@ def of_labels(logits: Tensor, labels: Tensor, weight: Tensor) -> Tensor:
 
 def of_target(logits: Tensor, target: Tensor, weight: Tensor, temperature: float) -> Tensor:
     """Gradient of T² KL from a target's probabilities. [N, C], [N, C], [C, D] -> [N, D]."""
-    return temperature * (softened(logits, temperature) - target) @ weight
+    return temperature * (softmax_with_temperature(logits, temperature) - target) @ weight
 
 
 def require_closed(method: Method) -> None:
@@ -58,7 +58,7 @@ def require_closed(method: Method) -> None:
                 f"no closed form is known for the gradient of {method.text} (term {name!r}); these terms have one: "
                 f"{', '.join(TARGETS)}"
             )
-        if term.timed or not getattr(term, "detach", True):
+        if term.uses_progress or not getattr(term, "detach", True):
             raise UserError(f"the closed form of {method.text} holds for a detached target without warm-up; drop both")
     if method.task or method.mixing or method.erasing or method.control:
         raise UserError(f"the closed form of {method.text} holds for plain cross-entropy of plain images alone")
@@ -77,7 +77,7 @@ class Given(NamedTuple):
 
 def _from_classmates(term: Any, given: Given) -> Tensor:
     """The mean prediction of the images that can be drawn. -> [N, C]."""
-    return given.members @ softened(given.logits, term.temperature)
+    return given.members @ softmax_with_temperature(given.logits, term.temperature)
 
 
 def _from_centers(term: Any, given: Given) -> Tensor:
@@ -94,7 +94,7 @@ def _classmates(method: Method, labels: Tensor) -> Tensor:
     """The probability of each image to be drawn for each. -> [N, N]."""
     same = labels[:, None] == labels
     need = method.needs.get("peer")
-    if isinstance(need, Peer) and not need.itself:
+    if isinstance(need, SameClassImage) and not need.itself:
         same &= ~torch.eye(len(labels), dtype=torch.bool)
     return same / same.sum(dim=1, keepdim=True).clamp_min(1)
 

@@ -7,14 +7,14 @@ import torch
 from torch import Tensor
 from torch.utils.data import TensorDataset
 
-from selfdistill.data import Images, loader, usual
+from selfdistill.data import Images, default_augmentation, loader
 from selfdistill.data.load import load
 from selfdistill.errors import UserError
-from selfdistill.loop.teach import Teach, teach
-from selfdistill.methods import method as named
+from selfdistill.loop.teach import DistillationStep, teach
+from selfdistill.methods import parse_method
 from selfdistill.plots.centers.gradients import gradients, require_closed
 from selfdistill.plots.centers.network import Planar
-from selfdistill.rng import own_stream
+from selfdistill.rng import fork_rng_named
 from selfdistill.terms import Memory
 
 METHODS = ("ce()", "cs_kd()", "csd()")
@@ -60,7 +60,7 @@ def moments(
     if not epochs or min(epochs) < 1 or not 2 <= classes <= 10:
         raise UserError(f"epochs from 1 on and 2 to 10 classes can be shown, but not {list(epochs)} and {classes}")
     for text in methods:
-        require_closed(named(text))
+        require_closed(parse_method(text))
     images, labels = _digits(classes)
     return {text: _trained(text, images, labels, sorted(epochs), seed) for text in methods}
 
@@ -74,21 +74,21 @@ def _digits(classes: int) -> tuple[Tensor, Tensor]:
     """Normalised training images [N, 3, 8, 8] of the first classes, and their labels."""
     splits = load("digits")
     few: Images = splits.train.rows((splits.train.labels < classes).nonzero().flatten())
-    return usual(splits).normalise(few.images[:]), few.labels
+    return default_augmentation(splits).normalize(few.images[:]), few.labels
 
 
 def _trained(text: str, images: Tensor, labels: Tensor, epochs: Sequence[int], seed: int) -> list[Moment]:
-    with own_stream(f"{seed}:student"):
+    with fork_rng_named(f"{seed}:student"):
         network = Planar(int(labels.max()) + 1)
     taught = teach(network, text, images[:ROWS], seed=seed, dataset_size=len(images))
     steps = loader(TensorDataset(images, labels), taught, ROWS, seed=seed)
-    optimiser = torch.optim.SGD(taught.parameters(), RATE, MOMENTUM, weight_decay=DECAY)
+    optimizer = torch.optim.SGD(taught.parameters(), RATE, MOMENTUM, weight_decay=DECAY)
     kept = []
     for epoch in range(1, epochs[-1] + 1):
         for batch in steps:
-            optimiser.zero_grad()
+            optimizer.zero_grad()
             taught(batch).backward()
-            optimiser.step()
+            optimizer.step()
         if epoch in epochs:
             kept.append(_look(taught, network, images, labels, epoch))
     taught.close()
@@ -96,7 +96,7 @@ def _trained(text: str, images: Tensor, labels: Tensor, epochs: Sequence[int], s
 
 
 @torch.no_grad()
-def _look(taught: Teach, network: Planar, images: Tensor, labels: Tensor, epoch: int) -> Moment:
+def _look(taught: DistillationStep, network: Planar, images: Tensor, labels: Tensor, epoch: int) -> Moment:
     """The plane as it is between two steps."""
     features = network.eval().embed(images).double()
     network.train()

@@ -12,7 +12,7 @@ from selfdistill.plots import PAGE, PHONE, svg
 from selfdistill.report.figures.inputs import Evidence
 
 
-class Undrawn(Exception):
+class FigureUnavailable(Exception):
     """Raised by a picture that has nothing to show; its text says why."""
 
 
@@ -20,8 +20,8 @@ class Undrawn(Exception):
 class Picture:
     """A title, one sentence that says what to see, the numbers and their drawing.
 
-    `read` gives what `draw` takes beside a `width` in pixels, or raises `Undrawn` or `UserError` where there is
-    nothing to show. `draw` gives a matplotlib figure in the look of `selfdistill.pictures.style`.
+    `read` gives the arguments of `draw` besides `width` (pixels), or raises `FigureUnavailable` or `UserError` if
+    there is nothing to show. `draw` gives a matplotlib figure in the look of `selfdistill.plots.style`.
     """
 
     title: str
@@ -61,7 +61,7 @@ def _drawn(picture: Picture, evidence: Evidence, place: str) -> Drawn:
         numbers = picture.read(evidence)
         figures = {width: picture.draw(*numbers, width=width) for width in (PAGE, PHONE)}
         wide, narrow = (Markup(svg(each, f"{name}-{width}", picture.title)) for width, each in figures.items())
-    except (Undrawn, UserError) as left:
+    except (FigureUnavailable, UserError) as left:
         return Drawn(picture.title, picture.caption, reason=str(left))
     except Exception as error:  # a page without one picture is better than no page
         return Drawn(picture.title, picture.caption, reason=f"it failed, {type(error).__name__}: {error}")

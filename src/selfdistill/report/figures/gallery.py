@@ -7,7 +7,7 @@ from torch import Tensor
 
 from selfdistill import plots
 from selfdistill.plots.centers import METHODS
-from selfdistill.report.figures.figure import Picture, Undrawn
+from selfdistill.report.figures.figure import FigureUnavailable, Picture
 from selfdistill.report.figures.inputs import Evidence
 
 POINTS = 500  # images on a map: more are slow, and hide each other
@@ -16,7 +16,7 @@ POINTS = 500  # images on a map: more are slow, and hide each other
 def losses(evidence: Evidence) -> tuple[Any, ...]:
     """Every term's loss by epoch."""
     if not any(rows for logs in evidence.logs.values() for rows in logs):
-        raise Undrawn("the runs have no log")
+        raise FigureUnavailable("the runs have no log")
     return (plots.curves(evidence.logs),)
 
 
@@ -51,7 +51,7 @@ def _maps(evidence: Evidence, flat: Callable[[Tensor], Any]) -> tuple[Any, ...]:
     rows = {name: each.embedding for name, each in evidence.shown.items()}
     maps = {name: flat(each[::step]) for name, each in rows.items() if each is not None}
     if not maps:
-        raise Undrawn("no one module of the models makes the logits")
+        raise FigureUnavailable("no one module of the models makes the logits")
     return maps, evidence.test.labels[::step], evidence.classes
 
 
@@ -76,7 +76,7 @@ def centers(evidence: Evidence) -> tuple[Any, ...]:
     """A plane of features under methods that draw those of a class together: a small experiment of its own."""
     _, *pulling = METHODS
     if not any(each.removesuffix(")") in method for each in pulling for method in evidence.runs):
-        raise Undrawn(f"the study has none of {', '.join(pulling)}")
+        raise FigureUnavailable(f"the study has none of {', '.join(pulling)}")
     return (plots.moments(),)
 
 

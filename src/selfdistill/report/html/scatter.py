@@ -29,7 +29,7 @@ class Box:
 
 
 @dataclass(frozen=True)
-class Mark:
+class ScatterPoint:
     """A point with its interval, and where its name is written."""
 
     row: Row
@@ -50,7 +50,7 @@ class Scatter:
     cost: str  # what x is: step time or compute, relative
     x: Axis
     y: Axis  # points
-    marks: list[Mark]
+    marks: list[ScatterPoint]
     numbered: bool  # names are the rows' numbers, for want of room
 
 
@@ -78,7 +78,7 @@ def _short(name: str) -> str:
 
 def _placed(
     rows: Sequence[Row], at: Sequence[float], names: Sequence[str], x: Axis, y: Axis, crowded: bool = False
-) -> list[Mark] | None:
+) -> list[ScatterPoint] | None:
     """Marks with their names where nothing else lies; None where there is no such place, unless `crowded`."""
     bare = [(row, name, x.at(cost), y.at(row.gain)) for row, cost, name in zip(rows, at, names, strict=True)]
     taken = [Box(x.start, y.at(0) - 1, x.end, y.at(0) + 1)]
@@ -91,7 +91,7 @@ def _placed(
             return None
         label = (free or places)[0]
         taken.append(label)
-        marks.append(Mark(row, name, left, top, y.at(row.high), y.at(row.low), label))
+        marks.append(ScatterPoint(row, name, left, top, y.at(row.high), y.at(row.low), label))
     return marks
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 
 from selfdistill.study.analysis.comparison import Comparison
-from selfdistill.study.analysis.statistics import MOST_SEEDS, Spread
+from selfdistill.study.analysis.statistics import MOST_SEEDS, MeanStd
 from selfdistill.study.analysis.summary import Summary, summaries
 from selfdistill.study.study import Study
 
@@ -123,7 +123,7 @@ def _of_equal_compute(study: Study) -> list[str]:
     return [f"equal compute, by arithmetic: {', '.join(told)}."] if told else []
 
 
-def _mean(spread: Spread) -> str:
+def _mean(spread: MeanStd) -> str:
     return f"{spread.mean:.2f}" + ("" if spread.std is None else f" ± {spread.std:.2f}")
 
 

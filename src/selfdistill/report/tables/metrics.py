@@ -5,26 +5,26 @@ from dataclasses import dataclass
 from itertools import groupby
 
 from selfdistill.study.analysis.comparison import Comparison, against
-from selfdistill.study.analysis.statistics import LEVEL, Spread
-from selfdistill.study.evaluation.metric_specs import Scale, class_scales, corruption_scales, scales
-from selfdistill.study.evaluation.results import By, Scores
+from selfdistill.study.analysis.statistics import LEVEL, MeanStd
+from selfdistill.study.evaluation.metric_specs import MetricSpec, class_scales, corruption_scales, scales
+from selfdistill.study.evaluation.results import By, MetricTable
 
 CLASSES_SHOWN = 20
 TURNED = {"better": "worse", "worse": "better"}
 
 
 @dataclass(frozen=True)
-class Mark:
+class MetricCell:
     """What a method's runs show of one number: mean and deviation, and how it differs from the baseline."""
 
-    scale: Scale
+    scale: MetricSpec
     by_seed: dict[int, float]
     compared: Comparison | None = None  # None of the baseline, and where nothing is tested
 
     @property
-    def spread(self) -> Spread:
+    def spread(self) -> MeanStd:
         """Mean and deviation over seeds."""
-        return Spread.of(list(self.by_seed.values()))
+        return MeanStd.of(list(self.by_seed.values()))
 
     @property
     def text(self) -> str:
@@ -48,27 +48,27 @@ class Mark:
 
 
 @dataclass(frozen=True)
-class Sheet:
+class MetricsTable:
     """A table of numbers that belong together; a mark is None where a method has no such number."""
 
     title: str
-    scales: list[Scale]
-    rows: list[tuple[str, list[Mark | None]]]
+    scales: list[MetricSpec]
+    rows: list[tuple[str, list[MetricCell | None]]]
 
 
-def sheets(scores: Scores) -> list[Sheet]:
+def sheets(scores: MetricTable) -> list[MetricsTable]:
     """A table for each kind of single numbers."""
     kinds = groupby(scales(scores.places), key=lambda scale: scale.group)
     return [_sheet(title, list(each), scores) for title, each in kinds]
 
 
-def corruption_sheet(scores: Scores) -> Sheet | None:
+def corruption_sheet(scores: MetricTable) -> MetricsTable | None:
     """Accuracy by severity and kind of corruption; None where that was not measured."""
     found = corruption_scales(scores.places)
     return _sheet(found[0].group, found, scores) if found else None
 
 
-def class_sheet(scores: Scores, most: int = CLASSES_SHOWN) -> Sheet | None:
+def class_sheet(scores: MetricTable, most: int = CLASSES_SHOWN) -> MetricsTable | None:
     """Accuracy by class; of more than `most` those in which a method differs most from the baseline.
 
     Nothing is tested: classes chosen for their difference would pass too often.
@@ -79,19 +79,19 @@ def class_sheet(scores: Scores, most: int = CLASSES_SHOWN) -> Sheet | None:
     return _sheet(found[0].group, found, scores, tested=False) if found else None
 
 
-def _sheet(title: str, columns: Sequence[Scale], scores: Scores, *, tested: bool = True) -> Sheet:
+def _sheet(title: str, columns: Sequence[MetricSpec], scores: MetricTable, *, tested: bool = True) -> MetricsTable:
     marked = [_marks(scale, scores, tested and scale.tested) for scale in columns]
     rows = [row for row in scores.study.methods if any(row in each for each in marked)]
-    return Sheet(title, list(columns), [(row, [each.get(row) for each in marked]) for row in rows])
+    return MetricsTable(title, list(columns), [(row, [each.get(row) for each in marked]) for row in rows])
 
 
-def _marks(scale: Scale, scores: Scores, tested: bool) -> dict[str, Mark]:
+def _marks(scale: MetricSpec, scores: MetricTable, tested: bool) -> dict[str, MetricCell]:
     values = scores.values[scale.place]
     compared = against(values, scores.study.baseline) if tested else {}
-    return {row: Mark(scale, seeds, compared.get(row)) for row, seeds in values.items() if seeds}
+    return {row: MetricCell(scale, seeds, compared.get(row)) for row, seeds in values.items() if seeds}
 
 
-def _gap(scores: Scores, scale: Scale) -> float:
+def _gap(scores: MetricTable, scale: MetricSpec) -> float:
     """How far the method that differs most is from the baseline, in the mean over seeds that both have."""
     return max(map(abs, _gaps(scores.values[scale.place], scores.study.baseline)), default=0.0)
 
@@ -103,17 +103,17 @@ def _gaps(values: By, baseline: str) -> Iterator[float]:
             yield sum(seeds[seed] - base[seed] for seed in shared) / len(shared)
 
 
-def header(sheet: Sheet) -> tuple[str, ...]:
+def header(sheet: MetricsTable) -> tuple[str, ...]:
     """The terminal's columns: each number's name, and which way is better."""
     return ("method", *(f"{each.name} {each.arrow}".strip() for each in sheet.scales))
 
 
-def rows(sheet: Sheet) -> list[tuple[str, ...]]:
+def rows(sheet: MetricsTable) -> list[tuple[str, ...]]:
     """The terminal's cells."""
     return [(row, *(_cell(mark) for mark in marks)) for row, marks in sheet.rows]
 
 
-def notes(scores: Scores) -> list[str]:
+def notes(scores: MetricTable) -> list[str]:
     """How the numbers were taken."""
     return [
         f"mean ± standard deviation over seeds; better and worse than {scores.study.baseline} on the same seeds where "
@@ -123,11 +123,11 @@ def notes(scores: Scores) -> list[str]:
     ]
 
 
-def _cell(mark: Mark | None) -> str:
+def _cell(mark: MetricCell | None) -> str:
     return "" if mark is None else f"{mark.text} {mark.differs}".strip()
 
 
-def _notes_of_images(scores: Scores) -> Iterator[str]:
+def _notes_of_images(scores: MetricTable) -> Iterator[str]:
     for count in sorted(set(scores.limited.values())):
         names = [group for group, each in scores.limited.items() if each == count]
         yield (
@@ -140,7 +140,7 @@ def _notes_of_images(scores: Scores) -> Iterator[str]:
         yield f"images of other classes: {scores.strange}."
 
 
-def _notes_of_runs(scores: Scores) -> Iterator[str]:
+def _notes_of_runs(scores: MetricTable) -> Iterator[str]:
     if scores.left_out:
         yield (
             f"{scores.left_out} runs were measured on other images than most and are left out there; measure the "

@@ -10,16 +10,16 @@ from statistics import fmean
 
 from selfdistill.metrics import MEASURES
 from selfdistill.metrics.adversarial import EPSILONS
-from selfdistill.report.tables.metrics import Mark, Sheet, class_sheet, corruption_sheet, notes, sheets
+from selfdistill.report.tables.metrics import MetricCell, MetricsTable, class_sheet, corruption_sheet, notes, sheets
 from selfdistill.study import Study
 from selfdistill.study.evaluation.metric_specs import ATTACKS, is_derived
-from selfdistill.study.evaluation.results import Scores, scores
+from selfdistill.study.evaluation.results import MetricTable, scores
 
 COLUMNS = ("data", "model", "label_noise", "method", "seed", "measure", "value")
 OF_THE_COST = (
     "Milliseconds are the clock's: those of a step the median of the run's own, as busy as the machine was then; those "
     "of a pass the median of 20. All else of the cost is counted and the same on every machine. MiB of a training "
-    "step are the bytes of all tensors that live at its peak (weights, optimiser, memories, teachers, activations, "
+    "step are the bytes of all tensors that live at its peak (weights, optimizer, memories, teachers, activations, "
     "gradients), counted on a whole step made for it on untrained networks, as selfdistill bench does; what libraries "
     "take inside an operation is not seen."
 )
@@ -29,20 +29,20 @@ OF_THE_COST = (
 class Measures:
     """The tables of a study's measures."""
 
-    scores: Scores
+    scores: MetricTable
 
     @cached_property
-    def sheets(self) -> list[Sheet]:
+    def sheets(self) -> list[MetricsTable]:
         """A table for each kind of number."""
         return sheets(self.scores)
 
     @cached_property
-    def corruptions(self) -> Sheet | None:
+    def corruptions(self) -> MetricsTable | None:
         """Accuracy by severity and kind of corruption."""
         return corruption_sheet(self.scores)
 
     @cached_property
-    def classes(self) -> Sheet | None:
+    def classes(self) -> MetricsTable | None:
         """Accuracy by class."""
         return class_sheet(self.scores)
 
@@ -59,7 +59,7 @@ class Measures:
         tests = sum(any(mark and mark.compared for mark in marks) for sheet in self.sheets for marks in _columns(sheet))
         return [*told, *_of_many(tests)]
 
-    def note(self, sheet: Sheet) -> str:
+    def note(self, sheet: MetricsTable) -> str:
         """How the numbers of one table were taken, where that is not plain."""
         return OF_THE_COST if any(each.place == "cost.step_mib" for each in sheet.scales) else ""
 
@@ -94,12 +94,12 @@ def as_csv(studies: Sequence[Study]) -> str:
     return file.getvalue()
 
 
-def sort_key(mark: Mark | None) -> str:
+def sort_key(mark: MetricCell | None) -> str:
     """What a cell is sorted by."""
     return "" if mark is None else repr(fmean(mark.by_seed.values()))
 
 
-def told(mark: Mark, baseline: str) -> list[tuple[str, str]]:
+def told(mark: MetricCell, baseline: str) -> list[tuple[str, str]]:
     """What a cell opens to: its difference to the baseline, p as it is corrected, and the verdict."""
     if mark.compared is None:
         return []
@@ -109,11 +109,11 @@ def told(mark: Mark, baseline: str) -> list[tuple[str, str]]:
     return [(f"against {baseline}", f"{_gap(mark, gap.mean)}{reach}"), *level, ("verdict", mark.verdict)]
 
 
-def _gap(mark: Mark, value: float) -> str:
+def _gap(mark: MetricCell, value: float) -> str:
     return format(value / mark.scale.unit, f"+{mark.scale.form}")
 
 
-def _columns(sheet: Sheet) -> Iterator[tuple[Mark | None, ...]]:
+def _columns(sheet: MetricsTable) -> Iterator[tuple[MetricCell | None, ...]]:
     return zip(*(marks for _, marks in sheet.rows), strict=True)
 
 
@@ -135,7 +135,7 @@ def _short(names: Sequence[str]) -> list[str]:
     return ["all"] if len(typed) == len(MEASURES) - 1 else typed or ["basic"]
 
 
-def _options(found: Scores, names: Sequence[str], count: int | None) -> Iterator[str]:
+def _options(found: MetricTable, names: Sequence[str], count: int | None) -> Iterator[str]:
     """What the command is told beside the measures' names."""
     if count is not None:
         yield from ("--test-limit", str(count))

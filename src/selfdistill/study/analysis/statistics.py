@@ -12,7 +12,7 @@ MOST_SEEDS = 1000
 
 
 @dataclass(frozen=True)
-class Spread:
+class MeanStd:
     """Mean and sample standard deviation; the deviation of one value is not known."""
 
     mean: float
@@ -20,7 +20,7 @@ class Spread:
     n: int
 
     @classmethod
-    def of(cls, values: Sequence[float]) -> "Spread":
+    def of(cls, values: Sequence[float]) -> "MeanStd":
         """Summarise one value or more."""
         return cls(fmean(values), stdev(values) if len(values) > 1 else None, len(values))
 
@@ -50,7 +50,7 @@ class Difference:
     def paired(cls, values: Sequence[float], baseline: Sequence[float]) -> "Difference":
         """Compare runs with the baseline's runs on the same seeds, in the same order."""
         gaps = [value - base for value, base in zip(values, baseline, strict=True)]
-        spread = Spread.of(gaps)
+        spread = MeanStd.of(gaps)
         if spread.std is None or spread.reach is None:
             return cls(spread.mean, None, None, spread.n)
         if spread.std <= 1e-9 * max(map(abs, (*values, *baseline))):  # rounding, not spread

@@ -6,7 +6,7 @@ from statistics import fmean, median
 from typing import Any
 
 from selfdistill.study.analysis.comparison import Comparison, against_baseline, at_equal_compute
-from selfdistill.study.analysis.statistics import Difference, Spread
+from selfdistill.study.analysis.statistics import Difference, MeanStd
 from selfdistill.study.study import Study
 
 
@@ -15,9 +15,9 @@ class Summary:
     """One row of a study's table. Accuracies are in percent, differences in points."""
 
     method: str
-    top1: Spread  # on the test set, after the last epoch
+    top1: MeanStd  # on the test set, after the last epoch
     validation: tuple[float, float] | None  # after the last epoch and at the best, means; None if none was held out
-    best: Spread | None  # on the test set, at each run's best epoch on the images held out; None without these
+    best: MeanStd | None  # on the test set, at each run's best epoch on the images held out; None without these
     against: Comparison | None  # None of the baseline, or where no seed finished both
     equal_compute: Comparison | None  # against cross-entropy trained for as much longer as this costs more
     added: int  # parameters, in training only
@@ -47,7 +47,7 @@ def _summary(
 ) -> Summary:
     return Summary(
         method=row,
-        top1=Spread.of([each["top1"] for each in found]),
+        top1=MeanStd.of([each["top1"] for each in found]),
         validation=_validation(found),
         best=_best(found),
         against=against,
@@ -65,9 +65,9 @@ def _validation(found: Sequence[dict[str, Any]]) -> tuple[float, float] | None:
     return fmean(each["validation_top1"] for each in found), fmean(each["best_validation_top1"] for each in found)
 
 
-def _best(found: Sequence[dict[str, Any]]) -> Spread | None:
+def _best(found: Sequence[dict[str, Any]]) -> MeanStd | None:
     values = [each["best_epoch_top1"] for each in found if "best_epoch_top1" in each]
-    return Spread.of(values) if len(values) == len(found) else None
+    return MeanStd.of(values) if len(values) == len(found) else None
 
 
 def _step_ms(found: Sequence[dict[str, Any]]) -> float:

@@ -5,9 +5,9 @@ from typing import Protocol
 
 from selfdistill.errors import UserError
 from selfdistill.study.engine.job import Job, Outcome, attempt
-from selfdistill.study.engine.processes import Workers
+from selfdistill.study.engine.processes import ProcessEngine
 from selfdistill.study.engine.progress import Told, Watch
-from selfdistill.study.engine.ray import Cluster
+from selfdistill.study.engine.ray import RayEngine
 from selfdistill.study.study import Study
 from selfdistill.system import cores, shared_out
 
@@ -22,7 +22,7 @@ class Engine(Protocol):
         ...
 
 
-class Here:
+class SerialEngine:
     """One run after another in this process."""
 
     def __call__(self, jobs: Iterable[Job], watch: Watch) -> Iterator[tuple[Job, Outcome]]:
@@ -44,15 +44,15 @@ def make_engine(
     if address and name != "ray":
         raise UserError(f"an address is a Ray cluster's, but the engine is {name}; add --engine ray")
     if name == "ray":
-        return Cluster(workers, threads, address)
+        return RayEngine(workers, threads, address)
     if name != "local":
         raise UserError(f"there is no engine {name!r}; choose {' or '.join(ENGINES)}")
     if (workers or 1) == 1 and threads is None:
-        return Here()
-    return Workers(workers or 1, threads or shared_out(cores(), workers or 1))
+        return SerialEngine()
+    return ProcessEngine(workers or 1, threads or shared_out(cores(), workers or 1))
 
 
-def carry_out(
+def run_jobs(
     studies: Sequence[Study],
     owners: Mapping[Job, Study],
     done: Collection[Job],

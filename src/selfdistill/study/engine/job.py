@@ -13,7 +13,7 @@ from selfdistill.data import Splits
 from selfdistill.errors import UserError
 from selfdistill.files import make_folder
 from selfdistill.method.networks import Teacher
-from selfdistill.methods import method as named
+from selfdistill.methods import parse_method
 from selfdistill.study.study import about
 from selfdistill.train import networks as teacher
 from selfdistill.train.config import RunConfig
@@ -88,7 +88,7 @@ def _loaded(config: RunConfig) -> Splits:
 
 def _make_teachers(config: RunConfig, teachers: Path, splits: Splits, display: Display | None) -> None:
     """Train what this run needs and nobody has trained; who else needs it waits."""
-    for role in named(config.method).networks.values():
+    for role in parse_method(config.method).networks.values():
         planned = teacher.plan(role, config) if isinstance(role, Teacher) else None
         if isinstance(planned, RunConfig):
             _make_teachers(planned, teachers, splits, display)

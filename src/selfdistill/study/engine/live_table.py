@@ -9,7 +9,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from selfdistill.study.analysis.statistics import Spread
+from selfdistill.study.analysis.statistics import MeanStd
 from selfdistill.study.engine.job import Job, Outcome
 from selfdistill.study.engine.progress import PlainLines, Unwatched, Watch
 from selfdistill.study.study import Study, about
@@ -85,7 +85,7 @@ def _line(words: str) -> Text:
 def _state(study: Study, row: str) -> tuple[str, str]:
     """A row's accuracy so far, and how many of its runs are done."""
     found = [each["top1"] for each in study.results.get(row, {}).values()]
-    spread = Spread.of(found) if found else None
+    spread = MeanStd.of(found) if found else None
     mean = f"{spread.mean:.2f}" + (f" ± {spread.std:.2f}" if spread.std is not None else "") if spread else ""
     failed = "  failed" if row in study.errors else ""
     return mean, f"{len(found)} of {len(study.seeds)}{failed}"

@@ -21,7 +21,7 @@ PATIENCE = 10  # seconds that a process has to end before it is killed
 _spawn = multiprocessing.get_context("spawn")  # forked ones would share torch's threads and the device
 
 
-class Workers:
+class ProcessEngine:
     """So many processes of so many torch threads each; with several GPUs they take turns at them.
 
     A run whose process dies goes back in the queue once. The processes end with this one, however it ends.

@@ -16,7 +16,7 @@ KNOCK = 10  # seconds to wait for an answer
 NOT_THERE = "the engine ray needs Ray: pip install 'selfdistill[ray]', or choose --engine local"
 
 
-class Cluster:
+class RayEngine:
     """So many runs at a time as Ray tasks of so many threads each; without an address on this machine alone.
 
     A run whose process dies is made once more by Ray. All must see the study's folder, and have this package.

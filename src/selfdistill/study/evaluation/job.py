@@ -10,12 +10,12 @@ import torch
 from selfdistill.data import Augmentation, Splits
 from selfdistill.errors import UserError
 from selfdistill.files import read_json
-from selfdistill.methods import method as named
-from selfdistill.metrics import evaluate, possible
-from selfdistill.study.engine.engine import Engine, Here, carry_out
+from selfdistill.methods import parse_method
+from selfdistill.metrics import available_metrics, evaluate
+from selfdistill.study.engine.engine import Engine, SerialEngine, run_jobs
 from selfdistill.study.engine.job import Job, Outcome, data_of
 from selfdistill.study.engine.progress import Unwatched, Watch
-from selfdistill.study.evaluation.request import Questions
+from selfdistill.study.evaluation.request import EvaluationRequest
 from selfdistill.study.evaluation.store import add, of_same_images, path_of, read
 from selfdistill.study.layout import run_folder
 from selfdistill.study.study import Study
@@ -28,10 +28,10 @@ from selfdistill.train.stand_in import stand_ins
 
 
 @dataclass(frozen=True)
-class Measuring(Job):
+class EvaluationJob(Job):
     """A finished run that is to be measured."""
 
-    questions: Questions = field(default=Questions())
+    questions: EvaluationRequest = field(default=EvaluationRequest())
 
     def __str__(self) -> str:
         return f"measures of {super().__str__()}"
@@ -58,7 +58,7 @@ class Measuring(Job):
 
 
 def measure_all(
-    studies: Sequence[Study], questions: Questions, *, engine: Engine | None = None, watch: Watch | None = None
+    studies: Sequence[Study], questions: EvaluationRequest, *, engine: Engine | None = None, watch: Watch | None = None
 ) -> None:
     """Measure all finished runs of some studies; what a run's folder holds already is not measured again.
 
@@ -66,10 +66,10 @@ def measure_all(
     """
     owners = {job: study for study in studies for job in _jobs(study, questions)}
     done = {job for job in owners if job.done}
-    carry_out(studies, owners, done, _keep, engine or Here(), watch or Unwatched())
+    run_jobs(studies, owners, done, _keep, engine or SerialEngine(), watch or Unwatched())
 
 
-def measure(folder: Path, questions: Questions, display: Display, *, anew: bool = False) -> dict[str, Any]:
+def measure(folder: Path, questions: EvaluationRequest, display: Display, *, anew: bool = False) -> dict[str, Any]:
     """Measure a finished run's student and keep each group of numbers in its folder; give those that were taken.
 
     Those that are there of the same images are left out, unless all is to be taken `anew`. Raises `UserError`.
@@ -85,7 +85,7 @@ def measure(folder: Path, questions: Questions, display: Display, *, anew: bool 
     }
     path, found = path_of(folder, questions.data), {}
     left = questions.left(None if anew else of_same_images(read(path), whole))
-    can = possible(student, splits, which=questions.which, **options)
+    can = available_metrics(student, splits, which=questions.which, **options)
 
     def keep(name: str, numbers: Any) -> None:
         found[name] = numbers | training_cost(folder, config, questions.accelerator) if name == "cost" else numbers
@@ -139,15 +139,15 @@ def _step_bytes(config: RunConfig, splits: Splits, accelerator: str) -> int:
         compile=False,  # compiled code makes its tensors unseen
         accelerator=device_of(accelerator).type,  # type: ignore[arg-type]  # torch's names are ours
     )
-    method = named(config.method)
+    method = parse_method(config.method)
     return preflight.peak(make_trainer(alone, method, splits, stand_ins(method, alone, splits), Path(), Silent()))
 
 
-def _jobs(study: Study, questions: Questions) -> Iterator[Job]:
+def _jobs(study: Study, questions: EvaluationRequest) -> Iterator[Job]:
     for seed in study.seeds:  # whose data are loaded once for all methods
         for row in (each for each in study.methods if seed in study.results.get(each, {})):
             folder = run_folder(study.folder, row, seed)
-            yield Measuring(row, study.config(row, seed), folder, study.folder / "teachers", questions)
+            yield EvaluationJob(row, study.config(row, seed), folder, study.folder / "teachers", questions)
 
 
 def _keep(study: Study, job: Job, outcome: Outcome) -> None:

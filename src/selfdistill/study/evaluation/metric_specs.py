@@ -14,7 +14,7 @@ COST = "Cost"
 
 
 @dataclass(frozen=True)
-class Scale:
+class MetricSpec:
     """One number of a run, by its place in the run's measures."""
 
     place: str
@@ -47,59 +47,59 @@ class Scale:
 
 
 KNOWN = (
-    Scale("accuracy.top1", RIGHT, "top-1 %", 1),
-    Scale("accuracy.best_epoch_top1", RIGHT, "top-1 %, best epoch", 1),
-    Scale("accuracy.top5", RIGHT, "top-5 %", 1),
-    Scale("accuracy.nll", RIGHT, "NLL", -1, ".3f"),
-    Scale("calibration.ece", SURE, "ECE %", -1),
-    Scale("calibration.adaptive_ece", SURE, "adaptive ECE %", -1),
-    Scale("calibration.brier", SURE, "Brier", -1, ".4f"),
-    Scale("selective.aurc", SURE, "AURC %", -1, ".3f"),
-    Scale("selective.aurc_excess", SURE, "excess AURC %", -1, ".3f"),
-    Scale("recall.recall_at_1", INSIDE, "recall@1 %", 1),
-    Scale("knn.knn", INSIDE, "kNN %", 1),
-    Scale("spread.ratio", INSIDE, "intra / inter", -1, ".3f"),
-    Scale("spread.ratio_normalised", INSIDE, "intra / inter, unit length", -1, ".3f"),
-    Scale("spread.intra", INSIDE, "intra-class variance", 0, "#.3g"),
-    Scale("spread.inter", INSIDE, "inter-class variance", 0, "#.3g"),
-    Scale("spread.intra_normalised", INSIDE, "intra, unit length", 0, "#.3g"),
-    Scale("spread.inter_normalised", INSIDE, "inter, unit length", 0, "#.3g"),
-    Scale("corruption.mean", ATTACKED, "corruptions %", 1),
-    Scale("outside.max_softmax.auroc", OUTSIDE, "AUROC %, softmax", 1),
-    Scale("outside.energy.auroc", OUTSIDE, "AUROC %, energy", 1),
-    Scale("outside.max_softmax.fpr95", OUTSIDE, "FPR95 %, softmax", -1),
-    Scale("outside.energy.fpr95", OUTSIDE, "FPR95 %, energy", -1),
-    Scale("cost.parameters", COST, "parameters", -1, ",.0f", counted=True),
-    Scale("cost.added_parameters", COST, "added in training", -1, ",.0f", counted=True),
-    Scale("cost.flops", COST, "MFLOPs of an image", -1, ",.1f", counted=True, unit=1e6),
-    Scale("cost.pass_ms", COST, "pass of an image, ms", -1, ".2f", timed=True),
-    Scale("cost.pass_mib", COST, "pass of an image, MiB", -1, ".2f", counted=True),
-    Scale("cost.step_ms", COST, "training step, ms", -1, ".1f", timed=True),
-    Scale("cost.step_mib", COST, "training step, MiB", -1, ",.1f", counted=True),
+    MetricSpec("accuracy.top1", RIGHT, "top-1 %", 1),
+    MetricSpec("accuracy.best_epoch_top1", RIGHT, "top-1 %, best epoch", 1),
+    MetricSpec("accuracy.top5", RIGHT, "top-5 %", 1),
+    MetricSpec("accuracy.nll", RIGHT, "NLL", -1, ".3f"),
+    MetricSpec("calibration.ece", SURE, "ECE %", -1),
+    MetricSpec("calibration.adaptive_ece", SURE, "adaptive ECE %", -1),
+    MetricSpec("calibration.brier", SURE, "Brier", -1, ".4f"),
+    MetricSpec("selective.aurc", SURE, "AURC %", -1, ".3f"),
+    MetricSpec("selective.aurc_excess", SURE, "excess AURC %", -1, ".3f"),
+    MetricSpec("recall.recall_at_1", INSIDE, "recall@1 %", 1),
+    MetricSpec("knn.knn", INSIDE, "kNN %", 1),
+    MetricSpec("spread.ratio", INSIDE, "intra / inter", -1, ".3f"),
+    MetricSpec("spread.ratio_normalised", INSIDE, "intra / inter, unit length", -1, ".3f"),
+    MetricSpec("spread.intra", INSIDE, "intra-class variance", 0, "#.3g"),
+    MetricSpec("spread.inter", INSIDE, "inter-class variance", 0, "#.3g"),
+    MetricSpec("spread.intra_normalised", INSIDE, "intra, unit length", 0, "#.3g"),
+    MetricSpec("spread.inter_normalised", INSIDE, "inter, unit length", 0, "#.3g"),
+    MetricSpec("corruption.mean", ATTACKED, "corruptions %", 1),
+    MetricSpec("outside.max_softmax.auroc", OUTSIDE, "AUROC %, softmax", 1),
+    MetricSpec("outside.energy.auroc", OUTSIDE, "AUROC %, energy", 1),
+    MetricSpec("outside.max_softmax.fpr95", OUTSIDE, "FPR95 %, softmax", -1),
+    MetricSpec("outside.energy.fpr95", OUTSIDE, "FPR95 %, energy", -1),
+    MetricSpec("cost.parameters", COST, "parameters", -1, ",.0f", counted=True),
+    MetricSpec("cost.added_parameters", COST, "added in training", -1, ",.0f", counted=True),
+    MetricSpec("cost.flops", COST, "MFLOPs of an image", -1, ",.1f", counted=True, unit=1e6),
+    MetricSpec("cost.pass_ms", COST, "pass of an image, ms", -1, ".2f", timed=True),
+    MetricSpec("cost.pass_mib", COST, "pass of an image, MiB", -1, ".2f", counted=True),
+    MetricSpec("cost.step_ms", COST, "training step, ms", -1, ".1f", timed=True),
+    MetricSpec("cost.step_mib", COST, "training step, MiB", -1, ",.1f", counted=True),
 )
 ATTACKS = {"fgsm": "FGSM", "pgd": "PGD"}
 DAMAGE, CLASSES = "Corruptions", "Classes"
 
 
-def scales(places: Iterable[str]) -> list[Scale]:
+def scales(places: Iterable[str]) -> list[MetricSpec]:
     """The single numbers among some places, in the order of a page."""
     there = set(places)
     return sorted([*(each for each in KNOWN if each.place in there), *_attacks(there)], key=_order)
 
 
-def corruption_scales(places: Iterable[str]) -> list[Scale]:
+def corruption_scales(places: Iterable[str]) -> list[MetricSpec]:
     """The mean of the corruptions, then each severity and each kind: kinds are means over severities."""
     if not any(each.startswith("corruption.") for each in places):
         return []
-    severities = [Scale(f"severity.{each}", DAMAGE, f"severity {each}", 1, ".1f") for each in SEVERITIES]
-    kinds = [Scale(f"kind.{each}", DAMAGE, each.replace("_", " "), 1, ".1f") for each in CORRUPTIONS]
-    return [Scale("corruption.mean", DAMAGE, "mean", 1, ".1f"), *severities, *kinds]
+    severities = [MetricSpec(f"severity.{each}", DAMAGE, f"severity {each}", 1, ".1f") for each in SEVERITIES]
+    kinds = [MetricSpec(f"kind.{each}", DAMAGE, each.replace("_", " "), 1, ".1f") for each in CORRUPTIONS]
+    return [MetricSpec("corruption.mean", DAMAGE, "mean", 1, ".1f"), *severities, *kinds]
 
 
-def class_scales(places: Iterable[str]) -> list[Scale]:
+def class_scales(places: Iterable[str]) -> list[MetricSpec]:
     """The accuracy of each class."""
     names = [each.removeprefix("classes.").removesuffix(".top1") for each in places if _is_class(each)]
-    return [Scale(f"classes.{name}.top1", CLASSES, name, 1, ".1f") for name in names]
+    return [MetricSpec(f"classes.{name}.top1", CLASSES, name, 1, ".1f") for name in names]
 
 
 def with_means(values: dict[str, float]) -> dict[str, float]:
@@ -119,17 +119,17 @@ def is_derived(place: str) -> bool:
     return place.startswith(("kind.", "severity."))
 
 
-def _attacks(places: set[str]) -> list[Scale]:
+def _attacks(places: set[str]) -> list[MetricSpec]:
     """FGSM's and PGD's numbers, which are named by their epsilon."""
     found = sorted((place.split(".", 1) for place in places if place.split(".")[0] in ATTACKS), key=_strength)
-    return [Scale(f"{kind}.{size}", ATTACKED, f"{ATTACKS[kind]} {size} %", 1) for kind, size in found]
+    return [MetricSpec(f"{kind}.{size}", ATTACKED, f"{ATTACKS[kind]} {size} %", 1) for kind, size in found]
 
 
 def _strength(pair: list[str]) -> tuple[str, float]:
     return pair[0], float(pair[1].removesuffix("/255"))
 
 
-def _order(scale: Scale) -> int:
+def _order(scale: MetricSpec) -> int:
     return (RIGHT, SURE, INSIDE, ATTACKED, OUTSIDE, COST).index(scale.group)
 
 

@@ -7,18 +7,18 @@ from functools import lru_cache
 from selfdistill.data import Images, Splits, load
 from selfdistill.data.subsets import stratified
 from selfdistill.errors import UserError
-from selfdistill.metrics import asked, possible
+from selfdistill.metrics import available_metrics, resolve_metric_names
 from selfdistill.metrics.adversarial import EPSILONS
 from selfdistill.models import create
 from selfdistill.study.engine.job import data_of
-from selfdistill.study.evaluation.store import Measured
+from selfdistill.study.evaluation.store import MetricsFile
 from selfdistill.train.config import RunConfig
 
 SEED = 0  # of the few test images: the same for all runs
 
 
 @dataclass(frozen=True)
-class Questions:
+class EvaluationRequest:
     """Measures, the images of other classes that one of them wants, and how many test images are shown.
 
     Raises `UserError` for a measure that is none and a number of images below 1.
@@ -33,7 +33,7 @@ class Questions:
     accelerator: str = "auto"
 
     def __post_init__(self) -> None:
-        asked(self.which)
+        resolve_metric_names(self.which)
         if self.limit is not None and self.limit < 1:
             raise UserError(f"the test images to measure on must be 1 or more, but are {self.limit}")
 
@@ -47,23 +47,23 @@ class Questions:
         shown = replace(config, label_noise=0.0)
         return self._few(data_of(replace(shown, data=self.data, size=size) if self.data else shown))
 
-    def whole(self, config: RunConfig, size: int) -> Measured:
+    def whole(self, config: RunConfig, size: int) -> MetricsFile:
         """What is known of these images before anything is measured."""
         splits = replace(self, limit=None).splits(config, size)
-        return Measured(splits.name, len(splits.test))
+        return MetricsFile(splits.name, len(splits.test))
 
     def strange(self, size: int) -> Splits | None:
         """The images of other classes, if any are named. Raises `UserError`."""
         return self._few(_loaded(self.ood, size)) if self.ood else None
 
-    def left(self, held: Measured | None) -> list[str]:
+    def left(self, held: MetricsFile | None) -> list[str]:
         """The measures asked for that a run has not, of these images."""
         return [name for name in self._names() if held is None or not self._answered(name, held)]
 
     def require_answers(self, config: RunConfig, splits: Splits) -> None:
         """Raise `UserError` where a run of this kind could not be measured; costs a few passes of two images."""
         size = splits.train.size
-        possible(
+        available_metrics(
             create(config.model, len(splits.classes), size=size),
             self.splits(config, size),
             which=self.which,
@@ -74,9 +74,9 @@ class Questions:
 
     def _names(self) -> Iterator[str]:
         """The measures that may be had: outside only where images of other classes are named."""
-        return (name for name, named in asked(self.which).items() if named or name != "outside")
+        return (name for name, named in resolve_metric_names(self.which).items() if named or name != "outside")
 
-    def _answered(self, name: str, held: Measured) -> bool:
+    def _answered(self, name: str, held: MetricsFile) -> bool:
         numbers = held.groups.get(name)
         wanted = held.images if name == "cost" else min(self.limit or held.images, held.images)
         if numbers is None or held.of(name) != wanted:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from selfdistill.study.evaluation.metric_specs import with_means
-from selfdistill.study.evaluation.store import Measured, flat, path_of, read
+from selfdistill.study.evaluation.store import MetricsFile, flat, path_of, read
 from selfdistill.study.layout import run_folder
 from selfdistill.study.study import Study
 
@@ -24,7 +24,7 @@ By = dict[str, dict[int, float]]  # a number by method and seed
 
 
 @dataclass(frozen=True)
-class Scores:
+class MetricTable:
     """A study's numbers. Of a group only those of one number of test images: of most runs' that have it."""
 
     study: Study
@@ -49,7 +49,7 @@ class Scores:
         return list(self.values)
 
 
-def scores(study: Study, data: str | None = None) -> Scores:
+def scores(study: Study, data: str | None = None) -> MetricTable:
     """Read the measures of a study's finished runs; of other images than the test set, if these are named.
 
     What training has measured of the whole test set stands before the same from a measures file.
@@ -60,7 +60,7 @@ def scores(study: Study, data: str | None = None) -> Scores:
     kept = {run: _kept(each, usual) for run, each in found.items()}
     results = {} if data else {run: _of_training(study.results[run[0]][run[1]]) for run in runs}
     images = _most(each.images for each in found.values()) if found else None
-    return Scores(
+    return MetricTable(
         study,
         _by_place({run: with_means(flat(kept.get(run, {}))) | results.get(run, {}) for run in runs}),
         list(usual),
@@ -73,17 +73,17 @@ def scores(study: Study, data: str | None = None) -> Scores:
     )
 
 
-def _groups(found: Iterable[Measured]) -> list[str]:
+def _groups(found: Iterable[MetricsFile]) -> list[str]:
     return list(dict.fromkeys(group for each in found for group in each.groups))
 
 
-def _of(measured: Measured, group: str) -> tuple[Any, int]:
+def _of(measured: MetricsFile, group: str) -> tuple[Any, int]:
     """The images that a group is of: those of other classes, and how many of the test set."""
     strange = measured.groups[group].get("data") if group == "outside" else measured.data
     return strange, measured.of(group)
 
 
-def _usual(group: str, found: Iterable[Measured]) -> tuple[Any, int]:
+def _usual(group: str, found: Iterable[MetricsFile]) -> tuple[Any, int]:
     """The images that a group is of in most runs."""
     return _most(_of(each, group) for each in found if group in each.groups)
 
@@ -94,7 +94,7 @@ def _most(values: Iterable[Any]) -> Any:
     return counted[0][0] if counted else None
 
 
-def _kept(measured: Measured, usual: Mapping[str, tuple[Any, int]]) -> dict[str, Any]:
+def _kept(measured: MetricsFile, usual: Mapping[str, tuple[Any, int]]) -> dict[str, Any]:
     return {group: numbers for group, numbers in measured.groups.items() if _of(measured, group) == usual[group]}
 
 

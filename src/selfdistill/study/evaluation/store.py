@@ -7,11 +7,11 @@ from typing import Any
 
 from selfdistill.errors import UserError
 from selfdistill.files import folder_name, read_json, write_json
-from selfdistill.train.persist.lock import held
+from selfdistill.train.persist.lock import run_lock
 
 
 @dataclass(frozen=True)
-class Measured:
+class MetricsFile:
     """Numbers by group as `measure.evaluate` gives them, and the test images that they are of."""
 
     data: str
@@ -23,14 +23,14 @@ class Measured:
         """How many test images a group was taken of."""
         return self.limited.get(group, self.images)
 
-    def with_group(self, name: str, numbers: Any, images: int) -> "Measured":
+    def with_group(self, name: str, numbers: Any, images: int) -> "MetricsFile":
         """The same with one group more; attacks keep those of other epsilons, of the same images."""
         before = self.groups.get(name)
         if name in ("fgsm", "pgd") and before and self.of(name) == images:
             numbers = before | numbers
         others = {group: count for group, count in self.limited.items() if group != name}
         limited = others | ({name: images} if images != self.images else {})
-        return Measured(self.data, self.images, limited, self.groups | {name: numbers})
+        return MetricsFile(self.data, self.images, limited, self.groups | {name: numbers})
 
 
 def path_of(folder: Path, data: str | None = None) -> Path:
@@ -38,31 +38,31 @@ def path_of(folder: Path, data: str | None = None) -> Path:
     return folder / ("measures.json" if data is None else f"measures-{folder_name(data)}.json")
 
 
-def read(path: Path) -> Measured | None:
+def read(path: Path) -> MetricsFile | None:
     """The measures in a file; None where there is none. Raises `UserError` for one that is damaged."""
     if not path.is_file():
         return None
     said = read_json(path)
     try:
-        return Measured(said["data"], int(said["images"]), dict(said.get("limited", {})), dict(said["measures"]))
+        return MetricsFile(said["data"], int(said["images"]), dict(said.get("limited", {})), dict(said["measures"]))
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise UserError(
             f"{path} is not what evaluate writes ({type(error).__name__}: {error}); remove it and measure again"
         ) from None
 
 
-def add(path: Path, empty: Measured, name: str, numbers: Any, images: int) -> None:
+def add(path: Path, empty: MetricsFile, name: str, numbers: Any, images: int) -> None:
     """Add a group that was taken of so many images to a file; what it holds of another test set makes way.
 
     `empty` says of which test set. Processes that add to one file wait for each other.
     """
-    with held(path.parent, wait=lambda holder: None):
+    with run_lock(path.parent, wait=lambda holder: None):
         found = (of_same_images(read(path), empty) or empty).with_group(name, numbers, images)
         limited = {"limited": found.limited} if found.limited else {}
         write_json(path, {"data": found.data, "images": found.images, **limited, "measures": found.groups})
 
 
-def of_same_images(found: Measured | None, other: Measured) -> Measured | None:
+def of_same_images(found: MetricsFile | None, other: MetricsFile) -> MetricsFile | None:
     """What was measured, if it is of the same test set as the other."""
     return found if found and (found.data, found.images) == (other.data, other.images) else None
 

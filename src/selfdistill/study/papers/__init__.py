@@ -7,7 +7,7 @@ from selfdistill.study.papers.crd import CRD
 from selfdistill.study.papers.cs_kd import CS_KD
 from selfdistill.study.papers.mdistiller import DKD, DOT
 from selfdistill.study.papers.ps_kd import PS_KD
-from selfdistill.study.papers.published import Cell, Published
+from selfdistill.study.papers.published import Published, PublishedValue
 from selfdistill.study.papers.self_kd_lib import SELF_KD_LIB
 from selfdistill.study.papers.tf_kd import TF_KD
 
@@ -22,4 +22,4 @@ PAPERS: Mapping[str, Published] = {
     "dot": DOT,
 }
 
-__all__ = ["PAPERS", "Cell", "Published"]
+__all__ = ["PAPERS", "Published", "PublishedValue"]

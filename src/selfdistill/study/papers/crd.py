@@ -1,6 +1,6 @@
 """RepDistiller's benchmark: a teacher and a student of one family on CIFAR-100."""
 
-from selfdistill.study.papers.published import Cell, Missing, Published
+from selfdistill.study.papers.published import Missing, Published, PublishedValue
 from selfdistill.train.config import RunConfig
 
 PAIRS = (
@@ -53,9 +53,9 @@ CRD = Published(
     recipe=RECIPE,
     images=50_000,
     cells=(
-        *(Cell(model, "ce()", value) for model, value in (TEACHERS | STUDENTS).items()),
+        *(PublishedValue(model, "ce()", value) for model, value in (TEACHERS | STUDENTS).items()),
         *(
-            Cell(student, f"{method}(teacher='{teacher}')", value)
+            PublishedValue(student, f"{method}(teacher='{teacher}')", value)
             for method, row in METHODS.items()
             for (teacher, student), value in zip(PAIRS, row, strict=True)
         ),

@@ -1,6 +1,6 @@
 """CS-KD's comparison on CIFAR-100 with a ResNet-18."""
 
-from selfdistill.study.papers.published import Cell, Published, column
+from selfdistill.study.papers.published import Published, PublishedValue, column
 from selfdistill.train.config import RunConfig
 
 MODEL = "preact_resnet18"
@@ -22,8 +22,8 @@ CS_KD = Published(
     ),
     images=50_000,
     cells=(
-        Cell(MODEL, "ce()", 24.71, "top-1 error", 0.24),
-        Cell(MODEL, "cs_kd()", 21.99, "top-1 error", 0.13),
+        PublishedValue(MODEL, "ce()", 24.71, "top-1 error", 0.24),
+        PublishedValue(MODEL, "cs_kd()", 21.99, "top-1 error", 0.13),
         *column(
             MODEL,
             {

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from selfdistill.study.papers.crd import RECIPE
-from selfdistill.study.papers.published import BEST_EPOCH, Cell, Missing, Published
+from selfdistill.study.papers.published import BEST_EPOCH, Missing, Published, PublishedValue
 
 DKD_WEIGHTS = (  # teacher, student, beta there, expected
     ("resnet56", "resnet20", 2.0, 71.97),
@@ -20,7 +20,9 @@ DKD = Published(
     recipe=replace(RECIPE, model="resnet8x4"),
     images=50_000,
     cells=tuple(
-        Cell(student, f"kd(teacher='{teacher}', divergence='dkd', alpha=1.0, beta={beta}, warmup=20.0)", value)
+        PublishedValue(
+            student, f"kd(teacher='{teacher}', divergence='dkd', alpha=1.0, beta={beta}, warmup=20.0)", value
+        )
         for teacher, student, beta, value in DKD_WEIGHTS
     ),
     missing=(
@@ -37,7 +39,7 @@ DOT = Published(
     recipe=replace(RECIPE, model="resnet8x4"),
     images=50_000,
     cells=tuple(
-        Cell(student, f"kd(teacher='{teacher}'){more}", value)
+        PublishedValue(student, f"kd(teacher='{teacher}'){more}", value)
         for teacher, student, alone, both in (
             ("resnet32x4", "resnet8x4", 73.33, 75.12),
             ("vgg13", "vgg8", 72.98, 73.77),

@@ -18,7 +18,7 @@ MEASURES: Mapping[str, Callable[[Mapping[str, Any]], float]] = {
 
 
 @dataclass(frozen=True)
-class Cell:
+class PublishedValue:
     """One number as it was printed: of a method on a model, in percent (NLL in nats)."""
 
     model: str
@@ -45,14 +45,14 @@ class Published:
     reported: str
     recipe: RunConfig
     images: int  # in the whole training set
-    cells: tuple[Cell, ...]
+    cells: tuple[PublishedValue, ...]
     missing: tuple[Missing, ...] = ()
     differs: tuple[str, ...] = ()
 
 
-def column(model: str, expected: Mapping[str, float], measure: Measure = "top-1") -> tuple[Cell, ...]:
+def column(model: str, expected: Mapping[str, float], measure: Measure = "top-1") -> tuple[PublishedValue, ...]:
     """The cells of one model and measure, by method."""
-    return tuple(Cell(model, method, value, measure) for method, value in expected.items())
+    return tuple(PublishedValue(model, method, value, measure) for method, value in expected.items())
 
 
 BEST_EPOCH = "the best epoch on the test set of one run, which is higher than the last epoch's that we report"

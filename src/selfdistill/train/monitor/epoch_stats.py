@@ -10,7 +10,7 @@ from selfdistill import distributed
 RIGHT, SOUND = -2, -1  # columns after the losses
 
 
-class Tally:
+class EpochStats:
     """A row for each step: its losses, the share of images that were right, and whether the step was sound.
 
     Rows stay on the device until they are read: reading one would wait for it.
@@ -34,17 +34,17 @@ class Tally:
         losses = dict(zip(self.names, means[:RIGHT], strict=True))
         return {"losses": losses, "train_top1": 100 * means[RIGHT]}
 
-    def first_unsound(self) -> tuple[int, dict[str, float]]:
+    def first_nonfinite(self) -> tuple[int, dict[str, float]]:
         """The first step that was not sound, and its losses; there must be one."""
         table = self._table()
         step = int((table[:, SOUND] == 0).nonzero()[0])
         return step, dict(zip(self.names, table[step, :RIGHT].tolist(), strict=True))
 
-    def state(self) -> Tensor | None:
+    def state_dict(self) -> Tensor | None:
         """The rows so far, for a checkpoint. -> [steps, losses + 2]."""
         return self._table() if self.rows else None
 
-    def take_up(self, table: Tensor | None, device: torch.device) -> None:
+    def load_state_dict(self, table: Tensor | None, device: torch.device) -> None:
         """Go on from such rows."""
         self.rows = [] if table is None else list(table.to(device))
 

@@ -10,13 +10,13 @@ from selfdistill.train.config import RunConfig
 SHOWN = 8  # rows of a batch
 
 
-def unsound_step(config: RunConfig, losses: Mapping[str, float], index: list[int], where: str) -> UserError:
+def nonfinite_step(config: RunConfig, losses: Mapping[str, float], index: list[int], where: str) -> UserError:
     """The error that names the term of any rank, where it happened, and the images; all ranks must call this.
 
     `losses` and `index` are this rank's, of the step `where` that was not sound.
     """
     own = next(((name, loss) for name, loss in losses.items() if not isfinite(loss)), None)
-    told = distributed.of_each((own, index))
+    told = distributed.all_gather_object((own, index))
     term = next((found for found, _ in told if found), None)
     rows = [row for _, index in told for row in index]
     what = f"the loss of the term {term[0]!r}" if term else "the gradient"
@@ -26,7 +26,7 @@ def unsound_step(config: RunConfig, losses: Mapping[str, float], index: list[int
     )
 
 
-def unsound_weights(config: RunConfig, where: str) -> UserError:
+def nonfinite_weights(config: RunConfig, where: str) -> UserError:
     """The error for weights that a last good step has made infinite."""
     return _error(config, f"a weight or a running statistic of {config.method} became infinite before {where}")
 

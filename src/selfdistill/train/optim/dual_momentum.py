@@ -17,7 +17,7 @@ def gradients_of(loss: Tensor, trained: list[Tensor]) -> list[Tensor | None]:
     return list(torch.autograd.grad(loss, trained, retain_graph=True, allow_unused=True))
 
 
-class TwoMomenta(torch.optim.Optimizer):
+class DualMomentumSGD(torch.optim.Optimizer):
     """The task's gradient with momentum - gap, the distillation's with momentum + gap, both added to the weights.
 
     Zhao et al., "DOT: A Distillation-Oriented Trainer", 2023 (https://arxiv.org/abs/2307.08436). A parameter that

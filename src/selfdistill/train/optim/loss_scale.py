@@ -19,10 +19,10 @@ class LossScale:
         self.scale = torch.where(finite, torch.where(grow, self.scale * 2, self.scale), self.scale / 2)
         self.good = torch.where(finite & ~grow, self.good + 1, 0.0)
 
-    def state(self) -> dict[str, Tensor]:
+    def state_dict(self) -> dict[str, Tensor]:
         """What must survive."""
         return {"scale": self.scale, "good": self.good}
 
-    def take_up(self, state: dict[str, Tensor]) -> None:
+    def load_state_dict(self, state: dict[str, Tensor]) -> None:
         """Go on where a state was taken."""
         self.scale, self.good = (state[key].to(self.scale.device) for key in ("scale", "good"))

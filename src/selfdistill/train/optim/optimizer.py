@@ -1,4 +1,4 @@
-"""The optimiser of a run."""
+"""The optimizer of a run."""
 
 from typing import Any
 
@@ -6,10 +6,10 @@ import torch
 from torch import nn
 
 from selfdistill.train.config import RunConfig
-from selfdistill.train.optim.dual_momentum import TwoMomenta
+from selfdistill.train.optim.dual_momentum import DualMomentumSGD
 
 
-def make_optimiser(
+def make_optimizer(
     trained: nn.Module, config: RunConfig, gap: float | None = None, *, fused: bool = False
 ) -> torch.optim.Optimizer:
     """SGD over everything that trains, the student's parameters and the heads'; two momenta with a gap, where asked.
@@ -18,7 +18,7 @@ def make_optimiser(
     """
     groups = parameter_groups(trained, config.weight_decay, config.decay_norms)
     if gap is not None:
-        return TwoMomenta(groups, lr=config.lr, momentum=config.momentum, gap=gap)
+        return DualMomentumSGD(groups, lr=config.lr, momentum=config.momentum, gap=gap)
     nesterov = config.nesterov and config.momentum > 0
     made = torch.optim.SGD(groups, lr=config.lr, momentum=config.momentum, nesterov=nesterov, fused=fused or None)
     if fused and config.momentum > 0:
@@ -36,8 +36,8 @@ def parameter_groups(trained: nn.Module, decay: float, decay_norms: bool) -> lis
     return [group for group in groups if group["params"]]
 
 
-def _start_momenta(optimiser: torch.optim.Optimizer) -> None:
+def _start_momenta(optimizer: torch.optim.Optimizer) -> None:
     """Zero momenta: a first step that is not taken would leave torch's own as they lay in memory."""
-    for group in optimiser.param_groups:
+    for group in optimizer.param_groups:
         for each in group["params"]:
-            optimiser.state[each]["momentum_buffer"] = torch.zeros_like(each)
+            optimizer.state[each]["momentum_buffer"] = torch.zeros_like(each)

@@ -1,4 +1,4 @@
-"""What a step changes beside the parameters that the optimiser moves."""
+"""What a step changes beside the parameters that the optimizer moves."""
 
 from collections.abc import Iterable
 from itertools import groupby
@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 
-class Moving:
+class BufferSnapshot:
     """Running statistics, averages, copies: they can go back to where they were, on the device's own word.
 
     The tensors of a dtype are handled as one, so that this costs a few operations and not a few for each.

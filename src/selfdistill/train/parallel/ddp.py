@@ -11,12 +11,12 @@ from torch import Tensor, nn
 from selfdistill import distributed
 from selfdistill.step import Distiller
 from selfdistill.train.config import RunConfig
-from selfdistill.train.optim.dual_momentum import TwoMomenta, gradients_of
-from selfdistill.train.optim.optimizer import make_optimiser
+from selfdistill.train.optim.dual_momentum import DualMomentumSGD, gradients_of
+from selfdistill.train.optim.optimizer import make_optimizer
 
 
-class Replicas:
-    """A distiller that lies whole on each rank, and its optimiser. `run` makes its passes."""
+class DDPWeights:
+    """A distiller that lies whole on each rank, and its optimizer. `run` makes its passes."""
 
     cut = 1  # into how many parts the weights are
     gathered = 0  # bytes of weights that are put together for a while
@@ -24,16 +24,20 @@ class Replicas:
     def __init__(self, distiller: Distiller, config: RunConfig, fabric: Fabric):
         if config.compile:
             distiller.compile(fullgraph=True)
-        optimiser = make_optimiser(distiller, config, distiller.method.gap, fused=fusible(distiller.parameters()))
+        optimizer = make_optimizer(
+            distiller, config, distiller.method.momentum_gap, fused=fusible(distiller.parameters())
+        )
         self.distiller, self.fabric = distiller, fabric
-        self.run, self.optimiser = fabric.setup(distiller, optimiser)
+        self.run, self.optimizer = fabric.setup(distiller, optimizer)
 
     def agree(self) -> None:
         """Let all ranks have the first's running statistics; DDP sees to it by itself."""
 
     def passing(self, last: bool) -> AbstractContextManager:
         """Around a part's pass and the finding of its gradients; they are exchanged with those of the `last`."""
-        two = isinstance(self.optimiser.optimizer, TwoMomenta)  # whose gradients are exchanged where they are found
+        two = isinstance(
+            self.optimizer.optimizer, DualMomentumSGD
+        )  # whose gradients are exchanged where they are found
         return self.fabric.no_backward_sync(self.run, enabled=two or not last)
 
     def gradients(self, loss: Tensor, trained: list[Tensor]) -> list[Tensor | None]:
@@ -54,21 +58,21 @@ class Replicas:
         """What of these lies on this rank."""
         return list(tensors)
 
-    def state(self, module: nn.Module) -> dict[str, Any]:
+    def state_dict(self, module: nn.Module) -> dict[str, Any]:
         """The state of a part of the distiller, whole."""
         return module.state_dict()
 
-    def optimiser_state(self) -> dict[str, Any]:
-        """The optimiser's state, whole."""
-        return self.optimiser.state_dict()
+    def optimizer_state(self) -> dict[str, Any]:
+        """The optimizer's state, whole."""
+        return self.optimizer.state_dict()
 
-    def take_up(self, module: nn.Module, state: dict[str, Any]) -> None:
+    def load_state_dict(self, module: nn.Module, state: dict[str, Any]) -> None:
         """Give a part of the distiller its state."""
         module.load_state_dict(state)
 
-    def take_up_optimiser(self, state: dict[str, Any]) -> None:
-        """Give the optimiser its state."""
-        self.optimiser.load_state_dict(state)
+    def take_up_optimizer(self, state: dict[str, Any]) -> None:
+        """Give the optimizer its state."""
+        self.optimizer.load_state_dict(state)
 
     def whole(self) -> Distiller:
         """The distiller as one process would have it; all ranks must call this."""

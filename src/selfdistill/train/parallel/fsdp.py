@@ -1,4 +1,4 @@
-"""Weights of which each process holds a part (FSDP); gradients and the optimiser's state are cut alike."""
+"""Weights of which each process holds a part (FSDP); gradients and the optimizer's state are cut alike."""
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -18,17 +18,17 @@ from selfdistill.errors import UserError
 from selfdistill.method.networks import Teacher
 from selfdistill.metrics.cost import held_bytes
 from selfdistill.step import Distiller
-from selfdistill.step.networks import Beside
+from selfdistill.step.networks import CompanionNetwork
 from selfdistill.train.config import RunConfig
-from selfdistill.train.optim.optimizer import make_optimiser
-from selfdistill.train.optim.rollback import Moving
+from selfdistill.train.optim.optimizer import make_optimizer
+from selfdistill.train.optim.rollback import BufferSnapshot
 from selfdistill.train.parallel import dtensors
 from selfdistill.train.parallel.ddp import fusible
 from selfdistill.train.parallel.wrap import blocks
 
 
-class Shards:
-    """A distiller of which each rank holds a part, and its optimiser, which moves that part alone.
+class FSDPWeights:
+    """A distiller of which each rank holds a part, and its optimizer, which moves that part alone.
 
     The student and the copies and peers beside it are gathered block by block, while a pass is in the block. What is
     in no block, and with it the classifier and all heads, is gathered for the whole of a step. Teachers, single numbers
@@ -48,9 +48,9 @@ class Shards:
                 each.forward = torch.compile(each.forward, fullgraph=True)
         self.shards = {each: dtensors.held(each) for each in distiller.parameters() if each.requires_grad}
         held = nn.ParameterList(self.shards.values())
-        optimiser = make_optimiser(held, config, distiller.method.gap, fused=fusible(held))
-        self.run, self.optimiser = distiller, cast(Any, fabric.setup_optimizers(optimiser))  # one, not several
-        self.buffers = Moving(each for part in _parts(distiller) for each in part.buffers())
+        optimizer = make_optimizer(held, config, distiller.method.momentum_gap, fused=fusible(held))
+        self.run, self.optimizer = distiller, cast(Any, fabric.setup_optimizers(optimizer))  # one, not several
+        self.buffers = BufferSnapshot(each for part in _parts(distiller) for each in part.buffers())
 
     def agree(self) -> None:
         """Let all ranks have the first's running statistics."""
@@ -104,39 +104,39 @@ class Shards:
         """What of these lies on this rank."""
         return [dtensors.local(each) for each in tensors]
 
-    def state(self, module: nn.Module) -> dict[str, Any]:
+    def state_dict(self, module: nn.Module) -> dict[str, Any]:
         """The state of a part of the distiller, whole and its weights on the CPU; all ranks must call this."""
         return {key: dtensors.whole(value) for key, value in module.state_dict().items()}
 
-    def optimiser_state(self) -> dict[str, Any]:
-        """The optimiser's state, whole; all ranks must call this."""
-        state = self.optimiser.state_dict()
+    def optimizer_state(self) -> dict[str, Any]:
+        """The optimizer's state, whole; all ranks must call this."""
+        state = self.optimizer.state_dict()
         return state | {"state": self._each_kept(state, dtensors.joined)}
 
-    def take_up(self, module: nn.Module, state: dict[str, Any]) -> None:
+    def load_state_dict(self, module: nn.Module, state: dict[str, Any]) -> None:
         """Give a part of the distiller its state."""
         own = module.state_dict()
         module.load_state_dict({key: dtensors.cut(value, own[key]) for key, value in state.items()})
 
-    def take_up_optimiser(self, state: dict[str, Any]) -> None:
-        """Give the optimiser its state."""
+    def take_up_optimizer(self, state: dict[str, Any]) -> None:
+        """Give the optimizer its state."""
         cut = self._each_kept(state, lambda value, like: dtensors.local(dtensors.cut(value, like)))
-        self.optimiser.load_state_dict(state | {"state": cut})
+        self.optimizer.load_state_dict(state | {"state": cut})
 
     def whole(self) -> Distiller:
         """A distiller as one process would have it, with the weights of now; all ranks must call this."""
         made = deepcopy(self.outline, _teachers(self.outline))
         for part, empty in zip(_parts(self.distiller), _parts(made), strict=True):
-            empty.load_state_dict(self.state(part), assign=True)
+            empty.load_state_dict(self.state_dict(part), assign=True)
             for name, buffer in part.named_buffers():  # also those that are in no state
                 owner, _, own = name.rpartition(".")
                 setattr(empty.get_submodule(owner), own, buffer.clone())
         return made.to(self.device)
 
     def _each_kept(self, state: dict[str, Any], change: Any) -> dict[int, dict[str, Any]]:
-        """What the optimiser keeps for each parameter, changed as the whole parameter says."""
+        """What the optimizer keeps for each parameter, changed as the whole parameter says."""
         wholes = {shard: parameter for parameter, shard in self.shards.items()}
-        order = [wholes[each] for group in self.optimiser.param_groups for each in group["params"]]
+        order = [wholes[each] for group in self.optimizer.param_groups for each in group["params"]]
         return {
             number: {key: change(value, order[number]) for key, value in kept.items()}
             for number, kept in state["state"].items()
@@ -175,7 +175,7 @@ def _outline(distiller: Distiller) -> Distiller:
 def _blocks(distiller: Distiller) -> list[nn.Module]:
     """The blocks of all networks that are cut; terms may read the student's classifier, so it is in none."""
     images = torch.zeros(2, *distiller.anatomy.images)
-    beside = [part.network for part in _parts(distiller) if isinstance(part, Beside)]
+    beside = [part.network for part in _parts(distiller) if isinstance(part, CompanionNetwork)]
     found = blocks(distiller.student, images, distiller.anatomy.classifier)
     return found + [block for network in beside for block in blocks(network, images)]
 

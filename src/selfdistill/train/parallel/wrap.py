@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 
 from torch import Tensor, nn
 
-from selfdistill.features.trace import probe
+from selfdistill.features.trace import trace_modules
 
 LEAST, MOST = 0.01, 0.25  # shares of a network's parameters: smaller is not worth an exchange, larger is cut further
 
@@ -16,7 +16,7 @@ def blocks(network: nn.Module, images: Tensor, spared: str | None = None) -> lis
     A block is called in a pass, and no parameter in it belongs to something outside. The module at the path `spared`
     is in none, and whatever none holds is left over.
     """
-    called = {call.path for call in probe(network, images)[1].calls}
+    called = {call.path for call in trace_modules(network, images)[1].calls}
     free = {path for path in called if not _inside(spared, path)} - _sharing(network)
     whole = _size(network)
     sizes = {path: _size(network.get_submodule(path)) / whole for path in free}

@@ -22,10 +22,10 @@ class Best:
             self.epoch, self.top1 = epoch, top1
             self.weights = {key: value.detach().cpu().clone() for key, value in network.state_dict().items()}
 
-    def state(self) -> dict[str, Any]:
+    def state_dict(self) -> dict[str, Any]:
         """What must survive an interruption."""
         return {"epoch": self.epoch, "top1": self.top1, "weights": self.weights}
 
-    def take_up(self, state: dict[str, Any]) -> None:
+    def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on where a state was taken."""
         self.epoch, self.top1, self.weights = state["epoch"], state["top1"], state["weights"]

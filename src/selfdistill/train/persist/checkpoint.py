@@ -17,7 +17,7 @@ HEAD = b"selfdistill checkpoint 1\n"  # then the checksum of what follows it, a 
 DIGITS = 64  # of a checksum, SHA-256 in hexadecimal
 
 
-class Unusable(Exception):
+class CheckpointError(Exception):
     """A checkpoint that a run cannot go on from, and why."""
 
 
@@ -27,18 +27,18 @@ def save(folder: Path, state: dict[str, Any]) -> None:
 
 
 def read(path: Path) -> dict[str, Any]:
-    """Read a checkpoint; nothing in it is executed. Raises `Unusable`."""
+    """Read a checkpoint; nothing in it is executed. Raises `CheckpointError`."""
     try:
         with path.open("rb") as file:
             return _read(file)
     except OSError as error:
-        raise Unusable(f"it cannot be read: {error.strerror}") from None
+        raise CheckpointError(f"it cannot be read: {error.strerror}") from None
 
 
 def latest(folder: Path, require: Callable[[dict[str, Any]], None], tell: Callable[[str], None]) -> Any:
     """The newest checkpoint of a folder that is whole and that `require` lets pass; None where there is none.
 
-    `require` raises `Unusable`. The last one, if it is unusable, is put aside and the one before it taken, and
+    `require` raises `CheckpointError`. The last one, if it is unusable, is put aside and the one before it taken, and
     `tell` is told so. Raises `UserError` where there are only unusable ones.
     """
     reasons = {}
@@ -47,7 +47,7 @@ def latest(folder: Path, require: Callable[[dict[str, Any]], None], tell: Callab
             state = read(folder / name) if (folder / name).exists() else None
             if state is not None:
                 require(state)
-        except Unusable as reason:
+        except CheckpointError as reason:
             reasons[name] = str(reason)
         else:
             if state is not None:
@@ -96,16 +96,18 @@ def _write(path: Path, state: dict[str, Any]) -> None:
 
 def _read(file: BinaryIO) -> dict[str, Any]:
     if file.read(len(HEAD)) != HEAD:
-        raise Unusable("it is no checkpoint of this version of selfdistill")
+        raise CheckpointError("it is no checkpoint of this version of selfdistill")
     wanted = file.read(DIGITS + 1)[:-1]
     start = file.tell()
     if hashlib.file_digest(file, "sha256").hexdigest().encode() != wanted:  # type: ignore[arg-type]
-        raise Unusable("its checksum is wrong: it was cut short or changed on the disk")
+        raise CheckpointError("its checksum is wrong: it was cut short or changed on the disk")
     file.seek(start)
     try:
         return torch.load(file, map_location="cpu", weights_only=True)
     except Exception as error:  # torch's kinds for files of somebody else's making differ
-        raise Unusable(f"it holds something else than tensors and plain values ({type(error).__name__})") from None
+        raise CheckpointError(
+            f"it holds something else than tensors and plain values ({type(error).__name__})"
+        ) from None
 
 
 class Summed:

@@ -14,7 +14,7 @@ LOCK = ".lock"  # locked by the system, which lets go of it whatever becomes of 
 
 
 @contextmanager
-def held(folder: Path, wait: Callable[[str], None] | None = None) -> Iterator[None]:
+def run_lock(folder: Path, wait: Callable[[str], None] | None = None) -> Iterator[None]:
     """Hold a folder, made where it is not there; one that is still empty in the end is removed.
 
     Where another process holds it: raises `UserError` with that process's number, or tells `wait` and waits.
