@@ -60,6 +60,70 @@ def test_imports_go_down(path):
             assert FLOOR[there] <= FLOOR[here], f"{here} may not import {there}, which lies above it"
 
 
+ROOMS_AND_ARROWS = {"study": (14, 30), "train": (12, 28), "report": (8, 14)}  # at most
+
+
+def rooms_and_arrows(folder: str) -> tuple[set[str], set[tuple[str, str]]]:
+    """The files and folders directly inside a folder, and which of them import which."""
+    base, package = ROOT / folder, f"selfdistill.{folder}."
+    paths = [path for path in base.rglob("*.py") if path != base / "__init__.py"]
+    rooms = {path.relative_to(base).parts[0].removesuffix(".py") for path in paths}
+    arrows = {
+        (path.relative_to(base).parts[0].removesuffix(".py"), name.removeprefix(package).split(".")[0])
+        for path in paths
+        for name in imported(path)
+        if name.startswith(package)
+    }
+    return rooms, {(here, there) for here, there in arrows if here != there and there in rooms}
+
+
+@pytest.mark.parametrize("folder", ROOMS_AND_ARROWS)
+def test_a_folder_has_few_rooms_and_arrows(folder):
+    rooms, arrows = rooms_and_arrows(folder)
+    most_rooms, most_arrows = ROOMS_AND_ARROWS[folder]
+    assert len(rooms) <= most_rooms, sorted(rooms)
+    assert len(arrows) <= most_arrows, sorted(arrows)
+
+
+def modules() -> dict[str, Path]:
+    """Every module of the package by its dotted name."""
+    parts = {path: path.relative_to(ROOT.parent).with_suffix("").parts for path in FILES}
+    return {".".join(each[:-1] if each[-1] == "__init__" else each): path for path, each in parts.items()}
+
+
+def at_import(path: Path) -> set[str]:
+    """Names imported when a module is loaded: outside functions and `if TYPE_CHECKING`."""
+    names = set()
+    for node in ast.parse(path.read_text()).body:
+        if isinstance(node, ast.ImportFrom):
+            names |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return names
+
+
+def test_there_is_no_circle():
+    known = modules()
+    arrows = {name: {module_of(each, known) for each in at_import(path)} - {None} for name, path in known.items()}
+    assert not circle(arrows)
+
+
+def module_of(name: str, known: dict[str, Path]) -> str | None:
+    """The module that an imported name is, or lies in."""
+    return next((each for each in (name, name.rpartition(".")[0]) if each in known), None)
+
+
+def circle(arrows: dict[str, set[str]]) -> set[str]:
+    """What is left once everything is taken away that imports nothing of what is left: circles."""
+    left = dict(arrows)
+    while free := {name for name, targets in left.items() if not (targets & left.keys()) - {name}}:
+        left = {name: targets for name, targets in left.items() if name not in free}
+    return set(left)
+
+
+def test_a_circle_is_found():
+    assert circle({"a": {"b"}, "b": {"c"}, "c": {"a"}, "d": {"a"}}) == {"a", "b", "c", "d"}
+    assert circle({"a": {"b"}, "b": set()}) == set()
+
+
 def test_every_room_has_a_floor():
     assert {room(path) for path in FILES} <= set(FLOOR)
 
