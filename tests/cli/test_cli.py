@@ -100,12 +100,12 @@ def test_a_run_of_wrong_labels_is_measured_with_right_ones(capsys, tmp_path):
     found = json.loads((tmp_path / "measures.json").read_text())["measures"]
     student, facts = load_run(tmp_path)
     assert facts["config"]["label_noise"] == 0.8
-    assert found == metrics.evaluate(student, data.load("digits", limit=100), which="knn")
+    assert found == metrics.evaluate(student, data.load("digits", limit=100), metrics="knn")
     assert found["knn"]["knn"] > 50
 
 
 def test_evaluate_all(capsys, finished):
-    from selfdistill.metrics import MEASURES
+    from selfdistill.metrics import METRICS
 
     status, out, err = command(capsys, "evaluate", str(finished), "--measures", "all", "--epsilons", "2")
     assert (status, err) == (0, "")
@@ -115,13 +115,13 @@ def test_evaluate_all(capsys, finished):
     assert re.search(r"^added_parameters +9,610$", out, re.M)
     assert "left out: outside (needs --ood DATA)" in out
     shown = command(capsys, "evaluate", "--help")[1]
-    assert all(re.search(rf"\b{name}\b", shown) for name in MEASURES)
+    assert all(re.search(rf"\b{name}\b", shown) for name in METRICS)
 
 
 def test_evaluate_refuses_what_is_not_there(capsys, finished):
     for words, answer in (
-        (("--measures", "pgdd"), "there is no measure 'pgdd'; did you mean 'pgd'? there are basic, all, accuracy"),
-        (("--measures", "outside"), "the measure outside compares with images of other classes; name them: --ood DATA"),
+        (("--measures", "pgdd"), "there is no metric 'pgdd'; did you mean 'pgd'? there are basic, all, accuracy"),
+        (("--measures", "outside"), "the metric outside compares with images of other classes; name them: --ood DATA"),
         (("--accelerator", "tpu"), "cannot measure on 'tpu'; this machine has cpu, auto"),
         (("--classifier", "nope", "--measures", "spread"), "no module 'nope' that gives logits"),
     ):

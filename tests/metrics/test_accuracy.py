@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from selfdistill.data import Augmentation, Images
-from selfdistill.metrics.accuracy import accuracy, evaluate, measures, predict
+from selfdistill.metrics.accuracy import accuracy, classification_metrics, evaluate, predict
 
 PLAIN = Augmentation(0, False, (0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
 
@@ -28,7 +28,7 @@ def test_measures_are_their_definitions():
     logits, labels = torch.randn(200, 8, generator=draws) * 3, torch.randint(8, (200,), generator=draws)
     easy = logits.softmax(dim=1).amax(dim=1) < 0.7
     labels[easy] = logits[easy].argmax(dim=1)  # unsure where it is right: gaps of both signs
-    found = measures(logits, labels)
+    found = classification_metrics(logits, labels)
     order = logits.argsort(dim=1, descending=True)
     assert found["top1"] == 100 * sum(int(order[i, 0] == labels[i]) for i in range(200)) / 200
     assert found["top5"] == 100 * sum(int(labels[i] in order[i, :5]) for i in range(200)) / 200
@@ -38,7 +38,7 @@ def test_measures_are_their_definitions():
 
 
 def test_few_classes_have_no_top_5():
-    assert set(measures(torch.eye(5), torch.arange(5))) == {"top1", "nll", "ece"}
+    assert set(classification_metrics(torch.eye(5), torch.arange(5))) == {"top1", "nll", "ece"}
 
 
 def test_accuracy_by_hand():
@@ -65,7 +65,9 @@ def test_all_images_count_once_whatever_the_batch(network, images):
     want = network.eval()(images.images / 255)
     torch.testing.assert_close(logits, want.detach())
     assert torch.equal(labels, images.labels)
-    assert evaluate(network, images, PLAIN, batch_size=2) == pytest.approx(measures(want.detach(), images.labels))
+    assert evaluate(network, images, PLAIN, batch_size=2) == pytest.approx(
+        classification_metrics(want.detach(), images.labels)
+    )
 
 
 def test_the_network_is_left_as_it_was(network, images):

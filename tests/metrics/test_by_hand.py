@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from selfdistill import data
-from selfdistill.metrics.accuracy import evaluate, measures, predict
+from selfdistill.metrics.accuracy import classification_metrics, evaluate, predict
 from selfdistill.models import create
 
 
@@ -16,7 +16,7 @@ def test_measures_by_hand():
     logits[0, 0] = logits[1, 1] = logits[2, 9] = math.log(9.0)  # confidence 0.5 in the class named
     logits[2, 2] = -1e-9  # behind the other zeros
     logits[3, [5, 6, 7, 8, 3, 9]] = torch.tensor([6.0, 5.0, 4.0, 3.0, 2.0, 1.0])
-    found = measures(logits, labels)
+    found = classification_metrics(logits, labels)
     assert found["top1"] == 50.0
     assert found["top5"] == 75.0
     p3 = math.exp(2) / (sum(math.exp(k) for k in range(1, 7)) + 4)
@@ -26,7 +26,7 @@ def test_measures_by_hand():
 
 
 def test_few_classes_have_no_top5():
-    assert "top5" not in measures(torch.randn(6, 4), torch.zeros(6, dtype=torch.long))
+    assert "top5" not in classification_metrics(torch.randn(6, 4), torch.zeros(6, dtype=torch.long))
 
 
 def test_evaluation_leaves_the_model_as_it_was():

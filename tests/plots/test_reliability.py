@@ -5,7 +5,7 @@ import pytest
 import torch
 from torchmetrics.functional.classification import multiclass_calibration_error
 
-from selfdistill.metrics.accuracy import measures
+from selfdistill.metrics.accuracy import classification_metrics
 from selfdistill.metrics.calibration import BINS
 from selfdistill.plots.reliability import draw_reliability, reliability
 from selfdistill.plots.svg import svg
@@ -15,7 +15,7 @@ from tests.helpers.figures import predictions
 @pytest.mark.parametrize("seed", range(3))
 def test_the_error_is_the_one_that_is_reported(seed):
     logits, labels = predictions(200, seed=seed)
-    assert 100 * reliability(logits, labels, BINS).error == pytest.approx(measures(logits, labels)["ece"], abs=1e-4)
+    assert 100 * reliability(logits, labels, BINS).error == pytest.approx(classification_metrics(logits, labels)["ece"], abs=1e-4)
 
 
 def test_bins_by_hand():

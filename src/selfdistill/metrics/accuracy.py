@@ -1,4 +1,4 @@
-"""How often, how surely and how honestly a network is right."""
+"""Top-1 and top-5 accuracy, NLL, and predictions over a data set."""
 
 import torch
 from torch import Tensor, nn
@@ -6,7 +6,8 @@ from torch import Tensor, nn
 from selfdistill.data import Augmentation, Images, batches
 from selfdistill.features.trace import logits_of
 from selfdistill.metrics.calibration import calibration_error
-from selfdistill.metrics.model import evaluating
+from selfdistill.metrics.context import EvaluationContext
+from selfdistill.metrics.model import eval_mode
 
 
 def evaluate(
@@ -17,8 +18,14 @@ def evaluate(
     batch_size: int = 512,
     device: torch.device | str = "cpu",
 ) -> dict[str, float]:
-    """Measure top-1 and top-5 in percent, NLL in nats and ECE in percent over all images, in eval mode."""
-    return measures(*predict(model, images, augment, batch_size=batch_size, device=device))
+    """Compute top-1 and top-5 in percent, NLL in nats and ECE in percent over all images, in eval mode.
+
+    >>> from selfdistill import data, models
+    >>> splits, model = data.load("fake:size=8"), models.create("resnet8", 10, size=8)
+    >>> sorted(evaluate(model, splits.test, data.default_augmentation(splits)))
+    ['ece', 'nll', 'top1', 'top5']
+    """
+    return classification_metrics(*predict(model, images, augment, batch_size=batch_size, device=device))
 
 
 @torch.no_grad()
@@ -30,29 +37,53 @@ def predict(
     batch_size: int = 512,
     device: torch.device | str = "cpu",
 ) -> tuple[Tensor, Tensor]:
-    """The network's logits for all images, in eval mode, and the labels. -> [N, C], [N] on the CPU."""
-    with evaluating(model):
-        shown = [
+    """Compute the logits of all images in eval mode; return them with the labels. -> [N, C], [N] on the CPU.
+
+    >>> from selfdistill import data, models
+    >>> splits, model = data.load("fake:size=8"), models.create("resnet8", 10, size=8)
+    >>> predict(model, splits.test, data.default_augmentation(splits))[0].shape
+    torch.Size([64, 10])
+    """
+    with eval_mode(model):
+        parts = [
             (logits_of(model(batch.images)).float().cpu(), batch.labels.cpu())
             for batch in batches(images, batch_size, augment, device)
         ]
-    logits, labels = (torch.cat(each) for each in zip(*shown, strict=True))
+    logits, labels = (torch.cat(each) for each in zip(*parts, strict=True))
     return logits, labels
 
 
-def measures(logits: Tensor, labels: Tensor) -> dict[str, float]:
-    """Top-1, top-5 (where there are more than five classes), NLL and ECE of logits [N, C], labels [N]."""
-    return rightness(logits, labels) | {"ece": calibration_error(logits, labels)}
+def classification_metrics(logits: Tensor, labels: Tensor) -> dict[str, float]:
+    """Compute top-1, top-5 (above five classes), NLL and ECE. logits [N, C], labels [N].
+
+    >>> classification_metrics(torch.eye(3) * 100, torch.arange(3))
+    {'top1': 100.0, 'nll': 0.0, 'ece': 0.0}
+    """
+    return accuracy_and_nll(logits, labels) | {"ece": calibration_error(logits, labels)}
 
 
-def rightness(logits: Tensor, labels: Tensor) -> dict[str, float]:
-    """Top-1 and top-5 (where there are more than five classes) in percent, and NLL in nats. [N, C], [N]."""
+def accuracy_and_nll(logits: Tensor, labels: Tensor) -> dict[str, float]:
+    """Compute top-1 and top-5 (above five classes) in percent, and NLL in nats. logits [N, C], labels [N].
+
+    >>> accuracy_and_nll(torch.zeros(4, 2), torch.tensor([0, 0, 1, 1]))["nll"]  # log 2
+    0.6931471805599453
+    """
     top5 = {"top5": accuracy(logits, labels, 5)} if logits.shape[1] > 5 else {}
     nll = nn.functional.cross_entropy(logits.double(), labels).item()
     return {"top1": accuracy(logits, labels), **top5, "nll": nll}
 
 
 def accuracy(logits: Tensor, labels: Tensor, top: int = 1) -> float:
-    """Percent of rows whose label is among the `top` largest logits [N, C]."""
+    """Percentage of rows whose label is among the `top` largest logits. logits [N, C], labels [N].
+
+    >>> logits = torch.tensor([[3.0, 2.0, 1.0], [3.0, 2.0, 1.0]])
+    >>> accuracy(logits, torch.tensor([0, 1])), accuracy(logits, torch.tensor([0, 1]), top=2)
+    (50.0, 100.0)
+    """
     right = (logits.topk(top, dim=1).indices == labels[:, None]).any(dim=1)
     return 100 * int(right.sum()) / len(labels)
+
+
+def compute(context: EvaluationContext) -> dict[str, float]:
+    """Metric "accuracy" on the test images."""
+    return accuracy_and_nll(*context.logits_and_labels)

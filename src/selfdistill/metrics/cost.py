@@ -1,8 +1,7 @@
-"""What a method costs: parameters, arithmetic, memory."""
+"""Cost of networks and steps: parameters, FLOPs, memory."""
 
 import weakref
-from collections.abc import Callable, Iterable
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping
 
 import torch
 from torch import Tensor, nn
@@ -15,49 +14,75 @@ from selfdistill.step import Distiller
 
 
 def parameters(model: nn.Module) -> int:
-    """How many parameters a model is deployed with."""
+    """Number of parameters of a model.
+
+    >>> parameters(nn.Linear(3, 2))
+    8
+    """
     return sum(each.numel() for each in model.parameters())
 
 
 def added_parameters(distiller: Distiller) -> int:
-    """How many parameters are trained beside the student's: heads, branches and peers."""
+    """Number of parameters trained in addition to the student's: heads, branches and peers.
+
+    >>> from selfdistill import methods, models
+    >>> added_parameters(Distiller(models.create("resnet8", 4), methods.ce(), torch.ones(2, 3, 8, 8)))
+    0
+    """
     roles = distiller.method.networks
     peers = [each for name, each in distiller.networks.items() if isinstance(roles[name], PeerNetwork)]
     return sum(each.numel() for part in (distiller.terms, *peers) for each in part.parameters() if each.requires_grad)
 
 
 def flops(work: Callable[[], object]) -> int:
-    """Floating-point operations of what `work` does, backward too: convolutions and products of matrices."""
+    """Count the FLOPs of `work()`, including backward: convolutions and matrix products; multiply and add are two.
+
+    >>> flops(lambda: torch.ones(2, 3) @ torch.ones(3, 4))
+    48
+    """
     with FlopCounterMode(display=False) as counter:
         work()
-    return counter.get_total_flops()
+    return int(counter.get_total_flops())
 
 
 def peak_bytes(work: Callable[[], object]) -> int:
-    """Bytes of the tensors that `work` makes, where most of them live at once; on any device.
+    """Peak bytes of the tensors that are made in `work()` and alive at once; on any device.
 
-    What a library takes for itself inside an operation is not seen.
+    Workspace that a library allocates inside an operation is not counted.
+
+    >>> peak_bytes(lambda: torch.ones(256))
+    1024
     """
-    with _Living() as living:
+    with _LiveBytes() as live:
         work()
-    return living.peak
+    return int(live.peak)
 
 
 def held_bytes(tensors: Iterable[Tensor]) -> int:
-    """Bytes of tensors, those that share their memory counted once."""
+    """Bytes of tensors; shared storages count once.
+
+    >>> held_bytes([weights := torch.ones(256), weights[:128]])
+    1024
+    """
     storages = {each.untyped_storage().data_ptr(): each.untyped_storage().nbytes() for each in tensors}
     return sum(storages.values())
 
 
-class _Living(TorchDispatchMode):
-    """Counts the bytes that operations' results occupy while they live."""
+class _LiveBytes(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch types no __init_subclass__
+    """Counts the bytes of operations' results while they are alive."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.now = self.peak = 0
         self._known: set[int] = set()
 
-    def __torch_dispatch__(self, operation: Any, types: Any, args: tuple = (), kwargs: Any = None) -> Any:
+    def __torch_dispatch__(
+        self,
+        operation: Callable[..., object],
+        types: object,
+        args: tuple[object, ...] = (),
+        kwargs: Mapping[str, object] | None = None,
+    ) -> object:
         given = {id(each.untyped_storage()) for each in tree_leaves((args, kwargs)) if isinstance(each, Tensor)}
         result = operation(*args, **(kwargs or {}))
         for each in tree_leaves(result):

@@ -1,4 +1,4 @@
-"""What one prediction of the deployed network costs."""
+"""Inference cost of the deployed network: parameters, FLOPs, latency, memory."""
 
 import time
 from statistics import median
@@ -6,30 +6,42 @@ from statistics import median
 import torch
 
 from selfdistill.data import Images
+from selfdistill.metrics.context import EvaluationContext
 from selfdistill.metrics.cost import flops, parameters, peak_bytes
-from selfdistill.metrics.model import EvaluatedModel, evaluating
+from selfdistill.metrics.model import EvaluatedModel, eval_mode
 
 WARM_UP, PASSES = 3, 20
 
 
 @torch.no_grad()
-def inference(subject: EvaluatedModel, images: Images) -> dict[str, float]:
-    """Parameters, and of a pass of one image: FLOPs (a product and its sum are two), milliseconds (median), MiB.
+def inference_cost(model: EvaluatedModel, images: Images) -> dict[str, float]:
+    """Count parameters; for a pass of one image FLOPs (multiply and add count two), median ms, peak MiB.
 
-    MiB are of the activations where most of them live at once.
+    MiB are the peak of the activations that are alive at once.
+
+    >>> from selfdistill import data, models
+    >>> splits, net = data.load("fake:size=8,test=8"), models.create("resnet8", 10, size=8)
+    >>> model = EvaluatedModel(net, data.default_augmentation(splits), torch.device("cpu"))
+    >>> inference_cost(model, splits.test)["parameters"]
+    78042
     """
-    one = images.images[:1].to(subject.device)
-    with evaluating(subject.model):
-        seconds = [_seconds(subject, one) for _ in range(WARM_UP + PASSES)][WARM_UP:]
+    one = images.images[:1].to(model.device)
+    with eval_mode(model.model):
+        seconds = [_seconds(model, one) for _ in range(WARM_UP + PASSES)][WARM_UP:]
         return {
-            "parameters": parameters(subject.model),
-            "flops": flops(lambda: subject.logits(one)),
+            "parameters": parameters(model.model),
+            "flops": flops(lambda: model.logits(one)),
             "pass_ms": 1000 * median(seconds),
-            "pass_mib": peak_bytes(lambda: subject.logits(one)) / 2**20,
+            "pass_mib": peak_bytes(lambda: model.logits(one)) / 2**20,
         }
 
 
-def _seconds(subject: EvaluatedModel, pixels: torch.Tensor) -> float:
+def _seconds(model: EvaluatedModel, pixels: torch.Tensor) -> float:
     start = time.perf_counter()
-    subject.logits(pixels).cpu()  # waits for the device
+    model.logits(pixels).cpu()  # waits for the device
     return time.perf_counter() - start
+
+
+def compute(context: EvaluationContext) -> dict[str, float]:
+    """Metric "cost" of a pass of one test image."""
+    return inference_cost(context.model, context.splits.test)

@@ -1,4 +1,4 @@
-"""What is measured: a network, with how it knows images and where it computes."""
+"""Evaluated network: a model with its normalization, device and batch size."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,47 +15,47 @@ from selfdistill.features.trace import logits_of
 
 
 class Predictions(NamedTuple):
-    """What one pass over all images showed, on the CPU."""
+    """Outputs of one pass over all images, on the CPU."""
 
     logits: Tensor  # [N, C] float32
     labels: Tensor  # [N]
-    embeddings: Tensor  # [N, D] float32; D is 0 where no embedding was asked for
+    embeddings: Tensor  # [N, D] float32; D is 0 without an anatomy
 
 
 @dataclass(frozen=True, eq=False)
 class EvaluatedModel:
-    """A network in eval mode, whatever mode it is in; it is left as it was."""
+    """A network that is evaluated in eval mode; its own train or eval mode is restored."""
 
     model: nn.Module
-    augment: Augmentation  # of which only the normalisation is used
+    augment: Augmentation  # only its normalization is used
     device: torch.device
     batch_size: int = 512
-    anatomy: Anatomy | None = None  # says where the embedding is
+    anatomy: Anatomy | None = None  # locates the embedding
 
     def logits(self, pixels: Tensor) -> Tensor:
-        """Logits of pixels from 0 to 255, as a function that has a gradient. [B, 3, H, W] -> [B, C] float32."""
+        """Compute logits of pixels from 0 to 255, differentiably. [B, 3, H, W] -> [B, C] float32."""
         return logits_of(self.model(self.augment.normalize(pixels))).float()
 
     def batches(self, images: Images) -> Iterator[tuple[Tensor, Tensor]]:
-        """Pixels [B, 3, H, W] uint8 and labels [B] of all images in order, on the device."""
+        """Iterate over pixels [B, 3, H, W] uint8 and labels [B] of all images in order, on the device."""
         for rows in images.blocks(self.batch_size):
             yield images.images[rows].to(self.device), images.labels[rows].to(self.device)
 
     @torch.no_grad()
     def predictions(self, images: Images) -> Predictions:
-        """Pass all images once; with embeddings if the anatomy is known."""
-        taps = FeatureHooks(self.model, self.anatomy, ("embedding",)) if self.anatomy else None
+        """Pass all images once; record embeddings if the anatomy is known."""
+        hooks = FeatureHooks(self.model, self.anatomy, ("embedding",)) if self.anatomy else None
         try:
-            with evaluating(self.model):
-                parts = [self._seen(*batch, taps) for batch in self.batches(images)]
+            with eval_mode(self.model):
+                parts = [self._outputs(*batch, hooks) for batch in self.batches(images)]
         finally:
-            if taps:
-                taps.close()
+            if hooks:
+                hooks.close()
         return Predictions(*(torch.cat(each) for each in zip(*parts, strict=True)))
 
     def accuracy(self, images: Images, change: Callable[[Tensor, Tensor], Tensor]) -> float:
-        """Percent right once the pixels [B, 3, H, W] uint8 are changed, by a function of pixels and labels."""
-        with evaluating(self.model):
+        """Top-1 in percent on changed images; `change` maps pixels [B, 3, H, W] uint8 and labels [B] to pixels."""
+        with eval_mode(self.model):
             right = sum(self._right(change(*batch), batch[1]) for batch in self.batches(images))
         return 100 * right / len(images)
 
@@ -63,17 +63,22 @@ class EvaluatedModel:
     def _right(self, pixels: Tensor, labels: Tensor) -> int:
         return int((self.logits(pixels).argmax(dim=1) == labels).sum())
 
-    def _seen(self, pixels: Tensor, labels: Tensor, taps: FeatureHooks | None) -> tuple[Tensor, Tensor, Tensor]:
-        if taps is None:
+    def _outputs(self, pixels: Tensor, labels: Tensor, hooks: FeatureHooks | None) -> tuple[Tensor, Tensor, Tensor]:
+        if hooks is None:
             return self.logits(pixels).cpu(), labels.cpu(), torch.empty(len(labels), 0)
-        taps.record()
+        hooks.record()
         logits = self.logits(pixels)
-        return logits.cpu(), labels.cpu(), taps.take()["embedding"].float().cpu()
+        return logits.cpu(), labels.cpu(), hooks.take()["embedding"].float().cpu()
 
 
 @contextmanager
-def evaluating(model: nn.Module) -> Iterator[None]:
-    """Put all modules in eval mode; afterwards each is in its own again."""
+def eval_mode(model: nn.Module) -> Iterator[None]:
+    """Put all modules in eval mode; restore the mode of each afterwards.
+
+    >>> with eval_mode(model := nn.Linear(2, 2)):
+    ...     model.training
+    False
+    """
     modes = {module: module.training for module in model.modules()}
     model.eval()
     try:

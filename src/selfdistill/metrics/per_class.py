@@ -1,24 +1,29 @@
-"""Each class by itself."""
+"""Accuracy, precision and most frequent confusion of each class."""
 
 from collections.abc import Sequence
-from typing import Any
 
 from torch import Tensor
 from torchmetrics.functional.classification import multiclass_confusion_matrix
 
+from selfdistill.metrics.context import EvaluationContext
+from selfdistill.metrics.values import ClassRow
 
-def by_class(logits: Tensor, labels: Tensor, names: Sequence[str]) -> list[dict[str, Any]]:
-    """A row for each class. logits [N, C], labels [N], C names.
 
-    "images": how many there are; "top1": percent of them that are recognised; "precision": percent of what is
-    given this name that rightly has it; "taken_for": the class they are most often mistaken for. None where
-    there is nothing to count.
+def per_class_metrics(logits: Tensor, labels: Tensor, names: Sequence[str]) -> list[ClassRow]:
+    """Compute one row for each class. logits [N, C], labels [N], C names.
+
+    "images": number of images; "top1": recall in percent; "precision" in percent; "taken_for": the most frequent
+    wrong prediction. None where a count is 0.
+
+    >>> import torch
+    >>> per_class_metrics(torch.eye(2)[[0, 0]], torch.tensor([0, 1]), ["cat", "dog"])[1]
+    {'class': 'dog', 'images': 1, 'top1': 0.0, 'precision': None, 'taken_for': 'cat'}
     """
     table = multiclass_confusion_matrix(logits.argmax(dim=1), labels, logits.shape[1])  # [label, guess]
     return [_row(table, k, names) for k in range(len(names))]
 
 
-def _row(table: Tensor, k: int, names: Sequence[str]) -> dict[str, Any]:
+def _row(table: Tensor, k: int, names: Sequence[str]) -> ClassRow:
     right, images, guesses = int(table[k, k]), int(table[k].sum()), int(table[:, k].sum())
     mistaken = table[k].clone()
     mistaken[k] = 0
@@ -29,3 +34,8 @@ def _row(table: Tensor, k: int, names: Sequence[str]) -> dict[str, Any]:
         "precision": 100 * right / guesses if guesses else None,
         "taken_for": names[int(mistaken.argmax())] if mistaken.any() else None,
     }
+
+
+def compute(context: EvaluationContext) -> list[ClassRow]:
+    """Metric "classes" on the test images."""
+    return per_class_metrics(*context.logits_and_labels, context.splits.classes)

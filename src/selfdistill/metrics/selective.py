@@ -1,16 +1,20 @@
-"""Whether the network knows when it is wrong: errors among what it is surest of."""
+"""Selective prediction: area under the risk-coverage curve (AURC)."""
 
 import torch
 from torch import Tensor
 
-from selfdistill.metrics.calibration import shared
+from selfdistill.metrics.calibration import mean_over_ties
+from selfdistill.metrics.context import EvaluationContext
 
 
 def selective_risk(logits: Tensor, labels: Tensor) -> dict[str, float]:
-    """AURC, and what of it exceeds the best order of these errors, in percent. logits [N, C], labels [N].
+    """Compute AURC, and its excess over the best order of the same errors, in percent. logits [N, C], labels [N].
 
     AURC (Geifman and El-Yaniv, 2017) is the error rate among the k images of largest softmax, mean over
     k = 1 … N. The excess compares with all errors ranked last; it is 0 for a perfect order.
+
+    >>> selective_risk(torch.eye(2) * torch.tensor([[9.0], [1.0]]), torch.tensor([0, 0]))
+    {'aurc': 25.0, 'aurc_excess': 0.0}
     """
     confidence, guess = logits.double().softmax(dim=1).max(dim=1)
     wrong = (guess != labels).double()
@@ -19,6 +23,15 @@ def selective_risk(logits: Tensor, labels: Tensor) -> dict[str, float]:
 
 
 def aurc(confidence: Tensor, wrong: Tensor) -> float:
-    """Area under the curve of risk over coverage, in percent. [N], [N] of 0 and 1."""
-    errors = shared(wrong, confidence)[confidence.argsort(descending=True)].cumsum(0)
+    """Area under the risk-coverage curve, in percent. confidence [N], wrong [N] of 0 and 1.
+
+    >>> aurc(torch.tensor([0.9, 0.6]), torch.tensor([0.0, 1.0]))
+    25.0
+    """
+    errors = mean_over_ties(wrong, confidence)[confidence.argsort(descending=True)].cumsum(0)
     return 100 * (errors / torch.arange(1, len(errors) + 1)).mean().item()
+
+
+def compute(context: EvaluationContext) -> dict[str, float]:
+    """Metric "selective" on the test images."""
+    return selective_risk(*context.logits_and_labels)

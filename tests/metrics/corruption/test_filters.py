@@ -5,18 +5,18 @@ from scipy import ndimage
 from torch import Generator
 
 from selfdistill.metrics.corruption.filters import (
-    convolved,
-    dragged,
-    folded,
-    mirrored,
-    repeated,
-    sampled,
-    shifted,
-    smoothed,
-    zoomed,
+    convolve,
+    directional_blur,
+    reflect,
+    replicate,
+    sample_bilinear,
+    shift,
+    smooth,
+    symmetric,
+    zoom_in,
 )
 
-BORDERS = [(repeated, "nearest"), (mirrored, "mirror"), (folded, "reflect")]  # by SciPy's names
+BORDERS = [(replicate, "nearest"), (reflect, "mirror"), (symmetric, "reflect")]  # by SciPy's names
 
 
 @pytest.fixture
@@ -32,14 +32,14 @@ def each_channel(images, change):
 def test_convolution_and_borders_are_scipys(images, border, mode):
     kernel = torch.rand(5, 7, generator=Generator().manual_seed(1), dtype=torch.float64)
     want = each_channel(images, lambda channel: ndimage.correlate(channel, kernel.numpy(), mode=mode))
-    torch.testing.assert_close(convolved(images, kernel, border), want)
+    torch.testing.assert_close(convolve(images, kernel, border), want)
 
 
 @pytest.mark.parametrize(("border", "mode"), BORDERS)
 @pytest.mark.parametrize(("sigma", "truncate"), [(0.05, 4), (0.4, 4), (1.0, 4), (3.5, 3)])  # wider than the image
 def test_the_gaussian_is_scipys(images, border, mode, sigma, truncate):
     want = each_channel(images, lambda channel: ndimage.gaussian_filter(channel, sigma, mode=mode, truncate=truncate))
-    torch.testing.assert_close(smoothed(images, sigma, border, truncate), want, atol=1e-6, rtol=1e-6)
+    torch.testing.assert_close(smooth(images, sigma, border, truncate), want, atol=1e-6, rtol=1e-6)
 
 
 @pytest.mark.parametrize("factor", [1.0, 1.03, 1.25, 1.75, 2.25])
@@ -52,13 +52,13 @@ def test_the_zoom_is_scipys(images, factor):
         trim = (len(large) - size) // 2
         return large[trim : trim + size, trim : trim + size]
 
-    torch.testing.assert_close(zoomed(images, factor), each_channel(images, by_scipy))
+    torch.testing.assert_close(zoom_in(images, factor), each_channel(images, by_scipy))
 
 
-@pytest.mark.parametrize(("border", "mode"), [(mirrored, "mirror"), (folded, "reflect")])
+@pytest.mark.parametrize(("border", "mode"), [(reflect, "mirror"), (symmetric, "reflect")])
 def test_sampling_is_scipys(images, border, mode):
     y, x = torch.rand(2, 2, 9, 9, generator=Generator().manual_seed(2), dtype=torch.float64) * 30 - 10
-    found = sampled(images, y, x, border)
+    found = sample_bilinear(images, y, x, border)
     for image, down, right, shown in zip(images, y, x, found, strict=True):
         want = [ndimage.map_coordinates(channel.numpy(), [down, right], order=1, mode=mode) for channel in image]
         torch.testing.assert_close(shown, torch.tensor(np.array(want)))
@@ -66,7 +66,7 @@ def test_sampling_is_scipys(images, border, mode):
 
 def test_motion_by_a_loop(images):
     angles, found = torch.tensor([0.0, -40.0]), None
-    found = dragged(images, 2, 1.5, angles)
+    found = directional_blur(images, 2, 1.5, angles)
     weights = np.exp(-(np.arange(5) ** 2) / (2 * 1.5**2))
     for b, angle in enumerate(np.deg2rad([0.0, -40.0])):
         for y in range(9):
@@ -80,5 +80,5 @@ def test_motion_by_a_loop(images):
 
 def test_a_shift_by_hand():
     image = torch.arange(9.0).view(1, 1, 3, 3)
-    assert shifted(image, torch.tensor([1]), torch.tensor([0])).flatten().tolist() == [3, 4, 5, 6, 7, 8, 6, 7, 8]
-    assert shifted(image, torch.tensor([0]), torch.tensor([-1])).flatten().tolist() == [0, 0, 1, 3, 3, 4, 6, 6, 7]
+    assert shift(image, torch.tensor([1]), torch.tensor([0])).flatten().tolist() == [3, 4, 5, 6, 7, 8, 6, 7, 8]
+    assert shift(image, torch.tensor([0]), torch.tensor([-1])).flatten().tolist() == [0, 0, 1, 3, 3, 4, 6, 6, 7]

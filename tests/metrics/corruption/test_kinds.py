@@ -10,7 +10,7 @@ from PIL import Image
 from torch import Generator
 
 from selfdistill.metrics.corruption import CORRUPTIONS
-from selfdistill.metrics.corruption.blur import disc
+from selfdistill.metrics.corruption.blur import disk
 from selfdistill.metrics.corruption.digital import affine
 from selfdistill.metrics.corruption.weather import plasma
 
@@ -117,11 +117,11 @@ def test_glass_is_the_published_loop_with_its_views(images):
 
 
 def test_a_disc_by_hand():
-    kernel = disc(1, 1e-3)  # no softening
+    kernel = disk(1, 1e-3)  # no softening
     assert kernel[1:-1, 1:-1].tolist() == pytest.approx(np.array([[0, 1, 0], [1, 1, 1], [0, 1, 0]]) / 5)
-    assert disc(0.3, 0.4).sum() == pytest.approx(1)
-    assert disc(0.3, 0.4)[1, 1] == pytest.approx(1 / (1 + 2 * np.exp(-1 / 0.32)) ** 2)
-    assert disc(1.5, 0.1)[1:-1, 1:-1].count_nonzero() == 9
+    assert disk(0.3, 0.4).sum() == pytest.approx(1)
+    assert disk(0.3, 0.4)[1, 1] == pytest.approx(1 / (1 + 2 * np.exp(-1 / 0.32)) ** 2)
+    assert disk(1.5, 0.1)[1:-1, 1:-1].count_nonzero() == 9
 
 
 def test_an_affine_map_that_moves_nothing_and_one_that_does(images):
@@ -140,10 +140,10 @@ def test_an_affine_map_that_moves_nothing_and_one_that_does(images):
 
 
 def test_elastic_at_severity_1_warps_nothing(images):
-    from selfdistill.metrics.corruption.pixels import stored, unit
+    from selfdistill.metrics.corruption.pixels import to_uint8, to_unit_range
 
     found = CORRUPTIONS["elastic_transform"](images, 1, seed())
-    close(found, stored(affine(unit(images), 0.08 * 32, seed())))
+    close(found, to_uint8(affine(to_unit_range(images), 0.08 * 32, seed())))
 
 
 def test_clouds_fill_their_range():

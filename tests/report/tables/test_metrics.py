@@ -8,7 +8,8 @@ import pytest
 from scipy import stats
 
 from selfdistill.report.tables.metrics import header, notes, rows, sheets
-from selfdistill.study.evaluation.metric_specs import KNOWN, MetricSpec
+from selfdistill.metrics.catalog import MetricSpec
+from selfdistill.study.evaluation.metric_specs import KNOWN
 from selfdistill.study.evaluation.results import scores
 from selfdistill.study.layout import run_folder
 from selfdistill.study.load import load

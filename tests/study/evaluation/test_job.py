@@ -12,7 +12,7 @@ from selfdistill.bench.candidate import Candidate
 from selfdistill.cli.app import main
 from selfdistill.data.subsets import stratified
 from selfdistill.errors import UserError
-from selfdistill.metrics import MEASURES, evaluate
+from selfdistill.metrics import METRICS, evaluate
 from selfdistill.study import Grid, RunConfig, compare, compare_all
 from selfdistill.study.engine.processes import ProcessEngine
 from selfdistill.study.engine.progress import Unwatched
@@ -69,7 +69,7 @@ def test_every_run_is_measured_as_by_hand_on_the_same_few_images(study):
         student, _ = load_run(run_folder(study.folder, "byot()", seed))
         augment = data.default_augmentation(data.load("digits", limit=100, seed=seed))
         strange_few = replace(strange, test=strange.test)  # 40 are fewer than 60
-        want = evaluate(student, few, which=[*FEW.measures, "outside"], ood=strange_few, augment=augment)
+        want = evaluate(student, few, metrics=[*FEW.measures, "outside"], ood=strange_few, augment=augment)
         found = kept(study, "byot()", seed)
         assert found["measures"] == want
         assert (found["data"], found["images"]) == ("digits", 359)
@@ -161,8 +161,8 @@ def test_a_grid_takes_its_measures_after_its_runs(tmp_path):
 @pytest.mark.parametrize(
     ("words", "answer"),
     [
-        ({"measures": ["pgdd"]}, r"there is no measure 'pgdd'; did you mean 'pgd'\?"),
-        ({"measures": ["outside"]}, "the measure outside compares with images of other classes; name them: --ood"),
+        ({"measures": ["pgdd"]}, r"there is no metric 'pgdd'; did you mean 'pgd'\?"),
+        ({"measures": ["outside"]}, "the metric outside compares with images of other classes; name them: --ood"),
         ({"measures": ["knn"], "test_limit": 5}, "5 test images cannot hold one of each of 10 classes; measure on 10"),
         ({"measures": ["knn"], "test_limit": 0}, "the test images to measure on must be 1 or more, but are 0"),
         ({"test_limit": 50}, 'a limit of test images is for measures, but a grid names none; write measures=\\["basic'),
@@ -179,7 +179,7 @@ def test_mistakes_are_found_before_any_training(tmp_path, words, answer):
 
 
 def test_all_is_all_that_can_be_had():
-    everything = set(MEASURES)
+    everything = set(METRICS)
     assert set(EvaluationRequest(("all",)).left(None)) == everything - {"outside"}
     assert set(EvaluationRequest(("all",), OOD).left(None)) == everything
 
@@ -236,7 +236,7 @@ def test_compare_measures_and_prints_both_tables(capsys, tmp_path):
     }
     status, _, err = command(capsys, "compare", *words, "--measures", "nonsense", "--out", tmp_path / "x")
     assert status == 2
-    assert "there is no measure 'nonsense'" in err
+    assert "there is no metric 'nonsense'" in err
     assert not (tmp_path / "x").exists()
 
 

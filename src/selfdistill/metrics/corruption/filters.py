@@ -1,4 +1,4 @@
-"""Blurs, zooms and shifts of float images [B, D, H, W], with the borders of the libraries that others use."""
+"""Filters, zooms and shifts of float images [B, D, H, W], with the border modes of SciPy and OpenCV."""
 
 import math
 from collections.abc import Callable
@@ -7,27 +7,27 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-Border = Callable[[Tensor, int], Tensor]  # of positions beyond the image and its size: where to read instead
+Border = Callable[[Tensor, int], Tensor]  # (positions, size) -> positions inside the image
 
 
-def repeated(positions: Tensor, size: int) -> Tensor:
-    """The last pixel again: aaa|abcd|ddd."""
+def replicate(positions: Tensor, size: int) -> Tensor:
+    """Border mode "nearest": aaa|abcd|ddd."""
     return positions.clamp(0, size - 1)
 
 
-def mirrored(positions: Tensor, size: int) -> Tensor:
-    """Mirrored in the last pixel: dcb|abcd|cba."""
+def reflect(positions: Tensor, size: int) -> Tensor:
+    """Border mode "reflect" (NumPy's name): dcb|abcd|cba."""
     return (size - 1) - ((size - 1) - positions % max(2 * size - 2, 1)).abs()
 
 
-def folded(positions: Tensor, size: int) -> Tensor:
-    """Mirrored behind the last pixel: cba|abcd|dcb."""
+def symmetric(positions: Tensor, size: int) -> Tensor:
+    """Border mode "symmetric" (NumPy's name): cba|abcd|dcb."""
     inside = positions % (2 * size)
     return torch.where(inside < size, inside, 2 * size - 1 - inside)
 
 
-def convolved(images: Tensor, kernel: Tensor, border: Border) -> Tensor:
-    """Every channel with the same symmetric kernel [K, L], K and L odd."""
+def convolve(images: Tensor, kernel: Tensor, border: Border) -> Tensor:
+    """Convolve every channel with one symmetric kernel [K, L], K and L odd."""
     height, width = images.shape[-2:]
     reach_y, reach_x = (size // 2 for size in kernel.shape)
     rows = border(torch.arange(-reach_y, height + reach_y, device=images.device), height)
@@ -36,20 +36,20 @@ def convolved(images: Tensor, kernel: Tensor, border: Border) -> Tensor:
     return F.conv2d(wide, kernel.to(images)[None, None]).view_as(images)
 
 
-def bell(sigma: float, reach: int) -> Tensor:
-    """A Gaussian at -reach … reach, of sum 1. -> [2 · reach + 1]."""
+def gaussian_kernel(sigma: float, reach: int) -> Tensor:
+    """Gaussian kernel at -reach … reach, of sum 1. -> [2 · reach + 1]."""
     weights = (-(torch.arange(-reach, reach + 1) ** 2) / (2 * max(sigma, 1e-6) ** 2)).exp()
     return weights / weights.sum()
 
 
-def smoothed(images: Tensor, sigma: float, border: Border = repeated, truncate: float = 4.0) -> Tensor:
-    """Blurred by a Gaussian of `sigma` pixels, cut off at `truncate` sigmas: scikit-image's and SciPy's."""
-    kernel = bell(sigma, int(truncate * sigma + 0.5))
-    return convolved(convolved(images, kernel[:, None], border), kernel[None], border)
+def smooth(images: Tensor, sigma: float, border: Border = replicate, truncate: float = 4.0) -> Tensor:
+    """Apply a Gaussian of `sigma` pixels, truncated at `truncate` sigmas, as scikit-image and SciPy do."""
+    kernel = gaussian_kernel(sigma, int(truncate * sigma + 0.5))
+    return convolve(convolve(images, kernel[:, None], border), kernel[None], border)
 
 
-def zoomed(images: Tensor, factor: float) -> Tensor:
-    """The middle of square images enlarged by this factor, in their own size."""
+def zoom_in(images: Tensor, factor: float) -> Tensor:
+    """Enlarge the center of square images by a factor, keeping their size."""
     size = images.shape[-1]
     part = math.ceil(size / factor)
     top = (size - part) // 2
@@ -59,36 +59,36 @@ def zoomed(images: Tensor, factor: float) -> Tensor:
     return large[..., trim : trim + size, trim : trim + size]
 
 
-def dragged(images: Tensor, radius: float, sigma: float, angles: Tensor) -> Tensor:
-    """Blurred to one side along an angle for each image, in degrees: ImageMagick's motion blur. angles [B]."""
+def directional_blur(images: Tensor, radius: float, sigma: float, angles: Tensor) -> Tensor:
+    """Blur to one side along an angle in degrees for each image: ImageMagick's motion blur. angles [B]."""
     reach = 2 * math.ceil(radius) + 1
-    weights = bell(sigma, reach - 1)[reach - 1 :]
+    weights = gaussian_kernel(sigma, reach - 1)[reach - 1 :]
     rays = torch.deg2rad(angles)[:, None] * torch.ones(reach)
     down, right = ((torch.arange(reach) * turn(rays) - 0.5).ceil().long() for turn in (torch.sin, torch.cos))
     total = torch.zeros_like(images)
     for k, weight in enumerate((weights / weights.sum()).tolist()):
-        total += weight * shifted(images, down[:, k], right[:, k])
+        total += weight * shift(images, down[:, k], right[:, k])
     return total
 
 
-def shifted(images: Tensor, down: Tensor, right: Tensor) -> Tensor:
-    """What lies so many pixels below and to the right of each pixel, for each image. [B, D, H, W], [B], [B]."""
+def shift(images: Tensor, down: Tensor, right: Tensor) -> Tensor:
+    """Shift each image up by `down` and left by `right` pixels, replicating borders. [B, D, H, W], [B], [B]."""
     count, _, height, width = images.shape
     b = torch.arange(count)[:, None, None]
-    y = repeated(torch.arange(height) + down[:, None], height)[:, :, None]
-    x = repeated(torch.arange(width) + right[:, None], width)[:, None]
+    y = replicate(torch.arange(height) + down[:, None], height)[:, :, None]
+    x = replicate(torch.arange(width) + right[:, None], width)[:, None]
     where = (each.to(images.device) for each in (b, y, x))
     return images.movedim(1, -1)[tuple(where)].movedim(-1, 1)
 
 
-def sampled(images: Tensor, y: Tensor, x: Tensor, border: Border) -> Tensor:
-    """Read between the pixels, linearly. images [B, D, H, W], y and x [B, H, W] -> [B, D, H, W]."""
+def sample_bilinear(images: Tensor, y: Tensor, x: Tensor, border: Border) -> Tensor:
+    """Sample bilinearly at positions y and x [B, H, W]. images [B, D, H, W] -> [B, D, H, W]."""
     height, width = images.shape[-2:]
     b = torch.arange(len(images), device=images.device)[:, None, None]
     top, left = y.floor(), x.floor()
     total = torch.zeros_like(images).movedim(1, -1)
     for row, column in ((0, 0), (0, 1), (1, 0), (1, 1)):
         weight = (1 - (y - top - row).abs()) * (1 - (x - left - column).abs())
-        read = border((top + row).long(), height), border((left + column).long(), width)
-        total += weight[..., None] * images.movedim(1, -1)[b, read[0], read[1]]
+        source = border((top + row).long(), height), border((left + column).long(), width)
+        total += weight[..., None] * images.movedim(1, -1)[b, source[0], source[1]]
     return total.movedim(-1, 1)

@@ -1,25 +1,25 @@
-"""Weather. images [B, 3, H, W] uint8 -> the same, a severity from 1 to 5."""
+"""Weather corruptions. images [B, 3, H, W] uint8 -> same, severity 1 to 5."""
 
 import torch
 from torch import Generator, Tensor
 
-from selfdistill.metrics.corruption.filters import dragged, zoomed
-from selfdistill.metrics.corruption.pixels import scale, stored, unit
+from selfdistill.metrics.corruption.filters import directional_blur, zoom_in
+from selfdistill.metrics.corruption.pixels import scale, to_uint8, to_unit_range
 
 GREY = (0.299, 0.587, 0.114)
 
 
 def fog(images: Tensor, severity: int, generator: Generator) -> Tensor:
-    """A cloud before the image, one of its own for each."""
+    """Blend each image with a random cloud."""
     amount, decay = ((0.2, 3), (0.5, 3), (0.75, 2.5), (1, 2), (1.5, 1.75))[severity - 1]
-    values, size = unit(images), images.shape[-1]
+    values, size = to_unit_range(images), images.shape[-1]
     brightest = values.amax(dim=(1, 2, 3), keepdim=True)
     cloud = plasma(len(images), size, decay, generator).to(images.device)
-    return stored((values + amount * cloud[:, None]) * brightest / (brightest + amount))
+    return to_uint8((values + amount * cloud[:, None]) * brightest / (brightest + amount))
 
 
 def snow(images: Tensor, severity: int, generator: Generator) -> Tensor:
-    """Flakes that fall, before a whitened image."""
+    """Whiten the image and overlay motion-blurred snowflakes."""
     mean, spread, zoom, least, radius, sigma, kept = (
         (0.1, 0.2, 1, 0.6, 8, 3, 0.95),
         (0.1, 0.2, 1, 0.5, 10, 4, 0.9),
@@ -27,32 +27,32 @@ def snow(images: Tensor, severity: int, generator: Generator) -> Tensor:
         (0.25, 0.3, 2.25, 0.6, 12, 6, 0.85),
         (0.3, 0.3, 1.25, 0.65, 14, 12, 0.8),
     )[severity - 1]
-    values, (count, _, height, width) = unit(images), images.shape
-    flakes = zoomed(mean + spread * torch.randn(count, 1, height, width, generator=generator), zoom)
-    flakes = unit(stored(flakes.where(flakes >= least, 0)))
+    values, (count, _, height, width) = to_unit_range(images), images.shape
+    flakes = zoom_in(mean + spread * torch.randn(count, 1, height, width, generator=generator), zoom)
+    flakes = to_unit_range(to_uint8(flakes.where(flakes >= least, 0)))
     angles = torch.rand(count, generator=generator) * 90 - 135
-    fallen = dragged(flakes, radius * scale(images), sigma * scale(images), angles).to(images.device)
+    fallen = directional_blur(flakes, radius * scale(images), sigma * scale(images), angles).to(images.device)
     grey = (values * values.new_tensor(GREY)[:, None, None]).sum(dim=1, keepdim=True)
     white = kept * values + (1 - kept) * torch.maximum(values, grey * 1.5 + 0.5)
-    return stored(white + fallen + fallen.rot90(2, (2, 3)))
+    return to_uint8(white + fallen + fallen.rot90(2, (2, 3)))
 
 
 def brightness(images: Tensor, severity: int, generator: Generator) -> Tensor:
-    """More of HSV's value: hue and saturation stay."""
+    """Raise HSV value; hue and saturation stay."""
     more = (0.05, 0.1, 0.15, 0.2, 0.3)[severity - 1]
-    values = unit(images)
+    values = to_unit_range(images)
     value = values.amax(dim=1, keepdim=True)
     wanted = (value + more).clamp(max=1)
-    return stored(torch.where(value > 0, values * wanted / value.clamp(min=1e-6), wanted))
+    return to_uint8(torch.where(value > 0, values * wanted / value.clamp(min=1e-6), wanted))
 
 
 def plasma(count: int, size: int, decay: float, generator: Generator) -> Tensor:
-    """Clouds by the diamond-square algorithm, from 0 to 1. -> [count, size, size]."""
+    """Generate clouds by the diamond-square algorithm, from 0 to 1. -> [count, size, size]."""
     step = 1 << max(size - 1, 1).bit_length()  # the power of two that holds the image
     cloud, wibble = torch.zeros(count, step, step), 100.0
 
     def near(total: Tensor) -> Tensor:
-        """The mean of four, and something."""
+        """Mean of four corners, plus noise."""
         return total / 4 + wibble**2 * (torch.rand(total.shape, generator=generator) * 2 - 1)
 
     while step >= 2:

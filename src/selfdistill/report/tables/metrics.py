@@ -6,7 +6,8 @@ from itertools import groupby
 
 from selfdistill.study.analysis.comparison import Comparison, against
 from selfdistill.study.analysis.statistics import LEVEL, MeanStd
-from selfdistill.study.evaluation.metric_specs import MetricSpec, class_scales, corruption_scales, scales
+from selfdistill.metrics.catalog import MetricSpec
+from selfdistill.study.evaluation.metric_specs import class_scales, corruption_scales, scales
 from selfdistill.study.evaluation.results import By, MetricTable
 
 CLASSES_SHOWN = 20

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from statistics import fmean
 
-from selfdistill.metrics import MEASURES
+from selfdistill.metrics import METRICS
 from selfdistill.metrics.adversarial import EPSILONS
 from selfdistill.report.tables.metrics import MetricCell, MetricsTable, class_sheet, corruption_sheet, notes, sheets
 from selfdistill.study import Study
@@ -70,7 +70,7 @@ class Measures:
         if found.images is None:
             return [_command(found.study, ["all"])]
         by_count: dict[int | None, list[str]] = {}
-        for name in (each for each in MEASURES if each in found.taken):
+        for name in (each for each in METRICS if each in found.taken):
             by_count.setdefault(found.limited.get(name), []).append(name)
         if len(by_count) == 2 and by_count.get(None) == ["cost"]:  # which shows no images
             by_count[max(found.limited.values())] += by_count.pop(None)
@@ -132,7 +132,7 @@ def _command(study: Study, names: Sequence[str], *more: str) -> str:
 def _short(names: Sequence[str]) -> list[str]:
     """Measures as they are typed: "all" for all; outside comes with --ood."""
     typed = [each for each in names if each != "outside"]
-    return ["all"] if len(typed) == len(MEASURES) - 1 else typed or ["basic"]
+    return ["all"] if len(typed) == len(METRICS) - 1 else typed or ["basic"]
 
 
 def _options(found: MetricTable, names: Sequence[str], count: int | None) -> Iterator[str]:

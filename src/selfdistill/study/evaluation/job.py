@@ -85,7 +85,7 @@ def measure(folder: Path, questions: EvaluationRequest, display: Display, *, ane
     }
     path, found = path_of(folder, questions.data), {}
     left = questions.left(None if anew else of_same_images(read(path), whole))
-    can = available_metrics(student, splits, which=questions.which, **options)
+    can = available_metrics(student, splits, metrics=questions.which, **options)
 
     def keep(name: str, numbers: Any) -> None:
         found[name] = numbers | training_cost(folder, config, questions.accelerator) if name == "cost" else numbers
@@ -94,10 +94,10 @@ def measure(folder: Path, questions: EvaluationRequest, display: Display, *, ane
     evaluate(
         student.to(device_of(questions.accelerator)),
         splits,
-        which=[name for name in left if name in can],
+        metrics=[name for name in left if name in can],
         augment=Augmentation(0, False, tuple(facts["mean"]), tuple(facts["std"])),  # what it was trained with
-        tell=display.note,
-        keep=keep,
+        on_start=display.note,
+        on_result=keep,
         **options,
     )
     return found

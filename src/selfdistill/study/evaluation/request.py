@@ -66,7 +66,7 @@ class EvaluationRequest:
         available_metrics(
             create(config.model, len(splits.classes), size=size),
             self.splits(config, size),
-            which=self.which,
+            metrics=self.which,
             ood=self.strange(size),
             classifier=self.classifier or config.classifier,
             epsilons=self.epsilons,

@@ -27,8 +27,8 @@ def ood():
 
 
 def test_everything_is_measured_and_is_json(splits, ood):
-    found = metrics.evaluate(network(), splits, which="all", ood=ood, batch_size=16)
-    assert list(found) == list(metrics.MEASURES)
+    found = metrics.evaluate(network(), splits, metrics="all", ood=ood, batch_size=16)
+    assert list(found) == list(metrics.METRICS)
     assert json.loads(json.dumps(found, allow_nan=False)) == found
     assert {len(each) for name, each in found["corruption"].items() if name != "mean"} == {5}
     assert (found["outside"]["data"], found["outside"]["images"]) == ("digits", 359)
@@ -38,7 +38,7 @@ def test_everything_is_measured_and_is_json(splits, ood):
 
 @pytest.mark.parametrize("kind", ["group", "tokens"])
 def test_other_kinds_of_networks_are_measured(splits, kind):
-    found = metrics.evaluate(network(kind), splits, which=["knn", "recall", "spread", "fgsm"])
+    found = metrics.evaluate(network(kind), splits, metrics=["knn", "recall", "spread", "fgsm"])
     assert 0 <= found["knn"]["knn"] <= 100
     assert found["spread"]["intra"] > 0
 
@@ -62,11 +62,11 @@ def counted(model):
 def test_one_pass_over_the_test_set_for_all_that_read_predictions(splits):
     model = network()
     passed = counted(model)
-    metrics.evaluate(model, splits, which=["accuracy", "calibration", "selective", "recall", "spread", "classes"])
+    metrics.evaluate(model, splits, metrics=["accuracy", "calibration", "selective", "recall", "spread", "classes"])
     own = [rows for rows in passed if rows > 2]  # two at a time: the look at the model before
     assert own == [40]
     passed.clear()
-    metrics.evaluate(model, splits, which=["knn", "recall"])
+    metrics.evaluate(model, splits, metrics=["knn", "recall"])
     assert sorted(rows for rows in passed if rows > 2) == [40, 60]
 
 
@@ -90,7 +90,7 @@ def test_the_model_is_left_as_it_was(splits, ood):
     modes = [module.training for module in model.modules()]
     before = {name: value.clone() for name, value in model.state_dict().items()}
     drawn = torch.get_rng_state()
-    metrics.evaluate(model, splits, which="all", ood=ood)
+    metrics.evaluate(model, splits, metrics="all", ood=ood)
     assert [module.training for module in model.modules()] == modes
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
     assert not any(module._forward_hooks or module._forward_pre_hooks for module in model.modules())
@@ -110,20 +110,20 @@ def test_hooks_go_away_when_a_pass_fails(splits):
 def test_one_seed_one_result(splits):
     model = network()
     names = ["pgd", "corruption"]
-    one, same = (metrics.evaluate(model, splits, which=names, epsilons=[4]) for _ in range(2))
+    one, same = (metrics.evaluate(model, splits, metrics=names, epsilons=[4]) for _ in range(2))
     assert one == same
     assert list(one["pgd"]) == ["4/255"]
 
 
-def test_measures_are_told(splits):
+def test_on_start_hears_the_names(splits):
     heard = []
-    metrics.evaluate(network(), splits, which=["selective", "accuracy"], tell=heard.append)
+    metrics.evaluate(network(), splits, metrics=["selective", "accuracy"], on_start=heard.append)
     assert heard == ["accuracy", "selective"]
 
 
 def test_costs_by_hand(splits):
     model = nn.Sequential(nn.Flatten(), nn.Linear(3 * 16 * 16, 5))
-    found = metrics.evaluate(model, splits, which="cost")["cost"]
+    found = metrics.evaluate(model, splits, metrics="cost")["cost"]
     assert found["parameters"] == 769 * 5
     assert found["flops"] == 2 * 768 * 5
     assert found["pass_ms"] > 0
@@ -144,9 +144,9 @@ class TwoHeads(nn.Module):
 
 
 def test_all_is_all_that_is_possible(splits):
-    found = metrics.evaluate(TwoHeads(), splits, which=["all"], epsilons=[2])
-    assert set(metrics.MEASURES) - set(found) == {"recall", "knn", "spread", "outside"}
-    named = metrics.evaluate(TwoHeads(), splits, which="spread", classifier="two")
+    found = metrics.evaluate(TwoHeads(), splits, metrics=["all"], epsilons=[2])
+    assert set(metrics.METRICS) - set(found) == {"recall", "knn", "spread", "outside"}
+    named = metrics.evaluate(TwoHeads(), splits, metrics="spread", classifier="two")
     assert named["spread"]["intra"] > 0
 
 
@@ -154,12 +154,18 @@ def test_all_is_all_that_is_possible(splits):
     ("options", "message"),
     [
         (
-            {"which": "pgdd"},
-            r"there is no measure 'pgdd'; did you mean 'pgd'\? there are basic, all, accuracy, calibration, selective",
+            {"metrics": "pgdd"},
+            r"there is no metric 'pgdd'; did you mean 'pgd'\? there are basic, all, accuracy, calibration, selective",
         ),
-        ({"which": ["basic", "ece"]}, r"there is no measure 'ece'; there are basic, all, accuracy, .*, outside, cost$"),
-        ({"which": ["all", "outside"]}, r"the measure outside compares with images of other classes; name them: --ood"),
-        ({"epsilons": [2, 0]}, r"an epsilon is in steps of 255, above 0 and at most 255, but one is 0"),
+        (
+            {"metrics": ["basic", "ece"]},
+            r"there is no metric 'ece'; there are basic, all, .*, outside, cost$",
+        ),
+        (
+            {"metrics": ["all", "outside"]},
+            r"the metric outside compares with images of other classes; name them: --",
+        ),
+        ({"epsilons": [2, 0]}, r"an epsilon is in units of 1/255, above 0 and at most 255, but one is 0"),
         ({"epsilons": [300]}, r"but one is 300"),
     ],
 )
@@ -169,11 +175,11 @@ def test_mistakes_are_answered(splits, options, message):
 
 
 def test_what_does_not_fit_is_answered(splits, ood):
-    with pytest.raises(UserError, match=r"the measure spread reads the embedding, .* of TwoHeads; name it: --class"):
-        metrics.evaluate(TwoHeads(), splits, which="spread")
-    with pytest.raises(UserError, match=r"the model tells 10 classes apart, but fake:.* has 5"):
+    with pytest.raises(UserError, match=r"the metric spread reads the embedding, .* of TwoHeads; name it: --class"):
+        metrics.evaluate(TwoHeads(), splits, metrics="spread")
+    with pytest.raises(UserError, match=r"the model has 10 classes, but fake:.* has 5"):
         metrics.evaluate(create("resnet8", 10), splits)
     with pytest.raises(
         UserError, match=r"images of digits have 8 pixels a side, those of fake:.* 16; load them with s"
     ):
-        metrics.evaluate(network(), splits, which="outside", ood=data.load("digits", limit=10))
+        metrics.evaluate(network(), splits, metrics="outside", ood=data.load("digits", limit=10))

@@ -1,0 +1,47 @@
+"""Evaluation context: a network and the data that metrics are computed on."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from torch import Tensor
+
+from selfdistill.data import Splits
+from selfdistill.metrics.catalog import Metric
+from selfdistill.metrics.model import EvaluatedModel, Predictions
+
+
+@dataclass(frozen=True, eq=False)
+class EvaluationContext:
+    """A network and its evaluation data. All metrics share one pass over the test images."""
+
+    model: EvaluatedModel
+    splits: Splits
+    ood: Splits | None
+    seed: int
+    epsilons: Sequence[float]  # of the attacks, in units of 1/255
+    on_start: Callable[[str], object]  # called with a name before each long part
+
+    @cached_property
+    def test(self) -> Predictions:
+        """Predictions on the test images."""
+        return self.model.predictions(self.splits.test)
+
+    @property
+    def logits_and_labels(self) -> tuple[Tensor, Tensor]:
+        """Logits [N, C] and labels [N] of the test images."""
+        return self.test.logits, self.test.labels
+
+    @property
+    def embeddings_and_labels(self) -> tuple[Tensor, Tensor]:
+        """Embeddings [N, D] and labels [N] of the test images."""
+        return self.test.embeddings, self.test.labels
+
+    def missing(self, metric: Metric) -> str:
+        """Describe a requirement of a metric that is not met; empty where all are."""
+        if metric.needs_ood and self.ood is None:
+            return "compares with images of other classes; name them: --ood DATA, or evaluate(…, ood=splits)"
+        if metric.needs_embedding and self.model.anatomy is None:
+            kind = type(self.model.model).__name__
+            return f"reads the embedding, and no one module makes the logits of {kind}; name it: --classifier PATH"
+        return ""

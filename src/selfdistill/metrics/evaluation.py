@@ -1,0 +1,154 @@
+"""Evaluation of one network by metric names, with as few passes over the data as possible."""
+
+import importlib
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from difflib import get_close_matches
+
+import torch
+from torch import nn
+
+from selfdistill.data import Augmentation, Splits, default_augmentation
+from selfdistill.errors import UserError
+from selfdistill.features import read_anatomy
+from selfdistill.metrics.adversarial import EPSILONS
+from selfdistill.metrics.catalog import BASIC, METRICS
+from selfdistill.metrics.context import EvaluationContext
+from selfdistill.metrics.model import EvaluatedModel, eval_mode
+from selfdistill.metrics.values import MetricValues
+
+
+def evaluate(
+    model: nn.Module,
+    splits: Splits,
+    *,
+    metrics: str | Sequence[str] = "basic",
+    seed: int = 0,
+    ood: Splits | None = None,
+    augment: Augmentation | None = None,
+    classifier: str | None = None,
+    epsilons: Sequence[float] = EPSILONS,
+    device: torch.device | str | None = None,
+    batch_size: int = 512,
+    on_start: Callable[[str], object] = str,
+    on_result: Callable[[str, MetricValues], object] = lambda name, values: None,
+) -> dict[str, MetricValues]:
+    """Evaluate a network on the test images. Return numbers by metric name, ready for JSON.
+
+    `metrics` names entries of `METRICS`; "basic" means accuracy and calibration, "all" every metric that this
+    model and these arguments allow. Images are normalized by `augment`, by default with the mean and standard
+    deviation of `splits`. `ood` are images of other classes; `epsilons` are the sizes of the attacks in units of
+    1/255; `seed` draws their random starts and the corruptions. `on_start(name)` is called before each metric,
+    `on_result(name, values)` after it. The device is the model's by default, and the model keeps its train or
+    eval mode. Raises `UserError` for an unknown name, and for a named metric whose requirements are not met.
+
+    >>> from selfdistill import data, metrics, models
+    >>> splits = data.load("fake:classes=10,size=8")
+    >>> list(metrics.evaluate(models.create("resnet8", 10, size=8), splits, metrics="accuracy")["accuracy"])
+    ['top1', 'top5', 'nll']
+    """
+    evaluated = EvaluatedModel(model, augment or default_augmentation(splits), _device(model, device), batch_size)
+    context = _context(evaluated, splits, metrics, ood, classifier, seed, epsilons, on_start)
+    values: dict[str, MetricValues] = {}
+    for name in _available(context, metrics):
+        on_start(name)
+        values[name] = _compute(name)(context)
+        on_result(name, values[name])
+    return values
+
+
+def available_metrics(
+    model: nn.Module,
+    splits: Splits,
+    *,
+    metrics: str | Sequence[str] = "basic",
+    ood: Splits | None = None,
+    classifier: str | None = None,
+    epsilons: Sequence[float] = EPSILONS,
+) -> list[str]:
+    """List the metrics that `evaluate` would compute, with its errors; costs a few passes of two images.
+
+    >>> from selfdistill import data, metrics, models
+    >>> metrics.available_metrics(models.create("resnet8", 10, size=8), data.load("fake:size=8"))
+    ['accuracy', 'calibration']
+    """
+    evaluated = EvaluatedModel(model, default_augmentation(splits), _device(model, None))
+    return _available(_context(evaluated, splits, metrics, ood, classifier, 0, epsilons, str), metrics)
+
+
+def resolve_metric_names(metrics: str | Sequence[str]) -> dict[str, bool]:
+    """Resolve "basic", "all" and names, in the order of `METRICS`: True where a metric was named explicitly.
+
+    Raises `UserError` for an unknown name.
+
+    >>> resolve_metric_names(["basic", "knn"])
+    {'accuracy': True, 'calibration': True, 'knn': True}
+    """
+    words = [metrics] if isinstance(metrics, str) else list(metrics)
+    for word in words:
+        if word not in {"basic", "all", *METRICS}:
+            near = " or ".join(map(repr, get_close_matches(word, METRICS, n=2)))
+            hint = f"did you mean {near}? " if near else ""
+            raise UserError(f"there is no metric {word!r}; {hint}there are basic, all, {', '.join(METRICS)}")
+    named = {*words, *(BASIC if "basic" in words else ())}
+    return {name: name in named for name in METRICS if name in named or "all" in words}
+
+
+def _compute(name: str) -> Callable[[EvaluationContext], MetricValues]:
+    module, function = METRICS[name].function.split(".")
+    found: Callable[[EvaluationContext], MetricValues] = getattr(
+        importlib.import_module(f"selfdistill.metrics.{module}"), function
+    )
+    return found
+
+
+def _device(model: nn.Module, device: torch.device | str | None) -> torch.device:
+    return torch.device(device or next(model.parameters()).device)
+
+
+def _context(
+    model: EvaluatedModel,
+    splits: Splits,
+    metrics: str | Sequence[str],
+    ood: Splits | None,
+    classifier: str | None,
+    seed: int,
+    epsilons: Sequence[float],
+    on_start: Callable[[str], object],
+) -> EvaluationContext:
+    names = resolve_metric_names(metrics)
+    _require_fit(model, splits, ood, epsilons)
+    if any(METRICS[name].needs_embedding for name in names):
+        model = _with_anatomy(model, splits, classifier)
+    return EvaluationContext(model, splits, ood, seed, tuple(epsilons), on_start)
+
+
+def _available(context: EvaluationContext, metrics: str | Sequence[str]) -> list[str]:
+    """List the metrics whose requirements are met; `UserError` where one was named explicitly and they are not."""
+    names = resolve_metric_names(metrics)
+    missing = {name: context.missing(METRICS[name]) for name in names}
+    if wrong := [f"the metric {name} {missing[name]}" for name, named in names.items() if named and missing[name]]:
+        raise UserError("; ".join(wrong))
+    return [name for name, lack in missing.items() if not lack]
+
+
+def _with_anatomy(model: EvaluatedModel, splits: Splits, classifier: str | None) -> EvaluatedModel:
+    """Return the model with its anatomy, if it has an embedding."""
+    example = model.augment.normalize(splits.test.images[:2].to(model.device))
+    found = read_anatomy(model.model, example, classifier)
+    return replace(model, anatomy=found if found.classifier else None)
+
+
+def _require_fit(model: EvaluatedModel, splits: Splits, ood: Splits | None, epsilons: Sequence[float]) -> None:
+    """Raise `UserError` where model, data and settings do not fit; costs a pass of two images."""
+    with eval_mode(model.model), torch.no_grad():
+        classes = model.logits(splits.test.images[:2].to(model.device)).shape[1]
+    if classes != len(splits.classes):
+        raise UserError(f"the model has {classes} classes, but {splits.name} has {len(splits.classes)}")
+    if ood is not None and ood.test.size != splits.test.size:
+        raise UserError(
+            f"the images of {ood.name} have {ood.test.size} pixels a side, those of {splits.name} "
+            f"{splits.test.size}; load them with size={splits.test.size}"
+        )
+    if wrong := [each for each in epsilons if not 0 < each <= 255]:
+        raise UserError(f"an epsilon is in units of 1/255, above 0 and at most 255, but one is {wrong[0]:g}")
