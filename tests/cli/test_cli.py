@@ -146,9 +146,9 @@ def test_plan(capsys):
     assert status == 0
     assert "anchor (grad): 1 forward, 1 backward" in out
     assert "stage2 = layer2 [B, 32, 4, 4]" in out
-    assert "guidance: 9,610 parameters, training only; deployed: 0 beside the student's 78,042" in out
-    assert "shape: [64, 10], each rank its own, new each epoch" in out
-    assert "center: [10, 64], [10, 1], one for the run" in out
+    assert "guidance: 9,610 parameters, for training only; the exported student has 78,042" in out
+    assert "shape: [64, 10], one per rank, reset each epoch" in out
+    assert "center: [10, 64], [10, 1], shared by all ranks" in out
     _, out, _ = command(
         capsys, "plan", "stkd() + scd()", "--model", "torchvision/resnet18", "--size", "32", "--limit", "100"
     )

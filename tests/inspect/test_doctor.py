@@ -25,11 +25,11 @@ def test_a_run_that_will_work_is_looked_at_from_data_to_disk(tmp_path):
         "memory",
         "disk",
     ]
-    assert words["data"].startswith("200 training, 359 test images, 8 pixels a side; 10 classes of 20 to 20")
+    assert words["data"] == ("200 training, 359 test images, 8x8 pixels; 10 classes with 20 to 20 training images each")
     assert words["model"] == "resnet8, 78,042 parameters; layer1, layer2, layer3; classifier"
     assert words["passes"] == "anchor (grad) · teacher (no grad): 2 forward, 1 backward"
-    assert words["teacher"] == "resnet8 by ce(), trained first where it is not there yet"
-    assert words["batches"] == "6 steps an epoch of 32 images, 2 epochs"
+    assert words["teacher"] == "resnet8 with ce(), trained first if it does not exist yet"
+    assert words["batches"] == "6 steps per epoch, batch size 32, 2 epochs"
     assert "guidance.learn" in words["step"]
     assert not any(tmp_path.iterdir())
 
@@ -45,8 +45,8 @@ def test_a_run_that_will_work_is_looked_at_from_data_to_disk(tmp_path):
         ({"method": "drg(tap='stage9')"}, "method", "nothing to tap at 'stage9'"),
         ({"method": "kd(teacher='runs/nobody')"}, "method", "neither the folder of a run nor a model"),
         ({"method": "scd()", "batch_size": 1}, "batches", "needs 2 at least, but a batch has 1"),
-        ({"method": "tests.inspect.test_doctor:lost()"}, "step", "nothing in a first step trains lost.head.weight"),
-        ({"method": "tests.inspect.test_doctor:endless()"}, "step", "endless inf, which is no number"),
+        ({"method": "tests.inspect.test_doctor:lost()"}, "step", "lost.head.weight gets no gradient in the first step"),
+        ({"method": "tests.inspect.test_doctor:endless()"}, "step", "non-finite loss: endless inf"),
     ],
 )
 def test_what_is_wrong_is_said_where_it_is_found_and_ends_the_looking(config, name, answer):
@@ -63,12 +63,12 @@ def test_too_little_room_is_found_beside_all_that_is_well(monkeypatch):
 
 def test_a_batch_larger_than_the_data_is_told():
     words = {each.check: each.words for each in check(small(batch_size=500))}
-    assert words["batches"] == "1 steps an epoch of 200 images, fewer than the 500 asked for, 2 epochs"
+    assert words["batches"] == "1 steps per epoch, batch size 200, less than the requested 500, 2 epochs"
 
 
 def test_one_of_several_processes_is_looked_at():
     words = {each.check: each.words for each in check(small(batch_size=64, devices=2))}
-    assert words["batches"] == "3 steps an epoch of 64 images, 2 epochs"
+    assert words["batches"] == "3 steps per epoch, batch size 64, 2 epochs"
     assert words["memory"].startswith("a batch of 32 needs")
 
 

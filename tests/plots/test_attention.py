@@ -5,13 +5,13 @@ import pytest
 import torch
 
 from selfdistill.errors import UserError
-from selfdistill.plots.attention import attended, cell_side, draw_attention, mosaic, overlaid
+from selfdistill.plots.attention import attention_maps, cell_side, draw_attention, mosaic, overlaid
 from tests.helpers.figures import draws, images
 
 
 def test_squares_summed_over_channels_by_hand():
     maps = torch.randn(2, 3, 4, 4, generator=draws())
-    found = attended({"stage1": maps}, 4)["stage1"]
+    found = attention_maps({"stage1": maps}, 4)["stage1"]
     for image, strength in zip(maps.tolist(), found, strict=True):
         by_hand = np.array([[sum(channel[y][x] ** 2 for channel in image) for x in range(4)] for y in range(4)])
         np.testing.assert_allclose(strength, (by_hand - by_hand.min()) / (by_hand.max() - by_hand.min()), atol=1e-6)
@@ -20,7 +20,7 @@ def test_squares_summed_over_channels_by_hand():
 def test_a_map_is_stretched_over_the_image():
     maps = torch.zeros(1, 2, 2, 2)
     maps[0, :, 0, 1] = 3.0
-    found = attended({"stage1": maps}, 8)["stage1"][0]
+    found = attention_maps({"stage1": maps}, 8)["stage1"][0]
     assert found.shape == (8, 8)
     assert found[0, 7] == 1
     assert found[7, 0] == 0
@@ -30,17 +30,17 @@ def test_a_map_is_stretched_over_the_image():
 def test_tokens_lie_in_a_square_behind_those_of_no_place():
     tokens = torch.zeros(1, 1 + 9, 5)
     tokens[0, 0], tokens[0, 1 + 3] = 100.0, 1.0  # the class's; row 1, column 0
-    found = attended({"stage1": tokens}, 3)["stage1"][0]
+    found = attention_maps({"stage1": tokens}, 3)["stage1"][0]
     assert np.argwhere(found == 1).tolist() == [[1, 0]]
 
 
 def test_what_shows_no_place():
-    assert attended({"stage1": torch.ones(1, 2, 4, 4), "stage2": torch.ones(1, 2, 1, 1)}, 4).keys() == {"stage1"}
-    assert not attended({"even": torch.ones(1, 2, 4, 4)}, 4)["even"].any()
-    with pytest.raises(UserError, match="stage4 shows no more than one position; take larger images"):
-        attended({"stage4": torch.ones(2, 3, 1, 1)}, 4)
-    with pytest.raises(UserError, match="the 8 tokens of stage1 fill no square; tap a stage that gives a map"):
-        attended({"stage1": torch.ones(1, 8, 4)}, 4)
+    assert attention_maps({"stage1": torch.ones(1, 2, 4, 4), "stage2": torch.ones(1, 2, 1, 1)}, 4).keys() == {"stage1"}
+    assert not attention_maps({"even": torch.ones(1, 2, 4, 4)}, 4)["even"].any()
+    with pytest.raises(UserError, match="stage4 has a single position, so there is no attention map"):
+        attention_maps({"stage4": torch.ones(2, 3, 1, 1)}, 4)
+    with pytest.raises(UserError, match="the 8 tokens of stage1 form no square; tap a stage with a feature map"):
+        attention_maps({"stage1": torch.ones(1, 8, 4)}, 4)
 
 
 def test_the_image_shines_through():
@@ -66,7 +66,7 @@ def test_a_cell_is_a_whole_multiple(size, cell):
 def test_the_picture_shows_each_method_over_the_same_images():
     pictures = images(3).images
     features = {"stage1": torch.randn(3, 2, 4, 4, generator=draws()), "stage2": torch.randn(3, 2, 2, 2)}
-    found = attended(features, 32)
+    found = attention_maps(features, 32)
     figure = draw_attention(pictures, {"ce()": found, "scd()": found}, ["cat", "dog", "emu"])
     for each in figure.axes:
         assert each.images[0].get_array().shape == (3 * 34 - 2, 3 * 34 - 2, 4)

@@ -9,9 +9,9 @@ from torch.testing import assert_close
 from selfdistill.errors import UserError
 from selfdistill.loop.teach import teach
 from selfdistill.methods import parse_method
-from selfdistill.plots.centers import draw_centers, gradients, moments
-from selfdistill.plots.centers.gradients import of_labels, of_target
-from selfdistill.plots.centers.network import Planar
+from selfdistill.plots.centers import draw_centers, gradients, snapshots
+from selfdistill.plots.centers.gradients import cross_entropy_gradient, kl_gradient
+from selfdistill.plots.centers.network import PlanarNetwork
 from selfdistill.plots.svg import svg
 from tests.helpers.figures import draws
 
@@ -44,7 +44,7 @@ def shifted(images, by):
 def by_autograd(text, partners):
     """Mean over partners of each image's gradient at the embedding, through a real step; and what it was taken at."""
     torch.manual_seed(0)
-    network, (images, labels) = Planar(CLASSES), batch()
+    network, (images, labels) = PlanarNetwork(CLASSES), batch()
     taught = teach(network, text, images)
     taught(batch(seed=1)[0], labels, peer=images)  # so that centers lie somewhere else
     memories = taught.get_extra_state()["memories"][0]
@@ -86,9 +86,9 @@ def test_formulas_on_any_numbers(seed, temperature):
     logits = features @ weight.T + bias
     entropy = torch.nn.functional.cross_entropy(logits, labels, reduction="sum")
     want = torch.autograd.grad(entropy, features, retain_graph=True)[0]
-    assert_close(of_labels(logits, labels, weight), want, **EXACT)
+    assert_close(cross_entropy_gradient(logits, labels, weight), want, **EXACT)
     gap = temperature**2 * (target * (target.log() - (logits / temperature).log_softmax(dim=1))).sum()
-    assert_close(of_target(logits, target, weight, temperature), torch.autograd.grad(gap, features)[0], **EXACT)
+    assert_close(kl_gradient(logits, target, weight, temperature), torch.autograd.grad(gap, features)[0], **EXACT)
 
 
 @settings(max_examples=25)
@@ -107,7 +107,7 @@ def test_imitation_never_draws_away_from_the_center(seed, fusion):
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("drg()", r"no closed form is known for the gradient of drg\(\) \(term 'guidance'\); these terms have one: "),
+        ("drg()", r"the gradient of drg\(\) has no closed form here \(term 'guidance'\); supported terms: "),
         ("csd(warmup=2.0)", "holds for a detached target without warm-up; drop both"),
         ("csd(detach=False)", "holds for a detached target without warm-up; drop both"),
         ("label_smoothing()", "holds for plain cross-entropy of plain images alone"),
@@ -117,18 +117,18 @@ def test_imitation_never_draws_away_from_the_center(seed, fusion):
 )
 def test_what_has_no_closed_form_is_refused_before_training(text, says):
     with pytest.raises(UserError, match=says):
-        moments(["ce()", text])
+        snapshots(["ce()", text])
 
 
 @pytest.mark.parametrize("options", [{"epochs": ()}, {"epochs": (0,)}, {"classes": 1}, {"classes": 11}])
 def test_what_cannot_be_shown(options):
-    with pytest.raises(UserError, match="epochs from 1 on and 2 to 10 classes can be shown, but not"):
-        moments(**options)
+    with pytest.raises(UserError, match="classes cannot be drawn; use epochs from 1 and 2 to 10 classes"):
+        snapshots(**options)
 
 
 @pytest.fixture(scope="module")
 def found():
-    return moments(epochs=(1, 2), classes=3)
+    return snapshots(epochs=(1, 2), classes=3)
 
 
 def test_moments_of_real_training(found):
@@ -138,19 +138,19 @@ def test_moments_of_real_training(found):
         "csd()": [1, 2],
     }
     for text, (first, second) in found.items():
-        assert first.features.shape == first.learn.shape == (len(first.labels), 2)
+        assert first.features.shape == first.task_gradient.shape == (len(first.labels), 2)
         assert first.labels.unique().tolist() == [0, 1, 2]
         assert not torch.equal(first.features, second.features)
         assert first.kept == (text == "csd()")
         means = [second.features[second.labels == k].mean(dim=0) for k in range(3)]
         assert torch.equal(second.centers, torch.stack(means)) == (text != "csd()")
-        assert bool(second.mimic.any()) == (text != "ce()")
-        assert 0 < second.within < 1
-    assert torch.equal(found["ce()"][0].arrows, -found["ce()"][0].learn)
+        assert bool(second.distillation_gradient.any()) == (text != "ce()")
+        assert 0 < second.within_class_variance < 1
+    assert torch.equal(found["ce()"][0].arrows, -found["ce()"][0].task_gradient)
 
 
 def test_the_same_seed_gives_the_same_bytes(found):
-    again = moments(["ce()"], epochs=(1,), classes=3)
+    again = snapshots(["ce()"], epochs=(1,), classes=3)
     assert torch.equal(again["ce()"][0].features, found["ce()"][0].features)
     assert svg(draw_centers(again), "a") == svg(draw_centers({"ce()": found["ce()"][:1]}), "a")
 
@@ -163,9 +163,9 @@ def test_the_picture_has_all_planes(found):
     assert planes[1].get_title(loc="left").startswith("cs_kd()\nvariance within ")
     (arrows,) = planes[4].collections
     assert len(arrows.U) == 3 * 8
-    moment = found["cs_kd()"][1]
-    row = int((moment.features - torch.tensor(arrows.XY[0])).norm(dim=1).argmin())
-    drawn, drawing = moment.arrows[row], torch.tensor([arrows.U[0], arrows.V[0]])
-    assert_close(drawing / drawing.norm(), drawn / drawn.norm())
+    snapshot = found["cs_kd()"][1]
+    row = int((snapshot.features - torch.tensor(arrows.XY[0])).norm(dim=1).argmin())
+    wanted, drawn = snapshot.arrows[row], torch.tensor([arrows.U[0], arrows.V[0]])
+    assert_close(drawn / drawn.norm(), wanted / wanted.norm())
     rings = [line for line in planes[5].get_lines() if line.get_marker() == "o" and line.get_markersize() > 5]
     assert torch.equal(torch.tensor(rings[0].get_xydata()), found["csd()"][1].centers)

@@ -6,7 +6,7 @@ from torch.testing import assert_close
 
 from selfdistill.errors import UserError
 from selfdistill.metrics.accuracy import predict
-from selfdistill.plots.collect import collect, some
+from selfdistill.plots.collect import collect, first_per_class
 from tests.helpers.figures import PLAIN, images
 from tests.helpers.networks import Convolutional, Transformer
 
@@ -32,7 +32,7 @@ def test_logits_embedding_and_features(model):
     assert_close(classifier(shown.embedding), shown.logits)
     assert list(shown.features) == ["stage1", "stage2", "stage3"]
     assert all(len(each) == len(pictures) and not each.requires_grad for each in shown.features.values())
-    assert torch.equal(shown.right, shown.logits.argmax(dim=1) == pictures.labels)
+    assert torch.equal(shown.correct, shown.logits.argmax(dim=1) == pictures.labels)
 
 
 def test_a_tap_by_path():
@@ -72,7 +72,7 @@ def test_half_precision_comes_back_in_full():
 
 
 def test_errors():
-    with pytest.raises(UserError, match="no images to show to the network; pick one at least"):
+    with pytest.raises(UserError, match="the set of images is empty; pass at least one image"):
         collect(Convolutional(), images(0), PLAIN)
     with pytest.raises(UserError, match="nothing to tap at 'stage9'; its stages are stage1"):
         collect(Convolutional(), images(), PLAIN, taps=["stage9"])
@@ -80,5 +80,5 @@ def test_errors():
 
 def test_some_of_each_class():
     labels = torch.tensor([1, 0, 1, 2, 1, 0])
-    assert some(labels, 2).tolist() == [1, 5, 0, 2, 3]
-    assert some(labels, 1, classes=[2, 1]).tolist() == [3, 0]
+    assert first_per_class(labels, 2).tolist() == [1, 5, 0, 2, 3]
+    assert first_per_class(labels, 1, classes=[2, 1]).tolist() == [3, 0]

@@ -23,7 +23,7 @@ def test_pca_is_scikit_learns_but_for_the_sign():
     oracle = PCA(2).fit(rows.double())
     found = pca(rows)
     np.testing.assert_allclose(np.abs(found.points), np.abs(oracle.transform(rows.double())), atol=1e-9)
-    assert found.told == f"PCA, {100 * oracle.explained_variance_ratio_.sum():.0f} % of the variance"
+    assert found.description == f"PCA, {100 * oracle.explained_variance_ratio_.sum():.0f} % of the variance"
 
 
 def test_tsne_keeps_groups_together_and_comes_again():
@@ -32,7 +32,7 @@ def test_tsne_keeps_groups_together_and_comes_again():
     np.testing.assert_array_equal(tsne(rows).points, found.points)
     gaps = np.linalg.norm(found.points[:, None] - found.points, axis=2) + np.where(np.eye(len(rows)), np.inf, 0)
     assert (labels.numpy()[gaps.argmin(axis=1)] == labels.numpy()).all()
-    assert found.told == "t-SNE, perplexity 20"
+    assert found.description == "t-SNE, perplexity 20"
 
 
 def test_equal_rows_are_no_trouble():
@@ -42,7 +42,7 @@ def test_equal_rows_are_no_trouble():
 
 @pytest.mark.parametrize(("make", "rows", "least"), [(pca, (1, 4), 2), (pca, (9, 1), 2), (tsne, (3, 4), 4)])
 def test_too_few(make, rows, least):
-    text = f"a map needs {least} images and 2 features at least, but has {rows[0]} and {rows[1]}; show more images"
+    text = f"a projection needs at least {least} images and 2 features, but got {rows[0]} and {rows[1]}; use more"
     with pytest.raises(UserError, match=text):
         make(torch.zeros(rows))
 

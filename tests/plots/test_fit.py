@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from selfdistill.plots.attention import attended, draw_attention
-from selfdistill.plots.centers import Moment, draw_centers
+from selfdistill.plots.attention import attention_maps, draw_attention
+from selfdistill.plots.centers import Snapshot, draw_centers
 from selfdistill.plots.confusion import confusion, draw_confusion
 from selfdistill.plots.curves import curves, draw_curves
 from selfdistill.plots.embedding import draw_embedding, pca
@@ -47,7 +47,7 @@ def maps():
 
 
 def of_attention(methods, width):
-    found = attended(maps(), 32)
+    found = attention_maps(maps(), 32)
     return draw_attention(images(3).images, dict.fromkeys(methods, found), NAMES[:3], width=width)
 
 
@@ -63,10 +63,10 @@ def of_ranked(methods, width):
 def of_centers(methods, width):
     points, labels = torch.randn(4, 60, 2, generator=draws()).double(), torch.arange(60) % CLASSES
     at = points[1][:CLASSES]
-    moments = [
-        Moment("", epoch, points[0], labels, at, at, True, points[2] / 900, points[3] / 900) for epoch in (1, 10)
+    snapshots = [
+        Snapshot("", epoch, points[0], labels, at, at, True, points[2] / 900, points[3] / 900) for epoch in (1, 10)
     ]
-    return draw_centers(dict.fromkeys(methods, moments), width=width)
+    return draw_centers(dict.fromkeys(methods, snapshots), width=width)
 
 
 @pytest.mark.parametrize("width", [PAGE, PHONE])

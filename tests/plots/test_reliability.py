@@ -15,7 +15,9 @@ from tests.helpers.figures import predictions
 @pytest.mark.parametrize("seed", range(3))
 def test_the_error_is_the_one_that_is_reported(seed):
     logits, labels = predictions(200, seed=seed)
-    assert 100 * reliability(logits, labels, BINS).error == pytest.approx(classification_metrics(logits, labels)["ece"], abs=1e-4)
+    assert 100 * reliability(logits, labels, BINS).error == pytest.approx(
+        classification_metrics(logits, labels)["ece"], abs=1e-4
+    )
 
 
 def test_bins_by_hand():

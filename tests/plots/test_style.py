@@ -17,12 +17,12 @@ from selfdistill.plots.style import (
     PHONE,
     color,
     dash,
-    drawing,
-    flowing,
-    folded,
     legend,
     marker,
-    titled,
+    panel_grid,
+    set_title,
+    styled,
+    wrap_text,
 )
 from selfdistill.plots.svg import svg
 
@@ -70,12 +70,12 @@ def test_no_two_lines_and_no_two_points_look_alike():
     assert len(set(points)) == len(points)
 
 
-@drawing
+@styled
 def example(width=PAGE, names=("one", "two")):
-    figure, axes = flowing(len(names), width, 150)
+    figure, axes = panel_grid(len(names), width, 150)
     for k, (name, each) in enumerate(zip(names, axes, strict=True)):
         (line,) = each.plot([0, 1 / 3], [0, 1 / 7], color=color(k))
-        titled(each, name)
+        set_title(each, name)
         each.set(xlabel="Größe & <Maß>")
     legend(figure, ["all"], [line])
     return figure
@@ -127,10 +127,10 @@ def test_what_matplotlib_was_set_to_stays():
 
 def test_long_titles_are_folded():
     text = "drg(alpha=0.2) + dsr(forget='never')"
-    assert folded(text, 700) == text
-    assert folded(text, 110) == "drg(alpha=0.2)\n+ dsr(\nforget='never')"
-    assert folded("csd(rate=0.5, trust=0.5)", 115) == "csd(rate=0.5,\ntrust=0.5)"
-    assert folded("ce()", 5) == "ce()"
-    assert "".join(folded(text, 60).split()) == "".join(text.split())
+    assert wrap_text(text, 700) == text
+    assert wrap_text(text, 110) == "drg(alpha=0.2)\n+ dsr(\nforget='never')"
+    assert wrap_text("csd(rate=0.5, trust=0.5)", 115) == "csd(rate=0.5,\ntrust=0.5)"
+    assert wrap_text("ce()", 5) == "ce()"
+    assert "".join(wrap_text(text, 60).split()) == "".join(text.split())
     titles = [each.get_title(loc="left") for each in example(names=(text, "two", "three")).axes]
     assert titles == ["drg(alpha=0.2) + dsr(\nforget='never')", "two", "three"]

@@ -1,4 +1,4 @@
-"""Whether a run will work, and what to change where it will not: looked at before it starts."""
+"""Check a run before it starts: data, model, method, batches, first step, memory and disk."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -27,18 +27,25 @@ from selfdistill.train.run import load_data, make_trainer
 from selfdistill.train.stand_in import stand_ins
 from selfdistill.train.trainer import Trainer
 
-HEADINGS = {"passes": "passes", "taps": "taps", "dropped": "taps", "adds": "heads", "needs": "needs"}  # of a plan
+# Heading of a plan's line → name of its finding
+HEADINGS = {
+    "passes": "passes",
+    "taps": "taps",
+    "dropped": "taps",
+    "heads": "heads",
+    "needs": "needs",
+}
 
 
 def check(config: RunConfig, folder: str | Path = "runs") -> list[Finding]:
-    """Look at a run's data, model, method, batches, first step and room, up to the first that stops the others.
+    """Check data, model, method, batches, first step, memory and disk of a run; stop at the first failure.
 
-    `folder` is where the run would lie. Nothing is written, and no network is kept.
+    `folder` is the output folder of the run. Nothing is written.
     """
     run, found = PlannedRun(config, Path(folder)), []
-    for name, look in LOOKS.items():
+    for name, check_part in CHECKS.items():
         try:
-            found += look(run)
+            found += check_part(run)
         except UserError as error:
             return [*found, Finding(name, False, str(error))]
     return found
@@ -46,34 +53,34 @@ def check(config: RunConfig, folder: str | Path = "runs") -> list[Finding]:
 
 @dataclass
 class PlannedRun:
-    """A run that may be made."""
+    """A run that has not started."""
 
     config: RunConfig
     folder: Path
 
     @cached_property
     def method(self) -> Method:
-        """What it trains with."""
+        """The parsed method."""
         return parse_method(self.config.method)
 
     @cached_property
     def splits(self) -> Splits:
-        """What it trains on."""
+        """The data set."""
         return load_data(self.config)
 
     @cached_property
     def student(self) -> nn.Module:
-        """An untrained copy of what it trains."""
+        """An untrained student."""
         config = self.config
         return create(config.model, len(self.splits.classes), size=self.splits.train.size, weights=config.weights)
 
     @cached_property
     def images(self) -> Tensor:
-        """Two images as the student would see them. [2, 3, H, W]."""
+        """Two normalized training images. [2, 3, H, W]."""
         return data.default_augmentation(self.splits).normalize(self.splits.train.images[:2])
 
     def trainer(self, config: RunConfig) -> Trainer:
-        """Its loop on one of its devices, with untrained networks in the roles of trained ones."""
+        """Build the trainer of one device, with untrained networks in place of trained ones."""
         devices = config.devices * config.nodes
         config = replace(config, devices=1, nodes=1, batch_size=config.batch_size // devices)
         cast = stand_ins(self.method, config, self.splits)
@@ -83,9 +90,10 @@ class PlannedRun:
 def _data(run: PlannedRun) -> list[Finding]:
     splits, counts = run.splits, torch.bincount(run.splits.train.labels)
     held = f"{len(splits.validation):,} validation, " if splits.validation else ""
+    size = f"{splits.train.size}x{splits.train.size}"
     words = (
-        f"{len(splits.train):,} training, {held}{len(splits.test):,} test images, {splits.train.size} pixels a side; "
-        f"{len(splits.classes)} classes of {counts.min():,} to {counts.max():,} training images"
+        f"{len(splits.train):,} training, {held}{len(splits.test):,} test images, {size} pixels; "
+        f"{len(splits.classes)} classes with {counts.min():,} to {counts.max():,} training images each"
     )
     return [Finding("data", True, words)]
 
@@ -93,10 +101,10 @@ def _data(run: PlannedRun) -> list[Finding]:
 def _model(run: PlannedRun) -> list[Finding]:
     found = read_anatomy(run.student, run.images, run.config.classifier)
     stages = ", ".join(each.path for each in found.stages) or "no stages"
-    head = found.classifier or "no classifier found (pass --classifier where a method reads it)"
+    head = found.classifier or "no classifier found (pass --classifier if the method needs it)"
     words = f"{run.config.model}, {parameters(run.student):,} parameters; {stages}; {head}"
     idle = (
-        f"; {len(found.params_without_grad)} of its parameters get no gradient, as {found.params_without_grad[0]}"
+        f"; {len(found.params_without_grad)} parameters get no gradient, such as {found.params_without_grad[0]}"
         if found.params_without_grad
         else ""
     )
@@ -117,29 +125,31 @@ def _teacher(name: str, role: Teacher, run: PlannedRun) -> Finding:
     if isinstance(planned, Path):
         teacher.require_classes(teacher.load_run(planned)[1], run.splits, planned)
         return Finding(name, True, f"the run in {planned}")
-    return Finding(name, True, f"{planned.model} by {planned.method}, trained first where it is not there yet")
+    return Finding(name, True, f"{planned.model} with {planned.method}, trained first if it does not exist yet")
 
 
 def _batches(run: PlannedRun) -> list[Finding]:
     config, made = run.config, run.trainer(run.config)
     rows = made.loader.batch_size * config.devices * config.nodes
-    short = f", fewer than the {config.batch_size} asked for" if rows < config.batch_size else ""
+    short = f", less than the requested {config.batch_size}" if rows < config.batch_size else ""
     steps = max(len(run.splits.train) // rows, 1)
-    return [Finding("batches", True, f"{steps:,} steps an epoch of {rows} images{short}, {config.epochs} epochs")]
+    return [Finding("batches", True, f"{steps:,} steps per epoch, batch size {rows}{short}, {config.epochs} epochs")]
 
 
 def _step(run: PlannedRun) -> list[Finding]:
-    """Make the first step of a run of small batches, and see that it moves all there is to train."""
+    """Run a training step on a small batch; check that losses are finite and that every parameter gets a gradient."""
     made = run.trainer(replace(run.config, batch_size=preflight.few(run.trainer(run.config))))
     losses = preflight.first_step(made)
     values = ", ".join(f"{name} {loss.item():.3g}" for name, loss in losses.items())
     if not all(loss.isfinite() for loss in losses.values()):
         raise UserError(
-            f"a first step gives {values}, which is no number; look at the images, or the method's arguments"
+            f"the first step gives a non-finite loss: {values}; check the images and the method's arguments"
         )
     idle = [name for name, each in made.distiller.terms.named_parameters() if each.requires_grad and each.grad is None]
     if idle:
-        raise UserError(f"nothing in a first step trains {idle[0]}; a term's loss must use all that its build makes")
+        raise UserError(
+            f"{idle[0]} gets no gradient in the first step; the loss of a term must use every module that it builds"
+        )
     return [Finding("step", True, values)]
 
 
@@ -147,7 +157,7 @@ def _room(run: PlannedRun) -> list[Finding]:
     return preflight.room(run.trainer, run.config, run.folder)
 
 
-LOOKS: dict[str, Callable[[PlannedRun], list[Finding]]] = {
+CHECKS: dict[str, Callable[[PlannedRun], list[Finding]]] = {
     "data": _data,
     "model": _model,
     "method": _method,

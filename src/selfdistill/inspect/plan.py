@@ -1,4 +1,4 @@
-"""What a step would do, before the first batch."""
+"""Describe a training step (passes, taps, heads, memory) without running it."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from selfdistill.terms import ForwardPass
 
 @dataclass(frozen=True)
 class Plan:
-    """A method's demands on a model, in words: pairs of a heading and a line."""
+    """Description of a method on a model, as pairs of a heading and a line."""
 
     lines: tuple[tuple[str, str], ...]
 
@@ -31,7 +31,7 @@ def plan(
     networks: Mapping[str, nn.Module],
     classifier: str | None = None,
 ) -> Plan:
-    """Read off what each step will do. images [B, 3, H, W] as training will bring them."""
+    """Describe a training step of a method. images [B, 3, H, W], normalized as in training."""
     distiller = Distiller(student, method, images, networks=networks, classifier=classifier)
     try:
         lines = [
@@ -48,47 +48,38 @@ def plan(
 
 
 def anatomy_lines(found: Anatomy) -> list[tuple[str, str]]:
-    """What was found in a model, as headings and lines."""
+    """Describe the stages, embedding and classifier of a model, as headings and lines."""
     stages = [(each.name, f"{each.path} {_shape(each.shape)} {each.layout.value}") for each in found.stages]
     embedding = _shape(found.embedding) if found.embedding else "none"
-    lines = [
-        *stages,
-        ("embedding", embedding),
-        ("classifier", found.classifier or "none found; pass --classifier"),
-    ]
-    if without := found.params_without_grad:
-        lines.append(
-            (
-                "idle",
-                f"{len(without)} parameters without gradient in training: {', '.join(without[:3])}",
-            )
-        )
+    lines = [*stages, ("embedding", embedding), ("classifier", found.classifier or "not found; pass --classifier")]
+    if names := found.params_without_grad:
+        lines.append(("no grad", f"{len(names)} parameters without gradient in training: {', '.join(names[:3])}"))
     return lines
 
 
 def _passes(distiller: Distiller) -> Iterator[tuple[str, str]]:
-    views = [f"{view.name} ({_manner(view)})" for view in distiller.views]
+    views = [f"{view.name} ({_pass_mode(view)})" for view in distiller.views]
     backward = 1 + sum(view.grad for view in distiller.views)
     yield "passes", f"{' · '.join(['anchor (grad)', *views])}: {1 + len(views)} forward, {backward} backward"
-    roles = [f"{name}: {_cast(role)}" for name, role in distiller.method.networks.items()]
+    roles = [f"{name}: {_role(role)}" for name, role in distiller.method.networks.items()]
     if roles:
-        yield "beside", " · ".join(roles)
+        yield "networks", " · ".join(roles)
 
 
-def _manner(view: ForwardPass) -> str:
+def _pass_mode(view: ForwardPass) -> str:
     return f"{'grad' if view.grad else 'no grad'}{', one batch with the anchor' if view.joint else ''}"
 
 
-def _cast(role: Role) -> str:
-    """A role in words."""
+def _role(role: Role) -> str:
+    """Describe the role of a network."""
     match role:
         case EMATeacher(decay=decay):
-            return f"the student's weights averaged, decay {decay:g}"
+            return f"EMA of the student's weights, decay {decay:g}"
         case LaggedStudent(every=every, of=of):
-            return f"the {of} as it was up to {every} steps ago"
+            return f"copy of the {of}, updated every {every} steps"
         case PeerNetwork(name=name):
-            return f"a peer that trains too ({name or 'the same architecture'})"
-    return f"frozen ({role.name or 'the same architecture, trained first'})"
+            return f"peer, trained jointly ({name or 'same architecture'})"
+    return f"frozen ({role.name or 'same architecture, trained first'})"
 
 
 def _taps(distiller: Distiller) -> Iterator[tuple[str, str]]:
@@ -100,7 +91,7 @@ def _taps(distiller: Distiller) -> Iterator[tuple[str, str]]:
             yield "taps", f"{name} = {found.stage(name).path} {_shape(found.stage(name).shape)}"
     dropped = sorted(set(found.stages_named()) - set(found.stages_named(maps=True)))
     if dropped and any(term.needs_spatial for term in distiller.terms.values()):
-        yield "dropped", f"{', '.join(dropped)}: smaller than 2x2, so that all images attend alike there"
+        yield "dropped", f"{', '.join(dropped)}: smaller than 2x2, so attention maps would be constant"
 
 
 def _added(distiller: Distiller, student: nn.Module) -> Iterator[tuple[str, str]]:
@@ -108,7 +99,7 @@ def _added(distiller: Distiller, student: nn.Module) -> Iterator[tuple[str, str]
     counts = {name: sum(each.numel() for each in part.parameters() if each.requires_grad) for name, part in parts}
     heads = [f"{name}: {count:,} parameters" for name, count in counts.items() if count]
     own = sum(each.numel() for each in student.parameters())
-    yield "adds", f"{', '.join(heads) or 'nothing'}, training only; deployed: 0 beside the student's {own:,}"
+    yield "heads", f"{', '.join(heads) or 'nothing'}, for training only; the exported student has {own:,}"
 
 
 def _memories(distiller: Distiller, rows: int) -> Iterator[tuple[str, str]]:
@@ -116,27 +107,27 @@ def _memories(distiller: Distiller, rows: int) -> Iterator[tuple[str, str]]:
     for name, term in distiller.terms.items():
         shapes = [str(list(leaf.shape)) for leaf in leaves(started[name]) if leaf.dim()]
         if shapes:
-            scope = "one for the run" if term.memory_scope == "run" else "each rank its own"
-            again = ", new each epoch" if term.reset_memory == "epoch" else ""
-            yield "remembers", f"{name}: {', '.join(shapes)}, {scope}{again}"
+            scope = "shared by all ranks" if term.memory_scope == "run" else "one per rank"
+            again = ", reset each epoch" if term.reset_memory == "epoch" else ""
+            yield "memory", f"{name}: {', '.join(shapes)}, {scope}{again}"
 
 
 def _needs(distiller: Distiller, method: Method) -> Iterator[tuple[str, str]]:
-    needs = [_ASKED[key] for key in method.needs]
-    needs += ["each row's place in the data set"] if any(term.uses_index for term in distiller.terms.values()) else []
+    needs = [_DESCRIPTIONS[key] for key in method.needs]
+    needs += ["sample indices"] if any(term.uses_index for term in distiller.terms.values()) else []
     if method.mixing:
-        needs.append(f"batches mixed of {method.mixing.images} images each")
+        needs.append(f"mixing of {method.mixing.images} images per example")
     rows = max(term.min_batch_size for term in distiller.terms.values())
-    needs += [f"{rows} images a batch at least"] if rows > 1 else []
-    yield "needs", " · ".join(needs) or "nothing but images and labels"
+    needs += [f"batch size of at least {rows}"] if rows > 1 else []
+    yield "needs", " · ".join(needs) or "images and labels only"
 
 
-_ASKED = {
-    "peer": "another image of each row's class",
-    "twin": "each image augmented twice",
-    "last": "the batch before",
-    "negatives": "places of images of other classes",
-    "order": "batches in groups of a class",
+_DESCRIPTIONS = {
+    "peer": "another image of the same class",
+    "twin": "two augmentations per image",
+    "last": "the previous batch",
+    "negatives": "indices of images of other classes",
+    "order": "batches grouped by class",
 }
 
 

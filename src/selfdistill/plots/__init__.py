@@ -1,16 +1,16 @@
-"""Pictures of finished runs: numbers first, each drawn by a function of its own, and SVG for any page.
+"""Figures of finished runs: functions that compute the numbers, functions that draw them, and SVG output.
 
-    shown = collect(model, splits.test, augment)                        # logits, labels, embedding
-    figure = draw_reliability({"ce()": reliability(shown.logits, shown.labels)}, width=PHONE)
+    found = collect(model, splits.test, augment)                        # logits, labels, embedding
+    figure = draw_reliability({"ce()": reliability(found.logits, found.labels)}, width=PHONE)
     page += svg(figure, "reliability", "Accuracy by confidence")
 
-Numbers come as a mapping from what a panel, row or line is called, mostly a method, to what is drawn there. Every
-`draw_…` takes `width` in pixels, `PAGE` or `PHONE`, and lays its panels out for it.
+Each `draw_…` function takes a mapping from the label of a panel, row or line (mostly a method) to its numbers, and
+`width` in pixels (`PAGE` or `PHONE`), for which it lays out its panels.
 """
 
-from selfdistill.plots.attention import attended, cell_side, draw_attention
-from selfdistill.plots.centers import Moment, draw_centers, moments
-from selfdistill.plots.collect import Shown, collect, some
+from selfdistill.plots.attention import attention_maps, cell_side, draw_attention
+from selfdistill.plots.centers import Snapshot, draw_centers, snapshots
+from selfdistill.plots.collect import CollectedOutputs, collect, first_per_class
 from selfdistill.plots.confusion import confusion, draw_confusion, mistakes
 from selfdistill.plots.curves import curves, draw_curves
 from selfdistill.plots.embedding import draw_embedding, pca, tsne
@@ -23,9 +23,9 @@ from selfdistill.plots.svg import svg
 __all__ = [
     "PAGE",
     "PHONE",
-    "Moment",
-    "Shown",
-    "attended",
+    "CollectedOutputs",
+    "Snapshot",
+    "attention_maps",
     "cell_side",
     "collect",
     "confusion",
@@ -38,13 +38,13 @@ __all__ = [
     "draw_ranked",
     "draw_reliability",
     "draw_similarities",
+    "first_per_class",
     "mistakes",
-    "moments",
     "pca",
     "ranked_outputs",
     "reliability",
     "similarities",
-    "some",
+    "snapshots",
     "svg",
     "tsne",
 ]

@@ -1,4 +1,4 @@
-"""What a trained network shows of images: logits, embedding, features by stage. Collected on the CPU."""
+"""Outputs of a trained network on a set of images: logits, embedding and features by stage, kept on the CPU."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -13,17 +13,17 @@ from selfdistill.features.hooks import FeatureHooks
 from selfdistill.features.trace import logits_of
 
 
-class Shown(NamedTuple):
-    """What a network showed of N images, in eval mode and float32."""
+class CollectedOutputs(NamedTuple):
+    """Outputs of a network for N images, in eval mode and float32."""
 
     logits: Tensor  # [N, C]
     labels: Tensor  # [N]
-    embedding: Tensor | None  # [N, D]; None where no one module makes the logits
+    embedding: Tensor | None  # [N, D]; None if no classifier layer was found
     features: dict[str, Tensor]  # by tap: maps [N, D, H, W] or tokens [N, M, D]
 
     @property
-    def right(self) -> Tensor:
-        """Which images are recognised. -> [N]."""
+    def correct(self) -> Tensor:
+        """Boolean mask of the correctly classified images. -> [N]."""
         return self.logits.argmax(dim=1) == self.labels
 
 
@@ -35,15 +35,14 @@ def collect(
     taps: Sequence[str] = (),
     classifier: str | None = None,
     batch_size: int = 256,
-) -> Shown:
-    """Show images to a network where it lies, and keep what it says on the CPU.
+) -> CollectedOutputs:
+    """Run a network on images, on its own device, and keep the outputs on the CPU.
 
-    `taps` are names as of a term: "stage2", "layer2", or "stages" for all. Maps are large: ask for them of few images.
-    The model comes back as it was: its modes, and no hook on it. Raises `UserError` where a tap is not there, and
-    where there is no image.
+    `taps` are names as in a term: "stage2", "layer2", or "stages" for all. Feature maps are large: use few images.
+    The model's modes are restored and its hooks removed. Raises `UserError` for an unknown tap or an empty set.
     """
     if not len(images):
-        raise UserError("there are no images to show to the network; pick one at least")
+        raise UserError("the set of images is empty; pass at least one image")
     found = read_anatomy(model, augment.normalize(images.images[:2]), classifier)
     names = [name for tap in taps for name in found.spelled_out(tap)]
     tapped = FeatureHooks(model, found, [*names, *(["embedding"] if found.classifier else [])])
@@ -56,12 +55,12 @@ def collect(
             module.training = mode
     features = {name: torch.cat([kept[name] for _, kept in passes]) for name in tapped.names}
     logits = torch.cat([logits for logits, _ in passes])
-    return Shown(logits, images.labels.cpu(), features.pop("embedding", None), features)
+    return CollectedOutputs(logits, images.labels.cpu(), features.pop("embedding", None), features)
 
 
-def some(labels: Tensor, each: int, classes: Sequence[int] | None = None) -> Tensor:
-    """The first `each` rows of every class, or of these classes, class after class. labels [N] -> [M]."""
-    wanted = labels.unique().tolist() if classes is None else classes
+def first_per_class(labels: Tensor, each: int, classes: Sequence[int] | None = None) -> Tensor:
+    """Select the first `each` rows of every class, or of `classes`, sorted by class. labels [N] -> [M]."""
+    wanted = sorted(set(labels.tolist())) if classes is None else classes
     return torch.cat([(labels == label).nonzero().flatten()[:each] for label in wanted])
 
 
@@ -75,9 +74,9 @@ def _passes(
         taps.record()
         logits = logits_of(model(batch.images.to(like.dtype)))
         kept = taps.take()
-        passes.append((_held(logits), {name: _held(each) for name, each in kept.items()}))
+        passes.append((_to_cpu(logits), {name: _to_cpu(each) for name, each in kept.items()}))
     return passes
 
 
-def _held(values: Tensor) -> Tensor:
+def _to_cpu(values: Tensor) -> Tensor:
     return values.float().cpu()

@@ -1,7 +1,7 @@
-"""Learning curves: every loss term and the accuracy by epoch, a line over the seeds and a band around it."""
+"""Learning curves: loss terms and accuracy by epoch, as a mean over seeds with a band."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple, NotRequired, TypedDict
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -9,29 +9,37 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from selfdistill.errors import UserError
-from selfdistill.plots.style import PAGE, color, dash, drawing, flowing, legend, titled
+from selfdistill.plots.style import PAGE, color, dash, legend, panel_grid, set_title, styled
 
-Row = Mapping[str, Any]  # of log.jsonl
 Band = Literal["range", "std"]
 PERCENT = {"train_top1": "top-1 in training, %", "validation_top1": "top-1 in validation, %"}
 
 
+class LogRow(TypedDict):
+    """An epoch in log.jsonl."""
+
+    epoch: int
+    losses: dict[str, float]
+    train_top1: NotRequired[float]  # percent
+    validation_top1: NotRequired[float]  # percent
+
+
 class Curve(NamedTuple):
-    """A value by epoch over several seeds. [E] each."""
+    """A quantity by epoch over several seeds. [E] each."""
 
     epochs: np.ndarray
     mean: np.ndarray
-    low: np.ndarray  # where the band begins: the smallest, or the mean less the deviation
+    low: np.ndarray  # lower end of the band: the minimum, or the mean minus the deviation
     high: np.ndarray
     seeds: int
 
 
-def curves(logs: Mapping[str, Sequence[Sequence[Row]]], band: Band = "range") -> dict[str, dict[str, Curve]]:
-    """Gather the logs of several seeds by method into curves by panel and method.
+def curves(logs: Mapping[str, Sequence[Sequence[LogRow]]], band: Band = "range") -> dict[str, dict[str, Curve]]:
+    """Aggregate logs over seeds into curves by panel and method.
 
-    `logs` holds, by method and for each seed, the rows of a run's log.jsonl. A panel is a loss by its name, as
-    "loss of task", or an accuracy. The `band` is from least to greatest, or a sample standard deviation to either
-    side. Epochs that not all seeds of a method have reached are left out. Raises `UserError` where there is none.
+    `logs` holds the rows of log.jsonl by method and seed. A panel is a loss, such as "loss of task", or an accuracy.
+    The `band` is the range, or one sample standard deviation to either side. Epochs that some seed of a method has
+    not reached are skipped. Raises `UserError` if no epoch is left.
     """
     found: dict[str, dict[str, Curve]] = {}
     for method, seeds in logs.items():
@@ -46,15 +54,15 @@ def curves(logs: Mapping[str, Sequence[Sequence[Row]]], band: Band = "range") ->
     return found
 
 
-@drawing
+@styled
 def draw_curves(found: Mapping[str, Mapping[str, Curve]], *, width: int = PAGE) -> Figure:
-    """A panel for each loss and accuracy, a line for each method; the band where there are several seeds."""
+    """Draw a panel per loss and accuracy with a line per method, and a band if there are several seeds."""
     names = list(dict.fromkeys(method for panel in found.values() for method in panel))
-    figure, axes = flowing(len(found), width, 175)
+    figure, axes = panel_grid(len(found), width, 175)
     for each, (panel, lines) in zip(axes, found.items(), strict=True):
         for method, curve in lines.items():
             _line(each, curve, names.index(method))
-        titled(each, panel)
+        set_title(each, panel)
         each.set(xlabel="epoch")
         each.grid(axis="y")
         each.xaxis.set_major_locator(MaxNLocator(integer=True))
@@ -63,22 +71,23 @@ def draw_curves(found: Mapping[str, Mapping[str, Curve]], *, width: int = PAGE) 
     return figure
 
 
-def _panels(seeds: Sequence[Sequence[Row]]) -> list[str]:
-    """The accuracies first, then the losses as the log has them."""
+def _panels(seeds: Sequence[Sequence[LogRow]]) -> list[str]:
+    """List the panels: accuracies, then losses in the order of the log."""
     rows = [row for rows in seeds for row in rows]
     accuracies = [text for key, text in PERCENT.items() if any(key in row for row in rows)]
     return accuracies + list(dict.fromkeys(f"loss of {name}" for row in rows for name in row["losses"]))
 
 
-def _value(row: Row, panel: str) -> float | None:
-    for key, text in PERCENT.items():
-        if panel == text:
-            return row.get(key)
+def _value(row: LogRow, panel: str) -> float | None:
+    if panel == PERCENT["train_top1"]:
+        return row.get("train_top1")
+    if panel == PERCENT["validation_top1"]:
+        return row.get("validation_top1")
     return row["losses"].get(panel.removeprefix("loss of "))
 
 
 def _curve(table: Sequence[Mapping[int, float]], band: Band) -> Curve:
-    """The curve of the epochs that all seeds have."""
+    """Aggregate the epochs that all seeds have."""
     epochs = sorted(set.intersection(*map(set, table)))
     values = np.array([[seed[epoch] for epoch in epochs] for seed in table])  # [S, E]
     mean = values.mean(axis=0)
@@ -90,7 +99,14 @@ def _curve(table: Sequence[Mapping[int, float]], band: Band) -> Curve:
 
 def _line(axes: Axes, curve: Curve, number: int) -> None:
     point = "o" if len(curve.epochs) == 1 else None
-    look = {"color": color(number), "linestyle": dash(number), "marker": point, "markersize": 4}
-    axes.plot(curve.epochs, curve.mean, label=f"line {number}", **look)
+    axes.plot(
+        curve.epochs,
+        curve.mean,
+        label=f"line {number}",
+        color=color(number),
+        linestyle=dash(number),
+        marker=point,
+        markersize=4,
+    )
     if curve.seeds > 1:
         axes.fill_between(curve.epochs, curve.low, curve.high, color=color(number), alpha=0.2, linewidth=0)

@@ -1,18 +1,20 @@
-"""Reliability diagram: whether a network is right as often as it is sure."""
+"""Reliability diagram: accuracy by confidence, and the expected calibration error."""
 
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import numpy as np
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
+from matplotlib.container import BarContainer
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from selfdistill.plots.style import COLORS, INK, PAGE, drawing, flowing, legend, titled
+from selfdistill.plots.style import COLORS, INK, PAGE, legend, panel_grid, set_title, styled
 
 
 class Reliability(NamedTuple):
-    """Predictions in bins of equal width of their confidence. [K] each; nan where a bin is empty."""
+    """Predictions in equal-width confidence bins. [K] each; NaN for empty bins."""
 
     edges: np.ndarray  # [K + 1] from 0 to 1
     share: np.ndarray  # of all predictions
@@ -21,39 +23,40 @@ class Reliability(NamedTuple):
 
     @property
     def error(self) -> float:
-        """Expected calibration error, from 0 to 1: the mean gap over predictions."""
+        """Expected calibration error, from 0 to 1."""
         return float(np.nansum(self.share * np.abs(self.accuracy - self.confidence)))
 
 
 def reliability(logits: Tensor, labels: Tensor, bins: int = 15) -> Reliability:
-    """Count predictions by confidence, the largest probability. [N, C], [N]."""
-    sure, said = logits.double().softmax(dim=1).max(dim=1)
-    confidence, right = sure.numpy(), (said == labels).double().numpy()
+    """Bin predictions by confidence (the largest probability). [N, C], [N]."""
+    top, predicted = logits.double().softmax(dim=1).max(dim=1)
+    confidence, correct = top.numpy(), (predicted == labels).double().numpy()
     edges = np.linspace(0, 1, bins + 1)
     place = np.clip(np.searchsorted(edges, confidence, side="right") - 1, 0, bins - 1)  # bins are [low, high)
     counts = np.bincount(place, minlength=bins)
     with np.errstate(invalid="ignore"):
-        sums = [np.bincount(place, weights=each, minlength=bins) / counts for each in (confidence, right)]
+        sums = [np.bincount(place, weights=each, minlength=bins) / counts for each in (confidence, correct)]
     return Reliability(edges, counts / counts.sum(), *sums)
 
 
-@drawing
+@styled
 def draw_reliability(found: Mapping[str, Reliability], *, width: int = PAGE) -> Figure:
-    """A panel for each method: accuracy by confidence, the gap to what it claims, and how often it is so sure."""
-    figure, axes = flowing(len(found), width, 335)
+    """Draw a panel per method: accuracy by confidence, the calibration gap, and the share of predictions."""
+    figure, axes = panel_grid(len(found), width, 335)
     drawn = [_panel(each, name, one) for each, (name, one) in zip(axes, found.items(), strict=True)]
-    legend(figure, ["accuracy", "gap to the confidence", "share of predictions"], drawn[0])
+    handles = cast("list[Artist]", drawn[0])  # matplotlib also accepts containers
+    legend(figure, ["accuracy", "gap to the confidence", "share of predictions"], handles)
     return figure
 
 
-def _panel(axes: Axes, name: str, found: Reliability) -> list:
-    """Bars from 0 to 1 above the line, the share of predictions below it."""
+def _panel(axes: Axes, name: str, found: Reliability) -> list[BarContainer]:
+    """Draw accuracy and gap as bars above the axis, and the share of predictions below it."""
     middle, width = (found.edges[:-1] + found.edges[1:]) / 2, np.diff(found.edges)
     accuracy = axes.bar(middle, found.accuracy, width, color=COLORS[0], alpha=0.6)
     gap = axes.bar(middle, found.confidence - found.accuracy, width / 3, found.accuracy, color=COLORS[1])
     share = axes.bar(middle, -found.share / 4, width, -0.04, color=COLORS[4])
     axes.plot([0, 1], [0, 1], color=INK, linewidth=0.8, linestyle=(0, (4, 3)))
-    titled(axes, name, f"ECE {100 * found.error:.1f} %")
+    set_title(axes, name, f"ECE {100 * found.error:.1f} %")
     axes.set(xlabel="confidence", ylabel="accuracy")
     axes.set(xlim=(0, 1), ylim=(-0.3, 1.02), aspect="equal", yticks=[0, 0.5, 1], xticks=[0, 0.5, 1])
     axes.spines["left"].set_bounds(0, 1)

@@ -1,4 +1,4 @@
-"""A figure as SVG to be put into a page: the page's ink, font and background, and the same bytes every time."""
+"""Deterministic inline SVG of a figure, with the text color, font and background of the page."""
 
 import io
 import re
@@ -14,38 +14,38 @@ XLINK = "{http://www.w3.org/1999/xlink}href"
 ET.register_namespace("", SVG.strip("{}"))
 PLACES = {"d": ".2f", "x": ".2f", "y": ".2f", "width": ".2f", "height": ".2f", "style": ".3g", "transform": ".6g"}
 LONG = re.compile(r"-?\d+\.\d{3,}(?:e-?\d+)?")
-FONT = re.compile(r"font: ([\w ]*?)([\d.]+px) [^;]*")  # as matplotlib wrote it until 3.10
+FONT = re.compile(r"font: ([\w ]*?)([\d.]+px) [^;]*")  # written by matplotlib up to 3.10
 FAMILY = re.compile(r"font-family: [^;]*;? ?")
 UPRIGHT = re.compile(r"rotate\(-?0 [^)]*\)")
 REFERENCE = re.compile(r"#([\w-]+)")
 
 
 def svg(figure: Figure, name: str, title: str = "") -> str:
-    """The figure as one `<svg>` element, no wider than what holds it.
+    """Render a figure as one `<svg>` element that fits its container.
 
-    `name` keeps the ids of pictures of one page apart; `title` is read out to who cannot see it. Equal figures under
-    equal names give equal bytes.
+    `name` makes the ids unique within a page; `title` is the label for screen readers. Equal figures and names give
+    equal bytes.
     """
-    root = ET.fromstring(_written(figure, name))
+    root = ET.fromstring(_render(figure, name))
     for each in root.iter():
-        _mend(each)
+        _restyle(each)
     _drop_ids(root)
     _unwrap(root)
     _share_style(root)
-    _dress(root, figure, title)
+    _set_root_attributes(root, figure, title)
     return ET.tostring(root, encoding="unicode")
 
 
-def _written(figure: Figure, name: str) -> str:
-    """What matplotlib writes, with text as text and ids that hang on the name and the content alone."""
+def _render(figure: Figure, name: str) -> str:
+    """Render with matplotlib: text stays text, and ids depend only on the name and the content."""
     file = io.StringIO()
     with rc_context({"svg.fonttype": "none", "svg.hashsalt": name, "svg.image_inline": True}):
         figure.savefig(file, format="svg", transparent=True, metadata={"Date": None})
     return file.getvalue()
 
 
-def _mend(element: ET.Element) -> None:
-    """The page's ink and font, and numbers no longer than the eye can see."""
+def _restyle(element: ET.Element) -> None:
+    """Replace color and font by the page's own, and shorten numbers."""
     element.tail = None
     element.text = element.text if element.tag == f"{SVG}text" or element.tag == f"{SVG}tspan" else None
     given = element.attrib
@@ -61,8 +61,8 @@ def _mend(element: ET.Element) -> None:
         del given["transform"]
 
 
-def _sized(found: re.Match) -> str:
-    """A font's size and weight without its family."""
+def _sized(found: re.Match[str]) -> str:
+    """Return the size and weight of a font without its family."""
     weight = f"; font-weight: {found[1].strip()}" if found[1].strip() else ""
     return f"font-size: {found[2]}{weight}"
 
@@ -72,7 +72,7 @@ def _shortened(text: str, number: str) -> str:
 
 
 def _drop_ids(root: ET.Element) -> None:
-    """Leave only the ids that something refers to: two pictures of a page must not share one."""
+    """Remove unreferenced ids, since ids must be unique within a page."""
     values = (value for each in root.iter() for key, value in each.attrib.items() if key != "id")
     used = {name for value in values for name in REFERENCE.findall(value)}
     for each in root.iter():
@@ -81,7 +81,7 @@ def _drop_ids(root: ET.Element) -> None:
 
 
 def _unwrap(element: ET.Element) -> None:
-    """Put what stands in a group without attributes into its place; leave out what is not drawn."""
+    """Inline groups without attributes, and remove metadata and style elements."""
     kept: list[ET.Element] = []
     for child in element:
         _unwrap(child)
@@ -90,7 +90,7 @@ def _unwrap(element: ET.Element) -> None:
 
 
 def _share_style(root: ET.Element) -> None:
-    """Say once, in their group, how the points of a cloud look."""
+    """Move a style that all children of a group share to the group."""
     for group in root.iter(f"{SVG}g"):
         styles = {each.get("style", "") for each in group}
         if len(group) > 1 and len(styles) == 1 and "style" not in group.attrib:
@@ -99,8 +99,8 @@ def _share_style(root: ET.Element) -> None:
                 each.attrib.pop("style", None)
 
 
-def _dress(root: ET.Element, figure: Figure, title: str) -> None:
-    """Pixels for points, what all elements inherit, and the title."""
+def _set_root_attributes(root: ET.Element, figure: Figure, title: str) -> None:
+    """Set the size in pixels, the inherited attributes and the title."""
     width, height = (round(side * DOTS) for side in figure.get_size_inches())
     root.attrib = {"viewBox": f"0 0 {width} {height}", "width": str(width), "height": str(height), "role": "img"}
     root.set("font-family", "system-ui, sans-serif")

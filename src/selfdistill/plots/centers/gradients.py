@@ -1,14 +1,14 @@
-"""Gradients of losses with respect to the feature that the classifier reads, in closed form.
+"""Closed-form gradients of losses with respect to the classifier's input.
 
-Each row is the gradient of its own image's loss; that of a batch's mean is a B-th of it. With logits z = W f + b and
-p_T = softmax(z / T):
+Each row is the gradient of the loss of one image; the gradient of the batch mean is 1/B of that. With logits
+z = W f + b and p_T = softmax(z / T):
 
     cross-entropy                    (p_1 - onehot(y)) W
     T² KL(q || p_T), q held fixed    T (p_T - q) W
 """
 
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple, Protocol, cast
 
 import torch
 import torch.nn.functional as F
@@ -19,43 +19,46 @@ from selfdistill.errors import UserError
 from selfdistill.functional import softmax_with_temperature
 from selfdistill.method import Method
 from selfdistill.terms import Memory
+from selfdistill.terms.memory import as_tensors
 
 
 def gradients(
     method: Method, features: Tensor, labels: Tensor, weight: Tensor, bias: Tensor, memories: Mapping[str, Memory]
 ) -> tuple[Tensor, Tensor]:
-    """What the labels ask of each feature, and what imitation asks beside it. -> [N, D], [N, D].
+    """Compute the gradients of the task loss and of the distillation losses. -> [N, D], [N, D].
 
-    features [N, D], labels [N]; the classifier's weight [C, D] and bias [C]; `memories` by term, taken as they are.
-    Where the target is another image of the class, drawn at random, this is the mean over all that can be drawn.
-    Raises `UserError` for a method with a part whose gradient has no closed form here.
+    features [N, D], labels [N]; the classifier's weight [C, D] and bias [C]; `memories` by term, left unchanged.
+    If the target is a random image of the same class, the result is the expectation over these images.
+    Raises `UserError` if a loss of the method has no closed-form gradient here.
     """
-    require_closed(method)
+    require_closed_form(method)
     logits, members = features @ weight.T + bias, _classmates(method, labels)
-    learn = method.weights["task"] * of_labels(logits, labels, weight)
-    mimic = torch.zeros_like(learn)
-    for name, term in method.terms.items():
-        given = Given(logits, labels, members.to(logits.dtype), weight, bias, memories.get(name))
-        mimic += method.weights[name] * of_target(logits, TARGETS[name](term, given), weight, _temperature(term))
-    return learn, mimic
+    task = method.weights["task"] * cross_entropy_gradient(logits, labels, weight)
+    distillation = torch.zeros_like(task)
+    for name, each in method.terms.items():
+        term = cast(_Term, each)  # `require_closed_form` admits no other
+        given = TargetInputs(logits, labels, members.to(logits.dtype), weight, bias, memories.get(name))
+        target = TARGETS[name](term, given)
+        distillation += method.weights[name] * kl_gradient(logits, target, weight, term.temperature)
+    return task, distillation
 
 
-def of_labels(logits: Tensor, labels: Tensor, weight: Tensor) -> Tensor:
+def cross_entropy_gradient(logits: Tensor, labels: Tensor, weight: Tensor) -> Tensor:
     """Gradient of cross-entropy. [N, C], [N], [C, D] -> [N, D]."""
     return (logits.softmax(dim=1) - F.one_hot(labels, logits.shape[1])) @ weight
 
 
-def of_target(logits: Tensor, target: Tensor, weight: Tensor, temperature: float) -> Tensor:
+def kl_gradient(logits: Tensor, target: Tensor, weight: Tensor, temperature: float) -> Tensor:
     """Gradient of T² KL from a target's probabilities. [N, C], [N, C], [C, D] -> [N, D]."""
     return temperature * (softmax_with_temperature(logits, temperature) - target) @ weight
 
 
-def require_closed(method: Method) -> None:
-    """Raise `UserError` for a method whose gradient has no closed form here."""
+def require_closed_form(method: Method) -> None:
+    """Raise `UserError` if a loss of the method has no closed-form gradient here."""
     for name, term in method.terms.items():
         if name not in TARGETS:
             raise UserError(
-                f"no closed form is known for the gradient of {method.text} (term {name!r}); these terms have one: "
+                f"the gradient of {method.text} has no closed form here (term {name!r}); supported terms: "
                 f"{', '.join(TARGETS)}"
             )
         if term.uses_progress or not getattr(term, "detach", True):
@@ -64,40 +67,49 @@ def require_closed(method: Method) -> None:
         raise UserError(f"the closed form of {method.text} holds for plain cross-entropy of plain images alone")
 
 
-class Given(NamedTuple):
-    """What a target is made of."""
+class TargetInputs(NamedTuple):
+    """Inputs of a target's probabilities."""
 
     logits: Tensor  # [N, C]
     labels: Tensor  # [N]
-    members: Tensor  # [N, N] the probability of each image to be drawn for each
+    members: Tensor  # [N, N] probability that image j (column) is drawn for image i (row)
     weight: Tensor  # [C, D]
     bias: Tensor  # [C]
     memory: Memory
 
 
-def _from_classmates(term: Any, given: Given) -> Tensor:
-    """The mean prediction of the images that can be drawn. -> [N, C]."""
+class _Term(Protocol):
+    """A term that imitates a fused target at a temperature."""
+
+    temperature: float
+
+    def target(self, other: Tensor, own: Tensor, labels: Tensor) -> Tensor:
+        """Fuse two predictions into the target's probabilities."""
+        ...
+
+
+def _from_classmates(term: _Term, given: TargetInputs) -> Tensor:
+    """Average the predictions of the images that can be drawn. -> [N, C]."""
     return given.members @ softmax_with_temperature(given.logits, term.temperature)
 
 
-def _from_centers(term: Any, given: Given) -> Tensor:
-    """What the classifier says of the class's center, fused with what it says of the image. -> [N, C]."""
-    centers, _ = given.memory
-    said = centers @ given.weight.T + given.bias
-    return term.target(said[given.labels], given.logits, given.labels)
+def _from_centers(term: _Term, given: TargetInputs) -> Tensor:
+    """Fuse the prediction for the class center with the prediction for the image. -> [N, C]."""
+    centers = as_tensors(given.memory)[0]
+    predicted = centers @ given.weight.T + given.bias
+    return term.target(predicted[given.labels], given.logits, given.labels)
 
 
-TARGETS: Mapping[str, Callable[[Any, Given], Tensor]] = {"classmate": _from_classmates, "center": _from_centers}
+TARGETS: Mapping[str, Callable[[_Term, TargetInputs], Tensor]] = {
+    "classmate": _from_classmates,
+    "center": _from_centers,
+}
 
 
 def _classmates(method: Method, labels: Tensor) -> Tensor:
-    """The probability of each image to be drawn for each. -> [N, N]."""
+    """Compute the probability that image j (column) is drawn for image i (row). -> [N, N]."""
     same = labels[:, None] == labels
     need = method.needs.get("peer")
     if isinstance(need, SameClassImage) and not need.itself:
         same &= ~torch.eye(len(labels), dtype=torch.bool)
     return same / same.sum(dim=1, keepdim=True).clamp_min(1)
-
-
-def _temperature(term: Any) -> float:
-    return term.temperature

@@ -1,10 +1,10 @@
-"""A small convolutional network whose classifier reads two features, so that they can be drawn."""
+"""A small convolutional network with two-dimensional features, so that they can be drawn."""
 
 from torch import Tensor, nn
 
 
-class Planar(nn.Module):
-    """Three convolutions, a plane, and a linear classifier of points in it."""
+class PlanarNetwork(nn.Module):
+    """Three convolutions, a projection to two features, and a linear classifier."""
 
     def __init__(self, classes: int, width: int = 32):
         super().__init__()
@@ -16,11 +16,13 @@ class Planar(nn.Module):
 
     def embed(self, images: Tensor) -> Tensor:
         """[B, 3, H, W] -> [B, 2]."""
-        return self.plane(self.layer3(self.layer2(self.layer1(images))))
+        features: Tensor = self.plane(self.layer3(self.layer2(self.layer1(images))))
+        return features
 
     def forward(self, images: Tensor) -> Tensor:
         """[B, 3, H, W] -> [B, C]."""
-        return self.classify(self.embed(images))
+        logits: Tensor = self.classify(self.embed(images))
+        return logits
 
 
 def _layer(width: int, out: int, stride: int) -> nn.Sequential:
