@@ -154,8 +154,8 @@ def test_plan(capsys):
     )
     assert "anchor (grad) · teacher (no grad): 2 forward, 1 backward" in out
     assert "stage4: smaller than 2x2" in out
-    assert "teacher: frozen (the same architecture, trained first)" in out
-    assert "batches mixed of 2 images each · 2 images a batch at least" in out
+    assert "teacher: frozen (same architecture, trained first)" in out
+    assert "mixing of 2 images per example · batch size of at least 2" in out
     assert "0.1 · task + 0.9 · virtual + 100 · similarity" in out
 
 
