@@ -7,7 +7,7 @@ from torch.testing import assert_close
 from torchvision import transforms
 
 from selfdistill.data import Augmentation, Images, Splits, default_augmentation
-from selfdistill.data.augment import Draw, crop, mirror
+from selfdistill.data.augment import AugmentParams, crop, horizontal_flip
 
 GREY = ((0.5,) * 3, (0.25,) * 3)
 
@@ -44,7 +44,7 @@ def test_the_middle_crop_is_the_image():
 
 def test_only_the_drawn_images_are_mirrored():
     images = noise(2)
-    seen = mirror(images, torch.tensor([True, False]))
+    seen = horizontal_flip(images, torch.tensor([True, False]))
     assert seen[0].equal(images[0].flip(2))
     assert seen[1].equal(images[1])
     assert not seen[0].equal(images[0])
@@ -53,21 +53,21 @@ def test_only_the_drawn_images_are_mirrored():
 def test_draws_cover_every_offset_and_half_the_flips():
     draw = Augmentation(2, True, *GREY).draw(2000, generator())
     assert set(draw.top.tolist()) == set(draw.left.tolist()) == {0, 1, 2, 3, 4}
-    assert 900 < int(draw.mirrored.sum()) < 1100
+    assert 900 < int(draw.flipped.sum()) < 1100
     assert not draw.top.equal(draw.left)
 
 
 def test_a_source_that_must_not_be_mirrored_is_not():
     with_flip, without = Augmentation(2, True, *GREY), Augmentation(2, False, *GREY)
     one, other = with_flip.draw(50, generator()), without.draw(50, generator())
-    assert not other.mirrored.any()
+    assert not other.flipped.any()
     assert one.top.equal(other.top)
     assert one.left.equal(other.left)
 
 
 def test_it_crops_mirrors_and_normalises_as_drawn():
     images = noise(2)
-    draw = Draw(torch.tensor([0, 2]), torch.tensor([1, 1]), torch.tensor([True, False]))
+    draw = AugmentParams(torch.tensor([0, 2]), torch.tensor([1, 1]), torch.tensor([True, False]))
     seen = Augmentation(1, True, *GREY)(images, draw)
     padded = torch.zeros(2, 3, 8, 8)
     padded[:, :, 1:7, 1:7] = images / 255
@@ -105,6 +105,6 @@ def test_its_crops_and_mirrors_are_distributed_as_torchvisions():
 
 def test_the_draws_of_an_image_do_not_depend_on_each_other():
     draw = Augmentation(1, True, *GREY).draw(20_000, generator())
-    together = torch.bincount(draw.top * 6 + draw.left * 2 + draw.mirrored, minlength=18)
+    together = torch.bincount(draw.top * 6 + draw.left * 2 + draw.flipped, minlength=18)
     assert chi2_contingency(together.view(9, 2).numpy()).pvalue > 0.01
     assert chi2_contingency(together.view(3, 3, 2).sum(dim=2).numpy()).pvalue > 0.01

@@ -42,7 +42,7 @@ def test_it_is_named_and_what_was_learnt_can_be_saved(tmp_path, workers):
             taught(batch).backward()
             optimizer.step()
 
-    with pytest.raises(UserError, match=r"item 17 of the data set cannot be read: (\w+): .*; mend or remove it"):
+    with pytest.raises(UserError, match=r"item 17 of the data set cannot be read: (\w+): .*; repair or remove it"):
         epoch()
     file = io.BytesIO()
     torch.save(taught.state_dict(), file)

@@ -32,12 +32,12 @@ def test_every_kind_of_image_becomes_rgb(mode):
 def test_the_first_broken_image_is_named():
     sources = [encoded(k) for k in range(200)]
     sources[70], sources[190] = sources[70][:60], b"no image"
-    with pytest.raises(UserError, match=r"cannot read the image in row 70: .*; mend or remove it"):
+    with pytest.raises(UserError, match=r"cannot read the image in row 70: .*; repair or remove it"):
         decode(sources, name, None)
 
 
 def test_what_is_no_image_is_said_without_addresses():
-    with pytest.raises(UserError, match=r"in row 0: it has no known image format; mend"):
+    with pytest.raises(UserError, match=r"in row 0: it has no known image format; repair"):
         decode([b"no image"], name, 8)
 
 
@@ -49,7 +49,7 @@ def test_sizes_that_differ_are_named_with_the_way_out(tmp_path):
 
 def test_an_oblong_image_needs_a_size(tmp_path):
     save(tmp_path / "wide.png", size=12, height=8)
-    with pytest.raises(UserError, match=r"in row 0 has 12x8 pixels, no square; pass --size"):
+    with pytest.raises(UserError, match=r"in row 0 has 12x8 pixels and is not square; pass --size"):
         decode([tmp_path / "wide.png"], name, None)
 
 

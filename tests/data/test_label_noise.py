@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from selfdistill.data import load
-from selfdistill.data.label_noise import with_noise
+from selfdistill.data.label_noise import add_label_noise
 from selfdistill.train.config import RunConfig
 from selfdistill.train.run import load_data
 
@@ -13,7 +13,7 @@ from selfdistill.train.run import load_data
 @given(st.integers(2, 10), st.integers(1, 200), st.floats(0, 0.99), st.integers(0, 1000))
 def test_exactly_the_share_is_wrong_and_every_label_a_class(classes, rows, share, seed):
     labels = torch.arange(rows) % classes
-    noisy = with_noise(labels, share, classes, seed)
+    noisy = add_label_noise(labels, share, classes, seed)
     assert int((noisy != labels).sum()) == round(rows * share)
     assert 0 <= int(noisy.min()) <= int(noisy.max()) < classes
     assert torch.equal(labels, torch.arange(rows) % classes)
@@ -21,7 +21,7 @@ def test_exactly_the_share_is_wrong_and_every_label_a_class(classes, rows, share
 
 def test_all_other_classes_are_alike():
     labels = torch.full((90_000,), 3)
-    counts = with_noise(labels, 0.9, 10, 0).bincount(minlength=10)
+    counts = add_label_noise(labels, 0.9, 10, 0).bincount(minlength=10)
     others = torch.cat([counts[:3], counts[4:]])
     assert counts[3] == 9_000
     assert (others - 9_000).abs().max() < 4.5 * 9_000**0.5
@@ -29,7 +29,7 @@ def test_all_other_classes_are_alike():
 
 def test_the_seed_decides():
     labels = torch.arange(100) % 5
-    one, same, other = (with_noise(labels, 0.4, 5, seed) for seed in (0, 0, 1))
+    one, same, other = (add_label_noise(labels, 0.4, 5, seed) for seed in (0, 0, 1))
     assert torch.equal(one, same)
     assert not torch.equal(one, other)
 

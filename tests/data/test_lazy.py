@@ -8,10 +8,10 @@ import torch
 from selfdistill.data import Loader, default_augmentation, load
 from selfdistill.data import images as images_module
 from selfdistill.data import lazy as module
-from selfdistill.data.decode import picture
+from selfdistill.data.decode import decode_one
 from selfdistill.data.lazy import LazyImages
-from selfdistill.data.loader import batches
 from selfdistill.data.requirements import ExtraAugmentation, PreviousBatch, SameClassImage
+from selfdistill.data.train_loader import batches
 from selfdistill.errors import UserError
 from selfdistill.metrics.accuracy import evaluate
 from selfdistill.models import create
@@ -112,13 +112,13 @@ def test_runs_are_bitwise_the_same_and_taken_up_by_either(folder, tmp_path):
 def test_it_streams_by_itself_where_half_of_the_free_memory_is_too_little(folder, monkeypatch):
     needed = (13 + 14 + 5 + 4) * 3 * 8 * 8
     for free, kind in ((2 * needed, torch.Tensor), (2 * needed - 1, LazyImages)):
-        monkeypatch.setattr(sys.modules["selfdistill.data.load"], "free_memory", lambda free=free: free)
+        monkeypatch.setattr(sys.modules["selfdistill.data.load_dataset"], "free_memory", lambda free=free: free)
         assert isinstance(load(f"folder:{folder}").train.images, kind)
 
 
 def test_an_image_is_decoded_once_however_often_it_is_asked_for_soon(folder, monkeypatch):
     decoded = []
-    monkeypatch.setattr(module, "picture", lambda *asked: decoded.append(asked[1]) or picture(*asked))
+    monkeypatch.setattr(module, "decode_one", lambda *asked: decoded.append(asked[1]) or decode_one(*asked))
     stream = both(folder)[1].train
     stream.images.prefetch(torch.tensor([4, 5]))
     stream.images[torch.tensor([5, 4, 4])]
@@ -127,24 +127,24 @@ def test_an_image_is_decoded_once_however_often_it_is_asked_for_soon(folder, mon
 
 
 def test_few_decoded_images_are_kept(folder, monkeypatch):
-    monkeypatch.setattr(module, "KEPT", 3 * 8 * 8 * 2)
+    monkeypatch.setattr(module, "CACHE", 3 * 8 * 8 * 2)
     once, stream = both(folder)
     for rows in (torch.arange(27), torch.arange(27).flip(0)):
         assert stream.train.images[rows].equal(once.train.images[rows])
-        assert len(stream.train.images._coming) == 2
+        assert len(stream.train.images._pending) == 2
     stream.train.images.prefetch(torch.arange(20))
-    assert len(stream.train.images._coming) <= 8 * 20
+    assert len(stream.train.images._pending) <= 8 * 20
 
 
 def test_what_is_coming_is_being_decoded(folder):
     stream = both(folder)[1].train
     next(Loader(stream, 8, augment=default_augmentation(both(folder)[0])).epoch(0))
-    assert len(stream.images._coming) == 24  # the first batch and the two after it
+    assert len(stream.images._pending) == 24  # the first batch and the two after it
 
 
 def test_more_images_than_are_counted_give_the_same_mean_either_way(folder, monkeypatch):
     whole = both(folder)[0].mean
-    monkeypatch.setattr(images_module, "COUNTED", 9)
+    monkeypatch.setattr(images_module, "STATISTICS", 9)
     once, stream = both(folder)
     assert once.mean == stream.mean != whole
     rows = [26 * k // 8 for k in range(9)]  # from the first to the last
@@ -156,7 +156,7 @@ def test_a_broken_image_is_named_when_its_turn_comes(folder, tmp_path):
     whole = load(f"folder:{root}", decode="stream", size=8)
     (root / "train" / "b" / "01.png").write_bytes(b"no image")
     assert whole.train.images[:3].shape == (3, 3, 8, 8)
-    with pytest.raises(UserError, match=r"cannot read the image .*train/b/01.png: .*; mend or remove it"):
+    with pytest.raises(UserError, match=r"cannot read the image .*train/b/01.png: .*; repair or remove it"):
         whole.train.images[:]
 
 

@@ -47,12 +47,12 @@ def test_peers_and_negatives_are_of_the_right_class(classes, seed):
     labels, draws = torch.tensor(classes), torch.Generator().manual_seed(seed)
     found = ClassIndex(labels)
     rows = torch.arange(len(labels))
-    assert labels[found.peers(rows, draws)].equal(labels)
+    assert labels[found.same_class(rows, draws)].equal(labels)
     if labels.unique().numel() > 1:
         others = found.negatives(rows, 5, draws)
         assert (labels[others] != labels[:, None]).all()
     if torch.bincount(labels)[labels].min() >= 2:
-        peers = found.peers(rows, draws, itself=False)
+        peers = found.same_class(rows, draws, include_self=False)
         assert labels[peers].equal(labels)
         assert (peers != rows).all()
 
@@ -62,7 +62,7 @@ def test_peers_are_uniform_over_the_class():
     found = ClassIndex(LABELS)
     mates = (LABELS == 0).nonzero().flatten()
     for itself, among in ((True, mates), (False, mates[mates != 3])):
-        drawn = found.peers(torch.full((6000,), 3), draws, itself)
+        drawn = found.same_class(torch.full((6000,), 3), draws, itself)
         counts = torch.bincount(drawn, minlength=16)[among]
         assert counts.sum() == 6000
         assert (counts / 6000 - 1 / len(among)).abs().max() < 0.03
@@ -164,7 +164,7 @@ def test_grouped_batches_hold_whole_groups_and_an_epoch_is_as_long():
         ),
         ({"order": ClassGroups(1)}, torch.tensor([0, 0, 1, 2, 2]), "class 1 has 1 training image, and pairs"),
         ({"order": ClassGroups(2)}, LABELS, "groups of 3 images do not fill a batch of 4 rows"),
-        ({"negatives": Negatives(2)}, torch.zeros(6).long(), "images of other classes are asked for"),
+        ({"negatives": Negatives(2)}, torch.zeros(6).long(), "the method needs images of other classes"),
     ],
 )
 def test_what_cannot_be_brought_is_said_before_the_first_step(needs, labels, words):

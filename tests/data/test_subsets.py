@@ -3,7 +3,7 @@ import torch
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from selfdistill.data.subsets import held_out, others, quota, stratified
+from selfdistill.data.subsets import class_quotas, complement, split_validation, stratified
 from selfdistill.errors import UserError
 
 counts = st.lists(st.integers(1, 40), min_size=2, max_size=8)
@@ -32,14 +32,14 @@ def test_a_stratified_few_keeps_every_class_and_its_share(sizes, part, seed):
 @given(counts, st.integers(2, 300))
 def test_quotas_share_out_exactly_what_there_is(sizes, count):
     assume(len(sizes) <= count <= sum(sizes))
-    rows = quota(torch.tensor(sizes), count)
+    rows = class_quotas(torch.tensor(sizes), count)
     assert rows.sum() == count
     assert (rows >= 1).all()
     assert (rows <= torch.tensor(sizes)).all()
 
 
 def test_classes_too_small_for_a_row_take_it_from_the_largest():
-    assert quota(torch.tensor([100, 1, 1, 1]), 5).tolist() == [2, 1, 1, 1]
+    assert class_quotas(torch.tensor([100, 1, 1, 1]), 5).tolist() == [2, 1, 1, 1]
 
 
 @given(counts, st.floats(0.01, 0.9), st.integers(0, 5))
@@ -47,7 +47,7 @@ def test_the_held_out_part_and_the_rest_are_the_whole(sizes, share, seed):
     labels = labelled(sizes, seed)
     held = max(round(share * len(labels)), 1)
     assume(len(labels) - held >= len(sizes))
-    kept, rest = held_out(labels, share, seed)
+    kept, rest = split_validation(labels, share, seed)
     assert sorted(kept.tolist() + rest.tolist()) == list(range(len(labels)))
     assert len(rest) == held
     assert set(labels[kept].tolist()) == set(range(len(sizes)))
@@ -55,7 +55,7 @@ def test_the_held_out_part_and_the_rest_are_the_whole(sizes, share, seed):
 
 def test_equal_classes_are_held_out_equally():
     labels = labelled([20] * 5)
-    _, held = held_out(labels, 0.25, 0)
+    _, held = split_validation(labels, 0.25, 0)
     assert torch.bincount(labels[held]).tolist() == [5] * 5
 
 
@@ -77,8 +77,8 @@ def test_more_than_there_are_means_all():
 @pytest.mark.parametrize("share", [-0.1, 1.0, 1.5])
 def test_a_validation_share_is_a_share(share):
     with pytest.raises(UserError, match=f"between 0 and 1, but is {share}"):
-        held_out(labelled([5, 5]), share, 0)
+        split_validation(labelled([5, 5]), share, 0)
 
 
 def test_others_are_what_was_not_chosen():
-    assert others(torch.tensor([1, 3]), 5).tolist() == [0, 2, 4]
+    assert complement(torch.tensor([1, 3]), 5).tolist() == [0, 2, 4]

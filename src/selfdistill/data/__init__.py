@@ -1,10 +1,32 @@
-"""From a name to batches: sources, splits, augmentation, loaders. Knows no method."""
+"""Data sets: sources, splits, augmentation, loaders. Loaded on first use; independent of any method."""
 
-from selfdistill.data.augment import Augmentation, default_augmentation
-from selfdistill.data.images import Images, Splits
-from selfdistill.data.load import load
-from selfdistill.data.loader import Loader, batches
-from selfdistill.data.sources import SOURCES
-from selfdistill.data.torch_loader import loader
+import importlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from selfdistill.data.augment import Augmentation, default_augmentation
+    from selfdistill.data.images import Images, Splits
+    from selfdistill.data.load_dataset import load
+    from selfdistill.data.sources import SOURCES
+    from selfdistill.data.torch_loader import loader
+    from selfdistill.data.train_loader import Loader, batches
 
 __all__ = ["SOURCES", "Augmentation", "Images", "Loader", "Splits", "batches", "default_augmentation", "load", "loader"]
+_MODULES = {
+    "SOURCES": "sources",
+    "Augmentation": "augment",
+    "default_augmentation": "augment",
+    "Images": "images",
+    "Splits": "images",
+    "load": "load_dataset",
+    "loader": "torch_loader",
+    "Loader": "train_loader",
+    "batches": "train_loader",
+}
+
+
+def __getattr__(name: str) -> object:
+    """Import a public name on first use, so that the list of sources can be read without torch."""
+    if name not in _MODULES:
+        raise AttributeError(f"module 'selfdistill.data' has no attribute {name!r}")
+    return getattr(importlib.import_module(f"selfdistill.data.{_MODULES[name]}"), name)

@@ -1,4 +1,4 @@
-"""Augmentation as batched tensor operations, with a draw for each image."""
+"""Augmentation as batched tensor operations, with random parameters for each image."""
 
 from dataclasses import dataclass
 from functools import lru_cache
@@ -11,25 +11,25 @@ from torch import Generator, Tensor
 from selfdistill.data.images import Splits
 
 
-class Draw(NamedTuple):
-    """What was drawn for each image of a batch."""
+class AugmentParams(NamedTuple):
+    """Random parameters of each image of a batch."""
 
     top: Tensor  # [B] first row of the crop in the padded image
     left: Tensor  # [B] first column
-    mirrored: Tensor  # [B] whether it is flipped
+    flipped: Tensor  # [B] bool
 
-    def rows(self, rows: slice) -> "Draw":
-        """The draws of some of the images."""
-        return Draw(*(each[rows] for each in self))
+    def rows(self, rows: slice) -> "AugmentParams":
+        """Parameters of some of the images."""
+        return AugmentParams(*(each[rows] for each in self))
 
-    def to(self, device: torch.device | str) -> "Draw":
-        """The draws on a device."""
-        return Draw(*(each.to(device) for each in self))
+    def to(self, device: torch.device | str) -> "AugmentParams":
+        """Parameters on a device."""
+        return AugmentParams(*(each.to(device) for each in self))
 
 
 @dataclass(frozen=True)
 class Augmentation:
-    """Pad and crop, mirror, and normalise: the recipe of the CIFAR literature.
+    """Random crop with padding, random horizontal flip, normalization: the standard CIFAR recipe.
 
     `pad` is in pixels (4 for 32); `mean` and `std` by channel, of pixels from 0 to 1.
     """
@@ -39,30 +39,30 @@ class Augmentation:
     mean: tuple[float, ...]
     std: tuple[float, ...]
 
-    def draw(self, rows: int, generator: Generator) -> Draw:
-        """Draw for so many images."""
+    def draw(self, rows: int, generator: Generator) -> AugmentParams:
+        """Draw the parameters of `rows` images."""
         top, left = torch.randint(0, 2 * self.pad + 1, (2, rows), generator=generator)
         coin = torch.rand(rows, generator=generator) < 0.5
-        return Draw(top, left, coin & self.flip)
+        return AugmentParams(top, left, coin & self.flip)
 
-    def __call__(self, images: Tensor, draw: Draw) -> Tensor:
-        """Crop and mirror as drawn, then normalise. [B, 3, H, W] uint8 -> float32, in channels_last."""
-        shown = mirror(crop(images, draw.top, draw.left, self.pad), draw.mirrored)
-        return self.normalize(shown).contiguous(memory_format=torch.channels_last)  # after: 0.3 ms, before 1.2
+    def __call__(self, images: Tensor, params: AugmentParams) -> Tensor:
+        """Crop, flip and normalize. [B, 3, H, W] uint8 -> float32, in channels_last."""
+        cropped = horizontal_flip(crop(images, params.top, params.left, self.pad), params.flipped)
+        return self.normalize(cropped).contiguous(memory_format=torch.channels_last)  # last: 0.3 ms; first: 1.2 ms
 
     def normalize(self, images: Tensor) -> Tensor:
-        """Pixels from 0 to 255 into units of the training images' deviation. -> [B, 3, H, W] float32."""
+        """Normalize pixels from 0 to 255 by mean and standard deviation. -> [B, 3, H, W] float32."""
         mean, std = _by_channel(self.mean, self.std, images.device)
         return (images.float() - mean) / std
 
 
 def default_augmentation(splits: Splits) -> Augmentation:
-    """The augmentation that fits a data set: pads an eighth of the side, mirrors where that is sound."""
+    """Augmentation that fits a data set: pad an eighth of the side, flip unless classes forbid it."""
     return Augmentation(splits.train.size // 8, splits.flip, splits.mean, splits.std)
 
 
 def crop(images: Tensor, top: Tensor, left: Tensor, pad: int) -> Tensor:
-    """Windows of the zero-padded images, each at its own offset. [B, 3, H, W], [B], [B] -> [B, 3, H, W]."""
+    """Crop windows of the zero-padded images, each at its own offset. [B, 3, H, W], [B], [B] -> [B, 3, H, W]."""
     if pad == 0:
         return images
     height, width = images.shape[2:]
@@ -70,13 +70,13 @@ def crop(images: Tensor, top: Tensor, left: Tensor, pad: int) -> Tensor:
     return windows[torch.arange(len(images), device=images.device), :, top, left]
 
 
-def mirror(images: Tensor, mirrored: Tensor) -> Tensor:
-    """Those images flipped left to right. [B, 3, H, W], [B] -> [B, 3, H, W]."""
-    return torch.where(mirrored[:, None, None, None], images.flip(3), images)
+def horizontal_flip(images: Tensor, flipped: Tensor) -> Tensor:
+    """Flip the selected images left to right. [B, 3, H, W], [B] bool -> [B, 3, H, W]."""
+    return torch.where(flipped[:, None, None, None], images.flip(3), images)
 
 
 @lru_cache
 def _by_channel(mean: tuple[float, ...], std: tuple[float, ...], device: torch.device) -> tuple[Tensor, Tensor]:
-    """Both in pixels from 0 to 255, made once, as a copy at every step would wait for it. -> [3, 1, 1] each."""
+    """Mean and std in pixels from 0 to 255, cached to avoid a host-to-device copy at each step. -> [3, 1, 1] each."""
     made = torch.tensor([mean, std], device=device)[..., None, None] * 255
     return made[0], made[1]

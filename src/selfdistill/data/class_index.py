@@ -1,4 +1,4 @@
-"""Images of a row's own class, or of others: what pairs, groups and negatives are drawn from."""
+"""Index of rows by class, for drawing positive pairs, groups and negatives."""
 
 import torch
 from torch import Generator, Tensor
@@ -11,27 +11,27 @@ class ClassIndex:
 
     def __init__(self, labels: Tensor):
         self.labels = labels.cpu()
-        self.by_class = self.labels.argsort(stable=True)  # [N] rows, class after class
+        self.by_class = self.labels.argsort(stable=True)  # [N] rows sorted by class
         self.counts = torch.bincount(self.labels)
         self.starts = self.counts.cumsum(0) - self.counts
-        self.place = torch.empty_like(self.by_class)  # [N] where a row stands among its class
+        self.place = torch.empty_like(self.by_class)  # [N] position of a row within its class
         self.place[self.by_class] = torch.arange(len(labels)) - self.starts[self.labels[self.by_class]]
 
-    def peers(self, rows: Tensor, generator: Generator, itself: bool = True) -> Tensor:
-        """For each row another one of its class, uniformly; without `itself` never the row. [B] -> [B]."""
+    def same_class(self, rows: Tensor, generator: Generator, include_self: bool = True) -> Tensor:
+        """Draw one row of the same class for each row, uniformly, with or without the row itself. [B] -> [B]."""
         counts = self.counts[self.labels[rows]]
-        if itself:
+        if include_self:
             return self._at(rows, (torch.rand(len(rows), generator=generator) * counts).long())
-        self._require(2)
+        self._require_class_size(2)
         steps = 1 + (torch.rand(len(rows), generator=generator) * (counts - 1)).long()
         return self._at(rows, self.place[rows] + steps)
 
     def groups(self, rows: Tensor, others: int, generator: Generator) -> Tensor:
-        """Each row followed by `others` more of its class, none twice where there are as many. [B] -> [B, 1 + others].
+        """Follow each row by `others` more of its class, distinct where the class allows. [B] -> [B, 1 + others].
 
-        Robert Floyd's draw without replacement, for all rows at once.
+        Robert Floyd's sampling without replacement, for all rows at once.
         """
-        self._require(2)
+        self._require_class_size(2)
         counts = self.counts[self.labels[rows]]
         steps: list[Tensor] = []
         for k in range(others):
@@ -44,29 +44,29 @@ class ClassIndex:
         return torch.stack([rows, *(self._at(rows, self.place[rows] + each) for each in steps)], dim=1)
 
     def negatives(self, rows: Tensor, count: int, generator: Generator) -> Tensor:
-        """For each row `count` of other classes, none twice where there are as many. [B] -> [B, count]."""
+        """Draw `count` rows of other classes for each row, distinct where possible. [B] -> [B, count]."""
         if (self.counts > 0).sum() < 2:
-            raise UserError("images of other classes are asked for, but the data has one class; add another")
-        return torch.stack([self._others(int(label), count, generator) for label in self.labels[rows]])
+            raise UserError("the method needs images of other classes, but the data has one class; add another")
+        return torch.stack([self._other_classes(int(label), count, generator) for label in self.labels[rows]])
 
-    def _others(self, label: int, count: int, generator: Generator) -> Tensor:
+    def _other_classes(self, label: int, count: int, generator: Generator) -> Tensor:
         there = len(self.labels) - int(self.counts[label])
         if count <= there:
             drawn = torch.randperm(there, generator=generator)[:count]
         else:
             drawn = torch.randint(there, (count,), generator=generator)
         start, own = int(self.starts[label]), int(self.counts[label])
-        return self.by_class[torch.where(drawn < start, drawn, drawn + own)]  # jumps over the class
+        return self.by_class[torch.where(drawn < start, drawn, drawn + own)]  # skips the class
 
     def _at(self, rows: Tensor, places: Tensor) -> Tensor:
         labels = self.labels[rows]
         return self.by_class[self.starts[labels] + places % self.counts[labels]]
 
-    def _require(self, count: int) -> None:
-        """Raise `UserError` for a class with fewer images than it takes to make a pair."""
+    def _require_class_size(self, count: int) -> None:
+        """Raise `UserError` for a class with fewer images than `count`."""
         few = ((self.counts > 0) & (self.counts < count)).nonzero().flatten().tolist()
         if few:
             raise UserError(
                 f"class {few[0]} has {int(self.counts[few[0]])} training image, and pairs within a class need {count}; "
-                "add images, take the class away, or raise --limit"
+                "add images, remove the class, or raise --limit"
             )

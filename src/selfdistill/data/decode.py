@@ -1,4 +1,4 @@
-"""Files and bytes into pixels; what cannot be decoded is named."""
+"""Decoding of image files and bytes, with errors that name the image."""
 
 import io
 import os
@@ -10,30 +10,31 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from selfdistill.data.pixels import require_memory
 from selfdistill.errors import UserError
 
-if TYPE_CHECKING:  # loaded when the first image is
+if TYPE_CHECKING:  # imported with the first image
     from PIL import Image
 
-BLOCK = 64  # images a thread decodes at a time
+BLOCK = 64  # images per task of a thread
 
 
 def decode(sources: Sequence[bytes | Path], name: Callable[[int], str], size: int | None) -> Tensor:
-    """Decode one image or more in threads. -> [N, 3, S, S] uint8.
+    """Decode images in threads. -> [N, 3, S, S] uint8.
 
-    With `size` S the shorter side is resized to it and the centre cut out; without, all must be squares
-    of one size. `name(row)` is what a message calls an image. Raises `UserError`.
+    With `size` S the shorter side is resized to S and the center cropped; without, all images must be squares
+    of one size. `name(row)` names an image in messages. Raises `UserError`.
     """
-    side = size or side_of(sources[0], name(0))
+    side = size or square_side(sources[0], name(0))
     require_memory(len(sources), side)
     pixels = np.empty((len(sources), 3, side, side), dtype=np.uint8)
 
     def fill(start: int) -> None:
         for row in range(start, min(start + BLOCK, len(sources))):
-            pixels[row] = picture(sources, row, name, size, side)
+            pixels[row] = decode_one(sources, row, name, size, side)
 
     with ThreadPoolExecutor(os.cpu_count()) as threads:
         for _ in threads.map(fill, range(0, len(sources), BLOCK)):
@@ -41,39 +42,39 @@ def decode(sources: Sequence[bytes | Path], name: Callable[[int], str], size: in
     return torch.from_numpy(pixels)
 
 
-def picture(
+def decode_one(
     sources: Sequence[bytes | Path], row: int, name: Callable[[int], str], size: int | None, side: int
-) -> np.ndarray:
-    """One image, resized where a size is wanted and of the first one's size otherwise. -> [3, S, S] uint8."""
+) -> NDArray[np.uint8]:
+    """Decode one image; without `size` its side must be `side`. -> [3, S, S] uint8."""
     image = _open(sources[row], name(row))
     if size:
-        image = _cut(image, size)
+        image = _resize_and_crop(image, size)
     else:
-        _require(image.size, row, name, side)
+        _require_side(image.size, row, name, side)
     return np.ascontiguousarray(np.asarray(image).transpose(2, 0, 1))
 
 
 def require_side(sources: Sequence[bytes | Path], row: int, name: Callable[[int], str], side: int) -> None:
-    """Raise `UserError` for an image of another size than the first one's; only its header is read."""
+    """Raise `UserError` unless an image has the given side; reads only its header."""
     with _reading(sources[row], name(row)) as image:
-        _require(image.size, row, name, side)
+        _require_side(image.size, row, name, side)
 
 
-def _require(size: tuple[int, int], row: int, name: Callable[[int], str], side: int) -> None:
+def _require_side(size: tuple[int, int], row: int, name: Callable[[int], str], side: int) -> None:
     if size != (side, side):
         raise UserError(
             f"images differ in size: {name(0)} has {side}x{side} pixels, {name(row)} "
-            f"{size[0]}x{size[1]}; pass --size, to which all are resized"
+            f"{size[0]}x{size[1]}; pass --size to resize all"
         )
 
 
-def side_of(source: bytes | Path, name: str) -> int:
-    """Pixels of a square image's side; raises `UserError` for another."""
+def square_side(source: bytes | Path, name: str) -> int:
+    """Side length of a square image in pixels; raises `UserError` if it is not square."""
     image = _open(source, name)
     if image.width != image.height:
         raise UserError(
-            f"the image {name} has {image.width}x{image.height} pixels, no square; pass --size, to which the "
-            "shorter side is resized and the centre cut out"
+            f"the image {name} has {image.width}x{image.height} pixels and is not square; pass --size to resize "
+            "the shorter side and crop the center"
         )
     return image.width
 
@@ -85,7 +86,7 @@ def _open(source: bytes | Path, name: str) -> "Image.Image":
 
 @contextmanager
 def _reading(source: bytes | Path, name: str) -> "Iterator[Image.Image]":
-    """An open image; what goes wrong is said with its name."""
+    """Open an image; convert errors to `UserError` with its name."""
     from PIL import Image, UnidentifiedImageError
 
     try:
@@ -93,14 +94,14 @@ def _reading(source: bytes | Path, name: str) -> "Iterator[Image.Image]":
             yield image
     except UserError:
         raise
-    except Exception as error:  # PIL's formats raise a dozen kinds on broken files
+    except Exception as error:  # PIL raises a dozen types on broken files
         known = not isinstance(error, UnidentifiedImageError)
         reason = f"{type(error).__name__}: {error}" if known else "it has no known image format"
-        raise UserError(f"cannot read the image {name}: {reason}; mend or remove it") from None
+        raise UserError(f"cannot read the image {name}: {reason}; repair or remove it") from None
 
 
-def _cut(image: "Image.Image", size: int) -> "Image.Image":
-    """The centre of the image with its shorter side resized."""
+def _resize_and_crop(image: "Image.Image", size: int) -> "Image.Image":
+    """Resize the shorter side and crop the center."""
     from PIL import Image
 
     scale = size / min(image.size)

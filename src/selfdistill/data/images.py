@@ -1,4 +1,4 @@
-"""Images as the library holds them: uint8, ready to be indexed, decoded once or as they are asked for."""
+"""Image data sets and their splits: uint8 pixels, decoded in advance or lazily."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -10,14 +10,14 @@ from torch import Tensor
 from selfdistill.data.lazy import LazyImages
 from selfdistill.errors import UserError
 
-BLOCK = 1024  # images counted at once
-AHEAD = 2  # batches that are decoded before they are needed
-COUNTED = 50_000  # of more images so many, evenly spread, say what a channel's mean and deviation are
+BLOCK = 1024  # images per histogram update
+PREFETCH = 2  # batches decoded ahead
+STATISTICS = 50_000  # largest number of images, evenly spaced, for mean and standard deviation
 
 
 @dataclass(frozen=True, eq=False)
 class Images:
-    """Square images with their labels; a data set of (image, label)."""
+    """Square images and labels: a map-style data set of (image, label)."""
 
     images: Tensor | LazyImages  # [N, 3, H, H] uint8
     labels: Tensor  # [N] class ids
@@ -29,38 +29,38 @@ class Images:
         return self.images[row], int(self.labels[row])
 
     def rows(self, index: Tensor) -> "Images":
-        """Those rows only, in that order. index [M]."""
+        """Select rows in the given order. index [M]."""
         pixels = self.images.rows(index) if isinstance(self.images, LazyImages) else self.images[index]
         return Images(pixels, self.labels[index])
 
-    def blocks(self, rows: int) -> Iterator[Tensor]:
-        """Places of all images in order, so many at a time; while one block is used the next are decoded."""
-        places = torch.arange(len(self)).split(rows)
+    def index_blocks(self, rows: int) -> Iterator[Tensor]:
+        """Iterate over indices of all images in blocks of `rows`; prefetches lazy images. -> [rows] or fewer."""
+        places = torch.split(torch.arange(len(self)), rows)
         for k, block in enumerate(places):
             if isinstance(self.images, LazyImages):
-                self.images.prefetch(torch.cat(places[k : k + 1 + AHEAD]))
+                self.images.prefetch(torch.cat(places[k : k + 1 + PREFETCH]))
             yield block
 
     @property
     def size(self) -> int:
-        """Pixels of a side."""
+        """Side length in pixels."""
         return self.images.shape[-1]
 
 
 @dataclass(frozen=True, eq=False)
 class Splits:
-    """A data set: what to train on, what to choose by, what to report."""
+    """A data set with its training, validation and test images."""
 
     train: Images
     validation: Images | None
     test: Images
     classes: tuple[str, ...]
     name: str
-    flip: bool = True  # whether a mirrored image keeps its class
+    flip: bool = True  # a horizontal flip keeps the class
 
     @cached_property
     def mean(self) -> tuple[float, ...]:
-        """Mean of each channel over the training images, or over 50,000 of more, from 0 to 1."""
+        """Mean of each channel over the training images (at most 50,000), from 0 to 1."""
         return tuple((self._average(self._values) / 255).tolist())
 
     @cached_property
@@ -74,17 +74,17 @@ class Splits:
         return torch.arange(256, dtype=torch.float64)
 
     @cached_property
-    def _shares(self) -> Tensor:
-        """How often each channel takes each value: mean and deviation follow exactly. [3, 256]."""
+    def _histogram(self) -> Tensor:
+        """Normalized histogram of each channel's values, for exact mean and deviation. [3, 256]."""
         counts = torch.zeros(3, 256, dtype=torch.long)
-        spread = torch.linspace(0, len(self.train) - 1, min(len(self.train), COUNTED), dtype=torch.float64).long()
-        for rows in spread.split(BLOCK):
+        sample = torch.linspace(0, len(self.train) - 1, min(len(self.train), STATISTICS), dtype=torch.float64).long()
+        for rows in torch.split(sample, BLOCK):
             block = self.train.images[rows]
             counts += torch.stack([torch.bincount(block[:, c].flatten(), minlength=256) for c in range(3)])
         return counts.double() / counts.sum(dim=1, keepdim=True)
 
     def _average(self, values: Tensor) -> Tensor:
-        return self._shares @ values
+        return self._histogram @ values
 
 
 def require_classes(labels: Tensor, classes: Sequence[str], where: str) -> None:
@@ -96,5 +96,5 @@ def require_classes(labels: Tensor, classes: Sequence[str], where: str) -> None:
         names = ", ".join(empty[:3])
         raise UserError(
             f"{len(empty)} of {len(classes)} classes in {where} have no training image ({names}"
-            f"{', …' if len(empty) > 3 else ''}); add images, or take the class away"
+            f"{', …' if len(empty) > 3 else ''}); add images, or remove the class"
         )

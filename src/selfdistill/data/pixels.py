@@ -1,4 +1,4 @@
-"""Pixels in memory: whether they fit, and what size they have."""
+"""Resizing of decoded images, and the memory that they need."""
 
 import os
 
@@ -11,21 +11,25 @@ from selfdistill.errors import UserError
 BLOCK = 1024  # images resized at once, so that their float copies stay small
 
 
-def resized(images: Tensor, size: int | None) -> Tensor:
-    """Resize square images bilinearly, if a size is wanted. [N, 3, H, H] uint8 -> [N, 3, S, S] uint8."""
+def resize(images: Tensor, size: int | None) -> Tensor:
+    """Resize square images bilinearly; None keeps the size. [N, 3, H, H] uint8 -> [N, 3, S, S] uint8.
+
+    >>> resize(torch.zeros(2, 3, 8, 8, dtype=torch.uint8), 4).shape
+    torch.Size([2, 3, 4, 4])
+    """
     if size is None or size == images.shape[-1]:
         return images
     require_memory(len(images), size)
-    return torch.cat([_resized(block, size) for block in images.split(BLOCK)])
+    return torch.cat([_resize_block(block, size) for block in torch.split(images, BLOCK)])
 
 
-def _resized(images: Tensor, size: int) -> Tensor:
+def _resize_block(images: Tensor, size: int) -> Tensor:
     smooth = F.interpolate(images.float(), (size, size), mode="bilinear", antialias=True)
     return smooth.round().clamp(0, 255).to(torch.uint8)
 
 
 def require_memory(count: int, size: int) -> None:
-    """Raise `UserError` where so many images would fill more than half of the machine's memory."""
+    """Raise `UserError` if `count` images of this size would fill more than half of the machine's memory."""
     needed, there = count * 3 * size * size, physical_memory()
     if needed > there / 2:
         raise UserError(
@@ -35,7 +39,7 @@ def require_memory(count: int, size: int) -> None:
 
 
 def physical_memory() -> float:
-    """Bytes of this machine's memory; infinite where the system does not tell."""
+    """Physical memory of this machine in bytes; infinite if unknown."""
     if not hasattr(os, "sysconf"):
         return float("inf")
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")

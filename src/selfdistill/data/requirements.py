@@ -1,35 +1,35 @@
-"""What a method may ask of the data beside images and labels."""
+"""Requirements of a method on the data beyond images and labels."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class SameClassImage:
-    """`extra["peer"]`: for each row another image of its class, augmented apart. [B, 3, H, W]."""
+    """`extra["peer"]`: for each row another image of its class, augmented separately. [B, 3, H, W]."""
 
-    itself: bool = True  # whether the row's own image may be drawn
+    itself: bool = True  # the row's own image may be drawn
 
 
 @dataclass(frozen=True)
 class ExtraAugmentation:
-    """`extra["twin"]`, "twin2" …: the same images, augmented `more` times again. [B, 3, H, W] each."""
+    """`extra["twin"]`, "twin2" …: `more` further augmentations of the same images. [B, 3, H, W] each."""
 
     more: int = 1
 
     @property
     def names(self) -> list[str]:
-        """What they are called in a batch's extra."""
+        """Keys in a batch's `extra`."""
         return ["twin", *(f"twin{k}" for k in range(2, self.more + 1))]
 
 
 @dataclass(frozen=True)
 class PreviousBatch:
-    """`extra["last"]` and `["last_labels"]`: the batch before, augmented once more; at the first step its own."""
+    """`extra["last"]` and `["last_labels"]`: the previous batch, augmented again; at the first step the same batch."""
 
 
 @dataclass(frozen=True)
 class Negatives:
-    """`extra["negatives"]`: for each row indices of images of other classes. [B, count]."""
+    """`extra["negatives"]`: indices of images of other classes, for each row. [B, count]."""
 
     count: int
 
@@ -42,7 +42,7 @@ class ClassGroups:
 
 
 Need = SameClassImage | ExtraAugmentation | PreviousBatch | Negatives | ClassGroups
-KEYS: dict[str, tuple[str, ...]] = {  # what a need puts into a batch's extra
+KEYS: dict[str, tuple[str, ...]] = {  # keys that a requirement adds to a batch's extra
     "peer": ("peer",),
     "twin": ("twin",),
     "last": ("last", "last_labels"),

@@ -1,4 +1,4 @@
-"""Which rows to take: a stratified few, or a part held out for choices."""
+"""Subsets of rows: stratified samples and validation splits."""
 
 import torch
 from torch import Generator, Tensor
@@ -7,11 +7,14 @@ from selfdistill.errors import UserError
 
 
 def stratified(labels: Tensor, count: int, seed: int) -> Tensor:
-    """Indices of `count` rows drawn so that every class keeps its share, ascending. [N] -> [count].
+    """Sample `count` rows that keep the class proportions; return sorted indices. [N] -> [count].
 
     Each class gets at least one row; raises `UserError` where `count` is below the number of classes.
+
+    >>> stratified(torch.tensor([0, 0, 1, 1]), 2, seed=0).shape
+    torch.Size([2])
     """
-    classes, sizes = labels.unique(return_counts=True)
+    classes, sizes = torch.unique(labels, return_counts=True)
     if count < len(classes):
         raise UserError(
             f"{count} training images cannot hold one of each of {len(classes)} classes; take {len(classes)} or more"
@@ -20,33 +23,45 @@ def stratified(labels: Tensor, count: int, seed: int) -> Tensor:
         return torch.arange(len(labels))
     shuffled = torch.randperm(len(labels), generator=Generator().manual_seed(seed))
     order = labels[shuffled]
-    quotas = zip(classes, quota(sizes, count).tolist(), strict=True)
+    quotas = zip(classes, class_quotas(sizes, count).tolist(), strict=True)
     return torch.cat([shuffled[order == k][:rows] for k, rows in quotas]).sort().values
 
 
-def quota(sizes: Tensor, count: int) -> Tensor:
-    """Share out `count` rows by the sizes of classes: largest remainder, one each at least. [K] -> [K]."""
+def class_quotas(sizes: Tensor, count: int) -> Tensor:
+    """Apportion `count` rows to classes by size: largest remainder, at least one each. [K] -> [K].
+
+    >>> class_quotas(torch.tensor([90, 9, 1]), 10)
+    tensor([8, 1, 1])
+    """
     exact = sizes.double() * count / sizes.sum()
     rows = exact.floor().long().clamp(min=1)
     missing = count - int(rows.sum())
-    step = 1 if missing > 0 else -1  # giving each class one may have given too many
+    step = 1 if missing > 0 else -1  # the minimum of one row may have assigned too many
     for _ in range(abs(missing)):
         need = (exact - rows) * step
         rows[int(need.masked_fill(rows + step < 1, -torch.inf).argmax())] += step
     return rows
 
 
-def held_out(labels: Tensor, share: float, seed: int) -> tuple[Tensor, Tensor]:
-    """Indices of a training part, which keeps every class, and of a stratified rest. [N] -> [N - V], [V]."""
+def split_validation(labels: Tensor, share: float, seed: int) -> tuple[Tensor, Tensor]:
+    """Split off a stratified validation share; every class stays in training. [N] -> [N - V], [V].
+
+    >>> [len(part) for part in split_validation(torch.tensor([0, 1] * 10), 0.2, seed=0)]
+    [16, 4]
+    """
     if not 0 < share < 1:
         raise UserError(f"the validation share must lie between 0 and 1, but is {share}")
     held = max(round(len(labels) * share), 1)
     kept = stratified(labels, len(labels) - held, seed)
-    return kept, others(kept, len(labels))
+    return kept, complement(kept, len(labels))
 
 
-def others(chosen: Tensor, count: int) -> Tensor:
-    """The indices below `count` that are not chosen, ascending. [M] -> [count - M]."""
+def complement(chosen: Tensor, count: int) -> Tensor:
+    """Indices below `count` that are not chosen, sorted. [M] -> [count - M].
+
+    >>> complement(torch.tensor([0, 2]), 4)
+    tensor([1, 3])
+    """
     left = torch.ones(count, dtype=torch.bool)
     left[chosen] = False
     return left.nonzero().flatten()

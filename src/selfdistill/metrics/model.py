@@ -38,7 +38,7 @@ class EvaluatedModel:
 
     def batches(self, images: Images) -> Iterator[tuple[Tensor, Tensor]]:
         """Iterate over pixels [B, 3, H, W] uint8 and labels [B] of all images in order, on the device."""
-        for rows in images.blocks(self.batch_size):
+        for rows in images.index_blocks(self.batch_size):
             yield images.images[rows].to(self.device), images.labels[rows].to(self.device)
 
     @torch.no_grad()

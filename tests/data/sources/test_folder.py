@@ -104,7 +104,7 @@ def test_hidden_files_and_folders_are_passed_over(tmp_path):
             {"train/a": 1, "train/b": 1, "train/c": 0, "test/a": 1},
             r"1 of 3 classes in .* no training image \(c\)",
         ),
-        ({"train/a": 1, "train/b": 1, "test/c": 1}, r"test/c' is a class that train has not"),
+        ({"train/a": 1, "train/b": 1, "test/c": 1}, r"test/c' is a class that train does not have"),
         ({"train/a": 1, "train/b": 1, "test/a": 0}, r"there are no images in .*test'"),
     ],
 )

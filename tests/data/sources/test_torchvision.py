@@ -94,5 +94,5 @@ def test_a_failed_download_says_where_the_files_go(root, monkeypatch, error):
 
 def test_downloads_go_to_the_cache_by_default(monkeypatch):
     monkeypatch.delenv("SELFDISTILL_DATA", raising=False)
-    assert source.folder().parts[-3:] == (".cache", "selfdistill", "data")
-    assert source.folder().is_absolute()
+    assert source.data_folder().parts[-3:] == (".cache", "selfdistill", "data")
+    assert source.data_folder().is_absolute()

@@ -1,39 +1,26 @@
-"""Where images come from: one file a source, found by the first word of a data specification."""
+"""Data sources: one module each, listed in `SOURCES` and chosen by the first word of a data specification."""
 
 import importlib
-from collections.abc import Callable, Sequence
 from difflib import get_close_matches
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from torch import Tensor
-
-from selfdistill.data.images import Images
 from selfdistill.errors import UserError
 
-Pick = Callable[[Tensor, Sequence[str]], Tensor]  # training labels [N] and class names -> rows to decode
-
-
-class Raw(NamedTuple):
-    """What a source delivers before the library's own splitting."""
-
-    train: Images
-    validation: Images | None
-    test: Images
-    classes: tuple[str, ...]
-    flip: bool = True
+if TYPE_CHECKING:  # `SOURCES` is read without torch, as by `--help`
+    from selfdistill.data.sources.source_data import PickRows, SourceData, SourceModule
 
 
 class Source(NamedTuple):
-    """One place that images come from."""
+    """Module, syntax and description of a data source."""
 
-    module: str  # imported when it is first read, with the libraries it needs
+    module: str  # imported on first use, with the libraries it needs
     usage: str
     about: str
 
 
 SOURCES = {
-    "digits": Source("digits", "digits", "scikit-learn's 1797 handwritten digits of 8x8, always there"),
+    "digits": Source("digits", "digits", "scikit-learn's 1797 handwritten digits of 8x8, no download"),
     "parquet": Source(
         "parquet",
         "parquet:PATH[?label=COLUMN]",
@@ -45,28 +32,26 @@ SOURCES = {
     "svhn": Source("torchvision", "svhn", "Street View House Numbers, downloaded once"),
     "fashion-mnist": Source("torchvision", "fashion-mnist", "Fashion-MNIST, downloaded once"),
     "hub": Source("hub", "hub:ORG/NAME[?label=COLUMN]", "a data set of the hub; needs pip install 'selfdistill[hub]'"),
-    "fake": Source(
-        "fake", "fake[:classes=10,size=32,train=256,test=64]", "random images of tinted noise, for trying out"
-    ),
+    "fake": Source("fake", "fake[:classes=10,size=32,train=256,test=64]", "random images of tinted noise, for tests"),
 }
 
 
-def read(spec: str, pick: Pick, size: int | None) -> Raw:
-    """Read what a specification such as "digits" or "folder:PATH" names. Raises `UserError`."""
+def read(spec: str, pick: "PickRows", size: int | None) -> "SourceData":
+    """Read the data set of a specification such as "digits" or "folder:PATH". Raises `UserError`."""
     name, _, argument = spec.partition(":")
     if name not in SOURCES:
         raise UserError(f"there is no data source {name!r}; {_hint(spec, name)}there are {', '.join(SOURCES)}")
     source = SOURCES[name]
     if argument and ":" not in source.usage:
-        raise UserError(f"{name} takes nothing after the colon, but {argument!r} is there; write {source.usage}")
+        raise UserError(f"{name} takes nothing after the colon, but got {argument!r}; write {source.usage}")
     if not argument and ":" in source.usage.partition("[")[0]:
-        raise UserError(f"{name} needs to know where: {source.usage}, {source.about}")
-    module = importlib.import_module(f"selfdistill.data.sources.{source.module}")
+        raise UserError(f"{name} needs an argument: {source.usage}, {source.about}")
+    module: SourceModule = importlib.import_module(f"selfdistill.data.sources.{source.module}")
     return module.read(name, argument, pick, size)
 
 
 def first_line(error: Exception) -> str:
-    """The first line of what another library says went wrong, or the error's kind."""
+    """First line of another library's error message, or the type of the error."""
     return next(iter(str(error).splitlines()), "") or type(error).__name__
 
 

@@ -1,4 +1,4 @@
-"""Folders of images, a folder a class; also CINIC-10's and Tiny-ImageNet-200's own layouts."""
+"""Class folders of images, and the layouts of CINIC-10 and Tiny-ImageNet-200."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -8,7 +8,7 @@ import torch
 
 from selfdistill.data.images import Images
 from selfdistill.data.lazy import LazyImages
-from selfdistill.data.sources import Pick, Raw
+from selfdistill.data.sources.source_data import PickRows, SourceData
 from selfdistill.errors import UserError
 
 ENDINGS = {".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".gif"}
@@ -16,7 +16,7 @@ VALIDATION = ("val", "valid", "validation")  # CINIC-10 says "valid"
 
 
 class Files(NamedTuple):
-    """The files of a split and the class of each."""
+    """Image files of a split and their class ids."""
 
     folder: Path
     files: list[Path]
@@ -24,7 +24,7 @@ class Files(NamedTuple):
 
 
 class FolderLayout(NamedTuple):
-    """The files of a data set, not yet read."""
+    """Image files of a data set by split."""
 
     train: Files
     validation: Files | None
@@ -32,7 +32,7 @@ class FolderLayout(NamedTuple):
     classes: tuple[str, ...]
 
 
-def read(name: str, argument: str, pick: Pick, size: int | None) -> Raw:
+def read(name: str, argument: str, pick: PickRows, size: int | None) -> SourceData:
     """Read `folder:PATH`."""
     root = Path(argument).expanduser()
     if not root.is_dir():
@@ -41,7 +41,7 @@ def read(name: str, argument: str, pick: Pick, size: int | None) -> Raw:
     chosen = pick(torch.tensor(layout.train.labels, dtype=torch.long), layout.classes).tolist()
     train = Files(layout.train.folder, *([each[k] for k in chosen] for each in layout.train[1:]))
     held = None if layout.validation is None else _images(layout.validation, size)
-    return Raw(_images(train, size), held, _images(layout.test, size), layout.classes)
+    return SourceData(_images(train, size), held, _images(layout.test, size), layout.classes)
 
 
 def _images(split: Files, size: int | None) -> Images:
@@ -51,7 +51,7 @@ def _images(split: Files, size: int | None) -> Images:
 
 
 def _class_folders(root: Path) -> FolderLayout:
-    train = _require(root, "train")
+    train = _require_folder(root, "train")
     held = next((root / each for each in VALIDATION if (root / each).is_dir()), None)
     test = root / "test" if (root / "test").is_dir() else held
     if test is None:
@@ -65,21 +65,25 @@ def _class_folders(root: Path) -> FolderLayout:
 
 def _split(folder: Path, classes: Sequence[str]) -> Files:
     if strange := sorted(set(_folders(folder)) - set(classes)):
-        raise UserError(f"{str(folder / strange[0])!r} is a class that train has not; add its images or remove it")
-    return _files(folder, [(file, k) for k, name in enumerate(classes) for file in _listed(folder / name)])
+        raise UserError(
+            f"{str(folder / strange[0])!r} is a class that train does not have; add training images or remove it"
+        )
+    return _files(folder, [(file, k) for k, name in enumerate(classes) for file in _image_files(folder / name)])
 
 
 def _tiny_imagenet(root: Path) -> FolderLayout:
-    """Tiny-ImageNet-200: its test images have no labels, so its validation set is the test set."""
+    """Layout of Tiny-ImageNet-200; its validation set is the test set, as its test images have no labels."""
     ids = (root / "wnids.txt").read_text().split()
     number = {each: k for k, each in enumerate(ids)}
-    folder = _require(root, "train")
-    train = [(file, k) for each, k in number.items() for file in _listed(folder / each)]
-    return FolderLayout(_files(folder, train), None, _annotated(_require(root, "val"), number), _words(root, ids))
+    folder = _require_folder(root, "train")
+    train = [(file, k) for each, k in number.items() for file in _image_files(folder / each)]
+    return FolderLayout(
+        _files(folder, train), None, _annotated_files(_require_folder(root, "val"), number), _class_words(root, ids)
+    )
 
 
-def _annotated(folder: Path, number: dict[str, int]) -> Files:
-    """The images whose classes a text file gives, by lines of FILE, CLASS and a box."""
+def _annotated_files(folder: Path, number: dict[str, int]) -> Files:
+    """Images with their classes in val_annotations.txt (lines of FILE, CLASS, box)."""
     notes = folder / "val_annotations.txt"
     if not notes.exists():
         raise UserError(f"{str(notes)!r} is missing though wnids.txt is there; unpack Tiny-ImageNet-200 again")
@@ -90,8 +94,8 @@ def _annotated(folder: Path, number: dict[str, int]) -> Files:
     return _files(folder, [(folder / "images" / row[0], number[row[1]]) for row in rows])
 
 
-def _words(root: Path, ids: Sequence[str]) -> tuple[str, ...]:
-    """The classes' names in words.txt, or their ids."""
+def _class_words(root: Path, ids: Sequence[str]) -> tuple[str, ...]:
+    """Class names from words.txt, or the ids."""
     if not (root / "words.txt").exists():
         return tuple(ids)
     lines = (root / "words.txt").read_text().splitlines()
@@ -99,7 +103,7 @@ def _words(root: Path, ids: Sequence[str]) -> tuple[str, ...]:
     return tuple(words.get(each, each) for each in ids)
 
 
-def _require(root: Path, split: str) -> Path:
+def _require_folder(root: Path, split: str) -> Path:
     if not (root / split).is_dir():
         there = ", ".join(_folders(root)[:5]) or "no folders"
         raise UserError(
@@ -113,8 +117,8 @@ def _folders(folder: Path) -> list[str]:
     return sorted(each.name for each in folder.iterdir() if each.is_dir() and not each.name.startswith("."))
 
 
-def _listed(folder: Path) -> list[Path]:
-    """The images anywhere below a folder; none where it is missing."""
+def _image_files(folder: Path) -> list[Path]:
+    """Image files anywhere below a folder, sorted; empty if it is missing."""
     images = (each for each in folder.rglob("*") if each.suffix.lower() in ENDINGS)
     return sorted(each for each in images if not each.name.startswith("."))
 

@@ -1,22 +1,26 @@
-"""Data sets of the hub, through the `datasets` library."""
+"""Data sets of the Hugging Face Hub, through the `datasets` library."""
 
-from typing import Any
+from typing import TYPE_CHECKING
 
-from selfdistill.data.sources import Pick, Raw, first_line
-from selfdistill.data.sources.parquet import ParquetRows, assemble, parsed
+from selfdistill.data.sources import first_line
+from selfdistill.data.sources.parquet import ParquetRows, assemble, parse_argument
+from selfdistill.data.sources.source_data import PickRows, SourceData
 from selfdistill.errors import UserError
 
+if TYPE_CHECKING:  # an optional library
+    from datasets import Dataset, Image  # pyright: ignore[reportMissingImports]
 
-def read(name: str, argument: str, pick: Pick, size: int | None) -> Raw:
+
+def read(name: str, argument: str, pick: PickRows, size: int | None) -> SourceData:
     """Read `hub:ORG/NAME` or `hub:ORG/NAME?label=COLUMN`."""
     try:
         import datasets  # pyright: ignore[reportMissingImports]
     except ImportError:
         raise UserError("hub: needs one more library: pip install 'selfdistill[hub]'") from None
-    path, label = parsed(argument)
+    path, label = parse_argument(argument)
     try:
         splits = datasets.load_dataset(path)
-    except Exception as error:  # it raises many kinds; all mean that the data set is not to be had
+    except Exception as error:  # of many types
         raise UserError(f"cannot load hub:{path}: {first_line(error)}; check its name and the network") from None
     return assemble(
         {split: _encoded(each, split, datasets.Image) for split, each in splits.items()},
@@ -27,8 +31,8 @@ def read(name: str, argument: str, pick: Pick, size: int | None) -> Raw:
     )
 
 
-def _encoded(rows: Any, split: str, image: Any) -> ParquetRows:
-    """A split as a table whose images are still encoded."""
+def _encoded(rows: "Dataset", split: str, image: "type[Image]") -> ParquetRows:
+    """Table of a split with encoded images."""
     for column, feature in rows.features.items():
         if isinstance(feature, image):
             rows = rows.cast_column(column, image(decode=False))

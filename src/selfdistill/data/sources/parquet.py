@@ -1,4 +1,4 @@
-"""Parquet files in the hub's layout: encoded images beside labels, class names in the schema."""
+"""Parquet files in the layout of the Hugging Face Hub: encoded images and labels, class names in the schema."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -12,21 +12,22 @@ from torch import Tensor
 
 from selfdistill.data.images import Images
 from selfdistill.data.lazy import LazyImages
-from selfdistill.data.sources import Pick, Raw, first_line
+from selfdistill.data.sources import first_line
+from selfdistill.data.sources.source_data import PickRows, SourceData
 from selfdistill.errors import UserError
 
-LABELS = ("fine_label", "label", "labels")  # in the order they are looked for
+LABELS = ("fine_label", "label", "labels")  # by priority
 SPLITS = {"train": ("train",), "validation": ("validation", "valid", "val"), "test": ("test",)}
 
 
 class ParquetRows(NamedTuple):
-    """The rows of a split, and how many of them came from each file."""
+    """Rows of a split, with the number of rows from each file."""
 
     table: pa.Table
     files: Sequence[tuple[str, int]]
 
     def name(self, row: int) -> str:
-        """What a message calls a row."""
+        """Name a row in messages."""
         for file, rows in self.files:
             if row < rows:
                 return f"in row {row} of {file}"
@@ -35,39 +36,39 @@ class ParquetRows(NamedTuple):
 
 
 class Columns(NamedTuple):
-    """Which columns hold what, and what the labels mean."""
+    """Names of the image and label columns, and the class names."""
 
     image: str
     label: str
     classes: tuple[str, ...] | None
 
 
-def read(name: str, argument: str, pick: Pick, size: int | None) -> Raw:
+def read(name: str, argument: str, pick: PickRows, size: int | None) -> SourceData:
     """Read `parquet:PATH` or `parquet:PATH?label=COLUMN`."""
-    path, label = parsed(argument)
+    path, label = parse_argument(argument)
     splits = {split: _rows(files) for split, files in _files(Path(path).expanduser()).items()}
     return assemble(splits, f"parquet:{path}", label, pick, size)
 
 
-def parsed(argument: str) -> tuple[str, str]:
-    """Split "PATH?label=COLUMN" into its two parts; the second may be empty."""
+def parse_argument(argument: str) -> tuple[str, str]:
+    """Split "PATH?label=COLUMN" into path and column; the column may be empty."""
     path, _, query = argument.partition("?")
     if query and not query.startswith("label="):
         raise UserError(f"cannot read ?{query}; the only option is ?label=COLUMN")
     return path, query.removeprefix("label=")
 
 
-def assemble(splits: Mapping[str, ParquetRows], where: str, label: str, pick: Pick, size: int | None) -> Raw:
-    """Pick the rows that are wanted of each split, their images still encoded."""
+def assemble(splits: Mapping[str, ParquetRows], where: str, label: str, pick: PickRows, size: int | None) -> SourceData:
+    """Build the splits with encoded images; `pick` chooses the training rows."""
     test = "test" if "test" in splits else "validation"
     if not {"train", test} <= set(splits):
         there = ", ".join(splits) or "nothing"
         raise UserError(f"{where} has no train, or no test and no validation split; it has {there}")
     columns = _columns(splits["train"].table.schema, label, where)
     labels = {split: _labels(rows, columns, where) for split, rows in splits.items()}
-    classes = columns.classes or _numbered(labels["train"], columns, where)
+    classes = columns.classes or _numbered_classes(labels["train"], columns, where)
     _require_range(labels["train"], classes, splits["train"])
-    chosen = pick(labels["train"], classes)  # refuses bad classes before others' labels are held against them
+    chosen = pick(labels["train"], classes)  # checks the classes before the labels of other splits
     for split in ("validation", "test"):
         if split in splits:
             _require_range(labels[split], classes, splits[split])
@@ -77,11 +78,11 @@ def assemble(splits: Mapping[str, ParquetRows], where: str, label: str, pick: Pi
         return Images(_encoded(splits[split], columns, which.tolist(), size), labels[split][which])
 
     held = images("validation") if test == "test" and "validation" in splits else None
-    return Raw(images("train", chosen), held, images(test), classes)
+    return SourceData(images("train", chosen), held, images(test), classes)
 
 
 def _files(folder: Path) -> dict[str, list[Path]]:
-    """The files of each split, beside each other or in a folder `data`."""
+    """List the files of each split, in the folder or in its subfolder `data`."""
     if not folder.is_dir():
         raise UserError(f"there is no folder {str(folder)!r}; parquet:PATH holds train-*.parquet and test-*.parquet")
     there = [*folder.glob("*.parquet"), *folder.glob("data/*.parquet")]
@@ -125,12 +126,12 @@ def _columns(schema: pa.Schema, wanted: str, where: str) -> Columns:
 
 def _holds_images(kind: pa.DataType) -> bool:
     if pa.types.is_struct(kind):
-        return kind.get_field_index("bytes") >= 0
-    return pa.types.is_binary(kind) or pa.types.is_large_binary(kind)
+        return bool(kind.get_field_index("bytes") >= 0)
+    return bool(pa.types.is_binary(kind) or pa.types.is_large_binary(kind))
 
 
 def _class_names(schema: pa.Schema, label: str) -> tuple[str, ...] | None:
-    """The names in the schema's `huggingface` metadata, if it has any."""
+    """Class names from the schema's `huggingface` metadata, if any."""
     try:
         info = json.loads((schema.metadata or {})[b"huggingface"])
         return tuple(info["info"]["features"][label]["names"])
@@ -138,13 +139,13 @@ def _class_names(schema: pa.Schema, label: str) -> tuple[str, ...] | None:
         return None
 
 
-def _numbered(labels: Tensor, columns: Columns, where: str) -> tuple[str, ...]:
-    """Class names for labels without: their numbers. Ids of another kind are told by their height."""
+def _numbered_classes(labels: Tensor, columns: Columns, where: str) -> tuple[str, ...]:
+    """Numbers as class names; rejects labels that are too large to be class ids."""
     highest = int(labels.max())
     if highest >= len(labels):
         raise UserError(
-            f"{columns.label!r} of {where} goes up to {highest} in {len(labels)} rows, so it numbers "
-            "no classes; name another column by ?label=COLUMN"
+            f"{columns.label!r} of {where} goes up to {highest} in {len(labels)} rows, so it holds "
+            "no class ids; name another column by ?label=COLUMN"
         )
     return tuple(str(k) for k in range(highest + 1))
 
@@ -173,7 +174,7 @@ def _require_range(labels: Tensor, classes: Sequence[str], rows: ParquetRows) ->
     if wrong:
         raise UserError(
             f"the label {rows.name(wrong[0])} is {int(labels[wrong[0]])}, but there are {len(classes)} "
-            f"classes, 0 to {len(classes) - 1}; mend the label or the class names"
+            f"classes, 0 to {len(classes) - 1}; fix the label or the class names"
         )
 
 
@@ -183,5 +184,5 @@ def _encoded(rows: ParquetRows, columns: Columns, chosen: Sequence[int], size: i
     encoded = [cell["bytes"] if isinstance(cell, dict) else cell for cell in cells]
     if None in encoded:
         missing = rows.name(chosen[encoded.index(None)])
-        raise UserError(f"there is no image {missing}; mend or remove it")
+        raise UserError(f"there is no image {missing}; repair or remove it")
     return LazyImages(encoded, [rows.name(row) for row in chosen], size)

@@ -124,7 +124,7 @@ def test_every_rank_makes_as_many_steps_as_the_others():
 
 
 def test_ranks_must_divide_the_batch():
-    with pytest.raises(UserError, match=r"batch of 8 cannot be shared out evenly among 3 process.*multiple of 3"):
+    with pytest.raises(UserError, match=r"batch of 8 cannot be split evenly over 3 process.*multiple of 3"):
         loader(ranks=3)
 
 
