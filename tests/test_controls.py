@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch.testing import assert_close
 
+import selfdistill as sd
 from selfdistill.errors import UserError
 from selfdistill.methods import REGISTRY, ce, drg, dsr, kd, parse_method
 from selfdistill.study.compare import with_controls
@@ -37,6 +38,13 @@ def test_expressions_of_controls():
     for text in ("control()", "control(drg(), dsr())", "control(a=drg())"):
         with pytest.raises(UserError, match="goes around one expression"):
             parse_method(text)
+
+
+def test_control_of_a_method_or_an_expression():
+    assert sd.control("drg()").text == sd.control(drg()).text == "control(drg())"
+    assert sd.control(drg() + dsr()).resolved == parse_method("control(drg() + dsr())").resolved
+    with pytest.raises(UserError, match="there is no method 'nothing'"):
+        sd.control("nothing()")
 
 
 def test_controls_are_added_where_there_is_something_to_control():

@@ -1,58 +1,124 @@
-"""Train image classifiers that teach themselves: self-knowledge distillation for any PyTorch model.
+"""Self-knowledge distillation for PyTorch image classifiers.
 
-Names are loaded when they are first used, so that `import selfdistill` costs next to nothing.
+The public interface is this module's `__all__` and the functions and classes named in the `__all__` of
+`selfdistill.methods`, `selfdistill.functional` and `selfdistill.metrics`. All other modules are internal and may
+change in any release.
+
+- Training: `teach` and `loader` for your own loop; `run` with a `RunConfig` for the library's.
+- Studies: `compare`, `Grid`; `evaluate` for the metrics of one model; `create` for a model by name.
+- Methods: `sd.methods.drg()` and the like, `Method`, `control`.
+- Your own loss term: `LossTerm`, `BuildContext`, `TrainingInfo`, `StepContext`, `ForwardPass`, `ModelOutputs`,
+  `TableUpdate`, `LossValue`, `Batch`.
+- Errors: `UserError`.
+
+Names are loaded on first use: `import selfdistill` does not import torch.
 """
 
 import importlib
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from selfdistill import functional, methods, metrics
     from selfdistill.data import loader
     from selfdistill.data.batch import Batch
     from selfdistill.errors import UserError
-    from selfdistill.loop.teach import DistillationStep, teach
+    from selfdistill.loop.teach import teach
     from selfdistill.method import Method
-    from selfdistill.method.constructor import Constructor
-    from selfdistill.step import Distiller
-    from selfdistill.terms import ForwardPass, LossTerm
+    from selfdistill.metrics import evaluate
+    from selfdistill.models import create
+    from selfdistill.study import Grid, compare
+    from selfdistill.terms import (
+        BuildContext,
+        ForwardPass,
+        LossTerm,
+        LossValue,
+        ModelOutputs,
+        StepContext,
+        TableUpdate,
+        TrainingInfo,
+    )
+    from selfdistill.train.config import RunConfig
+    from selfdistill.train.run import run
 
 __version__ = "0.1.0"
 
-_HOMES = {
-    "loader": "data",
-    "Distiller": "step",
-    "UserError": "errors",
-    "Method": "method",
-    "DistillationStep": "loop.teach",
-    "teach": "loop.teach",
-    "Batch": "data.batch",
-    "LossTerm": "terms",
-    "ForwardPass": "terms",
-}
-_METHODS = tuple(sorted(each.stem for each in (Path(__file__).parent / "methods").glob("[a-z]*.py")))
-
 __all__ = [
     "Batch",
-    "DistillationStep",
-    "Distiller",
+    "BuildContext",
     "ForwardPass",
+    "Grid",
     "LossTerm",
+    "LossValue",
     "Method",
+    "ModelOutputs",
+    "RunConfig",
+    "StepContext",
+    "TableUpdate",
+    "TrainingInfo",
     "UserError",
     "__version__",
+    "compare",
+    "control",
+    "create",
+    "evaluate",
+    "functional",
     "loader",
+    "methods",
+    "metrics",
+    "run",
     "teach",
 ]
-__all__ += list(_METHODS)
+_PACKAGES = ("functional", "methods", "metrics")
+_MODULES = {
+    "Batch": "data.batch",
+    "BuildContext": "terms",
+    "ForwardPass": "terms",
+    "Grid": "study",
+    "LossTerm": "terms",
+    "LossValue": "terms",
+    "Method": "method",
+    "ModelOutputs": "terms",
+    "RunConfig": "train.config",
+    "StepContext": "terms",
+    "TableUpdate": "terms",
+    "TrainingInfo": "terms",
+    "UserError": "errors",
+    "compare": "study",
+    "create": "models",
+    "evaluate": "metrics",
+    "loader": "data",
+    "run": "train.run",
+    "teach": "loop.teach",
+}
 
 
-def __getattr__(name: str) -> "Any | Constructor":
-    """Load a public name at its first use: each method by its name too, as `sd.drg`."""
-    home = "methods" if name in _METHODS else _HOMES.get(name)
-    if home is None:
-        raise AttributeError(f"module 'selfdistill' has no attribute {name!r}")
-    return getattr(importlib.import_module(f"selfdistill.{home}"), name)
+def control(method: "str | Method") -> "Method":
+    """Return a method's control: the same heads and forward passes, trained without the distillation losses.
+
+    Raises `UserError` for an expression that cannot be parsed.
+
+    >>> import selfdistill as sd
+    >>> sd.control("drg()").text
+    'control(drg())'
+    """
+    from selfdistill.methods import parse_method
+
+    return parse_method(method).as_control()
+
+
+def __getattr__(name: str) -> object:
+    """Import a public name on first use."""
+    if name in _PACKAGES:
+        return importlib.import_module(f"selfdistill.{name}")
+    if name not in _MODULES:
+        hint = f"; the method is selfdistill.methods.{name}" if _is_method(name) else ""
+        raise AttributeError(f"module 'selfdistill' has no attribute {name!r}{hint}")
+    return getattr(importlib.import_module(f"selfdistill.{_MODULES[name]}"), name)
+
+
+def _is_method(name: str) -> bool:
+    return (Path(__file__).parent / "methods" / f"{name}.py").is_file()
 
 
 def __dir__() -> list[str]:

@@ -6,6 +6,7 @@ import sys
 
 import pytest
 
+import selfdistill as sd
 from selfdistill.cli.app import main, spread
 
 QUICK = ["--limit", "100", "--epochs", "1", "--batch-size", "32"]
@@ -238,8 +239,18 @@ def test_help_does_not_load_torch():
 
 
 def test_importing_the_package_does_not_load_torch():
-    check = "import sys, selfdistill; assert 'torch' not in sys.modules; selfdistill.drg; assert 'torch' in sys.modules"
+    check = "import sys, selfdistill as sd; assert 'torch' not in sys.modules; sd.methods.drg(); sys.modules['torch']"
     assert subprocess.run([sys.executable, "-c", check], timeout=60).returncode == 0
+
+
+def test_public_names():
+    assert all(getattr(sd, name) is not None for name in sd.__all__)
+    assert sd.evaluate is sd.metrics.evaluate
+    assert "drg" not in sd.__all__
+    with pytest.raises(AttributeError, match=r"no attribute 'drg'; the method is selfdistill\.methods\.drg"):
+        sd.drg  # noqa: B018
+    with pytest.raises(AttributeError, match="no attribute 'nothing'$"):
+        sd.nothing  # noqa: B018
 
 
 def test_several_values_after_one_option():

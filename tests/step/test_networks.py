@@ -112,7 +112,7 @@ def test_a_teacher_that_nobody_looks_into_may_be_of_any_kind():
         def forward(self, shown):
             return shown.mean(dim=(2, 3)) @ self.weight
 
-    distiller = Distiller(network(), sd.kd(), images(0), networks={"teacher": Odd()})
+    distiller = Distiller(network(), sd.methods.kd(), images(0), networks={"teacher": Odd()})
     assert isinstance(distiller.networks["teacher"], FrozenNetwork)
     assert Training(distiller).steps(1).log[0]["teacher"] > 0
 
@@ -137,7 +137,7 @@ def test_two_terms_that_look_at_one_teacher_make_one_pass():
     calls = []
     teacher = network(seed=9)
     teacher.register_forward_hook(lambda *_: calls.append(1))
-    method = sd.kd() + Method({"look": Looking("teacher")}, networks={"teacher": Teacher()}, text="mine()")
+    method = sd.methods.kd() + Method({"look": Looking("teacher")}, networks={"teacher": Teacher()}, text="mine()")
     distiller = Distiller(network(), method, images(0), networks={"teacher": teacher})
     calls.clear()
     Training(distiller).steps(2)
@@ -146,9 +146,9 @@ def test_two_terms_that_look_at_one_teacher_make_one_pass():
 
 def test_roles_that_contradict_are_refused_with_both_names():
     with pytest.raises(UserError, match=r"kd\(teacher='ema'\) and stkd\(.*different networks as teacher"):
-        sd.kd("ema") + sd.stkd("runs/x")
+        sd.methods.kd("ema") + sd.methods.stkd("runs/x")
     with pytest.raises(UserError, match=r"no role for the network 'tutor'"):
-        Distiller(network(), sd.ce(), images(0), networks={"tutor": network(seed=3)})
+        Distiller(network(), sd.methods.ce(), images(0), networks={"tutor": network(seed=3)})
 
 
 def test_the_plain_loop_follows_after_each_step_of_the_optimizer():

@@ -1,43 +1,58 @@
-"""`selfdistill methods` and `selfdistill cite`."""
+"""`selfdistill methods` and `selfdistill cite`. Neither imports torch, but for an expression that is wrong."""
 
 from typing import Annotated
 
 import typer
 
+from selfdistill.cli.method_source import cited, method_names, read_method
+
 
 def list_methods(
-    name: Annotated[str | None, typer.Argument(help="One method, to see its arguments and what it does.")] = None,
+    name: Annotated[str | None, typer.Argument(help="A method, to show its arguments, description and papers.")] = None,
 ) -> None:
-    """List the methods, or show one."""
-    import inspect
-
-    from selfdistill.cli.console import aligned
-    from selfdistill.method.citation import field
-    from selfdistill.method.constructor import signature
-    from selfdistill.methods import REGISTRY, parse_method
-
+    """List all methods, or describe one."""
     if name is None:
-        made = {each: make() for each, make in REGISTRY.items()}
-        years = {each: field("\n".join(made[each].papers[:1]), "year") for each in made}
-        print(aligned([(each, years[each], _first(REGISTRY[each])) for each in made]))
-        print('\nUse one as "drg()", several as "drg() + dsr()"; selfdistill methods NAME shows its arguments.')
-        return
-    bare = name.split("(")[0]
-    asked = parse_method(f"{bare}()")  # says which names are near where there is none
-    print(signature(bare, REGISTRY[bare]), inspect.getdoc(REGISTRY[bare]), sep="\n\n")
-    for paper in asked.papers:
-        print(f"\n{field(paper, 'title')} ({field(paper, 'year')})\n{field(paper, 'url')}")
+        _list_all()
+    elif (bare := name.split("(")[0]) in method_names():
+        _describe(bare)
+    else:
+        _refuse(bare)
 
 
 def cite(
-    method: Annotated[str, typer.Argument(help='Method expression, as in "drg() + csd()".')],
+    method: Annotated[str, typer.Argument(help='Method expression, such as "drg() + csd()".')],
 ) -> None:
-    """Print BibTeX of the papers behind a method."""
-    from selfdistill.method.citation import bibtex
+    """Print BibTeX entries of a method's papers."""
+    papers = cited(method)
+    print("\n\n".join(_parsed_papers(method) if papers is None else papers) or f"% {method} has no paper of its own")
+
+
+def _list_all() -> None:
+    from selfdistill.cli.console import aligned
+
+    methods = [read_method(name) for name in method_names()]
+    print(aligned([(each.name, each.year, each.doc.splitlines()[0]) for each in methods]))
+    print('\nTrain with "drg()", or with a sum such as "drg() + dsr()"; selfdistill methods NAME shows the arguments.')
+
+
+def _describe(name: str) -> None:
+    from selfdistill.method.citation import field
+
+    found = read_method(name)
+    print(found.signature, found.doc, sep="\n\n")
+    for paper in found.papers:
+        print(f"\n{field(paper, 'title')} ({field(paper, 'year')})\n{field(paper, 'url')}")
+
+
+def _refuse(name: str) -> None:
+    """Raise the registry's own error, which names the nearest methods."""
     from selfdistill.methods import parse_method
 
-    print(bibtex(parse_method(method)) or f"% {method} has no paper of its own")
+    parse_method(f"{name}()")
 
 
-def _first(make) -> str:
-    return (make.__doc__ or "").strip().splitlines()[0]
+def _parsed_papers(expression: str) -> tuple[str, ...]:
+    """Papers of an expression that needs the full parser: a method of the user's own, or a mistake to report."""
+    from selfdistill.methods import parse_method
+
+    return parse_method(expression).papers

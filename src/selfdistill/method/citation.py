@@ -1,16 +1,38 @@
-"""How to cite a method."""
+"""BibTeX entries of a method's papers. Imports no torch."""
 
+import functools
 import re
+from pathlib import Path
+from typing import TYPE_CHECKING
 
-from selfdistill.method.method import Method
+if TYPE_CHECKING:
+    from selfdistill.method.method import Method
 
 
-def bibtex(method: Method) -> str:
-    """BibTeX of the papers that a method stands on; empty where there is none."""
+@functools.cache
+def read_entries(file: Path) -> tuple[str, ...]:
+    """Return the entries of a BibTeX file; none where the file does not exist."""
+    if not file.is_file():
+        return ()
+    return tuple(each.strip() for each in re.split(r"\n(?=@)", file.read_text()) if each.strip())
+
+
+def bibtex(method: "Method") -> str:
+    """Return the BibTeX of a method's papers; empty where it has none.
+
+    >>> from selfdistill.methods import drg
+    >>> bibtex(drg()).startswith("@")
+    True
+    """
     return "\n\n".join(method.papers)
 
 
 def field(entry: str, name: str) -> str:
-    """A field of a BibTeX entry, without its braces; empty where it has none."""
+    """Return a field of a BibTeX entry without its braces; empty where the entry lacks it.
+
+    >>> from selfdistill.methods import drg
+    >>> field(drg().papers[0], "year")
+    '2023'
+    """
     found = re.search(rf"^  {name} = {{(.*)}},?$", entry, re.M)
     return found[1].strip("{}") if found else ""
