@@ -3,12 +3,12 @@ import torch
 from torch.testing import assert_close
 
 from selfdistill.functional import (
-    against_rest,
+    binary_logits,
     dist_loss,
     dkd_loss,
     kl_divergence,
-    kl_where,
     logit_standardization_kd,
+    masked_kl,
     mutual_kl,
     nkd_loss,
     soft_cross_entropy,
@@ -97,7 +97,7 @@ def test_decoupled_parts_make_up_the_whole():
 
 def test_the_rest_as_one_class():
     rows, _, labels = draw()
-    got = (against_rest(rows, labels, 4.0) / 4.0).softmax(dim=1)
+    got = (binary_logits(rows, labels, 4.0) / 4.0).softmax(dim=1)
     true = (rows / 4.0).softmax(dim=1).gather(1, labels[:, None])[:, 0]
     assert_close(got, torch.stack([true, 1 - true], dim=1))
 
@@ -107,8 +107,8 @@ def test_a_mean_over_kept_rows_ignores_the_others():
     student, teacher = torch.randn(2, 5, 3)
     keep = torch.tensor([True, False, True, True, False])
     p, q = ((each[keep] / 2).softmax(1) for each in (teacher, student))
-    assert_close(kl_where(keep, student, teacher, 2.0), 4 * (p * (p / q).log()).sum(1).mean())
-    assert kl_where(torch.zeros(5, dtype=torch.bool), student, teacher, 2.0).item() == 0.0
+    assert_close(masked_kl(keep, student, teacher, 2.0), 4 * (p * (p / q).log()).sum(1).mean())
+    assert masked_kl(torch.zeros(5, dtype=torch.bool), student, teacher, 2.0).item() == 0.0
 
 
 def test_mutual_is_the_plain_loop():

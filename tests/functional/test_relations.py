@@ -3,7 +3,7 @@ import math
 import torch
 from torch.testing import assert_close
 
-from selfdistill.functional import angles, distances, gaussian, gram, neighbour_shares, offsets
+from selfdistill.functional import angles, distances, gaussian_kernel, gram, neighbor_probabilities, offsets
 from tests.helpers.random_features import tokens
 
 
@@ -20,15 +20,15 @@ def test_shares_are_the_plain_loop():
     rows = tokens(0, 4, 3)
     for i, row in enumerate(rows):
         close = [(1 + (row @ each).item() / (row.norm() * each.norm()).item()) / 2 for each in rows]
-        assert_close(neighbour_shares(rows)[i], torch.tensor([x / sum(close) for x in close]).double())
+        assert_close(neighbor_probabilities(rows)[i], torch.tensor([x / sum(close) for x in close]).double())
 
 
 def test_the_series_is_near_the_gaussian():
     rows = tokens(0, 5, 4)
     unit = rows / rows.norm(dim=1, keepdim=True)
     want = torch.tensor([[math.exp(-0.4 * (a - b).square().sum().item()) for a in unit] for b in unit]).double()
-    assert_close(gaussian(rows, 0.4, order=30), want)
-    assert (gaussian(rows, 0.4) - want).abs().max() < 0.05
+    assert_close(gaussian_kernel(rows, 0.4, order=30), want)
+    assert (gaussian_kernel(rows, 0.4) - want).abs().max() < 0.05
 
 
 def test_an_image_of_zeros_is_like_no_other():

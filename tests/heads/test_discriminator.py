@@ -2,7 +2,7 @@ import torch
 from torch import nn
 from torch.testing import assert_close
 
-from selfdistill.heads import told_apart
+from selfdistill.heads import discrimination_loss
 
 
 def test_an_adversarial_judge_learns_what_the_features_undo():
@@ -11,7 +11,7 @@ def test_an_adversarial_judge_learns_what_the_features_undo():
     judged = {}
     for adversarial in (True, False):
         judge.zero_grad()
-        value = told_apart(judge, mixes, mixture, adversarial)
+        value = discrimination_loss(judge, mixes, mixture, adversarial)
         (grad,) = torch.autograd.grad(value, mixes, retain_graph=True)
         value.backward()
         judged[adversarial] = value.detach(), grad, judge.weight.grad.clone()

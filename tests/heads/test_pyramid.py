@@ -3,7 +3,7 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from selfdistill.heads.pyramid import Fusion, Pyramid, enlarged, reduced
+from selfdistill.heads.pyramid import Pyramid, WeightedFusion, downsample_like, upsample_like
 
 EXACT = {"rtol": 1e-9, "atol": 1e-12}
 
@@ -38,7 +38,7 @@ def test_the_pyramid_is_the_published_network(reference, float64):
 
 
 def test_fusion_starts_as_the_mean_of_rectified_maps():
-    fusion, maps = Fusion(2, 3, 1), torch.randn(2, 4, 3, 5, 5)
+    fusion, maps = WeightedFusion(2, 3, 1), torch.randn(2, 4, 3, 5, 5)
     want = fusion.convolve((maps[0].relu() + maps[1].relu()) / 2)
     assert_close(fusion(*maps), want, rtol=1e-3, atol=1e-4)
 
@@ -61,7 +61,7 @@ def test_maps_of_any_sizes_fit(sizes):
 
 def test_halves_are_reduced_over_three_positions_and_other_sizes_by_parts():
     row = torch.tensor([1.0, 2.0, 9.0, 0.0]).expand(1, 1, 4, 4)
-    assert reduced(row, torch.zeros(1, 1, 2, 2))[0, 0, 0].tolist() == [9.0, 9.0]
-    assert reduced(row, torch.zeros(1, 1, 1, 1)).item() == 9.0
-    assert torch.equal(reduced(row, row), row)
-    assert enlarged(row[..., :2, :2], row)[0, 0, 0].tolist() == [1.0, 1.0, 2.0, 2.0]
+    assert downsample_like(row, torch.zeros(1, 1, 2, 2))[0, 0, 0].tolist() == [9.0, 9.0]
+    assert downsample_like(row, torch.zeros(1, 1, 1, 1)).item() == 9.0
+    assert torch.equal(downsample_like(row, row), row)
+    assert upsample_like(row[..., :2, :2], row)[0, 0, 0].tolist() == [1.0, 1.0, 2.0, 2.0]

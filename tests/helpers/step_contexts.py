@@ -19,26 +19,26 @@ def step_context(
     features=None,
     views=None,
     classifier=None,
-    directions=None,
+    classifier_weight=None,
     mix=None,
     index=None,
     extra=None,
     clock=clock(),  # noqa: B008  # it is never changed
     memory=None,
 ) -> StepContext:
-    """A step at which the student gave these logits; `views` are other passes by name: Outputs, or their logits."""
+    """A step at which the student gave these logits; `views` are other passes by name: `ModelOutputs`, or their logits."""
     batch = Batch(torch.zeros(len(labels), 3, 2, 2), labels, index, mix, extra or {})
     shown = {
         name: each if isinstance(each, ModelOutputs) else ModelOutputs(each, None, {})
         for name, each in (views or {}).items()
     }
-    return StepContext(batch, logits, embedding, features or {}, shown, classifier, directions, clock, memory)
+    return StepContext(batch, logits, embedding, features or {}, shown, classifier, classifier_weight, clock, memory)
 
 
-def build_context(tail=None, views=None, **shapes) -> BuildContext:
-    """What a term is built from: shapes by tap, as in parts(stage1=(4, 8, 6, 6), logits=(4, 10))."""
+def build_context(branch=None, views=None, **shapes) -> BuildContext:
+    """What a term is built from: shapes by tap, as in build_context(stage1=(4, 8, 6, 6), logits=(4, 10))."""
     named = {view: {name: Size(shape) for name, shape in each.items()} for view, each in (views or {}).items()}
-    return BuildContext({name: Size(shape) for name, shape in shapes.items()}, named, tail)
+    return BuildContext({name: Size(shape) for name, shape in shapes.items()}, named, branch)
 
 
 def total(value) -> Tensor:

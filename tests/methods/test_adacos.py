@@ -9,8 +9,8 @@ import selfdistill as sd
 from selfdistill.errors import UserError
 from selfdistill.functional import l2_normalize_finite
 from selfdistill.methods import adacos
-from selfdistill.methods.adacos import adapted
 from selfdistill.terms import TrainingInfo
+from selfdistill.terms.cosine_scale import adapted_scale
 from tests.helpers.step_contexts import build_context, only, step_context
 
 ROWS, CLASSES, WIDTH = 8, 5, 4
@@ -35,7 +35,7 @@ def term(**options):
 
 def show(embedding, weight, labels, scale, offset=0.3):
     logits = embedding @ weight.T + offset
-    return step_context(logits, labels, embedding=embedding, directions=weight, memory=scale)
+    return step_context(logits, labels, embedding=embedding, classifier_weight=weight, memory=scale)
 
 
 def start(made):
@@ -84,7 +84,7 @@ def test_well_trained_embeddings_lower_the_scale_by_their_median_angle():
     cosine = l2_normalize_finite(weight)[labels] @ l2_normalize_finite(weight).T  # every angle to the own class is 0
     scale = torch.tensor(2.0)
     others = sum(math.exp(2 * cosine[b, k]) for b in range(ROWS) for k in range(CLASSES) if k != labels[b]) / ROWS
-    assert_close(adapted(scale, cosine, labels).item(), math.log(others), rtol=1e-10, atol=0)
+    assert_close(adapted_scale(scale, cosine, labels).item(), math.log(others), rtol=1e-10, atol=0)
 
 
 def test_lengths_do_not_count():

@@ -62,7 +62,7 @@ def test_tokens_compare_with_tokens_and_with_maps():
 
 
 def loop_free(one, other, term):
-    return (term.looks(one) - term.looks(other)).square().mean()
+    return (term.attention_map(one) - term.attention_map(other)).square().mean()
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])

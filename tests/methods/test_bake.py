@@ -10,7 +10,7 @@ from selfdistill.data.requirements import ClassGroups
 from selfdistill.errors import UserError
 from selfdistill.functional import softmax_with_temperature
 from selfdistill.methods import bake
-from selfdistill.methods.bake import affinity, passed_on
+from selfdistill.methods.bake import affinity, propagate
 from tests.helpers.step_contexts import only, step_context
 
 EXACT = {"rtol": 1e-9, "atol": 1e-12}
@@ -29,7 +29,7 @@ def test_it_is_the_published_loss(reference):
     assert_close(total.detach(), want["loss"], **EXACT)
     assert_close(logits.grad, want["grad_logits"], **EXACT)
     assert rows.grad is None
-    target = passed_on(softmax_with_temperature(logits.detach(), 4.0), affinity(rows.detach()), 0.5)
+    target = propagate(softmax_with_temperature(logits.detach(), 4.0), affinity(rows.detach()), 0.5)
     assert_close(target, want["soft_targets"], **EXACT)
 
 
@@ -56,7 +56,7 @@ def test_targets_are_predictions_passed_on_for_ever(omega):
     torch.manual_seed(0)
     own, rows = torch.randn(5, 3, dtype=torch.float64).softmax(1), torch.randn(5, 4, dtype=torch.float64)
     want = loop_targets(own.tolist(), rows.tolist(), omega)
-    assert_close(passed_on(own, affinity(rows), omega), torch.tensor(want, dtype=torch.float64), rtol=1e-7, atol=1e-9)
+    assert_close(propagate(own, affinity(rows), omega), torch.tensor(want, dtype=torch.float64), rtol=1e-7, atol=1e-9)
 
 
 @given(st.integers(0, 2**31), st.integers(2, 9), st.floats(0, 0.99))
@@ -64,7 +64,7 @@ def test_targets_are_predictions_passed_on_for_ever(omega):
 def test_targets_are_probabilities(seed, rows, omega):
     draws = torch.Generator().manual_seed(seed)
     own = torch.randn(rows, 4, generator=draws).softmax(dim=1)
-    target = passed_on(own, affinity(torch.randn(rows, 3, generator=draws)), omega)
+    target = propagate(own, affinity(torch.randn(rows, 3, generator=draws)), omega)
     assert_close(target.sum(dim=1), torch.ones(rows), rtol=1e-4, atol=1e-4)
     assert target.min() > 0
 

@@ -5,8 +5,8 @@ import torch.nn.functional as F
 from torch import nn
 from torch.testing import assert_close
 
-from selfdistill.functional import kl_to_probabilities, softmax_with_temperature
-from selfdistill.heads import Resemblance
+from selfdistill.functional import ensemble_kl, kl_to_probabilities, mixup_consistency, softmax_with_temperature
+from selfdistill.heads import MapAlignment
 from selfdistill.methods import byot, dks, mixskd, okddip, one, pcl
 from selfdistill.terms import ModelOutputs
 from tests.helpers.step_contexts import build_context, clock, only, step_context, total
@@ -71,7 +71,7 @@ def test_byot_maps_is_self_kd_lib(reference):
     leaves(want, "logits_main", "logits_head1", "logits_head2", "feat_main", "feat_head1", "feat_head2")
     term = only(byot(learn=1.0, mimic=1.0, hint=0.05, temperature=4.0, exits="tail", form="maps"), "exits")
     shapes = {"stage2": (8, 1), "stage3": (8, 1), "stage4": want["feat_main"].shape}
-    term.build(build_context(tail=lambda tap: nn.Identity(), **shapes, embedding=(8, 1), logits=(8, 1)))
+    term.build(build_context(branch=lambda tap: nn.Identity(), **shapes, embedding=(8, 1), logits=(8, 1)))
     term.heads = nn.ModuleList(Told(want[f"logits_head{k}"], stage4=want[f"feat_head{k}"]) for k in (2, 1))
     features = {"stage2": torch.zeros(8, 1), "stage3": torch.zeros(8, 1), "stage4": want["feat_main"]}
     loss = term.loss(step_context(want["logits_main"], want["targets"], features=features))
@@ -101,7 +101,7 @@ def test_byot_paper_by_hand(float64):
 def gated(want, weight, bias, norm_weight, norm_bias):
     term = only(one(branches=3, temperature=3.0, epsilon=1e-7), "ensemble")
     width = want[weight].shape[1]
-    term.build(build_context(tail=lambda tap: nn.Identity(), **{"stage-2": (8, width, 4, 4)}, logits=(8, 10)))
+    term.build(build_context(branch=lambda tap: nn.Identity(), **{"stage-2": (8, width, 4, 4)}, logits=(8, 10)))
     set_linear(term.gate[0], want[weight], want[bias])
     set_linear(term.gate[1], want[norm_weight], want[norm_bias])
     return term
@@ -145,9 +145,9 @@ def test_one_kl_is_the_authors(reference):
 def test_ramp_up_is_the_published_one(reference):
     for file, at in (("one_rampup", "epoch"), ("rampup", "epochs")):
         want = reference(file)
-        got = [clock(epoch).ramp_up(80.0).item() for epoch in want[at].tolist()]
+        got = [clock(epoch).sigmoid_ramp(80.0).item() for epoch in want[at].tolist()]
         assert_close(torch.tensor(got).double(), want["weight"], rtol=1e-5, atol=1e-8)
-    assert clock(3).ramp_up(0) == 1
+    assert clock(3).sigmoid_ramp(0) == 1
 
 
 def test_okddip_is_the_authors_code(reference, float64):
@@ -156,7 +156,7 @@ def test_okddip_is_the_authors_code(reference, float64):
     leaves(want, *names)
     term = only(okddip(temperature=3.0, ramp=80.0), "peers")
     term.build(
-        build_context(tail=lambda tap: nn.Identity(), **{"stage-2": (8, 16, 4, 4)}, embedding=(8, 16), logits=(8, 10))
+        build_context(branch=lambda tap: nn.Identity(), **{"stage-2": (8, 16, 4, 4)}, embedding=(8, 16), logits=(8, 10))
     )
     set_linear(term.query, want["W_query"])
     set_linear(term.key, want["W_key"])
@@ -177,10 +177,9 @@ def test_pcl_after_its_ramp_is_the_reproduction(reference):
     want = reference("pcl_after_rampup")
     names = [f"logits_{k}" for k in range(3)] + ["ensemble_logits"]
     leaves(want, *names)
-    term = only(pcl(temperature=3.0), "collaboration")
     logits, slow = ([want[f"{kind}_{k}"] for k in range(3)] for kind in ("logits", "ema_logits"))
     learn = sum(F.cross_entropy(each, want["targets"]) for each in (*logits, want["ensemble_logits"]))
-    loss = learn + term.imitation(logits, want["ensemble_logits"], slow)
+    loss = learn + ensemble_kl(logits, want["ensemble_logits"], slow, temperature=3.0)
     loss.backward()
     assert_close(loss.detach(), want["loss"], **EXACT)
     grads_are(want, names)
@@ -189,7 +188,7 @@ def test_pcl_after_its_ramp_is_the_reproduction(reference):
 def test_pcl_averages_are_the_reproductions(reference, float64):
     want = reference("pcl_ema")
     term = only(pcl(decay=want["decay"].item()), "collaboration")
-    term.build(build_context(tail=lambda tap: nn.Linear(5, 1, bias=False), embedding=(8, 4), logits=(8, 3)))
+    term.build(build_context(branch=lambda tap: nn.Linear(5, 1, bias=False), embedding=(8, 4), logits=(8, 3)))
     slow, live = next(term.averages.parameters()), next(term.peers.parameters())
     slow.data.copy_(want["ema_init"])
     for weights, after in zip(want["weights"], want["ema_after_step"], strict=True):
@@ -201,7 +200,7 @@ def test_pcl_averages_are_the_reproductions(reference, float64):
 def test_dks_is_self_kd_lib(reference):
     want = reference("dks_T4")
     logits = leaves(want, "logits_0", "logits_1", "logits_2")
-    got = only(dks(temperature=4.0), "synergy").parts_of(step_context(logits[0], want["targets"]), logits[1:])
+    got = only(dks(temperature=4.0), "synergy").parts(step_context(logits[0], want["targets"]), logits[1:])
     learn = F.cross_entropy(logits[0], want["targets"]) + got["learn"]
     (learn + got["mimic"]).backward()
     assert_close(learn.detach(), want["loss_cls"], **EXACT)
@@ -223,7 +222,7 @@ def test_mixskd_is_the_cifar_script(reference):
         return whole, lam * whole + (1 - lam) * whole[order], mixture
 
     logits, maps = ([halves(f"{kind}_{k}") for k in range(4)] for kind in ("logits", "features"))
-    term.judges = Resemblance(0, 0, gap=1.0, discrimination=1.0, adversarial=False)
+    term.judges = MapAlignment(0, 0, gap=1.0, discrimination=1.0, adversarial=False)
     for k in range(4):
         judge = nn.Sequential(*(nn.Linear(*want[f"disc{k}_w{j}"].T.shape) for j in (1, 2)))
         judge.insert(1, nn.ReLU())
@@ -231,9 +230,8 @@ def test_mixskd_is_the_cifar_script(reference):
             set_linear(layer, want[f"disc{k}_w{j}"], want[f"disc{k}_b{j}"])
         term.judges.append(judge)
     learn = sum(F.cross_entropy(each[0], want["targets"]) for each in logits)
-    agreement = term.agreement(
-        [each[1] for each in logits], [each[2] for each in logits], *(want[key] for key in fused)
-    )
+    mixes, mixture = ([each[side] for each in logits] for side in (1, 2))
+    agreement = mixup_consistency(mixes, mixture, tuple(want[key] for key in fused), term.temperature)
     alike = term.judges(*([each[side] for each in maps] for side in (1, 2)))
     (learn + agreement + alike).backward()
     assert_close(learn.detach(), want["loss_cls"], **EXACT)

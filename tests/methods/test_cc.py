@@ -4,8 +4,8 @@ import pytest
 import torch
 from torch.testing import assert_close
 
+from selfdistill.functional import adjacent_congruence
 from selfdistill.methods import cc
-from selfdistill.methods.cc import neighbours
 from tests.helpers.random_features import embedded, tokens
 from tests.helpers.step_contexts import build_context, only
 
@@ -34,12 +34,14 @@ def test_it_is_the_published_loss(reference):
 def test_without_projections(reference):
     want = reference("cc")
     one, other = want["raw_a"].requires_grad_(), want["raw_b"].requires_grad_()
-    found = neighbours(one, other)
+    found = adjacent_congruence(one, other)
     found.backward()
     assert_close(found.detach(), want["loss_raw"], **EXACT)
     assert_close(one.grad, want["grad_raw_a"], **EXACT)
     assert_close(other.grad, want["grad_raw_b"], **EXACT)
-    assert abs(neighbours(one[[1, 0, *range(2, 8)]], other[[1, 0, *range(2, 8)]]) - found) > 1e-3  # order counts
+    assert (
+        abs(adjacent_congruence(one[[1, 0, *range(2, 8)]], other[[1, 0, *range(2, 8)]]) - found) > 1e-3
+    )  # order counts
 
 
 def test_the_kernel_form_is_the_plain_loop():

@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.testing import assert_close
 
+from selfdistill.functional import fuse_predictions
 from selfdistill.methods import csd
 from tests.helpers.step_contexts import clock, only, step_context
 
@@ -105,7 +106,7 @@ def test_nothing_trains_through_the_center():
     loss, (centers, met) = term(show(embedding, labels, weight, bias))
     assert not centers.requires_grad
     assert not met.requires_grad
-    target = term.target(*(torch.randn(ROWS, CLASSES) for _ in range(2)), labels)
+    target = fuse_predictions(*(torch.randn(ROWS, CLASSES) for _ in range(2)), labels, "logit", 0.5, 4.0)
     assert not target.requires_grad
     loss.backward()
     assert embedding.grad.abs().max() > 0
@@ -120,7 +121,9 @@ def test_gradient_is_the_closed_form(fusion):
     shown = show(embedding, labels, weight, bias)
     loss, (centers, _) = term(shown)
     (term.weight * loss * ROWS).backward()
-    target = term.target((centers @ weight.T + bias)[labels], shown.logits, labels)
+    target = fuse_predictions(
+        (centers @ weight.T + bias)[labels], shown.logits.detach(), labels, fusion, trust=0.5, temperature=temperature
+    )
     p = (shown.logits / temperature).softmax(dim=1)
     assert_close(embedding.grad, (scale * temperature * (p - target) @ weight).detach(), rtol=1e-9, atol=1e-12)
 

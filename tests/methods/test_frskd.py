@@ -4,7 +4,7 @@ from torch import nn
 from torch.testing import assert_close
 
 from selfdistill.methods import frskd
-from selfdistill.methods.frskd import focus
+from selfdistill.methods.frskd import attention_map
 from tests.helpers.step_contexts import build_context, only, step_context, total
 
 EXACT = {"rtol": 1e-9, "atol": 1e-12}
@@ -76,5 +76,5 @@ def test_the_labels_of_the_pyramid_train_the_backbone_too():
 @pytest.mark.parametrize("fill", [0.0, 1e-30])
 def test_maps_of_zeros_stay_finite(fill):
     maps = torch.full((2, 3, 4, 4), fill, requires_grad=True)
-    focus(maps).square().sum().backward()
+    attention_map(maps).square().sum().backward()
     assert maps.grad.isfinite().all()

@@ -41,7 +41,7 @@ def test_codistillation_reverse_is_the_artefacts(reference):
     want = reference("codistillation_kl_divergence")
     logits = want["logits"].requires_grad_()
     term = only(codistillation(divergence="reverse", weight=want["weight"].item()), "codistillation")
-    loss = F.cross_entropy(logits, want["targets"]) + term.imitate(logits, want["peer_logits"])
+    loss = F.cross_entropy(logits, want["targets"]) + term.divergence(logits, want["peer_logits"])
     loss.backward()
     assert_close(loss.detach(), want["loss"], **EXACT)
     assert_close(logits.grad, want["grad_logits"], **EXACT)

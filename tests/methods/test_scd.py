@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from torch.testing import assert_close
 
 from selfdistill.errors import UserError
-from selfdistill.functional import attention, similarity
+from selfdistill.functional import attention, cosine_similarity
 from selfdistill.methods import scd
 from tests.helpers.step_contexts import build_context, clock, only, step_context
 
@@ -84,7 +84,7 @@ def test_tokens_are_positions():
 @settings(max_examples=40)
 def test_similarity_is_symmetric_with_unit_diagonal(seed, rows, width):
     draws = torch.Generator().manual_seed(seed)
-    matrix = similarity(torch.rand(rows, width, generator=draws, dtype=torch.float64) + 1e-3)
+    matrix = cosine_similarity(torch.rand(rows, width, generator=draws, dtype=torch.float64) + 1e-3)
     assert_close(matrix, matrix.T)
     assert_close(matrix.diagonal(), torch.ones(rows, dtype=torch.float64))
 

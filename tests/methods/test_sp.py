@@ -3,8 +3,8 @@ import torch
 from torch.testing import assert_close
 
 from selfdistill.errors import UserError
+from selfdistill.functional import gram_loss
 from selfdistill.methods import sp
-from selfdistill.methods.sp import gap
 from selfdistill.terms import ModelOutputs
 from tests.helpers.step_contexts import build_context, only, step_context
 
@@ -41,7 +41,7 @@ def test_with_a_teacher_it_is_the_published_loss(reference):
 def test_embeddings_compare_alike(reference):
     want = reference("sp")
     student = want["embed_s"].requires_grad_()
-    loss = gap(student, want["embed_t"])
+    loss = gram_loss(student, want["embed_t"])
     loss.backward()
     assert_close(loss.detach(), want["loss_embed"], **EXACT)
     assert_close(student.grad, want["grad_embed_s"], **EXACT)
@@ -60,7 +60,7 @@ def test_within_one_network_shallow_imitates_deep(pairs, matched):
     term.build(build_context(**SHAPES))
     loss = value(term, maps)
     loss.backward()
-    assert_close(loss, sum(gap(maps[shallow], maps[deep]) for shallow, deep in matched))
+    assert_close(loss, sum(gram_loss(maps[shallow], maps[deep]) for shallow, deep in matched))
     assert maps["stage3"].grad is None
     assert maps["stage1"].grad.abs().max() > 0
     assert not sp().teachers
@@ -69,7 +69,7 @@ def test_within_one_network_shallow_imitates_deep(pairs, matched):
 
 def test_scale_of_a_side_does_not_matter():
     maps = features()
-    assert_close(gap(1e3 * maps["stage1"], 1e-3 * maps["stage2"]), gap(maps["stage1"], maps["stage2"]))
+    assert_close(gram_loss(1e3 * maps["stage1"], 1e-3 * maps["stage2"]), gram_loss(maps["stage1"], maps["stage2"]))
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
@@ -78,7 +78,7 @@ def test_degenerate_rows_keep_a_small_gradient(dtype, fill):
     own, deep = (features(seed, dtype)["stage2"] for seed in range(2))
     own[0], own[2] = fill, own[1]
     own.requires_grad_()
-    loss = gap(own, deep)
+    loss = gram_loss(own, deep)
     loss.backward()
     assert loss.isfinite()
     assert own.grad.isfinite().all()
@@ -92,4 +92,4 @@ def test_one_stage_is_not_enough():
 
 def test_gradient_check():
     own = features()["stage2"].requires_grad_()
-    assert torch.autograd.gradcheck(lambda f: gap(f, features(1)["stage1"]), own)
+    assert torch.autograd.gradcheck(lambda f: gram_loss(f, features(1)["stage1"]), own)

@@ -4,8 +4,8 @@ from torch.testing import assert_close
 
 from selfdistill.functional import top_ranked_mask
 from selfdistill.methods import sskd
-from selfdistill.methods.sskd import MINE, THEIRS
 from selfdistill.terms import ModelOutputs
+from selfdistill.terms.transforms import ROTATIONS, TEACHER_ROTATIONS
 from tests.contract.steps import Training, distil
 from tests.helpers.step_contexts import build_context, only, step_context
 
@@ -22,7 +22,7 @@ def shown(term, labels, student, student_rows, teacher, teacher_rows):
     term.project = term.project_teacher = nn.Identity()
     mine = [ModelOutputs(*each, {}) for each in zip(split(student), split(student_rows), strict=True)]
     known = [ModelOutputs(*each, {}) for each in zip(split(teacher), split(teacher_rows), strict=True)]
-    turned = zip((*MINE, *THEIRS), (*mine[1:], *known[1:]), strict=True)
+    turned = zip((*ROTATIONS, *TEACHER_ROTATIONS), (*mine[1:], *known[1:]), strict=True)
     views = {view.name: each for view, each in turned} | {"teacher": known[0]}
     return step_context(mine[0].logits, labels, embedding=mine[0].embedding, views=views)
 

@@ -4,9 +4,8 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from selfdistill.functional import agreed_ranks
+from selfdistill.functional import confidence_weighted_ce, joint_ranks, zipf_loss
 from selfdistill.methods import uskd
-from selfdistill.methods.uskd import among_others, true_class
 from tests.helpers.step_contexts import build_context, only, step_context, total
 
 EXACT = {"rtol": 1e-9, "atol": 1e-12}
@@ -50,9 +49,9 @@ def test_with_the_codes_rank_it_is_the_published_loss(reference):
 def test_each_part_is_the_published_one(reference):
     want = reference("uskd_cifar")
     weak = want["mid_features"] @ want["weak_fc_weight"].T + want["weak_fc_bias"]
-    order = agreed_ranks(want["logits"], weak, want["targets"], logs=True)
-    assert_close(true_class(want["logits"], want["targets"]), want["loss_target"], **EXACT)
-    assert_close(among_others(want["logits"], order, want["targets"]), want["loss_nontarget"], **EXACT)
+    order = joint_ranks(want["logits"], weak, want["targets"], logs=True)
+    assert_close(confidence_weighted_ce(want["logits"], want["targets"]), want["loss_target"], **EXACT)
+    assert_close(zipf_loss(want["logits"], order, want["targets"]), want["loss_nontarget"], **EXACT)
 
 
 def softmax(row):
@@ -64,7 +63,7 @@ def test_the_papers_rank_is_the_plain_loop():
     draws = torch.Generator().manual_seed(0)
     final, weak = (torch.randn(6, 5, generator=draws) for _ in range(2))
     labels = torch.randint(0, 5, (6,), generator=draws)
-    got = agreed_ranks(final, weak, labels, logs=False)
+    got = joint_ranks(final, weak, labels, logs=False)
     loss = 0.0
     for b, y in enumerate(labels.tolist()):
         p, w = softmax(final[b].tolist()), softmax(weak[b].tolist())
@@ -75,19 +74,19 @@ def test_the_papers_rank_is_the_plain_loop():
         whole = sum(1 / want[k] for k in others)
         left = sum(p[k] for k in others)
         loss -= sum(1 / want[k] / whole * math.log(p[k] / left) for k in others) / 6
-    assert_close(among_others(final, got, labels).item(), loss, rtol=1e-10, atol=0)
+    assert_close(zipf_loss(final, got, labels).item(), loss, rtol=1e-10, atol=0)
 
 
 def test_the_two_ranks_differ(reference):
     want = reference("uskd_cifar")
     weak = want["mid_features"] @ want["weak_fc_weight"].T + want["weak_fc_bias"]
-    both = [agreed_ranks(want["logits"], weak, want["targets"], logs) for logs in (True, False)]
+    both = [joint_ranks(want["logits"], weak, want["targets"], logs) for logs in (True, False)]
     assert not torch.equal(*both)
 
 
 def test_confidence_is_one_on_average():
     logits, labels = torch.randn(6, 5).requires_grad_(), torch.arange(6) % 5
-    true_class(logits, labels).backward()
+    confidence_weighted_ce(logits, labels).backward()
     p = logits.softmax(dim=1).gather(1, labels[:, None])[:, 0].detach()
     shares = p.square() + 1 - p.square().mean()
     assert_close(shares.mean(), torch.ones(()))
@@ -108,8 +107,8 @@ def test_no_gradient_comes_through_the_ranks(reference):
 def test_even_and_certain_rows_stay_finite(size):
     logits = (size * torch.eye(4)).requires_grad_()
     labels = torch.tensor([0, 1, 2, 0])
-    order = agreed_ranks(logits.detach(), torch.zeros(4, 4), labels, logs=False)
-    loss = true_class(logits, labels) + among_others(logits, order, labels)
+    order = joint_ranks(logits.detach(), torch.zeros(4, 4), labels, logs=False)
+    loss = confidence_weighted_ce(logits, labels) + zipf_loss(logits, order, labels)
     loss.backward()
     assert loss.isfinite()
     assert logits.grad.abs().max() <= 1

@@ -11,7 +11,7 @@ from tests.helpers.step_contexts import only, step_context
 
 
 def value(embedding, weight, offset, labels, **options):
-    step = step_context(embedding @ weight.T + offset, labels, embedding=embedding, directions=weight)
+    step = step_context(embedding @ weight.T + offset, labels, embedding=embedding, classifier_weight=weight)
     return only(virtual_softmax(**options), "task").loss(step)
 
 

@@ -102,7 +102,7 @@ class Candidate:
 
 
 def _leaves(shown: ModelOutputs) -> ModelOutputs:
-    embedding = None if shown.embedding is None else _leaf(shown.embedding)
+    embedding = None if shown.embedding_or_none is None else _leaf(shown.embedding)
     return ModelOutputs(_leaf(shown.logits), embedding, {name: _leaf(each) for name, each in shown.features.items()})
 
 

@@ -1,4 +1,4 @@
-"""Means that go on: of what was seen so far, and of each class."""
+"""Running means: exponential moving averages, and class centers."""
 
 import torch
 import torch.nn.functional as F
@@ -6,21 +6,39 @@ from torch import Tensor
 
 
 def ema_update(old: Tensor, new: Tensor, steps: Tensor | int, decay: float) -> Tensor:
-    """An exponential average after so many steps; at first the plain mean of all of them. -> like `old`."""
+    """Update an exponential moving average at step `steps` (from 1). [*], [*], [] -> [*].
+
+    The decay is min(decay, 1 - 1 / steps), so that early averages are plain means.
+
+    >>> from selfdistill.functional import ema_update
+    >>> ema_update(torch.tensor(0.0), torch.tensor(1.0), steps=1000, decay=0.9)
+    tensor(0.1000)
+    """
     keep = torch.as_tensor(1 - 1 / steps, device=old.device).clamp(max=decay)
     return torch.lerp(new, old, keep.to(old.dtype))
 
 
 def class_sums(features: Tensor, labels: Tensor, classes: int) -> Tensor:
-    """The sum of features of each class, and in the last column its number of rows. [B, D], [B] -> [C, D + 1]."""
+    """Sum features by class; the last column counts each class's rows. [B, D], [B] -> [C, D + 1].
+
+    >>> from selfdistill.functional import class_sums
+    >>> class_sums(torch.tensor([[1.0], [5.0]]), torch.tensor([1, 1]), classes=2)
+    tensor([[0., 0.],
+            [6., 2.]])
+    """
     members = F.one_hot(labels, classes).to(features.dtype).T  # [C, B]
     return torch.cat([members @ features, members.sum(dim=1, keepdim=True)], dim=1)
 
 
 def update_centers(known: tuple[Tensor, Tensor], sums: Tensor, rate: float) -> tuple[Tensor, Tensor]:
-    """Class centers after a batch: c - rate · sum(c - f) / (1 + n); at first the class's mean.
+    """Update class centers by a batch: c - rate · sum(c - f) / (1 + n), at first the class's mean.
 
-    What is known are the centers [C, D], and how many rows each has met [C, 1]; sums as of `class_sums`.
+    `known` are centers [C, D] and row counts [C, 1], `sums` [C, D + 1] as of `class_sums`;
+    returns new centers and counts. Zhong et al., 2024 (https://www.mdpi.com/2076-3417/14/16/7022).
+
+    >>> from selfdistill.functional import update_centers
+    >>> update_centers((torch.zeros(1, 1), torch.zeros(1, 1)), torch.tensor([[6.0, 2.0]]), rate=0.5)
+    (tensor([[3.]]), tensor([[2.]]))
     """
     centers, met = known
     total, counts = sums[:, :-1], sums[:, -1:]

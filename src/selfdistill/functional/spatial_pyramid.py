@@ -1,23 +1,39 @@
-"""Maps compared over coarser and coarser grids of positions (https://arxiv.org/abs/2104.09044)."""
+"""Hierarchical context loss over grids of positions (https://arxiv.org/abs/2104.09044)."""
 
 import torch.nn.functional as F
 from torch import Tensor
 
-GRIDS = (4, 2, 1)  # positions a side of the coarser looks at a map
+from selfdistill.functional.summation import sum_tensors
+
+GRIDS = (4, 2, 1)  # positions a side
 
 
 def hcl_loss(student: Tensor, teacher: Tensor) -> Tensor:
-    """Mean squared differences of two maps as they are and over coarser grids, halving in weight. -> []."""
+    """Compute the weighted mean squared error at full size and over pooled grids. [B, D, H, W] twice -> [].
+
+    The weights halve from the full map to grids of 4, 2 and 1 positions a side and are divided by
+    their sum. Chen et al., 2021 (https://arxiv.org/abs/2104.09044).
+
+    >>> import torch
+    >>> from selfdistill.functional import hcl_loss
+    >>> hcl_loss(torch.zeros(1, 2, 8, 8), torch.ones(1, 2, 8, 8))
+    tensor(1.)
+    """
     grids = [grid for grid in GRIDS if grid < max(student.shape[2:])]
     gaps = [
         F.mse_loss(student, teacher),
         *(F.mse_loss(pool_to_grid(student, n), pool_to_grid(teacher, n)) for n in grids),
     ]
     shares = [0.5**k for k in range(len(gaps))]
-    weighted = [share * gap for share, gap in zip(shares, gaps, strict=True)]
-    return sum(weighted[1:], start=weighted[0]) / sum(shares)
+    return sum_tensors(share * gap for share, gap in zip(shares, gaps, strict=True)) / sum(shares)
 
 
 def pool_to_grid(maps: Tensor, grid: int) -> Tensor:
-    """Means over a grid of so many positions a side at most. [B, D, H, W] -> [B, D, h, w]."""
+    """Average-pool maps to at most `grid` positions a side. [B, D, H, W] -> [B, D, h, w].
+
+    >>> import torch
+    >>> from selfdistill.functional import pool_to_grid
+    >>> pool_to_grid(torch.arange(4.0).view(1, 1, 2, 2), grid=1)
+    tensor([[[[1.5000]]]])
+    """
     return F.adaptive_avg_pool2d(maps, (min(grid, maps.shape[2]), min(grid, maps.shape[3])))

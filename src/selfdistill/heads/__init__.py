@@ -1,12 +1,12 @@
-"""What terms put on a network's features: small classifiers, projections, regressors, fusions."""
+"""Auxiliary heads on features: classifiers, discriminators, projections, regressors, fusions."""
 
-from selfdistill.heads.classifier import AvgPool2x2, ExitHead, LightHead, Pool, TokenHead, head
-from selfdistill.heads.discriminator import Resemblance, told_apart
+from selfdistill.heads.classifier import AvgPool2x2, ExitHead, LightHead, Pool, TokenHead, make_head
+from selfdistill.heads.discriminator import MapAlignment, discrimination_loss
 from selfdistill.heads.ema import EMAHeads
 from selfdistill.heads.fusion import AttentiveFusion, JoinedEmbeddings, JoinedMaps
 from selfdistill.heads.gated import GatedHead, SeparableConv
-from selfdistill.heads.hints import AdaptedHints, Hints, MapHints
-from selfdistill.heads.projection import UnitLinear, found, originals, projection
+from selfdistill.heads.hints import AdaptedHints, Hints, MapHints, make_hints
+from selfdistill.heads.projection import UnitLinear, matching_loss, original_index, original_similarity, projection
 from selfdistill.heads.pyramid import Pyramid
 from selfdistill.heads.regressors import GaussianRegressor, regressor
 
@@ -22,17 +22,19 @@ __all__ = [
     "JoinedEmbeddings",
     "JoinedMaps",
     "LightHead",
+    "MapAlignment",
     "MapHints",
     "Pool",
     "Pyramid",
-    "Resemblance",
     "SeparableConv",
     "TokenHead",
     "UnitLinear",
-    "found",
-    "head",
-    "originals",
+    "discrimination_loss",
+    "make_head",
+    "make_hints",
+    "matching_loss",
+    "original_index",
+    "original_similarity",
     "projection",
     "regressor",
-    "told_apart",
 ]

@@ -1,4 +1,4 @@
-"""Small classifiers that read a feature map, or a sequence of tokens."""
+"""Small classifiers on feature maps or tokens."""
 
 import torch.nn.functional as F
 from torch import Size, Tensor, nn
@@ -9,8 +9,8 @@ from selfdistill.heads.gated import GatedHead
 from selfdistill.terms import ModelOutputs
 
 
-def head(shape: Size, classes: int, kind: str = "light") -> nn.Module:
-    """A classifier of `classes` for features of this shape: [B, D, H, W] maps or [B, N, D] tokens.
+def make_head(shape: Size, classes: int, kind: str = "light") -> nn.Module:
+    """Make a classifier of `classes` for features of a shape: [B, D, H, W] maps or [B, N, D] tokens.
 
     `kind` is "light", which fits any map, or "gated", LightSKD's published head for maps with even
     sides. Tokens have one head. Raises `UserError` where the kind does not fit the shape.
@@ -32,7 +32,7 @@ def head(shape: Size, classes: int, kind: str = "light") -> nn.Module:
 class LightHead(nn.Sequential):
     """A strided 3x3 convolution, pooling and a linear classifier, for maps of any size.
 
-    A mean over 2x2 positions comes first where there are as many: it quarters the cost.
+    Maps of 4x4 or more are first average-pooled by 2x2, which quarters the cost.
     """
 
     def __init__(self, width: int, classes: int):
@@ -48,7 +48,7 @@ class LightHead(nn.Sequential):
 
 
 class ExitHead(nn.Module):
-    """A head that also shows the feature it classifies: [B, D] of a width that can be chosen."""
+    """A head that also returns its embedding [B, D] of a chosen width."""
 
     def __init__(self, shape: Size, width: int, classes: int):
         super().__init__()
@@ -74,7 +74,7 @@ class Pool(nn.Module):
 
 
 class AvgPool2x2(nn.Module):
-    """The mean over 2x2 positions; maps under 4x4 stay whole, for BatchNorm to have positions left."""
+    """Average pooling by 2x2; maps under 4x4 pass unchanged, so that BatchNorm keeps several positions."""
 
     def forward(self, features: Tensor) -> Tensor:
         """[B, D, H, W] -> [B, D, H/2, W/2]."""
@@ -91,4 +91,5 @@ class TokenHead(nn.Module):
 
     def forward(self, tokens: Tensor) -> Tensor:
         """[B, N, D] -> [B, C]."""
-        return self.classify(self.norm(tokens).mean(dim=1))
+        logits: Tensor = self.classify(self.norm(tokens).mean(dim=1))
+        return logits

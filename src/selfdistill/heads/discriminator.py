@@ -1,14 +1,14 @@
-"""Judges that tell two kinds of maps apart, and features that learn not to be told."""
+"""Discriminators between two kinds of feature maps, for adversarial alignment."""
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from selfdistill.functional import as_map
+from selfdistill.functional import as_map, sum_tensors
 
 
-class Resemblance(nn.ModuleList):
-    """How far pairs of maps are from alike: their squared gaps, and what a judge for each pair tells them apart by."""
+class MapAlignment(nn.ModuleList):
+    """Alignment loss of pairs of maps: mean squared error, and the loss of a discriminator for each pair."""
 
     def __init__(self, pairs: int, width: int, gap: float, discrimination: float, adversarial: bool):
         super().__init__(discriminator(width) for _ in range(pairs))
@@ -16,25 +16,25 @@ class Resemblance(nn.ModuleList):
         self.requires_grad_(adversarial)  # the published ones are never trained
 
     def forward(self, ones: list[Tensor], others: list[Tensor]) -> Tensor:
-        """The weighted sum of both. [B, D, H, W] or [B, N, D] each -> []."""
+        """Return the weighted sum of both. [B, D, H, W] or [B, N, D] each -> []."""
         gaps = [F.mse_loss(one, other) for one, other in zip(ones, others, strict=True)]
         pairs = zip(self, ones, others, strict=True)
-        told = [told_apart(judge, one, other, self.adversarial) for judge, one, other in pairs]
-        return self.gap * sum(gaps[1:], gaps[0]) + self.discrimination * sum(told[1:], told[0])
+        losses = [discrimination_loss(judge, one, other, self.adversarial) for judge, one, other in pairs]
+        return self.gap * sum_tensors(gaps) + self.discrimination * sum_tensors(losses)
 
 
 def discriminator(width: int) -> nn.Module:
-    """Two linear layers that say which of two kinds a pooled map is of. [B, D] -> [B, 2]."""
+    """Make a two-layer classifier of pooled maps into two kinds. [B, D] -> [B, 2]."""
     return nn.Sequential(nn.Linear(width, 128), nn.ReLU(), nn.Linear(128, 2))
 
 
-def told_apart(judge: nn.Module, one: Tensor, other: Tensor, adversarial: bool) -> Tensor:
-    """Binary cross-entropy of a judge; adversarial: the judge learns it and the features undo it. -> [].
+def discrimination_loss(judge: nn.Module, one: Tensor, other: Tensor, adversarial: bool) -> Tensor:
+    """Compute a discriminator's binary cross-entropy; adversarial: with reversed gradient to the features. -> [].
 
     one, other: [B, D, H, W] or [B, N, D].
     """
     rows = torch.cat([as_map(each).mean(dim=(2, 3)) for each in (one, other)])
     truth = torch.eye(2, device=rows.device, dtype=rows.dtype).repeat_interleave(len(one), dim=0)
     if adversarial:
-        rows = 2 * rows.detach() - rows  # the same value, the gradient turned round
+        rows = 2 * rows.detach() - rows  # the same value, the gradient reversed
     return F.binary_cross_entropy_with_logits(judge(rows), truth)

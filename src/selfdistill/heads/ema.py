@@ -1,4 +1,4 @@
-"""Heads that follow others."""
+"""Exponential moving averages of heads."""
 
 from copy import deepcopy
 
@@ -9,7 +9,7 @@ from selfdistill.functional import ema_update
 
 
 class EMAHeads(nn.ModuleList):
-    """Exponential averages of modules that train, and themselves do not."""
+    """EMAs of trained modules, themselves not trained."""
 
     steps: Tensor
 
@@ -21,7 +21,7 @@ class EMAHeads(nn.ModuleList):
 
     @torch.no_grad()
     def follow(self, live: nn.ModuleList) -> None:
-        """Move towards what the live modules have become in one more step."""
+        """Update the averages by the live modules after one more step."""
         self.steps += 1
         for slow, new in zip(self.parameters(), live.parameters(), strict=True):
             slow.copy_(ema_update(slow, new, self.steps, self.decay))

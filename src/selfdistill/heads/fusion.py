@@ -1,4 +1,4 @@
-"""Features of several sources made into one, and what that says."""
+"""Fusion of features from several sources, and classifiers on them."""
 
 from collections.abc import Sequence
 
@@ -11,10 +11,9 @@ from selfdistill.heads.classifier import Pool
 
 
 class AttentiveFusion(nn.Module):
-    """One level's features and what came from the deeper one, each position weighing the two.
+    """Attention-based fusion of one level's features with the deeper level's residual.
 
-    The attention-based fusion of https://arxiv.org/abs/2104.09044. The deepest level, which has no deeper one
-    to `fuse`, has no attention.
+    Chen et al., 2021 (https://arxiv.org/abs/2104.09044). The deepest level has nothing to `fuse` and no attention.
     """
 
     def __init__(self, width: int, middle: int, out: int, fuse: bool):
@@ -24,7 +23,7 @@ class AttentiveFusion(nn.Module):
         self.att_conv = nn.Sequential(nn.Conv2d(2 * middle, 2, 1), nn.Sigmoid()) if fuse else None
 
     def forward(self, own: Tensor, deeper: Tensor | None, size: Size) -> tuple[Tensor, Tensor]:
-        """Give a guess of the teacher's map of this size [B, E, *size], and the residual to pass on."""
+        """Return a prediction of the teacher's map [B, E, *size], and the residual for the next level."""
         fused = self.conv1(own)
         if self.att_conv is not None and deeper is not None:
             deeper = F.interpolate(deeper, fused.shape[2:])
@@ -35,7 +34,7 @@ class AttentiveFusion(nn.Module):
 
 
 class JoinedMaps(nn.Sequential):
-    """A classifier of several maps of one width, their channels side by side."""
+    """A classifier on the concatenated channels of several maps of one width."""
 
     def __init__(self, maps: int, width: int, classes: int):
         convolve = nn.Conv2d(maps * width, width, 1, bias=False)
@@ -43,11 +42,12 @@ class JoinedMaps(nn.Sequential):
 
     def forward(self, features: Sequence[Tensor]) -> Tensor:
         """[B, D, H, W] or [B, N, D] each -> [B, C]."""
-        return super().forward(torch.cat([as_map(each) for each in features], dim=1))
+        logits: Tensor = super().forward(torch.cat([as_map(each) for each in features], dim=1))
+        return logits
 
 
 class JoinedEmbeddings(nn.Linear):
-    """A linear classifier of several embeddings of one width, side by side."""
+    """A linear classifier on several concatenated embeddings of one width."""
 
     def __init__(self, embeddings: int, width: int, classes: int):
         super().__init__(embeddings * width, classes)

@@ -1,4 +1,4 @@
-"""The head that LightSKD published: a gate over the map before a few convolutions."""
+"""LightSKD's published head: a gate over the map before a few convolutions."""
 
 import torch
 import torch.nn.functional as F
@@ -43,7 +43,7 @@ class GatedHead(nn.Module):
         self.classify = nn.Linear(4 * width, classes)
 
     def gate(self, features: Tensor) -> Tensor:
-        """Give each position's share. [B, D, H, W] -> [B, D, H, W], in [0.5, 1)."""
+        """Return the gate of each position. [B, D, H, W] -> [B, D, H, W], in [0.5, 1)."""
         narrow = self.narrow(features)
         size = features.shape[2:]
         return torch.sigmoid(F.interpolate(narrow, size=size, mode="bilinear", align_corners=True))
@@ -51,4 +51,5 @@ class GatedHead(nn.Module):
     def forward(self, features: Tensor) -> Tensor:
         """[B, D, H, W] -> [B, C]."""
         deep = self.deepen(self.gate(features) * features)
-        return self.classify(deep.mean(dim=(2, 3)))
+        logits: Tensor = self.classify(deep.mean(dim=(2, 3)))
+        return logits

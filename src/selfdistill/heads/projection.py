@@ -1,4 +1,4 @@
-"""Projections in which an image is found again among others."""
+"""Projections for contrastive matching of transformed images with their originals."""
 
 import torch
 import torch.nn.functional as F
@@ -8,7 +8,7 @@ from selfdistill.functional import EPS
 
 
 class UnitLinear(nn.Linear):
-    """A linear layer that gives rows of length 1."""
+    """A linear layer whose output rows have L2 norm 1."""
 
     def forward(self, rows: Tensor) -> Tensor:
         """[B, D] -> [B, E]."""
@@ -16,16 +16,21 @@ class UnitLinear(nn.Linear):
 
 
 def projection(width: int) -> nn.Module:
-    """Two layers of the embedding's width."""
+    """Make a two-layer projection of the embedding's width. [B, D] -> [B, D]."""
     return nn.Sequential(nn.Linear(width, width), nn.ReLU(), nn.Linear(width, width))
 
 
-def found(project: nn.Module, upright: Tensor, turned: Tensor) -> Tensor:
-    """Cosines of turned rows' projections with all upright ones'. [B, D], [M · B, D] -> [M · B, B]."""
+def original_similarity(project: nn.Module, upright: Tensor, turned: Tensor) -> Tensor:
+    """Compute cosines between projected transformed rows and all originals. [B, D], [M · B, D] -> [M · B, B]."""
     directions = F.normalize(project(torch.cat([upright, turned])), dim=1, eps=EPS)
     return directions[len(upright) :] @ directions[: len(upright)].T
 
 
-def originals(cosines: Tensor) -> Tensor:
-    """The column of each turned row's own original, all rows turned in one way together. [M · B, B] -> [M · B]."""
+def matching_loss(cosines: Tensor) -> Tensor:
+    """Compute the cross-entropy of each transformed row's cosines with its original's column. [M · B, B] -> []."""
+    return F.cross_entropy(cosines, original_index(cosines))
+
+
+def original_index(cosines: Tensor) -> Tensor:
+    """Return the column of each transformed row's original; transformations are concatenated. [M · B, B] -> [M · B]."""
     return torch.arange(len(cosines), device=cosines.device) % cosines.shape[1]

@@ -1,4 +1,4 @@
-"""A pyramid over a network's stages: their maps refined from deep to shallow and back, and a classifier."""
+"""A feature pyramid over a network's stages, top-down and bottom-up, with a classifier."""
 
 from itertools import pairwise
 
@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from selfdistill.functional import as_map
 
-FAINTLY = 1e-6  # beside the sum of a fusion's weights
+FUSION_EPS = 1e-6  # beside the sum of a fusion's weights
 
 
 class Pyramid(nn.Module):
@@ -25,33 +25,35 @@ class Pyramid(nn.Module):
         self.enter_again = nn.ModuleList(PyramidNode(*each) for each in zip(widths[1:], wide[1:], strict=True))
         self.widen = nn.ModuleList(PyramidNode(deep, shallow) for shallow, deep in pairs)
         self.narrow = nn.ModuleList(PyramidNode(shallow, deep) for shallow, deep in pairs)
-        self.fuse_up = nn.ModuleList(Fusion(2, shallow, depth) for shallow, _ in pairs)
+        self.fuse_up = nn.ModuleList(WeightedFusion(2, shallow, depth) for shallow, _ in pairs)
         last = len(pairs) - 1
-        self.fuse_down = nn.ModuleList(Fusion(2 if k == last else 3, deep, depth) for k, (_, deep) in enumerate(pairs))
+        self.fuse_down = nn.ModuleList(
+            WeightedFusion(2 if k == last else 3, deep, depth) for k, (_, deep) in enumerate(pairs)
+        )
         self.classify = nn.Linear(wide[-1], classes)
 
     def forward(self, features: list[Tensor]) -> tuple[list[Tensor], Tensor]:
-        """Give refined maps and logits. Maps or tokens from shallow to deep -> maps, [B, C]."""
+        """Return refined maps and logits. Maps or tokens from shallow to deep -> maps, [B, C]."""
         maps = [as_map(each).relu() for each in features]
-        refined = [each.relu() for each in self.downwards(maps, self.upwards(maps))]
+        refined = [each.relu() for each in self.bottom_up(maps, self.top_down(maps))]
         return refined, self.classify(refined[-1].mean(dim=(2, 3)))
 
-    def upwards(self, maps: list[Tensor]) -> list[Tensor]:
-        """From deep to shallow: each map fused with the next deeper one, enlarged."""
+    def top_down(self, maps: list[Tensor]) -> list[Tensor]:
+        """Fuse each map with the next deeper one, upsampled, from deep to shallow."""
         entered = [enter(each) for enter, each in zip(self.enter, maps, strict=True)]
         found = entered[-1:]
         for k in reversed(range(len(maps) - 1)):
-            larger = self.widen[k](enlarged(found[0].relu(), entered[k]))
+            larger = self.widen[k](upsample_like(found[0].relu(), entered[k]))
             found = [self.fuse_up[k](entered[k], larger), *found]
         return found
 
-    def downwards(self, maps: list[Tensor], found: list[Tensor]) -> list[Tensor]:
-        """From shallow to deep: each map, entered again, fused with what was found and the next shallower one."""
+    def bottom_up(self, maps: list[Tensor], found: list[Tensor]) -> list[Tensor]:
+        """Fuse each map with its top-down result and the next shallower one, downsampled, from shallow to deep."""
         refined = found[:1]
         for k, enter in enumerate(self.enter_again):
             entered = enter(maps[k + 1])
             middle = [found[k + 1]] if k + 2 < len(maps) else []
-            smaller = self.narrow[k](reduced(refined[-1].relu(), entered))
+            smaller = self.narrow[k](downsample_like(refined[-1].relu(), entered))
             refined = [*refined, self.fuse_down[k](entered, *middle, smaller)]
         return refined
 
@@ -63,8 +65,8 @@ class PyramidNode(nn.Sequential):
         super().__init__(nn.Conv2d(width, out, 1, bias=False), nn.BatchNorm2d(out))
 
 
-class Fusion(nn.Module):
-    """A weighted mean of rectified maps and separable 3x3 convolutions over it; the weights are learned."""
+class WeightedFusion(nn.Module):
+    """A learned weighted mean of rectified maps, then separable 3x3 convolutions."""
 
     def __init__(self, count: int, width: int, depth: int):
         super().__init__()
@@ -73,26 +75,27 @@ class Fusion(nn.Module):
         self.convolve = nn.Sequential(*[layer for block in blocks for layer in block][1:])
 
     def forward(self, *maps: Tensor) -> Tensor:
-        """Give one map of several of its shape."""
+        """Fuse several maps of one shape. [B, D, H, W] each -> [B, D, H, W]."""
         weights = self.weights.relu()
-        shares = (weights / (weights.sum() + FAINTLY)).unbind()
+        shares = (weights / (weights.sum() + FUSION_EPS)).unbind()
         fused = torch.stack([share * each.relu() for share, each in zip(shares, maps, strict=True)]).sum(dim=0)
-        return self.convolve(fused)
+        convolved: Tensor = self.convolve(fused)
+        return convolved
 
 
 def separable(width: int) -> list[nn.Module]:
-    """A depthwise 3x3 convolution, a 1x1 convolution and BatchNorm."""
+    """Make a depthwise 3x3 convolution, a 1x1 convolution and BatchNorm."""
     depthwise = nn.Conv2d(width, width, 3, padding=1, groups=width, bias=False)
     return [depthwise, nn.Conv2d(width, width, 1, bias=False), nn.BatchNorm2d(width)]
 
 
-def enlarged(deep: Tensor, shallow: Tensor) -> Tensor:
-    """A map with each position repeated, as large as another."""
+def upsample_like(deep: Tensor, shallow: Tensor) -> Tensor:
+    """Upsample a deep map to a shallow one's size by nearest neighbor. [B, D, h, w], [B, E, H, W] -> [B, D, H, W]."""
     return F.interpolate(deep, size=shallow.shape[2:], mode="nearest")
 
 
-def reduced(shallow: Tensor, deep: Tensor) -> Tensor:
-    """The maximum over 3x3 positions at every second one, or of as many parts as the deep map has."""
+def downsample_like(shallow: Tensor, deep: Tensor) -> Tensor:
+    """Max-pool a shallow map to a deep one's size: 3x3 with stride 2 where it halves, else adaptively."""
     size = deep.shape[2:]
     if shallow.shape[2:] == (2 * size[0], 2 * size[1]):
         return F.max_pool2d(F.pad(shallow, (0, 1, 0, 1)), 3, stride=2)

@@ -1,4 +1,4 @@
-"""Guesses of a teacher's features from a student's, whatever shapes the two have."""
+"""Regressors from a student's features to a teacher's, for any two shapes."""
 
 import math
 from collections.abc import Sequence
@@ -9,11 +9,11 @@ from torch import Size, Tensor, nn
 
 from selfdistill.functional import as_maps_of_one_size, as_matching_maps
 
-LEAST = 1e-5  # variance
+MIN_VARIANCE = 1e-5
 
 
 def regressor(student: Size, teacher: Size, relu: bool = True) -> nn.Sequential:
-    """A convolution from the student's shape to the teacher's, BatchNorm and ReLU. [B, D, H, W] or [B, N, D] each.
+    """Make a convolution from student to teacher shape, BatchNorm and ReLU. [B, D, H, W] or [B, N, D] each.
 
     Romero et al., 2015 (https://arxiv.org/abs/1412.6550).
     """
@@ -25,7 +25,7 @@ def regressor(student: Size, teacher: Size, relu: bool = True) -> nn.Sequential:
 
 
 def convolution(width: int, out: int, sides: Sequence[tuple[int, int]]) -> nn.Module:
-    """The convolution that takes each side of a map to the wanted one: `sides` are (has, wanted)."""
+    """Make the convolution that maps each side to the wanted one; `sides` are pairs (has, wanted)."""
     kinds = [_step(has, wanted) for has, wanted in sides]
     kernel, stride, padding = zip(*(each for _, each in kinds), strict=True)
     grows = any(up for up, _ in kinds)
@@ -33,7 +33,7 @@ def convolution(width: int, out: int, sides: Sequence[tuple[int, int]]) -> nn.Mo
 
 
 class GaussianRegressor(nn.Module):
-    """A Gaussian for one stage of the teacher: its mean three 1x1 convolutions, one variance a channel.
+    """A Gaussian model of one teacher stage: the mean by three 1x1 convolutions, one variance per channel.
 
     Ahn et al., 2019 (https://arxiv.org/abs/1904.05835).
     """
@@ -43,22 +43,24 @@ class GaussianRegressor(nn.Module):
         own, out = (each[1] for each in _shapes(student, teacher))
         layers = [nn.Conv2d(width, out, 1, bias=False) for width in (own, out, out)]
         self.regressor = nn.Sequential(layers[0], nn.ReLU(), layers[1], nn.ReLU(), layers[2])
-        self.log_scale = nn.Parameter(torch.full((out,), math.log(math.expm1(max(variance - LEAST, LEAST)))))
+        excess = max(variance - MIN_VARIANCE, MIN_VARIANCE)
+        self.log_scale = nn.Parameter(torch.full((out,), math.log(math.expm1(excess))))
 
     def forward(self, student: Tensor, teacher: Tensor) -> Tensor:
-        """Mean over all entries of ((mean - t)² / v + log v) / 2. -> []."""
+        """Compute the mean over all entries of ((mean - t)² / v + log v) / 2. -> []."""
         student, teacher = as_maps_of_one_size(student, teacher)
-        variance = (F.softplus(self.log_scale) + LEAST)[:, None, None]
-        return ((self.regressor(student) - teacher).square() / variance + variance.log()).mean() / 2
+        variance = (F.softplus(self.log_scale) + MIN_VARIANCE)[:, None, None]
+        mean: Tensor = self.regressor(student)
+        return ((mean - teacher).square() / variance + variance.log()).mean() / 2
 
 
 def _shapes(student: Size, teacher: Size) -> list[Size]:
-    """The shapes of both as maps."""
+    """Return the shapes of both as maps."""
     return [each.shape for each in as_matching_maps(torch.empty(student), torch.empty(teacher))]
 
 
 def _step(has: int, wanted: int) -> tuple[bool, tuple[int, int, int]]:
-    """Whether a side doubles, and its kernel, stride and padding; a teacher's larger one is averaged down later."""
+    """Return whether a side doubles, and (kernel, stride, padding); larger teacher sides are pooled later."""
     if has == 2 * wanted:
         return False, (3, 2, 1)
     if 2 * has == wanted:

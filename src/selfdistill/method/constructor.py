@@ -2,7 +2,6 @@
 
 import functools
 import inspect
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -10,6 +9,7 @@ from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, NamedTuple, Union, get_args, get_origin, get_type_hints
 
 from selfdistill.errors import UserError
+from selfdistill.method.citation import read_entries
 from selfdistill.method.method import Method
 
 Constructor = Callable[..., Method]
@@ -23,12 +23,12 @@ class Constraint(NamedTuple):
 
 
 Positive = Annotated[float, Constraint("a number above 0", lambda value: value > 0)]
-NotNegative = Annotated[float, Constraint("a number of 0 or more", lambda value: value >= 0)]
+NonNegative = Annotated[float, Constraint("a number of 0 or more", lambda value: value >= 0)]
 Share = Annotated[float, Constraint("a number from 0 to 1", lambda value: 0 <= value <= 1)]
 Part = Annotated[float, Constraint("a number from 0 to under 1", lambda value: 0 <= value < 1)]
 Power = Annotated[float, Constraint("a number of 1 or more", lambda value: value >= 1)]
 Count = Annotated[int, Constraint("a whole number of 1 or more", lambda value: value >= 1)]
-Several = Annotated[int, Constraint("a whole number of 2 or more", lambda value: value >= 2)]
+Plural = Annotated[int, Constraint("a whole number of 2 or more", lambda value: value >= 2)]
 
 
 def method_constructor(make: Constructor) -> Constructor:
@@ -47,18 +47,10 @@ def method_constructor(make: Constructor) -> Constructor:
             made,
             text=call_text(make.__name__, _unusual(make, given)),
             calls=made.calls or (call_text(make.__name__, given),),
-            papers=made.papers or _papers(Path(inspect.getfile(make)).with_suffix(".bib")),
+            papers=made.papers or read_entries(Path(inspect.getfile(make)).with_suffix(".bib")),
         )
 
     return stamped
-
-
-@functools.cache
-def _papers(file: Path) -> tuple[str, ...]:
-    """The entries of a BibTeX file; none where there is no file."""
-    if not file.is_file():
-        return ()
-    return tuple(each.strip() for each in re.split(r"\n(?=@)", file.read_text()) if each.strip())
 
 
 def call_text(name: str, arguments: Mapping[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""One paper, one file; the registry of them all."""
+"""Methods, one paper per file, and their registry by name."""
 
 from importlib import import_module
 
@@ -19,7 +19,14 @@ REGISTRY: dict[str, Constructor] = {name: getattr(import_module(f"selfdistill.me
 
 
 def parse_method(text: str | Method) -> Method:
-    """The method that an expression names: `"drg(alpha=0.2) + dsr()"`. A `Method` comes back as it is."""
+    """Parse a method expression such as `"drg(alpha=0.2) + dsr()"`; a `Method` is returned unchanged.
+
+    Raises `UserError` where the text is no sum of calls, a name is unknown or an argument does not fit.
+
+    >>> from selfdistill.methods import parse_method
+    >>> print(sorted(parse_method("drg(alpha=0.2) + dsr()").terms))
+    ['guidance', 'shape']
+    """
     return text if isinstance(text, Method) else parse(text, REGISTRY)
 
 

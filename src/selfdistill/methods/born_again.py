@@ -4,21 +4,28 @@ from selfdistill.functional import kl_divergence
 from selfdistill.method import Method
 from selfdistill.method.constructor import Count, method_constructor
 from selfdistill.method.networks import Teacher
-from selfdistill.terms import ForwardPass, LossTerm, StepContext
+from selfdistill.terms import ForwardPass, LossTerm, LossValue, StepContext
 
 
-class Parent(LossTerm):
-    """The generation before, of the same architecture, teaches."""
+class PreviousGeneration(LossTerm):
+    """KL to the predictions of the previous generation, a network of the same architecture."""
 
     views = (ForwardPass("teacher", grad=False, network="teacher"),)
 
-    def loss(self, context: StepContext):
-        """KL(parent || student) at a temperature of 1."""
+    def loss(self, context: StepContext) -> LossValue:
+        """Compute KL(parent || student) at a temperature of 1."""
         return kl_divergence(context.logits, context.views["teacher"].logits)
 
 
 @method_constructor
 def born_again(generations: Count = 1) -> Method:
-    """Cross-entropy and the predictions of a parent, itself born again of one fewer generations."""
+    """Cross-entropy plus KL to the previous generation of the network (Furlanello et al., 2018, arXiv:1805.04770).
+
+    The parent is trained with `born_again` of one generation fewer, the first with `ce`.
+
+    >>> from selfdistill.methods import born_again
+    >>> print(born_again(generations=2).networks["teacher"].taught_by)
+    born_again(generations=1)
+    """
     taught_by = f"born_again(generations={generations - 1})" if generations > 1 else "ce()"
-    return Method({"parent": Parent()}, networks={"teacher": Teacher(taught_by=taught_by)})
+    return Method({"parent": PreviousGeneration()}, networks={"teacher": Teacher(taught_by=taught_by)})

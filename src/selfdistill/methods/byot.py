@@ -5,62 +5,56 @@ from typing import Literal
 from torch import nn
 
 from selfdistill.errors import UserError
-from selfdistill.functional import kl_divergence, soft_cross_entropy
-from selfdistill.heads import AdaptedHints, ExitHead, Hints, MapHints
+from selfdistill.functional import kl_divergence, soft_cross_entropy, sum_tensors
+from selfdistill.heads import ExitHead, make_hints
 from selfdistill.method import Method
-from selfdistill.method.constructor import NotNegative, Positive, method_constructor
-from selfdistill.terms import BuildContext, LossTerm, StepContext
-from selfdistill.terms.pairs import stages
-
-# "maps" is the form of Self-KD-Lib, "journal" of the first author's later code: no T², norms for hints
-FORMS = {
-    "paper": (kl_divergence, Hints),
-    "maps": (kl_divergence, MapHints),
-    "journal": (soft_cross_entropy, AdaptedHints),
-}
+from selfdistill.method.constructor import NonNegative, Positive, method_constructor
+from selfdistill.terms import BuildContext, LossTerm, LossValue, StepContext
+from selfdistill.terms.pairs import stage_names
 
 
-class DeepToShallow(LossTerm):
+class EarlyExits(LossTerm):
     """Exits along the depth learn the labels, the final prediction and the final feature."""
 
     taps = ("stages",)
     requires = ("embedding",)
     uses_labels = True
 
-    def __init__(self, learn: float, mimic: float, hint: float, temperature: float, exits: str, form: str):
+    def __init__(self, weights: tuple[float, float, float], temperature: float, exits: str, form: str):
         super().__init__()
-        self.learn, self.mimic, self.hint, self.temperature = learn, mimic, hint, temperature
-        self.exits = exits
-        self.far, self.kind = FORMS[form]
+        (self.learn, self.mimic, self.hint), self.temperature, self.exits, self.form = weights, temperature, exits, form
+        self.divergence = soft_cross_entropy if form == "journal" else kl_divergence
 
-    def build(self, context: BuildContext):
+    def build(self, context: BuildContext) -> None:
         """Put an exit on every stage but the last, and compare their features with the final ones."""
-        *self.matched, last = stages(context.shapes)
-        width = context.shapes["embedding"][-1]
-        made = {"light": lambda tap: ExitHead(context.shapes[tap], width, context.classes), "tail": context.tail}[
-            self.exits
-        ]
-        self.heads = nn.ModuleList(made(tap) for tap in self.matched)
-        self.hints = self.kind(len(self.matched), width, last)
+        (*self.matched, last), width = stage_names(context.shapes), context.shapes["embedding"][-1]
+        light = (ExitHead(context.shapes[tap], width, context.classes) for tap in self.matched)
+        self.heads = nn.ModuleList(light if self.exits == "light" else map(context.branch, self.matched))
+        self.hints = make_hints(self.form, len(self.matched), width, last)
 
-    def loss(self, context: StepContext):
-        """Sum over exits of learn · CE + mimic · T² KL(sg z || z_i) + hint · ||f_i - sg f||²."""
-        shallow = [head(context.features[tap]) for tap, head in zip(self.matched, self.heads, strict=True)]
-        soft = sum(self.far(each.logits, context.logits, self.temperature) for each in shallow)
-        mimic = self.mimic * soft + self.hint * self.hints(shallow, context.anchor)
-        return {"learn": self.learn * sum(context.learn(each.logits) for each in shallow), "mimic": mimic}
+    def loss(self, context: StepContext) -> LossValue:
+        """Sum over exits learn · CE + mimic · T² KL(sg z || z_i) + hint · ||f_i - sg f||²."""
+        exits = [head(context.features[tap]) for tap, head in zip(self.matched, self.heads, strict=True)]
+        soft = sum_tensors(self.divergence(each.logits, context.logits, self.temperature) for each in exits)
+        mimic = self.mimic * soft + self.hint * self.hints(exits, context.anchor)
+        return {"learn": self.learn * sum_tensors(context.cross_entropy(each.logits) for each in exits), "mimic": mimic}
 
 
 @method_constructor
 def byot(
-    learn: NotNegative = 0.7,
-    mimic: NotNegative = 0.3,
-    hint: NotNegative = 0.03,
+    learn: NonNegative = 0.7,
+    mimic: NonNegative = 0.3,
+    hint: NonNegative = 0.03,
     temperature: Positive = 3.0,
     exits: Literal["light", "tail"] = "light",
     form: Literal["paper", "journal", "maps"] = "paper",
 ) -> Method:
-    """Exits on all stages but the last learn from labels and from the final one."""
+    """Early exits learn from labels and the final exit (Zhang et al., 2019, arXiv:1905.08094).
+
+    >>> from selfdistill.methods import byot
+    >>> print(byot(exits="tail", form="maps").text)
+    byot(exits='tail', form='maps')
+    """
     if form == "maps" and exits == "light":
         raise UserError("byot(form='maps') compares the last stage's maps, which only exits='tail' has; pass both")
-    return Method({"exits": DeepToShallow(learn, mimic, hint, temperature, exits, form)})
+    return Method({"exits": EarlyExits((learn, mimic, hint), temperature, exits, form)})

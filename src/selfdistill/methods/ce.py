@@ -1,4 +1,4 @@
-"""Cross-entropy alone: what every method is measured against."""
+"""Cross-entropy alone: the baseline of every comparison."""
 
 from selfdistill.method import Method
 from selfdistill.method.constructor import method_constructor
@@ -6,5 +6,10 @@ from selfdistill.method.constructor import method_constructor
 
 @method_constructor
 def ce() -> Method:
-    """Plain cross-entropy with the labels."""
+    """Plain cross-entropy with the labels.
+
+    >>> from selfdistill.methods import ce
+    >>> print(ce().weights)
+    {'task': 1.0}
+    """
     return Method()

@@ -3,12 +3,12 @@
 from selfdistill.data.requirements import SameClassImage
 from selfdistill.functional import kl_divergence
 from selfdistill.method import Method
-from selfdistill.method.constructor import NotNegative, Positive, method_constructor
-from selfdistill.terms import ForwardPass, LossTerm, StepContext
+from selfdistill.method.constructor import NonNegative, Positive, method_constructor
+from selfdistill.terms import ForwardPass, LossTerm, LossValue, StepContext
 
 
-class ClassMate(LossTerm):
-    """What the student says of another image of the class is the soft target."""
+class ClassConsistency(LossTerm):
+    """KL to the prediction for another image of the same class."""
 
     views = (ForwardPass("peer", grad=False, source="peer"),)
     supports_mixup = False
@@ -17,12 +17,19 @@ class ClassMate(LossTerm):
         super().__init__()
         self.temperature, self.weight = temperature, weight
 
-    def loss(self, context: StepContext):
-        """T² KL(sg z' || z)."""
+    def loss(self, context: StepContext) -> LossValue:
+        """Compute T² KL(sg z' || z)."""
         return kl_divergence(context.logits, context.views["peer"].logits, self.temperature)
 
 
 @method_constructor
-def cs_kd(weight: NotNegative = 1.0, temperature: Positive = 4.0, itself: bool = True) -> Method:
-    """Predictions of two images of one class agree; `itself` lets an image be its own partner, as published."""
-    return Method({"classmate": ClassMate(temperature, weight)}, needs={"peer": SameClassImage(itself)})
+def cs_kd(weight: NonNegative = 1.0, temperature: Positive = 4.0, itself: bool = True) -> Method:
+    """Consistent predictions for two images of one class (Yun et al., 2020, arXiv:2003.13964).
+
+    `itself` lets an image be its own partner, as in the published code.
+
+    >>> from selfdistill.methods import cs_kd
+    >>> print(cs_kd(itself=False).needs)
+    {'peer': SameClassImage(itself=False)}
+    """
+    return Method({"classmate": ClassConsistency(temperature, weight)}, needs={"peer": SameClassImage(itself)})

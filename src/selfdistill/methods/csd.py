@@ -3,62 +3,56 @@
 from typing import Literal
 
 from selfdistill.distributed import summed
-from selfdistill.functional import class_sums, kl_to_probabilities, softmax_with_temperature, update_centers
+from selfdistill.functional import class_sums, fuse_predictions, kl_to_probabilities, update_centers
 from selfdistill.method import Method
-from selfdistill.method.constructor import NotNegative, Positive, Share, method_constructor
-from selfdistill.terms import LossTerm, StepContext, TrainingInfo
+from selfdistill.method.constructor import NonNegative, Positive, Share, method_constructor
+from selfdistill.terms import LossTerm, LossValue, Memory, StepContext, TrainingInfo
 
 
-class ClassCenter(LossTerm):
-    """What the classifier says of a class's center, fused with the sample's own prediction, is its target."""
+class ClassCenters(LossTerm):
+    """KL to the classifier's prediction for the class center, fused with the sample's own prediction."""
 
     requires = ("embedding", "classifier")
     supports_mixup = False
-    memory_scope = "run"  # centers [C, D], and how many rows each has met [C, 1]
+    memory_scope = "run"  # centers [C, D], and the number of rows averaged into each [C, 1]
 
     def __init__(self, rate: float, trust: float, fusion: str, detach: bool, temperature: float, warmup: float):
         super().__init__()
         self.rate, self.trust, self.fusion, self.detach = rate, trust, fusion, detach
         self.temperature, self.warmup, self.uses_progress = temperature, warmup, warmup > 0
 
-    def start(self, info: TrainingInfo):
-        """Centers of zeros that have met nothing."""
+    def start(self, info: TrainingInfo) -> Memory:
+        """Start with centers of zeros and counts of zero."""
         return info.like.new_zeros(info.classes, info.width or 0), info.like.new_zeros(info.classes, 1)
 
-    def forward(self, context: StepContext):
-        """Update the centers, then predict with them."""
-        sums = summed(
-            class_sums(context.embedding.detach(), context.batch.labels, context.logits.shape[1])
-        )  # of all ranks
-        centers, met = update_centers(context.memory, sums, self.rate)
-        target = self.target(context.classifier(centers)[context.batch.labels], context.logits, context.batch.labels)
+    def forward(self, context: StepContext) -> tuple[LossValue, Memory]:
+        """Update the centers, then distill from their predictions."""
+        labels = context.batch.labels
+        sums = summed(class_sums(context.embedding.detach(), labels, context.logits.shape[1]))  # of all ranks
+        centers, counts = update_centers(context.memory_pair, sums, self.rate)
+        own = context.logits.detach() if self.detach else context.logits
+        options = (self.fusion, self.trust, self.temperature)
+        target = fuse_predictions(context.classifier(centers)[labels], own, labels, *options)
         value = kl_to_probabilities(context.logits, target, self.temperature)
-        return context.progress.ramp(self.warmup) * value, (centers, met)
-
-    def target(self, center, own, labels):
-        """Fuse a center's logits with a sample's own. [B, C], [B, C], [B] -> [B, C] probabilities."""
-        own = own.detach() if self.detach else own
-        if self.fusion == "logit":
-            return softmax_with_temperature(self.trust * center + (1 - self.trust) * own, self.temperature)
-        trust = self.trust
-        if self.fusion == "confidence":
-            trust = 1 - own.softmax(dim=1).gather(1, labels[:, None])  # [B, 1]
-        return trust * softmax_with_temperature(center, self.temperature) + (1 - trust) * softmax_with_temperature(
-            own, self.temperature
-        )
+        return context.progress.linear_ramp(self.warmup) * value, (centers, counts)
 
 
 @method_constructor
 def csd(
-    weight: NotNegative = 1.0,
+    weight: NonNegative = 1.0,
     trust: Share = 0.5,
     rate: Share = 0.5,
     temperature: Positive = 4.0,
     fusion: Literal["logit", "prob", "confidence"] = "logit",
     detach: bool = True,
-    warmup: NotNegative = 0.0,
+    warmup: NonNegative = 0.0,
 ) -> Method:
-    """Each sample's soft target is its class center's prediction, fused with its own."""
-    term = ClassCenter(rate, trust, fusion, detach, temperature, warmup)
+    """Soft targets from class centers, fused with each sample's own prediction (Zhong et al., 2024).
+
+    >>> from selfdistill.methods import csd
+    >>> print(csd(fusion="confidence").text)
+    csd(fusion='confidence')
+    """
+    term = ClassCenters(rate, trust, fusion, detach, temperature, warmup)
     term.weight = weight
     return Method({"center": term})

@@ -7,5 +7,12 @@ from selfdistill.method.constructor import Positive, Share, method_constructor
 
 @method_constructor
 def cutmix(alpha: Positive = 1.0, chance: Share = 0.5) -> Method:
-    """A rectangle of another image is pasted into each, and the labels count by the areas."""
+    """Rectangles pasted from other images, labels weighted by area (Yun et al., 2019, arXiv:1905.04899).
+
+    `chance` is the probability that a batch is mixed; the kept area is drawn from Beta(alpha, alpha).
+
+    >>> from selfdistill.methods import cutmix
+    >>> print(cutmix(chance=1.0).text)
+    cutmix(chance=1.0)
+    """
     return Method(mixing=Mixing(alpha, paste=True, chance=chance))

@@ -7,5 +7,10 @@ from selfdistill.method.constructor import Share, method_constructor
 
 @method_constructor
 def cutout(share: Share = 0.5) -> Method:
-    """A square of each image is erased, its side a share of the image's."""
+    """A square erased from each image, its side a share of the image's (DeVries and Taylor, 2017, arXiv:1708.04552).
+
+    >>> from selfdistill.methods import cutout
+    >>> print(cutout(share=0.25).erasing)
+    Erasing(share=0.25)
+    """
     return Method(erasing=Erasing(share))

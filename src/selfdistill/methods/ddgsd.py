@@ -2,14 +2,16 @@
 
 from typing import Literal
 
+from torch import Tensor
+
 from selfdistill.data.requirements import ExtraAugmentation
 from selfdistill.functional import kl_divergence
 from selfdistill.method import Method
-from selfdistill.method.constructor import NotNegative, Positive, method_constructor
-from selfdistill.terms import ForwardPass, LossTerm, StepContext
+from selfdistill.method.constructor import NonNegative, Positive, method_constructor
+from selfdistill.terms import ForwardPass, LossTerm, LossValue, StepContext
 
 
-class TwinViews(LossTerm):
+class TwoAugmentations(LossTerm):
     """Two augmentations of each image learn the labels together and teach each other."""
 
     views = (ForwardPass("twin", grad=True, source="twin", joint=True),)
@@ -23,18 +25,17 @@ class TwinViews(LossTerm):
         self.labels, self.kl_weight, self.mmd_weight = labels, kl_weight, mmd_weight
         self.mmd, self.temperature = mmd, temperature
 
-    def loss(self, context: StepContext):
-        """CE of the twin; KL both ways, and the distance of the views' mean embeddings."""
-        twin = context.views["twin"]
-        both = kl_divergence(context.logits, twin.logits, self.temperature) + kl_divergence(
-            twin.logits, context.logits, self.temperature
-        )
+    def loss(self, context: StepContext) -> LossValue:
+        """Compute the twin's CE; KL both ways plus the discrepancy of the views' mean embeddings."""
+        logits, twin = context.logits, context.views["twin"]
+        forth = kl_divergence(logits, twin.logits, self.temperature)
+        both = forth + kl_divergence(twin.logits, logits, self.temperature)
         apart = self.discrepancy(context.embedding, twin.embedding)
         mimic = self.kl_weight * both + self.mmd_weight * apart
-        return {"learn": self.labels * context.learn(twin.logits), "mimic": mimic}
+        return {"learn": self.labels * context.cross_entropy(twin.logits), "mimic": mimic}
 
-    def discrepancy(self, one, other):
-        """Squared distance of two batches' means, by channel or of all channels as one. [B, D], [B, D] -> []."""
+    def discrepancy(self, one: Tensor, other: Tensor) -> Tensor:
+        """Compute the squared distance of two batches' means, by channel or pooled. [B, D], [B, D] -> []."""
         gap = one.mean(dim=0) - other.mean(dim=0)
         return gap.square().sum() if self.mmd == "channels" else gap.mean().square()
 
@@ -42,11 +43,16 @@ class TwinViews(LossTerm):
 @method_constructor
 def ddgsd(
     labels: Positive = 1.0,
-    kl_weight: NotNegative = 1.0,
-    mmd_weight: NotNegative = 5e-4,
+    kl_weight: NonNegative = 1.0,
+    mmd_weight: NonNegative = 5e-4,
     mmd: Literal["channels", "scalar"] = "channels",
     temperature: Positive = 4.0,
 ) -> Method:
-    """Two augmentations of each image in one batch; `labels` is the weight of each one's cross-entropy."""
-    term = TwinViews(labels, kl_weight, mmd_weight, mmd, temperature)
+    """Two augmentations per image that teach each other; `labels` weighs each one's CE (Xu and Liu, 2019).
+
+    >>> from selfdistill.methods import ddgsd
+    >>> print(ddgsd(mmd="scalar").text)
+    ddgsd(mmd='scalar')
+    """
+    term = TwoAugmentations(labels, kl_weight, mmd_weight, mmd, temperature)
     return Method({"twins": term}, task_weight=labels, needs={"twin": ExtraAugmentation()})

@@ -2,16 +2,16 @@
 
 from itertools import permutations
 
-from torch import nn
+from torch import Tensor, nn
 
-from selfdistill.functional import kl_divergence
+from selfdistill.functional import kl_divergence, sum_tensors
 from selfdistill.method import Method
-from selfdistill.method.constructor import NotNegative, Positive, method_constructor
-from selfdistill.terms import BuildContext, LossTerm, StepContext
-from selfdistill.terms.pairs import stages
+from selfdistill.method.constructor import NonNegative, Positive, method_constructor
+from selfdistill.terms import BuildContext, LossTerm, LossValue, StepContext
+from selfdistill.terms.pairs import stage_names
 
 
-class Synergy(LossTerm):
+class KnowledgeSynergy(LossTerm):
     """Branches from inner stages and the final classifier all teach each other."""
 
     taps = ("stages",)
@@ -21,26 +21,30 @@ class Synergy(LossTerm):
         super().__init__()
         self.temperature, self.synergy = temperature, weight
 
-    def build(self, context: BuildContext):
-        """Grow a branch from each of the two stages before the last."""
-        self.matched = stages(context.shapes)[-3:-1]
-        self.branches = nn.ModuleList(context.tail(tap) for tap in self.matched)
+    def build(self, context: BuildContext) -> None:
+        """Make a branch from each of the two stages before the last."""
+        self.matched = stage_names(context.shapes)[-3:-1]
+        self.branches = nn.ModuleList(context.branch(tap) for tap in self.matched)
 
-    def loss(self, context: StepContext):
-        """Sum of the branches' CE; sum over ordered pairs of T² KL(sg z_l || z_j)."""
+    def loss(self, context: StepContext) -> LossValue:
+        """Sum the branches' CE; sum over ordered pairs T² KL(sg z_l || z_j)."""
         pairs = zip(self.matched, self.branches, strict=True)
-        return self.parts_of(context, [branch(context.features[tap]).logits for tap, branch in pairs])
+        return self.parts(context, [branch(context.features[tap]).logits for tap, branch in pairs])
 
-    def parts_of(self, context: StepContext, branches: list):
-        """The two parts, of the branches' logits [B, C]."""
-        learn = sum(context.learn(each) for each in branches)
-        mimic = sum(
-            kl_divergence(one, other, self.temperature) for one, other in permutations([context.logits, *branches], 2)
-        )
+    def parts(self, context: StepContext, branches: list[Tensor]) -> LossValue:
+        """Compute both parts from the branches' logits, [B, C] each."""
+        learn = sum_tensors(context.cross_entropy(each) for each in branches)
+        pairs = permutations([context.logits, *branches], 2)
+        mimic = sum_tensors(kl_divergence(one, other, self.temperature) for one, other in pairs)
         return {"learn": learn, "mimic": self.synergy * mimic}
 
 
 @method_constructor
-def dks(temperature: Positive = 1.0, weight: NotNegative = 1.0) -> Method:
-    """Two branches from inner stages learn the labels, and from one another and the final classifier."""
-    return Method({"synergy": Synergy(temperature, weight)})
+def dks(temperature: Positive = 1.0, weight: NonNegative = 1.0) -> Method:
+    """Two inner branches and the final classifier that all teach each other (Sun et al., 2019, arXiv:1906.00675).
+
+    >>> from selfdistill.methods import dks
+    >>> print(dks(temperature=3.0).text)
+    dks(temperature=3.0)
+    """
+    return Method({"synergy": KnowledgeSynergy(temperature, weight)})

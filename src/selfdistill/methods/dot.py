@@ -6,5 +6,12 @@ from selfdistill.method.constructor import Share, method_constructor
 
 @method_constructor
 def dot(gap: Share = 0.075) -> Method:
-    """Give the gradient of what imitates more momentum than that of the task; it is added to any method."""
+    """More momentum for the distillation gradient than for the task's; added to another method (Zhao et al., 2023).
+
+    The two momenta are the optimizer's plus and minus `gap`.
+
+    >>> from selfdistill.methods import dot, kd
+    >>> print((kd() + dot(gap=0.05)).momentum_gap)
+    0.05
+    """
     return Method(momentum_gap=gap)

@@ -7,24 +7,24 @@ import torch
 from selfdistill.errors import UserError
 from selfdistill.functional import kl_divergence, sort_logits
 from selfdistill.method import Method
-from selfdistill.method.constructor import NotNegative, Positive, method_constructor
-from selfdistill.terms import LossTerm, StepContext, TrainingInfo
+from selfdistill.method.constructor import NonNegative, Positive, method_constructor
+from selfdistill.terms import LossTerm, LossValue, Memory, StepContext, TrainingInfo
 
 
-class Shape(LossTerm):
-    """Ranked predictions should look like the previous batch's, row by row."""
+class ShapeRegularization(LossTerm):
+    """KL between the sorted logits of this batch and of the previous one, row by row."""
 
     def __init__(self, temperature: float, weight: float, forget: Literal["epoch", "never"]):
         super().__init__()
         self.temperature, self.weight, self.reset_memory = temperature, weight, forget
 
-    def start(self, info: TrainingInfo):
-        """No batch came before: logits of zeros, and a share of zero."""
+    def start(self, info: TrainingInfo) -> Memory:
+        """Start with logits of zeros, and a weight of zero."""
         return torch.zeros_like(info.like).expand(info.batch, info.classes).clone(), info.like * 0
 
-    def loss(self, context: StepContext):
-        """T² KL(sg sort(z_prev) || sort(z)); zero at the first step."""
-        last, met = context.memory
+    def loss(self, context: StepContext) -> LossValue:
+        """Compute T² KL(sg sort(z_prev) || sort(z)); zero at the first step."""
+        last, met = context.memory_pair
         if last.shape != context.logits.shape:
             raise UserError(
                 f"dsr() compares each batch with the one before, row by row, but this one has "
@@ -32,13 +32,20 @@ class Shape(LossTerm):
             )
         return met * kl_divergence(sort_logits(context.logits), last, self.temperature)
 
-    def remember(self, context: StepContext):
-        """Keep this batch's ranked logits [B, C]."""
-        _, met = context.memory
+    def remember(self, context: StepContext) -> Memory:
+        """Return this batch's sorted logits [B, C], and a weight of one."""
+        _, met = context.memory_pair
         return sort_logits(context.logits.detach()), torch.ones_like(met)
 
 
 @method_constructor
-def dsr(weight: NotNegative = 1.0, temperature: Positive = 4.0, forget: Literal["epoch", "never"] = "epoch") -> Method:
-    """The shape of ranked outputs stays as it was a batch ago; starts again at each epoch."""
-    return Method({"shape": Shape(temperature, weight, forget)})
+def dsr(weight: NonNegative = 1.0, temperature: Positive = 4.0, forget: Literal["epoch", "never"] = "epoch") -> Method:
+    """Sorted predictions keep the shape of the previous batch's (Wang et al., 2023, arXiv:2305.09183).
+
+    The memory restarts at each epoch, or with `forget="never"` lasts for the run.
+
+    >>> from selfdistill.methods import dsr
+    >>> print(dsr(forget="never").text)
+    dsr(forget='never')
+    """
+    return Method({"shape": ShapeRegularization(temperature, weight, forget)})

@@ -7,5 +7,12 @@ from selfdistill.method.networks import EMATeacher
 
 @method_constructor
 def ema(decay: Share = 0.999) -> Method:
-    """An average of the student's weights is deployed in its place; training is as it was."""
+    """An EMA of the student's weights, exported in its place (Morales-Brotons et al., 2024, arXiv:2411.18704).
+
+    Training itself does not change; `decay` applies per step.
+
+    >>> from selfdistill.methods import ema
+    >>> print(ema(decay=0.99).export_role)
+    average
+    """
     return Method(networks={"average": EMATeacher(decay=decay)}, export_role="average")

@@ -5,9 +5,9 @@ import torch.nn.functional as F
 from selfdistill.functional import as_matching_maps
 from selfdistill.heads import regressor
 from selfdistill.method import Method
-from selfdistill.method.constructor import NotNegative, method_constructor
+from selfdistill.method.constructor import NonNegative, method_constructor
 from selfdistill.method.networks import teacher_role
-from selfdistill.terms import ForwardPass, LossTerm, StepContext
+from selfdistill.terms import BuildContext, ForwardPass, LossTerm, LossValue, StepContext
 
 
 class Hint(LossTerm):
@@ -20,12 +20,12 @@ class Hint(LossTerm):
         self.taps, self.hint, self.relu, self.weight = (tap,), hint, relu, weight
         self.views = (ForwardPass("teacher", grad=False, network="teacher", taps=(hint,)),)
 
-    def build(self, context):
-        """Fit a regressor between the two shapes."""
+    def build(self, context: BuildContext) -> None:
+        """Make a regressor between the two shapes."""
         self.regress = regressor(context.shapes[self.taps[0]], context.views["teacher"][self.hint], self.relu)
 
-    def loss(self, context: StepContext):
-        """Mean squared difference over all entries."""
+    def loss(self, context: StepContext) -> LossValue:
+        """Compute the mean squared error over all entries."""
         hint = context.views["teacher"].features[self.hint].detach()
         student, hint = as_matching_maps(context.features[self.taps[0]], hint)
         guess = self.regress(student)
@@ -35,10 +35,17 @@ class Hint(LossTerm):
 @method_constructor
 def fitnet(
     teacher: str | None = None,
-    weight: NotNegative = 100.0,
+    weight: NonNegative = 100.0,
     tap: str = "stage2",
     hint: str = "stage2",
     relu: bool = True,
 ) -> Method:
-    """The labels, and a frozen teacher's features at one stage; `relu=False` for hints that can be negative."""
+    """Regression of a frozen teacher's features at one stage (Romero et al., 2015, arXiv:1412.6550).
+
+    Take `relu=False` for hints that can be negative.
+
+    >>> from selfdistill.methods import fitnet
+    >>> print(fitnet(hint="stage3").text)
+    fitnet(hint='stage3')
+    """
     return Method({"hint": Hint(tap, hint, relu, weight)}, networks={"teacher": teacher_role(teacher)})

@@ -6,19 +6,19 @@ import torch.nn.functional as F
 from selfdistill.data.mixing import label_shares
 from selfdistill.functional import EPS
 from selfdistill.method import Method
-from selfdistill.method.constructor import NotNegative, method_constructor
-from selfdistill.terms import LossTerm, StepContext
+from selfdistill.method.constructor import NonNegative, method_constructor
+from selfdistill.terms import LossTerm, LossValue, StepContext
 
 
-class Focused(LossTerm):
-    """What is predicted well already counts less."""
+class FocalLoss(LossTerm):
+    """Cross-entropy with less weight on well-classified rows."""
 
     def __init__(self, gamma: float):
         super().__init__()
         self.gamma = gamma
 
-    def loss(self, context: StepContext):
-        """-(1 - p_y)^gamma log p_y, the mean over rows; of mixed labels each by its share."""
+    def loss(self, context: StepContext) -> LossValue:
+        """Compute the mean of -(1 - p_y)^gamma log p_y; mixed labels count by their shares."""
         log_p = F.log_softmax(context.logits, dim=1)
         doubt = (-torch.expm1(log_p)).clamp_min(EPS).pow(self.gamma)  # no power's gradient at zero
         shares = label_shares(context.batch, context.logits.shape[1])
@@ -26,6 +26,13 @@ class Focused(LossTerm):
 
 
 @method_constructor
-def focal(gamma: NotNegative = 2.0) -> Method:
-    """Cross-entropy in which easy images count less; gamma of 0 is cross-entropy itself."""
-    return Method(task=Focused(gamma))
+def focal(gamma: NonNegative = 2.0) -> Method:
+    """Focal loss: cross-entropy weighted by (1 - p)^gamma (Lin et al., 2017, arXiv:1708.02002).
+
+    A gamma of 0 is plain cross-entropy.
+
+    >>> from selfdistill.methods import focal
+    >>> print(focal(gamma=1.0).text)
+    focal(gamma=1.0)
+    """
+    return Method(task=FocalLoss(gamma))

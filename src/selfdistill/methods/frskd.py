@@ -2,17 +2,18 @@
 
 import torch
 import torch.nn.functional as F
+from torch import Tensor
 
 from selfdistill.functional import attention, channels, kl_divergence
 from selfdistill.heads import Pyramid
 from selfdistill.method import Method
-from selfdistill.method.constructor import NotNegative, Positive, method_constructor
-from selfdistill.terms import LossTerm, StepContext
-from selfdistill.terms.pairs import stages
+from selfdistill.method.constructor import NonNegative, Positive, method_constructor
+from selfdistill.terms import BuildContext, LossTerm, LossValue, StepContext
+from selfdistill.terms.pairs import stage_names
 
 
-class Refinement(LossTerm):
-    """A pyramid over the stages learns the labels; its logits and where its maps are strong teach the student."""
+class FeatureRefinement(LossTerm):
+    """A feature pyramid over the stages learns the labels; its logits and attention maps teach the student."""
 
     taps = ("stages",)
     uses_labels = True
@@ -21,30 +22,33 @@ class Refinement(LossTerm):
         super().__init__()
         self.alpha, self.beta, self.temperature = alpha, beta, temperature
 
-    def build(self, context):
+    def build(self, context: BuildContext) -> None:
         """Put a pyramid over the stages."""
-        self.stages = stages(context.shapes)
+        self.stages = stage_names(context.shapes)
         self.pyramid = Pyramid([channels(context.shapes[name]) for name in self.stages], context.classes)
 
-    def loss(self, context: StepContext):
-        """CE of the pyramid; alpha T² KL(sg z_t || z), and beta times the distance of each stage's attention."""
+    def loss(self, context: StepContext) -> LossValue:
+        """Compute the pyramid's CE; alpha T² KL(sg z_t || z) plus beta times the attention gaps of all stages."""
         features = [context.features[name] for name in self.stages]
         refined, logits = self.pyramid(features)
-        gaps = [
-            (focus(one) - focus(other.detach())).square().mean() for one, other in zip(features, refined, strict=True)
-        ]
-        mimic = (
-            self.alpha * kl_divergence(context.logits, logits, self.temperature) + self.beta * torch.stack(gaps).sum()
-        )
-        return {"learn": context.learn(logits), "mimic": mimic}
+        pairs = zip(features, refined, strict=True)
+        gaps = [(attention_map(one) - attention_map(other.detach())).square().mean() for one, other in pairs]
+        soft = kl_divergence(context.logits, logits, self.temperature)
+        mimic = self.alpha * soft + self.beta * torch.stack(gaps).sum()
+        return {"learn": context.cross_entropy(logits), "mimic": mimic}
 
 
-def focus(features):
-    """Where a stage is strong, as a vector of unit length. Maps or tokens -> [B, positions]."""
+def attention_map(features: Tensor) -> Tensor:
+    """Compute the attention map with L2 norm 1. [B, D, H, W] or [B, N, D] -> [B, positions]."""
     return F.normalize(attention(features), dim=1, eps=1e-12)
 
 
 @method_constructor
-def frskd(alpha: NotNegative = 2.0, beta: NotNegative = 100.0, temperature: Positive = 4.0) -> Method:
-    """A feature pyramid over the student's stages refines them, and teaches the student what comes out."""
-    return Method({"refinement": Refinement(alpha, beta, temperature)})
+def frskd(alpha: NonNegative = 2.0, beta: NonNegative = 100.0, temperature: Positive = 4.0) -> Method:
+    """Self-distillation from a feature pyramid over the stages (Ji et al., 2021, arXiv:2103.08273).
+
+    >>> from selfdistill.methods import frskd
+    >>> print(frskd(beta=200.0).text)
+    frskd(beta=200.0)
+    """
+    return Method({"refinement": FeatureRefinement(alpha, beta, temperature)})

@@ -2,15 +2,17 @@
 
 from typing import Literal
 
+from torch import Tensor
+
 from selfdistill.functional import dist_loss, dkd_loss, kl_divergence, logit_standardization_kd, nkd_loss
 from selfdistill.method import Method
-from selfdistill.method.constructor import NotNegative, Positive, Share, method_constructor
+from selfdistill.method.constructor import NonNegative, Positive, Share, method_constructor
 from selfdistill.method.networks import teacher_role
-from selfdistill.terms import ForwardPass, LossTerm, StepContext
+from selfdistill.terms import ForwardPass, LossTerm, LossValue, StepContext
 
 
 class TeacherLogits(LossTerm):
-    """A frozen network trained before, shown the same images, is the teacher."""
+    """A divergence from the predictions of a frozen teacher."""
 
     views = (ForwardPass("teacher", grad=False, network="teacher"),)
 
@@ -21,23 +23,19 @@ class TeacherLogits(LossTerm):
         self.supports_mixup = divergence not in ("dkd", "nkd")
         self.min_batch_size, self.reduction = (2, "batch") if divergence == "dist" else (1, "mean")
 
-    def loss(self, context: StepContext):
-        """How far the student is from the teacher: T² KL, or another divergence."""
-        far = self.between(context.logits, context.views["teacher"].logits, context.batch.labels)
-        return context.progress.ramp(self.warmup) * far if self.uses_progress else far
+    def loss(self, context: StepContext) -> LossValue:
+        """Compute T² KL or another divergence, with its warmup."""
+        far = self.distance(context.logits, context.views["teacher"].logits, context.batch.labels)
+        return context.progress.linear_ramp(self.warmup) * far if self.uses_progress else far
 
-    def between(self, student, teacher, labels):
-        """The divergence that was asked for. [B, C], [B, C], [B] -> []."""
-        match self.divergence:
-            case "dkd":
-                return dkd_loss(student, teacher, labels, self.temperature, self.beta, self.gamma)
-            case "dist":
-                return dist_loss(student, teacher, self.temperature, self.beta, self.gamma)
-            case "nkd":
-                return nkd_loss(student, teacher, labels, self.temperature, self.beta, self.gamma)
-            case "standardized":
-                return self.beta * logit_standardization_kd(student, teacher, self.temperature)
-        return self.beta * kl_divergence(student, teacher, self.temperature)
+    def distance(self, student: Tensor, teacher: Tensor, labels: Tensor) -> Tensor:
+        """Compute the chosen divergence. [B, C], [B, C], [B] -> []."""
+        if self.divergence == "dist":
+            return dist_loss(student, teacher, self.temperature, self.beta, self.gamma)
+        if decoupled := {"dkd": dkd_loss, "nkd": nkd_loss}.get(self.divergence):
+            return decoupled(student, teacher, labels, self.temperature, self.beta, self.gamma)
+        divergence = kl_divergence if self.divergence == "kl" else logit_standardization_kd
+        return self.beta * divergence(student, teacher, self.temperature)
 
 
 @method_constructor
@@ -46,14 +44,17 @@ def kd(
     alpha: Share = 0.9,
     temperature: Positive = 4.0,
     divergence: Literal["kl", "standardized", "dkd", "dist", "nkd"] = "kl",
-    beta: NotNegative = 1.0,
-    gamma: NotNegative = 1.0,
+    beta: NonNegative = 1.0,
+    gamma: NonNegative = 1.0,
     labels: Literal["rest", "whole"] = "rest",
-    warmup: NotNegative = 0.0,
+    warmup: NonNegative = 0.0,
 ) -> Method:
-    """(1 - alpha) of cross-entropy, or all of it; alpha of a divergence from a frozen teacher's predictions."""
-    return Method(
-        terms={"teacher": TeacherLogits(temperature, alpha, divergence, beta, gamma, warmup)},
-        task_weight=1.0 if labels == "whole" else 1.0 - alpha,
-        networks={"teacher": teacher_role(teacher)},
-    )
+    """(1 - alpha) · cross-entropy, or all of it, plus alpha · divergence from a frozen teacher (Hinton et al., 2015).
+
+    >>> from selfdistill.methods import kd
+    >>> print(kd(alpha=0.5, divergence="dkd").weights)
+    {'task': 0.5, 'teacher': 0.5}
+    """
+    term = TeacherLogits(temperature, alpha, divergence, beta, gamma, warmup)
+    task_weight = 1.0 if labels == "whole" else 1.0 - alpha
+    return Method({"teacher": term}, task_weight=task_weight, networks={"teacher": teacher_role(teacher)})

@@ -1,18 +1,16 @@
 """MixSKD: Self-Knowledge Distillation from Mixup for Image Recognition (https://arxiv.org/abs/2208.05768)."""
 
-import torch.nn.functional as F
-
 from selfdistill.data.mixing import Mixing, mixed
-from selfdistill.functional import channels, kl_divergence, mutual_kl
-from selfdistill.heads import JoinedMaps, Resemblance
+from selfdistill.functional import channels, mixup_consistency, sum_tensors
+from selfdistill.heads import JoinedMaps, MapAlignment
 from selfdistill.method import Method
-from selfdistill.method.constructor import NotNegative, Positive, method_constructor
-from selfdistill.terms import BuildContext, ForwardPass, LossTerm
+from selfdistill.method.constructor import NonNegative, Positive, method_constructor
+from selfdistill.terms import BuildContext, ForwardPass, LossTerm, LossValue, StepContext, label_loss
 from selfdistill.terms.branches import StageBranches
 
 
-class MixedKnowledge(LossTerm):
-    """Mixed outputs of whole images and outputs of mixed images should agree, in every branch."""
+class MixupConsistency(LossTerm):
+    """Mixtures of outputs for clean images agree with outputs for mixed images, in every branch."""
 
     taps = ("stages",)
     views = (ForwardPass("clean", grad=True, source="clean", joint=True),)
@@ -20,44 +18,42 @@ class MixedKnowledge(LossTerm):
 
     def __init__(self, temperature: float, feature: float, discrimination: float, adversarial: bool, fusion: bool):
         super().__init__()
-        self.temperature, self.feature, self.discrimination = temperature, feature, discrimination
-        self.adversarial, self.fusion = adversarial, float(fusion)
+        self.temperature, self.fusion = temperature, float(fusion)
+        self.alignment = feature, discrimination, adversarial
 
-    def build(self, context: BuildContext):
-        """Grow a branch from every stage but the last; make the fusion and the judges."""
+    def build(self, context: BuildContext) -> None:
+        """Make a branch behind every stage but the last, the fusion and the discriminators."""
         self.branches = StageBranches(context)
         heads, width = len(self.branches) + 1, channels(context.shapes[self.branches.last])
         self.join = JoinedMaps(heads, width, context.classes)
-        self.judges = Resemblance(heads, width, self.feature, self.discrimination, self.adversarial)
+        self.judges = MapAlignment(heads, width, *self.alignment)
 
-    def loss(self, context):
-        """Label losses of all heads; KL, squared gaps of features and discrimination beside them."""
-        (whole, maps), (mixture, theirs) = (self.branches(each) for each in (context.views["clean"], context.anchor))
-        mixes, mixed_maps = ([mixed(each, context.batch.mix) for each in kind] for kind in (whole, maps))
+    def loss(self, context: StepContext) -> LossValue:
+        """Compute label losses of all heads; KL, feature gaps and discrimination as distillation."""
+        (clean, maps), (mixture, theirs) = (self.branches(each) for each in (context.views["clean"], context.anchor))
+        mixes, mixed_maps = ([mixed(each, context.batch.mix) for each in kind] for kind in (clean, maps))
         fused = self.join(mixed_maps), self.join(theirs)
-        learn = sum(F.cross_entropy(each, context.batch.labels) for each in whole)
-        learn = learn + sum(context.learn(each) for each in mixture[:-1])
-        learn = learn + self.fusion * sum(context.learn(each) for each in fused)
-        return {"learn": learn, "mimic": self.agreement(mixes, mixture, *fused) + self.judges(mixed_maps, theirs)}
-
-    def agreement(self, mixes: list, mixture: list, of_mixes, of_mixture):
-        """T² KL of each branch both ways; of the student from the fusions, crosswise. -> []."""
-        both = sum(mutual_kl(pair, pair, self.temperature) for pair in zip(mixes[:-1], mixture[:-1], strict=True))
-        return both + (
-            kl_divergence(mixes[-1], of_mixture, self.temperature)
-            + kl_divergence(mixture[-1], of_mixes, self.temperature)
-        )
+        batch, ce = context.batch._replace(mix=None), context.cross_entropy
+        learn = sum_tensors(label_loss(each, batch) for each in clean) + sum(map(ce, mixture[:-1]))
+        learn = learn + self.fusion * sum(map(ce, fused))
+        mimic = mixup_consistency(mixes, mixture, fused, self.temperature) + self.judges(mixed_maps, theirs)
+        return {"learn": learn, "mimic": mimic}
 
 
 @method_constructor
 def mixskd(
     temperature: Positive = 3.0,
     alpha: Positive = 0.2,
-    feature: NotNegative = 1.0,
-    discrimination: NotNegative = 1.0,
+    feature: NonNegative = 1.0,
+    discrimination: NonNegative = 1.0,
     adversarial: bool = True,
     fusion: bool = True,
 ) -> Method:
-    """Branches and student agree between mixtures of outputs and outputs of mixtures."""
-    term = MixedKnowledge(temperature, feature, discrimination, adversarial, fusion)
+    """Consistency between mixed outputs and outputs of mixed images (Yang et al., 2022, arXiv:2208.05768).
+
+    >>> from selfdistill.methods import mixskd
+    >>> print(mixskd(adversarial=False).text)
+    mixskd(adversarial=False)
+    """
+    term = MixupConsistency(temperature, feature, discrimination, adversarial, fusion)
     return Method({"mixed": term}, mixing=Mixing(alpha, clean=True))

@@ -1,16 +1,16 @@
 """Knowledge Distillation by On-the-Fly Native Ensemble (https://arxiv.org/abs/1806.04606)."""
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
-from selfdistill.functional import channels, global_average_pool, kl_to_probabilities, softmax_with_temperature
+from selfdistill.functional import channels, global_average_pool, kl_through_teacher, sum_tensors
 from selfdistill.method import Method
-from selfdistill.method.constructor import NotNegative, Positive, Several, method_constructor
+from selfdistill.method.constructor import NonNegative, Plural, Positive, method_constructor
 from selfdistill.terms import BuildContext, StepContext
-from selfdistill.terms.branches import Branching
+from selfdistill.terms.branches import BranchTerm
 
 
-class NativeEnsemble(Branching):
+class NativeEnsemble(BranchTerm):
     """Branches from one trunk, mixed by a gate into an ensemble that teaches each of them."""
 
     min_batch_size = 2  # the gate's batch norm
@@ -19,22 +19,22 @@ class NativeEnsemble(Branching):
         super().__init__(tap, branches - 1, temperature, ramp)
         self.epsilon = epsilon
 
-    def build(self, context: BuildContext):
+    def build(self, context: BuildContext) -> None:
         """Make the other branches, and the gate on the trunk's pooled feature."""
-        self.branches = self.grow(context)
+        self.branches = self.make_branches(context)
         trunk, count = channels(context.shapes[self.taps[0]]), self.count + 1
         self.gate = nn.Sequential(nn.Linear(trunk, count), nn.BatchNorm1d(count), nn.ReLU(), nn.Softmax(dim=1))
 
-    def both(self, context: StepContext):
-        """CE of the other branches and the ensemble; sum of T² KL(sg ensemble || branch)."""
+    def parts(self, context: StepContext) -> tuple[Tensor, Tensor]:
+        """Compute CE of the other branches and the ensemble; sum T² KL(sg ensemble || branch)."""
         trunk = context.features[self.taps[0]]
         logits = [context.logits, *(branch(trunk).logits for branch in self.branches)]
         ensemble = self.ensemble(global_average_pool(trunk), logits)
-        learn = context.learn(ensemble) + sum(context.learn(each) for each in logits[1:])
-        target = softmax_with_temperature(ensemble.detach(), self.temperature) + self.epsilon
-        return learn, sum(kl_to_probabilities(each, target, self.temperature) for each in logits)
+        learn = context.cross_entropy(ensemble) + sum_tensors(context.cross_entropy(each) for each in logits[1:])
+        teacher, options = ensemble.detach(), (self.temperature, self.epsilon)
+        return learn, sum_tensors(kl_through_teacher(each, teacher, *options) for each in logits)
 
-    def ensemble(self, pooled, logits: list):
+    def ensemble(self, pooled: Tensor, logits: list[Tensor]) -> Tensor:
         """Mix the branches' logits by the gate. [B, D], [B, C] each -> [B, C]."""
         return torch.einsum("bm,mbc->bc", self.gate(pooled), torch.stack(logits))
 
@@ -42,10 +42,15 @@ class NativeEnsemble(Branching):
 @method_constructor
 def one(
     tap: str = "stage-2",
-    branches: Several = 3,
+    branches: Plural = 3,
     temperature: Positive = 3.0,
-    ramp: NotNegative = 0.0,
-    epsilon: NotNegative = 0.0,
+    ramp: NonNegative = 0.0,
+    epsilon: NonNegative = 0.0,
 ) -> Method:
-    """Copies of what follows a tap, gated into an ensemble that teaches each branch; the student is one of them."""
+    """A gated ensemble of branches that teaches each branch, the student among them (Lan et al., 2018).
+
+    >>> from selfdistill.methods import one
+    >>> print(one(branches=4).text)
+    one(branches=4)
+    """
     return Method({"ensemble": NativeEnsemble(tap, branches, temperature, ramp, epsilon)})

@@ -1,67 +1,60 @@
 """Peer Collaborative Learning for Online Knowledge Distillation (https://arxiv.org/abs/2006.04147)."""
 
+from torch import Tensor
+
 from selfdistill.data.requirements import ExtraAugmentation
-from selfdistill.functional import kl_divergence, mutual_kl
+from selfdistill.functional import ensemble_kl, sum_tensors
 from selfdistill.heads import EMAHeads, JoinedEmbeddings
 from selfdistill.method import Method
-from selfdistill.method.constructor import NotNegative, Positive, Several, Share, method_constructor
+from selfdistill.method.constructor import NonNegative, Plural, Positive, Share, method_constructor
 from selfdistill.method.networks import EMATeacher
 from selfdistill.terms import BuildContext, ForwardPass, StepContext
-from selfdistill.terms.branches import Branching
+from selfdistill.terms.branches import BranchTerm
 
 
-class Collaboration(Branching):
-    """Peers with a view each learn from their joint prediction, and from averages of one another."""
+class PeerCollaboration(BranchTerm):
+    """Peers with an augmentation each learn from their joint prediction, and from EMAs of one another."""
 
     requires = ("embedding",)
 
     def __init__(self, tap: str, peers: int, temperature: float, ramp: float, decay: float):
         super().__init__(tap, peers - 1, temperature, ramp)
-        self.decay = decay
-        self.live = [ForwardPass(name, grad=True, source=name) for name in ExtraAugmentation(peers - 1).names]
-        self.slow = [
-            ForwardPass(f"average_{each.name}", False, "average", each.source, taps=(tap,)) for each in self.live
-        ]
-        self.views = (ForwardPass("average", grad=False, network="average", taps=(tap,)), *self.live, *self.slow)
+        self.decay, self.twins = decay, ExtraAugmentation(peers - 1).names
+        live = (ForwardPass(name, grad=True, source=name) for name in self.twins)
+        slow = (ForwardPass(f"average_{name}", False, "average", name, taps=(tap,)) for name in self.twins)
+        self.views = (ForwardPass("average", grad=False, network="average", taps=(tap,)), *live, *slow)
 
-    def build(self, context: BuildContext):
-        """Make the other peers, slow copies of them, and what joins the embeddings of all."""
-        self.peers = self.grow(context)
+    def build(self, context: BuildContext) -> None:
+        """Make the other peers, EMAs of them, and a classifier of all embeddings."""
+        self.peers = self.make_branches(context)
         self.averages = EMAHeads(self.peers, self.decay)
         self.join = JoinedEmbeddings(1 + self.count, context.shapes["embedding"][-1], context.classes)
 
-    def both(self, context: StepContext):
-        """CE of peers and ensemble; T² (KL from the ensemble + mean KL from the others' averages)."""
-        live = [context.anchor, *self.branch_out(self.peers, [context.views[view.name] for view in self.live])]
-        slow = [
-            context.views["average"],
-            *self.branch_out(self.averages, [context.views[view.name] for view in self.slow]),
-        ]
-        ensemble = self.join([each.embedding for each in live])
-        learn = context.learn(ensemble) + sum(context.learn(each.logits) for each in live[1:])
-        return learn, self.imitation([each.logits for each in live], ensemble, [each.logits for each in slow])
+    def parts(self, context: StepContext) -> tuple[Tensor, Tensor]:
+        """Compute CE of peers and ensemble; T² (KL from the ensemble + mean KL from the others' EMAs)."""
+        others = self.run_branches(self.peers, [context.views[name] for name in self.twins])
+        averages = self.run_branches(self.averages, [context.views[f"average_{name}"] for name in self.twins])
+        ensemble = self.join([context.embedding, *(each.embedding for each in others)])
+        learn = context.cross_entropy(ensemble) + sum_tensors(context.cross_entropy(each.logits) for each in others)
+        students = [each.logits for each in (context.anchor, *others)]
+        teachers = [each.logits for each in (context.views["average"], *averages)]
+        return learn, ensemble_kl(students, ensemble, teachers, self.temperature)
 
-    def imitation(self, logits, ensemble, slow):
-        """What all peers owe to the ensemble and to the others' averages. -> []."""
-        from_others = mutual_kl(logits, slow, self.temperature)
-        return sum(kl_divergence(each, ensemble, self.temperature) for each in logits) + from_others
-
-    def after_step(self):
-        """Let the averages follow their peers."""
+    def after_step(self) -> None:
+        """Update the EMAs of the peers."""
         self.averages.follow(self.peers)
 
 
 @method_constructor
 def pcl(
-    tap: str = "stage-2",
-    peers: Several = 3,
-    temperature: Positive = 3.0,
-    ramp: NotNegative = 80.0,
-    decay: Share = 0.999,
+    tap: str = "stage-2", peers: Plural = 3, temperature: Positive = 3.0, ramp: NonNegative = 80.0, decay: Share = 0.999
 ) -> Method:
-    """Peer branches with a view each, their ensemble and their averages teach; the average is deployed."""
-    term = Collaboration(tap, peers, temperature, ramp, decay)
-    networks = {"average": EMATeacher(decay=decay)}
-    return Method(
-        {"collaboration": term}, needs={"twin": ExtraAugmentation(peers - 1)}, networks=networks, export_role="average"
-    )
+    """Peer branches taught by their ensemble and their EMAs; the EMA is exported (Wu and Gong, 2021).
+
+    >>> from selfdistill.methods import pcl
+    >>> print(pcl(peers=2).export_role)
+    average
+    """
+    needs, networks = {"twin": ExtraAugmentation(peers - 1)}, {"average": EMATeacher(decay=decay)}
+    term = PeerCollaboration(tap, peers, temperature, ramp, decay)
+    return Method({"collaboration": term}, needs=needs, networks=networks, export_role="average")

@@ -2,49 +2,57 @@
 
 import torch
 import torch.nn.functional as F
+from torch import Tensor
 
 from selfdistill.method import Method
 from selfdistill.method.constructor import Share, method_constructor
-from selfdistill.terms import LossTerm, StepContext, TableUpdate, TrainingInfo
+from selfdistill.terms import LossTerm, LossValue, Memory, StepContext, TableUpdate, TrainingInfo
 
 
-class Refined(LossTerm):
-    """What was predicted of each image an epoch ago is a growing share of its target."""
+class ProgressiveTargets(LossTerm):
+    """Targets that mix the label with the previous epoch's prediction, whose share grows."""
 
     supports_mixup = False
     uses_progress = True
     uses_index = True
-    memory_scope = "run"  # probabilities of every training image [N, C]; zeros where it was never seen
+    memory_scope = "run"  # probabilities of every training image [N, C]; zeros where it was never predicted
 
     def __init__(self, alpha: float):
         super().__init__()
         self.alpha = alpha
 
-    def start(self, info: TrainingInfo):
-        """No image was seen."""
+    def start(self, info: TrainingInfo) -> Memory:
+        """Start with a table of zeros."""
         return torch.zeros(info.images, info.classes, dtype=info.like.dtype, device=info.like.device)
 
-    def loss(self, context: StepContext):
-        """(1 - α_e) CE(z, y) + α_e CE(z, P): cross-entropy, and what the soft target changes of it."""
-        past = known(context.memory[context.batch.index], context.batch.labels)
+    def loss(self, context: StepContext) -> LossValue:
+        """Compute (1 - α_e) CE(z, y) + α_e CE(z, P), as cross-entropy plus the soft target's change."""
+        past = past_or_label(context.memory_tensor[context.index], context.batch.labels)
         log_p = F.log_softmax(context.logits, dim=1)
         soft = -(past * log_p).sum(dim=1).mean()
-        hard = context.learn(context.logits)
+        hard = context.cross_entropy(context.logits)
         share = self.alpha * (context.progress.epoch + 1) / context.progress.epochs
         return {"learn": hard, "mimic": share * (soft - hard)}
 
-    def remember(self, context):
-        """Keep this epoch's probabilities for the next."""
-        return TableUpdate(context.batch.index, context.logits.detach().softmax(dim=1))
+    def remember(self, context: StepContext) -> Memory:
+        """Return this epoch's probabilities for the next."""
+        return TableUpdate(context.index, context.logits.detach().softmax(dim=1))
 
 
-def known(past, labels):
-    """What was predicted of each image, or its label where nothing was. [B, C], [B] -> [B, C]."""
+def past_or_label(past: Tensor, labels: Tensor) -> Tensor:
+    """Replace rows of zeros (no prediction yet) by the one-hot label. [B, C], [B] -> [B, C]."""
     hard = F.one_hot(labels, past.shape[1]).to(past.dtype)
     return torch.where(past.sum(dim=1, keepdim=True) > 0, past, hard)
 
 
 @method_constructor
 def ps_kd(alpha: Share = 0.8) -> Method:
-    """Targets move from the labels to the student's own predictions of the epoch before."""
-    return Method(task=Refined(alpha))
+    """Targets that move from labels to the previous epoch's predictions (Kim et al., 2021, arXiv:2006.12000).
+
+    `alpha` is the predictions' share in the last epoch.
+
+    >>> from selfdistill.methods import ps_kd
+    >>> print(ps_kd(alpha=0.5).text)
+    ps_kd(alpha=0.5)
+    """
+    return Method(task=ProgressiveTargets(alpha))

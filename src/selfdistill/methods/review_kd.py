@@ -1,22 +1,22 @@
 """Distilling Knowledge via Knowledge Review (https://arxiv.org/abs/2104.09044)."""
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from selfdistill.functional import as_matching_maps, channels, hcl_loss
 from selfdistill.heads import AttentiveFusion
 from selfdistill.method import Method
-from selfdistill.method.constructor import NotNegative, Several, method_constructor
+from selfdistill.method.constructor import NonNegative, Plural, method_constructor
 from selfdistill.method.networks import teacher_role
-from selfdistill.terms import ForwardPass, LossTerm, StepContext
-from selfdistill.terms.pairs import EMBEDDING, STAGES, paired
+from selfdistill.terms import BuildContext, ForwardPass, LossTerm, LossValue, ModelOutputs, StepContext
+from selfdistill.terms.pairs import match_stages
 
 
-class Review(LossTerm):
-    """Features of the student, fused from the deepest up, guess the teacher's at each level."""
+class KnowledgeReview(LossTerm):
+    """Student features, fused from the deepest level up, regress the teacher's at each level."""
 
     taps = ("stages",)
-    views = (ForwardPass("teacher", grad=False, network="teacher", taps=(*STAGES.taps, *EMBEDDING.taps)),)
+    views = (ForwardPass("teacher", grad=False, network="teacher", taps=("stages", "embedding")),)
     requires = ("embedding",)
     min_batch_size = 2  # for batch statistics
 
@@ -24,35 +24,37 @@ class Review(LossTerm):
         super().__init__()
         self.width, self.warmup, self.uses_progress, self.weight = width, warmup, warmup > 0, weight
 
-    def build(self, context):
+    def build(self, context: BuildContext) -> None:
         """Make a fusion for each level: the stages, and the embedding as a map of one position."""
-        self.matched = [*paired(context), ("embedding", "embedding")]
-        theirs = context.views["teacher"]
-        shapes = [(channels(context.shapes[own]), channels(theirs[deep])) for own, deep in self.matched]
-        middle = min(self.width, shapes[-1][0])
-        last = len(shapes) - 1
-        self.fusions = nn.ModuleList(AttentiveFusion(own, middle, out, k < last) for k, (own, out) in enumerate(shapes))
+        self.matched, teacher = [*match_stages(context), ("embedding", "embedding")], context.views["teacher"]
+        widths = [(channels(context.shapes[own]), channels(teacher[deep])) for own, deep in self.matched]
+        middle, last = min(self.width, widths[-1][0]), len(widths) - 1
+        self.fusions = nn.ModuleList(AttentiveFusion(own, middle, out, k < last) for k, (own, out) in enumerate(widths))
 
-    def loss(self, context: StepContext):
-        """Sum over levels of the hierarchical distance, growing over the first epochs."""
-        levels = list(zip(self.fusions, self.levels(context), strict=True))
+    def loss(self, context: StepContext) -> LossValue:
+        """Sum the hierarchical context loss over levels, ramped up over the first epochs."""
+        own, teacher = levels(context.anchor), levels(context.views["teacher"])
+        pairs = [as_matching_maps(own[one], teacher[other].detach()) for one, other in self.matched]
         residual, gaps = None, []
-        for fuse, (own, theirs) in reversed(levels):
-            guess, residual = fuse(own, residual, theirs.shape[2:])
-            gaps.append(hcl_loss(guess, theirs))
-        return context.progress.ramp(self.warmup) * torch.stack(gaps).sum()
+        for fuse, (student, target) in reversed(list(zip(self.fusions, pairs, strict=True))):
+            guess, residual = fuse(student, residual, target.shape[2:])
+            gaps.append(hcl_loss(guess, target))
+        return context.progress.linear_ramp(self.warmup) * torch.stack(gaps).sum()
 
-    def levels(self, context):
-        """What each network shows at each level, as maps; shallow first."""
-        own = {**context.features, "embedding": context.embedding[:, :, None, None]}
-        shown = context.views["teacher"]
-        theirs = {**shown.features, "embedding": shown.embedding[:, :, None, None]}
-        return [as_matching_maps(own[one], theirs[other].detach()) for one, other in self.matched]
+
+def levels(outputs: ModelOutputs) -> dict[str, Tensor]:
+    """Return the stages' features, and the embedding as a map [B, D, 1, 1]."""
+    return {**outputs.features, "embedding": outputs.embedding[:, :, None, None]}
 
 
 @method_constructor
 def review_kd(
-    teacher: str | None = None, weight: NotNegative = 5.0, width: Several = 512, warmup: NotNegative = 20.0
+    teacher: str | None = None, weight: NonNegative = 5.0, width: Plural = 512, warmup: NonNegative = 20.0
 ) -> Method:
-    """The labels, and a frozen teacher's features at each level, guessed from that level and all deeper ones."""
-    return Method({"review": Review(width, warmup, weight)}, networks={"teacher": teacher_role(teacher)})
+    """A frozen teacher's features at each level, regressed from that level and deeper ones (Chen et al., 2021).
+
+    >>> from selfdistill.methods import review_kd
+    >>> print(review_kd(warmup=0.0).text)
+    review_kd(warmup=0.0)
+    """
+    return Method({"review": KnowledgeReview(width, warmup, weight)}, networks={"teacher": teacher_role(teacher)})

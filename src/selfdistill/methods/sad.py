@@ -3,16 +3,17 @@
 from typing import Literal
 
 import torch
+from torch import Tensor
 
-from selfdistill.functional import as_matching_maps, resize
+from selfdistill.functional import as_matching_maps, resized_attention
 from selfdistill.method import Method
-from selfdistill.method.constructor import NotNegative, method_constructor
-from selfdistill.terms import LossTerm, StepContext
-from selfdistill.terms.pairs import within
+from selfdistill.method.constructor import NonNegative, method_constructor
+from selfdistill.terms import BuildContext, LossTerm, LossValue, StepContext
+from selfdistill.terms.pairs import stage_pairs
 
 
-class NextAttention(LossTerm):
-    """Each stage attends where the next deeper one does."""
+class NextStageAttention(LossTerm):
+    """Each stage's attention map matches the next deeper one's."""
 
     taps = ("stages",)
     needs_spatial = True  # in a 1x1 map all attention is alike
@@ -22,39 +23,37 @@ class NextAttention(LossTerm):
         self.form, self.first, self.uses_progress = form, start, start > 0
         self.detach, self.weight = detach, weight
 
-    def build(self, context):
+    def build(self, context: BuildContext) -> None:
         """Pair each stage with the next."""
-        self.matched = within(context.shapes, "sad()", maps=True)
+        self.matched = stage_pairs(context.shapes, "sad()", spatial=True)
 
-    def loss(self, context: StepContext):
-        """Sum over stages of the mean squared difference of attention; zero before its first epoch."""
+    def loss(self, context: StepContext) -> LossValue:
+        """Sum over stages the mean squared difference of attention; zero before epoch `start`."""
         gaps = [self.compare(context.features[own], context.features[deep]) for own, deep in self.matched]
         return self.share(context) * torch.stack(gaps).sum()
 
-    def share(self, context):
-        """1 from the first epoch on, else 0."""
+    def share(self, context: StepContext) -> Tensor | float:
+        """Return 1 from epoch `start` on, else 0."""
         return (context.progress.epoch >= self.first).to(context.logits.dtype) if self.uses_progress else 1.0
 
-    def compare(self, own, deep):
-        """Mean over images and positions of (Ψ(own) - Ψ(deep))². -> []."""
-        own, deep = as_matching_maps(own, deep.detach() if self.detach else deep)
-        return (self.attend(own, own.shape[2:]) - self.attend(deep, own.shape[2:])).square().mean()
-
-    def attend(self, features, size):
-        """Ψ, the share of attention that each position of a map of this size gets. [B, D, H, W] -> [B, P]."""
-        if self.form == "lib":
-            strength = resize(features, size).square().mean(dim=1, keepdim=True)
-        else:
-            strength = resize(features.square().sum(dim=1, keepdim=True), size)
-        return strength.flatten(1).softmax(dim=1)
+    def compare(self, own: Tensor, deep: Tensor) -> Tensor:
+        """Compute the mean over images and positions of (Ψ(own) - Ψ(deep))². -> []."""
+        maps = as_matching_maps(own, deep.detach() if self.detach else deep)
+        one, other = (resized_attention(each, maps[0].shape[2:], before=self.form == "lib") for each in maps)
+        return (one - other).square().mean()
 
 
 @method_constructor
 def sad(
-    weight: NotNegative = 10.0,
+    weight: NonNegative = 10.0,
     form: Literal["paper", "lib"] = "paper",
-    start: NotNegative = 0.0,
+    start: NonNegative = 0.0,
     detach: bool = True,
 ) -> Method:
-    """Each stage attends where the next deeper one does; for `form="lib"` take a weight of 1000."""
-    return Method({"next_attention": NextAttention(form, start, detach, weight)})
+    """Each stage attends where the next deeper one does (Hou et al., 2019); `form="lib"` fits a weight of 1000.
+
+    >>> from selfdistill.methods import sad
+    >>> print(sad(weight=1000.0, form="lib").text)
+    sad(weight=1000.0, form='lib')
+    """
+    return Method({"next_attention": NextStageAttention(form, start, detach, weight)})

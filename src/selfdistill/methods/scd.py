@@ -1,16 +1,17 @@
 """Similarity and Consistency by self-Distillation (https://doi.org/10.11896/jsjkx.221000009)."""
 
 import torch
+from torch import Tensor
 
-from selfdistill.functional import attention, similarity
+from selfdistill.functional import attention, cosine_similarity
 from selfdistill.method import Method
-from selfdistill.method.constructor import NotNegative, Power, method_constructor
-from selfdistill.terms import LossTerm, StepContext
-from selfdistill.terms.pairs import Pairing, within
+from selfdistill.method.constructor import NonNegative, Power, method_constructor
+from selfdistill.terms import BuildContext, LossTerm, LossValue, StepContext
+from selfdistill.terms.pairs import Pairing, stage_pairs
 
 
-class SimilarAttention(LossTerm):
-    """Two images whose attention is alike deep in the network should attend alike in its shallow stages."""
+class AttentionSimilarity(LossTerm):
+    """Similarities between images' attention maps in shallow stages match those in deep stages."""
 
     taps = ("stages",)
     needs_spatial = True  # in a 1x1 map all images attend alike
@@ -22,37 +23,38 @@ class SimilarAttention(LossTerm):
         self.power, self.pairs, self.centered, self.normalised = power, pairs, centered, normalised
         self.warmup, self.uses_progress, self.weight = warmup, warmup > 0, weight
 
-    def build(self, context):
+    def build(self, context: BuildContext) -> None:
         """Pair the stages: each with the next, or each with the last."""
-        self.matched = within(context.shapes, "scd()", self.pairs, maps=True)
+        self.matched = stage_pairs(context.shapes, "scd()", self.pairs, spatial=True)
 
-    def loss(self, context: StepContext):
-        """Sum over pairs of the mean squared difference of their B x B similarities."""
+    def loss(self, context: StepContext) -> LossValue:
+        """Sum over pairs the mean squared difference of their B x B similarities."""
         matrices = {name: self.matrix(context.features[name]) for pair in self.matched for name in pair}
         gaps = [(matrices[shallow] - matrices[deep].detach()).square().mean() for shallow, deep in self.matched]
-        return context.progress.ramp(self.warmup) * torch.stack(gaps).sum()
+        return context.progress.linear_ramp(self.warmup) * torch.stack(gaps).sum()
 
-    def matrix(self, features):
-        """How alike the images of a batch are in where they attend. -> [B, B]."""
+    def matrix(self, features: Tensor) -> Tensor:
+        """Compute the similarities of the images' attention maps. [B, D, H, W] or [B, N, D] -> [B, B]."""
         maps = attention(features, self.power)
-        if self.centered:
-            maps = maps - maps.mean(dim=1, keepdim=True)
-        alike = similarity(maps)
+        alike = cosine_similarity(maps - maps.mean(dim=1, keepdim=True) if self.centered else maps)
         return alike / alike.norm(dim=1, keepdim=True).clamp_min(1e-8) if self.normalised else alike
 
 
 @method_constructor
 def scd(
-    weight: NotNegative = 100.0,
+    weight: NonNegative = 100.0,
     power: Power = 2.0,
     pairs: Pairing = "adjacent",
     centered: bool = False,
     normalised: bool = False,
-    warmup: NotNegative = 0.0,
+    warmup: NonNegative = 0.0,
 ) -> Method:
-    """Shallow stages imitate how alike the images' attention is in deeper ones.
+    """Shallow stages imitate the attention similarities of deeper ones (Wan et al., 2023).
 
-    With `normalised`, rows of the similarity get unit length as in SP; then a weight of about 3000 fits.
+    With `normalised`, rows of the similarity get L2 norm 1 as in SP; then a weight of about 3000 fits.
+
+    >>> from selfdistill.methods import scd
+    >>> print(scd(weight=3000.0, normalised=True).text)
+    scd(weight=3000.0, normalised=True)
     """
-    term = SimilarAttention(power, pairs, centered, normalised, warmup, weight)
-    return Method({"similarity": term})
+    return Method({"similarity": AttentionSimilarity(power, pairs, centered, normalised, warmup, weight)})

@@ -1,17 +1,16 @@
-"""Universal self-knowledge distillation with customised soft labels (https://arxiv.org/abs/2303.13005)."""
+"""Universal self-knowledge distillation with customized soft labels (https://arxiv.org/abs/2303.13005)."""
 
 from typing import Literal
 
-import torch.nn.functional as F
 from torch import nn
 
-from selfdistill.functional import agreed_ranks, channels, drop_label_column, global_average_pool, zipf
+from selfdistill.functional import channels, confidence_weighted_ce, global_average_pool, joint_ranks, zipf_loss
 from selfdistill.method import Method
-from selfdistill.method.constructor import NotNegative, method_constructor
-from selfdistill.terms import LossTerm, StepContext
+from selfdistill.method.constructor import NonNegative, method_constructor
+from selfdistill.terms import BuildContext, LossTerm, LossValue, StepContext
 
 
-class Customised(LossTerm):
+class CustomizedSoftLabels(LossTerm):
     """Soft labels without a teacher: the true class by its own confidence, the others by their rank."""
 
     supports_mixup = False
@@ -22,38 +21,33 @@ class Customised(LossTerm):
         super().__init__()
         self.alpha, self.beta, self.mu, self.taps, self.rank = alpha, beta, mu, (tap,), rank
 
-    def build(self, context):
+    def build(self, context: BuildContext) -> None:
         """Put a linear classifier on the tap."""
         self.weak = nn.Linear(channels(context.shapes[self.taps[0]]), context.classes)
 
-    def loss(self, context: StepContext):
-        """α L_true + β L_others, and μ CE of the weak head with smoothed labels."""
+    def loss(self, context: StepContext) -> LossValue:
+        """Compute α L_true + β L_others, and μ CE of the weak head with smoothed labels."""
         logits, labels = context.logits, context.batch.labels
         weak = self.weak(global_average_pool(context.features[self.taps[0]]))
-        ranks = agreed_ranks(logits.detach(), weak.detach(), labels, logs=self.rank == "code")
-        mimic = self.alpha * true_class(logits, labels) + self.beta * among_others(logits, ranks, labels)
-        return {"learn": self.mu * context.learn(weak, 0.1), "mimic": mimic}
-
-
-def true_class(logits, labels):
-    """-P log p_y, P = p_y² + 1 - its mean over the batch, without gradient. [B, C], [B] -> []."""
-    log_p = F.log_softmax(logits, dim=1).gather(1, labels[:, None])
-    square = log_p.detach().exp().square()
-    return -((square + 1 - square.mean()) * log_p).mean()
-
-
-def among_others(logits, ranks, labels):
-    """Cross-entropy with Zipf's shares of the other classes by their ranks. [B, C], [B, C], [B] -> []."""
-    return -(zipf(ranks, labels) * F.log_softmax(drop_label_column(logits, labels), dim=1)).sum(dim=1).mean()
+        ranks = joint_ranks(logits.detach(), weak.detach(), labels, logs=self.rank == "code")
+        mimic = self.alpha * confidence_weighted_ce(logits, labels) + self.beta * zipf_loss(logits, ranks, labels)
+        return {"learn": self.mu * context.cross_entropy(weak, 0.1), "mimic": mimic}
 
 
 @method_constructor
 def uskd(
-    alpha: NotNegative = 0.1,
-    beta: NotNegative = 0.1,
-    mu: NotNegative = 0.1,
+    alpha: NonNegative = 0.1,
+    beta: NonNegative = 0.1,
+    mu: NonNegative = 0.1,
     tap: str = "stage-2",
     rank: Literal["paper", "code"] = "paper",
 ) -> Method:
-    """Soft labels of a student's own making, its classes ranked by two of its heads."""
-    return Method({"customised": Customised(alpha, beta, mu, tap, rank)})
+    """Soft labels from the student's own confidence and class ranks (Yang et al., 2023, arXiv:2303.13005).
+
+    `rank="code"` scores classes as the published code does.
+
+    >>> from selfdistill.methods import uskd
+    >>> print(uskd(rank="code").text)
+    uskd(rank='code')
+    """
+    return Method({"customised": CustomizedSoftLabels(alpha, beta, mu, tap, rank)})

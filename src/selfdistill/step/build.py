@@ -25,7 +25,7 @@ def require(term: LossTerm, name: str, found: Anatomy, text: str) -> None:
             f"{text} reads the {' and the '.join(term.requires)} (term {name!r}), but no one module makes this "
             "model's logits; pass classifier='head', the path of the module to read"
         )
-    if "directions" in term.requires and not found.linear:
+    if "classifier_weight" in term.requires and not found.linear:
         raise UserError(
             f"{text} reads the weight of a linear classifier (term {name!r}), but {found.classifier!r} is none; "
             "take a model that ends in a linear layer"

@@ -139,7 +139,7 @@ class Distiller(nn.Module):
         anchor = self._forward_student(batch.images)
         with no_autocast(anchor.logits):
             zero = anchor.logits.new_zeros(())
-            return self._seen_alone(batch, anchor, Progress(zero, zero, zero)).learn(anchor.logits)
+            return self._seen_alone(batch, anchor, Progress(zero, zero, zero)).cross_entropy(anchor.logits)
 
     def training_info(self, batch: int, images: int = 0) -> TrainingInfo:
         """What terms may know before the first step of so many rows, of so many training images."""

@@ -22,14 +22,14 @@ def merge_passes(terms: Iterable[LossTerm]) -> tuple[ForwardPass, ...]:
 def images_of(view: ForwardPass, batch: Batch) -> Tensor:
     """What a view shows. -> [B, 3, H, W]."""
     images = batch.extra[view.source] if view.source else batch.images
-    return view.make(images) if view.make else images
+    return view.transform(images) if view.transform else images
 
 
 def split(shown: ModelOutputs, rows: list[int]) -> list[ModelOutputs]:
     """One pass's outputs as those of its parts of so many rows."""
     if len(rows) == 1:
         return [shown]
-    embeddings = [None] * len(rows) if shown.embedding is None else shown.embedding.split(rows)
+    embeddings = [None] * len(rows) if shown.embedding_or_none is None else shown.embedding.split(rows)
     features = {name: each.split(rows) for name, each in shown.features.items()}
     parts = zip(shown.logits.split(rows), embeddings, strict=True)
     return [ModelOutputs(*part, {name: each[k] for name, each in features.items()}) for k, part in enumerate(parts)]
@@ -37,5 +37,5 @@ def split(shown: ModelOutputs, rows: list[int]) -> list[ModelOutputs]:
 
 def detached(shown: ModelOutputs) -> ModelOutputs:
     """What a pass shows, without gradient."""
-    embedding = None if shown.embedding is None else shown.embedding.detach()
+    embedding = None if shown.embedding_or_none is None else shown.embedding.detach()
     return ModelOutputs(shown.logits.detach(), embedding, {k: v.detach() for k, v in shown.features.items()})

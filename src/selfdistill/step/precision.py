@@ -23,5 +23,5 @@ def full(values: Tensor) -> Tensor:
 
 def to_float32(shown: ModelOutputs) -> ModelOutputs:
     """All that a pass shows, in float32 at least."""
-    embedding = None if shown.embedding is None else full(shown.embedding)
+    embedding = None if shown.embedding_or_none is None else full(shown.embedding)
     return ModelOutputs(full(shown.logits), embedding, {name: full(each) for name, each in shown.features.items()})

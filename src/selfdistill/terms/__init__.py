@@ -1,16 +1,15 @@
-"""What a term is, and what terms share: pairs of stages or embeddings, branches, banks, views."""
+"""The contract of a loss term, and shared kinds of terms: feature pairs, branches, memory banks, transforms."""
 
+from selfdistill.terms.memory import Memory, TableUpdate
 from selfdistill.terms.term import (
     BuildContext,
     CrossEntropy,
     ForwardPass,
     LossTerm,
     LossValue,
-    Memory,
     ModelOutputs,
     Progress,
     StepContext,
-    TableUpdate,
     TrainingInfo,
     label_loss,
 )

@@ -1,4 +1,7 @@
-"""Two memory banks: for every training image what the student and the teacher last showed of it."""
+"""Memory banks of contrastive distillation: the latest student and teacher projections of every training image.
+
+Tian et al., 2020 (https://arxiv.org/abs/1910.10699).
+"""
 
 import math
 from collections.abc import Mapping
@@ -9,44 +12,54 @@ from torch import Generator, Tensor
 
 from selfdistill.data.batch import Batch
 from selfdistill.distributed import gathered
-from selfdistill.functional import EPS, log_normaliser
-from selfdistill.terms import Memory, TableUpdate, TrainingInfo
+from selfdistill.functional import EPS, log_normalizer, nce_loss, sum_tensors
+from selfdistill.terms.memory import TableUpdate
+from selfdistill.terms.term import TrainingInfo
 
-Banks = Mapping[str, Tensor]  # "student" and "teacher" [N, D], "logs" [2] and whether they were "measured" []
+Banks = Mapping[str, Tensor]  # "student" and "teacher" [N, D], "logs" [2], and "measured" [], 1 once "logs" are set
 
 
-def started(info: TrainingInfo, width: int) -> Memory:
-    """Short rows at random, the same on every rank, and constants that are not measured."""
+def initial_banks(info: TrainingInfo, width: int) -> dict[str, Tensor]:
+    """Draw short random rows, equal on every rank, and mark the normalizers as not measured."""
     draws = torch.rand(2, info.images, width, generator=Generator().manual_seed(0))
     student, teacher = (draws.to(info.like) * 2 - 1) / math.sqrt(width / 3)
     measured = torch.zeros_like(info.like)
     return {"student": student.clone(), "teacher": teacher.clone(), "logs": measured.repeat(2), "measured": measured}
 
 
-def places(batch: Batch) -> Tensor:
-    """Each row's own place in the data set, and those of its negatives. -> [B, 1 + K]."""
-    return torch.cat([batch.index[:, None], batch.extra["negatives"]], dim=1)
+def bank_index(index: Tensor, batch: Batch) -> Tensor:
+    """Concatenate each row's own place in the data set and those of its K negatives. [B] -> [B, 1 + K]."""
+    return torch.cat([index[:, None], batch.extra["negatives"]], dim=1)
 
 
-def scores(own: Mapping[str, Tensor], banks: Banks, places: Tensor) -> list[Tensor]:
-    """How alike each row and the other bank's rows at its places are. [B, D] each, [B, P] -> [B, P] each.
+def contrast_scores(own: Mapping[str, Tensor], banks: Banks, index: Tensor) -> list[Tensor]:
+    """Compute dot products of each row with the other network's bank at its index. [B, D] twice, [B, P] -> 2 x [B, P].
 
-    Every row meets the whole bank in one product: gathering thousands of its rows for each would move far more.
-    The bank is copied, for it may be written to before the backward pass reads it.
+    Each row is multiplied with the whole bank: gathering thousands of bank rows per image would move
+    far more memory. The bank is cloned, since it may be written to before the backward pass.
     """
     pairs = (own["student"], banks["teacher"]), (own["teacher"], banks["student"])
-    return [(rows @ bank.clone().T).gather(1, places) for rows, bank in pairs]
+    return [(rows @ bank.clone().T).gather(1, index) for rows, bank in pairs]
 
 
-def constants(scores: list[Tensor], banks: Banks) -> Tensor:
-    """Give log Z of both: what was measured at the first batch, of all ranks, for ever after. -> [2]."""
-    now = torch.stack([log_normaliser(each.detach(), len(banks["student"])) for each in scores])
+def log_normalizers(scores: list[Tensor], banks: Banks) -> Tensor:
+    """Return log Z of both networks, measured over all ranks at the first batch and constant afterwards. -> [2]."""
+    now = torch.stack([log_normalizer(each.detach(), len(banks["student"])) for each in scores])
     of_ranks = gathered(now[None])
     mean = of_ranks.logsumexp(dim=0) - math.log(len(of_ranks))
     return torch.where(banks["measured"] > 0, banks["logs"], mean)
 
 
-def followed(banks: Banks, own: Mapping[str, Tensor], index: Tensor, momentum: float) -> dict[str, TableUpdate]:
-    """What to write into the banks: their rows of this batch, moved towards its own, of length 1."""
+def contrastive_loss(
+    own: Mapping[str, Tensor], banks: Banks, index: Tensor, temperature: float
+) -> tuple[Tensor, Tensor]:
+    """Sum both networks' NCE losses against the other's bank; return the log Z used too. -> [], [2]."""
+    scores = [each / temperature for each in contrast_scores(own, banks, index)]
+    logs, share = log_normalizers(scores, banks), (index.shape[1] - 1) / len(banks["student"])
+    return sum_tensors(nce_loss(each - log, share) for each, log in zip(scores, logs.unbind(), strict=True)), logs
+
+
+def bank_updates(banks: Banks, own: Mapping[str, Tensor], index: Tensor, momentum: float) -> dict[str, TableUpdate]:
+    """Return the momentum update of this batch's bank rows, scaled to L2 norm 1."""
     moved = {name: momentum * banks[name][index] + (1 - momentum) * rows.detach() for name, rows in own.items()}
     return {name: TableUpdate(index, F.normalize(rows, dim=1, eps=EPS)) for name, rows in moved.items()}

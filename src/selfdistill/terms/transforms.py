@@ -1,54 +1,55 @@
-"""Images turned, or with their colours exchanged: what a network can learn to tell apart, and the views of it."""
+"""Rotations and color permutations of images, as pretext labels, and the forward passes over them."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Literal
 
 import torch
 from torch import Tensor
 
+from selfdistill.data.batch import Batch
 from selfdistill.errors import UserError
-from selfdistill.terms.term import ForwardPass, ModelOutputs
+from selfdistill.terms.term import ForwardPass, ModelOutputs, label_loss
 
 Transform = Literal["rotation", "half turn", "color", "cyclic color"]
 
 
 def quarter(images: Tensor) -> Tensor:
-    """Images turned by 90 degrees. [B, 3, H, H] -> [B, 3, H, H]."""
+    """Rotate images by 90 degrees. [B, 3, H, H] -> [B, 3, H, H]."""
     return _square(images).rot90(1, (2, 3))
 
 
 def half(images: Tensor) -> Tensor:
-    """Images turned by 180 degrees. [B, 3, H, W] -> [B, 3, H, W]."""
+    """Rotate images by 180 degrees. [B, 3, H, W] -> [B, 3, H, W]."""
     return images.rot90(2, (2, 3))
 
 
 def three_quarters(images: Tensor) -> Tensor:
-    """Images turned by 270 degrees. [B, 3, H, H] -> [B, 3, H, H]."""
+    """Rotate images by 270 degrees. [B, 3, H, H] -> [B, 3, H, H]."""
     return _square(images).rot90(3, (2, 3))
 
 
 def rbg(images: Tensor) -> Tensor:
-    """Red, blue, green."""
+    """Permute channels to red, blue, green. [B, 3, H, W] -> [B, 3, H, W]."""
     return images[:, [0, 2, 1]]
 
 
 def grb(images: Tensor) -> Tensor:
-    """Green, red, blue."""
+    """Permute channels to green, red, blue. [B, 3, H, W] -> [B, 3, H, W]."""
     return images[:, [1, 0, 2]]
 
 
 def gbr(images: Tensor) -> Tensor:
-    """Green, blue, red."""
+    """Permute channels to green, blue, red. [B, 3, H, W] -> [B, 3, H, W]."""
     return images[:, [1, 2, 0]]
 
 
 def brg(images: Tensor) -> Tensor:
-    """Blue, red, green."""
+    """Permute channels to blue, red, green. [B, 3, H, W] -> [B, 3, H, W]."""
     return images[:, [2, 0, 1]]
 
 
 def bgr(images: Tensor) -> Tensor:
-    """Blue, green, red."""
+    """Permute channels to blue, green, red. [B, 3, H, W] -> [B, 3, H, W]."""
     return images[:, [2, 1, 0]]
 
 
@@ -67,20 +68,31 @@ TRANSFORMS: dict[str, tuple[Callable[[Tensor], Tensor], ...]] = {
 }
 
 
-def shown(transform: str) -> tuple[ForwardPass, ...]:
-    """Views of each transformed batch by the student, in the anchor's own pass; each has its function's name."""
-    return tuple(ForwardPass(make.__name__, grad=True, make=make, joint=True) for make in TRANSFORMS[transform])
+def transformed_passes(transform: str) -> tuple[ForwardPass, ...]:
+    """Return joint passes of the student over each transformed batch, named as the transforming functions."""
+    return tuple(ForwardPass(each.__name__, True, transform=each, joint=True) for each in TRANSFORMS[transform])
 
 
-def shown_to_teacher(transform: str) -> tuple[ForwardPass, ...]:
-    """Views of each transformed batch by the teacher, with its embedding, as "teacher_half"."""
+def teacher_passes(transform: str) -> tuple[ForwardPass, ...]:
+    """Return passes of the teacher over each transformed batch, with its embedding, as "teacher_half"."""
     return tuple(
-        ForwardPass(f"teacher_{make.__name__}", grad=False, network="teacher", make=make, taps=("embedding",))
-        for make in TRANSFORMS[transform]
+        ForwardPass(f"teacher_{each.__name__}", False, network="teacher", transform=each, taps=("embedding",))
+        for each in TRANSFORMS[transform]
     )
 
 
-def together(views: Sequence[ModelOutputs]) -> ModelOutputs:
-    """What several views show as rows of one: all of the first, then all of the second. M of B rows -> M · B rows."""
-    logits, embeddings, _ = zip(*views, strict=True)
+ROTATIONS, TEACHER_ROTATIONS = transformed_passes("rotation"), teacher_passes("rotation")
+
+
+def concatenate(views: Mapping[str, ModelOutputs], passes: Sequence[ForwardPass]) -> ModelOutputs:
+    """Concatenate the rows of M passes: all of the first, then all of the second. M of B rows -> M · B rows."""
+    outputs = [views[each.name] for each in passes]
+    logits, embeddings = [each.logits for each in outputs], [each.embedding for each in outputs]
     return ModelOutputs(torch.cat(logits), torch.cat(embeddings), {})
+
+
+def joint_label_loss(logits: Sequence[Tensor], batch: Batch) -> Tensor:
+    """Compute the mean cross-entropy of M transformations with labels y · M + j. M of [B, C · M] -> []."""
+    labels = batch.labels * len(logits)
+    each = [label_loss(of_one, batch._replace(labels=labels + j)) for j, of_one in enumerate(logits)]
+    return torch.stack(each).mean()

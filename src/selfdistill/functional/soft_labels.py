@@ -1,0 +1,70 @@
+"""Soft labels without a trained teacher: class ranks, class centers, a virtual teacher."""
+
+import torch.nn.functional as F
+from torch import Tensor
+
+from selfdistill.functional.divergence import softmax_with_temperature
+from selfdistill.functional.normalize import drop_label_column
+from selfdistill.functional.ranking import zipf_weights
+
+
+def confidence_weighted_ce(logits: Tensor, labels: Tensor) -> Tensor:
+    """Compute -P log p_y with P = p_y² + 1 - mean(p_y²), P without gradient. [B, C], [B] -> [].
+
+    Yang et al., 2023 (https://arxiv.org/abs/2303.13005).
+
+    >>> import torch
+    >>> from selfdistill.functional import confidence_weighted_ce
+    >>> confidence_weighted_ce(torch.zeros(1, 2), torch.tensor([0]))
+    tensor(0.6931)
+    """
+    log_p = F.log_softmax(logits, dim=1).gather(1, labels[:, None])
+    square = log_p.detach().exp().square()
+    return -((square + 1 - square.mean()) * log_p).mean()
+
+
+def zipf_loss(logits: Tensor, ranks: Tensor, labels: Tensor) -> Tensor:
+    """Compute the cross-entropy of the other classes with `zipf_weights` of their ranks. [B, C], [B, C], [B] -> [].
+
+    Yang et al., 2023 (https://arxiv.org/abs/2303.13005).
+
+    >>> import torch
+    >>> from selfdistill.functional import zipf_loss
+    >>> zipf_loss(torch.zeros(1, 3), torch.tensor([[1.0, 2.0, 3.0]]), torch.tensor([0]))
+    tensor(0.6931)
+    """
+    return -(zipf_weights(ranks, labels) * F.log_softmax(drop_label_column(logits, labels), dim=1)).sum(dim=1).mean()
+
+
+def virtual_teacher(shares: Tensor, correct: float, temperature: float) -> Tensor:
+    """Compute softmax(u / T), u = `correct` for the label and evenly spread elsewhere. [B, C] -> [B, C].
+
+    `shares` are label probabilities: one-hot, or mixed. Yuan et al., 2020 (https://arxiv.org/abs/1909.11723).
+
+    >>> import torch
+    >>> from selfdistill.functional import virtual_teacher
+    >>> virtual_teacher(torch.tensor([[1.0, 0.0]]), correct=1.0, temperature=1.0)
+    tensor([[0.7311, 0.2689]])
+    """
+    rest = (1 - correct) / (shares.shape[1] - 1)
+    return softmax_with_temperature(rest + (correct - rest) * shares, temperature)
+
+
+def fuse_predictions(
+    center: Tensor, own: Tensor, labels: Tensor, fusion: str, trust: float, temperature: float
+) -> Tensor:
+    """Fuse a class center's logits with a sample's own. [B, C], [B, C], [B] -> [B, C] probabilities.
+
+    `fusion` is "logit" or "prob", with a weight of `trust` on the center, or "confidence", with one
+    minus the sample's label probability. Zhong et al., 2024 (https://www.mdpi.com/2076-3417/14/16/7022).
+
+    >>> import torch
+    >>> from selfdistill.functional import fuse_predictions
+    >>> fuse_predictions(torch.eye(2)[:1], torch.zeros(1, 2), torch.tensor([0]), "logit", trust=1.0, temperature=1.0)
+    tensor([[0.7311, 0.2689]])
+    """
+    if fusion == "logit":
+        return softmax_with_temperature(trust * center + (1 - trust) * own, temperature)
+    weight = trust if fusion == "prob" else 1 - own.softmax(dim=1).gather(1, labels[:, None])  # [B, 1]
+    soft, own_soft = softmax_with_temperature(center, temperature), softmax_with_temperature(own, temperature)
+    return weight * soft + (1 - weight) * own_soft
