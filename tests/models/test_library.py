@@ -30,7 +30,7 @@ def test_takes_small_images(name):
         (
             "timm/vit_tiny_patch16_224",
             30,
-            "(its patches of 16x16 need a multiple of 16); sizes that work: 32, 48, 64",
+            "(its 16x16 patches need a multiple of 16); sizes that work: 32, 48, 64",
         ),
         ("timm/convnext_atto", 8, "; sizes that work: 32, 48, 64"),
         ("torchvision/alexnet", 32, "; sizes that work: 64, 96, 128"),
@@ -93,11 +93,10 @@ def test_download_fails(monkeypatch):
     with pytest.raises(UserError) as caught:
         models.create("timm/resnet18", 10, pretrained=True)
     assert str(caught.value) == (
-        "pretrained weights of timm/resnet18 could not be had (no route to host); "
-        "mend the connection, or pass weights=FILE"
+        "cannot load pretrained weights of timm/resnet18 (no route to host); check the connection, or pass weights=FILE"
     )
 
 
 def test_never_published():
-    with pytest.raises(UserError, match=r"of timm/botnet50ts_256 could not be had \(No pretrained weights exist"):
+    with pytest.raises(UserError, match=r"of timm/botnet50ts_256 \(No pretrained weights exist"):
         models.create("timm/botnet50ts_256", 10, size=64, pretrained=True)

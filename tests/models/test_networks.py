@@ -95,9 +95,9 @@ def test_nothing_is_changed_in_place():
 
 
 def test_shuffle_alternates_the_two_ways():
-    from selfdistill.models.shufflenetv2 import Shuffle
+    from selfdistill.models.shufflenetv2 import ShuffleBlock
 
-    block = Shuffle(8, 8, 1).eval()
+    block = ShuffleBlock(8, 8, 1).eval()
     images = torch.randn(1, 8, 4, 4)
     left, right = images.chunk(2, dim=1)
     assert torch.equal(block(images)[:, ::2], left)
@@ -137,7 +137,7 @@ def test_unlike_any_name():
     ("arguments", "answer"),
     [
         ({"classes": 1}, "a classifier needs 2 classes or more, not 1"),
-        ({"size": 0}, "images have a size of 1 pixel or more, not 0"),
+        ({"size": 0}, "images need a side of 1 pixel or more, not 0"),
         ({"pretrained": True, "weights": "a.pt"}, "resnet8: pass pretrained or weights, not both"),
         (
             {"pretrained": True},

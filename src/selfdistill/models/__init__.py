@@ -1,4 +1,4 @@
-"""Networks by name: CIFAR's own ones, timm's and torchvision's. Knows nothing of distillation."""
+"""Networks by name: CIFAR networks, timm and torchvision. Independent of distillation."""
 
 from selfdistill.models.create import create
 from selfdistill.models.registry import names

@@ -1,4 +1,4 @@
-"""A network by its name."""
+"""Creation of a network by its name."""
 
 from difflib import get_close_matches
 from pathlib import Path
@@ -14,15 +14,18 @@ from selfdistill.models.weights import fit, read
 def create(
     name: str, classes: int, *, size: int = 32, pretrained: bool = False, weights: str | Path | None = None
 ) -> nn.Module:
-    """Make a network that takes images [B, 3, size, size] to logits [B, classes].
+    """Create a network from images [B, 3, size, size] to logits [B, classes].
 
-    The name is one of `names()`, any "wrn-DEPTH-WIDTH", "timm/NAME" or "torchvision/NAME". `pretrained`
-    takes the library's own weights, `weights` a file's (safetensors, or a .pt or .pth state dict); a
-    classifier of another class count stays new. What is drawn is drawn from torch's global generator.
-    Raises `UserError` for an unknown name, a size that the network cannot take, weights that cannot be
-    had, and a file that is broken or of another network.
+    `name` is one of `names()`, any "wrn-DEPTH-WIDTH", "timm/NAME" or "torchvision/NAME". `pretrained` loads the
+    library's weights, `weights` those of a file (safetensors, or a .pt or .pth state dict); a classifier with
+    another number of classes stays newly initialized. Initialization uses torch's global generator. Raises
+    `UserError` for an unknown name, an unsupported size, unavailable weights, and a damaged or mismatched file.
+
+    >>> import torch
+    >>> create("resnet20", classes=100)(torch.zeros(2, 3, 32, 32)).shape
+    torch.Size([2, 100])
     """
-    _require_sense(name, classes, size, pretrained, weights)
+    _require_valid(name, classes, size, pretrained, weights)
     state = None if weights is None else read(Path(weights))
     network = _build(name, classes, size, pretrained)
     if state is not None:
@@ -30,11 +33,11 @@ def create(
     return network
 
 
-def _require_sense(name: str, classes: int, size: int, pretrained: bool, weights: str | Path | None) -> None:
+def _require_valid(name: str, classes: int, size: int, pretrained: bool, weights: str | Path | None) -> None:
     if classes < 2:
         raise UserError(f"a classifier needs 2 classes or more, not {classes}")
     if size < 1:
-        raise UserError(f"images have a size of 1 pixel or more, not {size}")
+        raise UserError(f"images need a side of 1 pixel or more, not {size}")
     if pretrained and weights is not None:
         raise UserError(f"{name}: pass pretrained or weights, not both")
 
@@ -43,13 +46,13 @@ def _build(name: str, classes: int, size: int, pretrained: bool) -> nn.Module:
     family, _, rest = name.partition("/")
     if rest and family in LIBRARIES:
         return from_library(family, rest, classes, size, pretrained)
-    return _own(name, classes, size, pretrained)
+    return _from_registry(name, classes, size, pretrained)
 
 
-def _own(name: str, classes: int, size: int, pretrained: bool) -> nn.Module:
+def _from_registry(name: str, classes: int, size: int, pretrained: bool) -> nn.Module:
     entry = registry.find(name)
     if entry is None:
-        raise UserError(_unknown(name))
+        raise UserError(_unknown_name(name))
     if pretrained:
         raise UserError(f"there are no pretrained weights of {name}; pass weights=FILE, or a timm/NAME")
     if size < entry.reduction:
@@ -58,7 +61,7 @@ def _own(name: str, classes: int, size: int, pretrained: bool) -> nn.Module:
     return entry.build(classes=classes)
 
 
-def _unknown(name: str) -> str:
+def _unknown_name(name: str) -> str:
     known = registry.names()
     near = get_close_matches(name, known, n=3)
     nearest = f" (nearest: {', '.join(near)})" if near else ""

@@ -1,7 +1,6 @@
-"""torchvision's classifiers."""
+"""Classifiers of torchvision."""
 
 from collections import OrderedDict
-from typing import Any
 
 from torch import Tensor, nn
 from torchvision import models
@@ -11,22 +10,23 @@ from selfdistill.models.weights import fit
 
 
 def names() -> list[str]:
-    """List torchvision's classifiers."""
-    return models.list_models(module=models)
+    """List the classifiers of torchvision."""
+    found: list[str] = models.list_models(module=models)
+    return found
 
 
 def build(name: str, classes: int, size: int, pretrained: bool) -> nn.Module:
     """Build a classifier of torchvision, without auxiliary heads."""
-    network = models.get_model(name, num_classes=classes, **_settings(name, size, pretrained))
+    network: nn.Module = models.get_model(name, num_classes=classes, **_settings(name, size, pretrained))
     if pretrained:
         source = models.get_model(name, weights="DEFAULT", progress=False)
         fit(network, _state(source, network), classes, source=f"torchvision/{name}")
     return network
 
 
-def _settings(name: str, size: int, pretrained: bool) -> dict[str, Any]:
+def _settings(name: str, size: int, pretrained: bool) -> dict[str, bool | int | tuple[int, int]]:
     if name in ("googlenet", "inception_v3"):
-        # Their published weights expect images normalised in another way, and convert them.
+        # Their pretrained weights expect another normalization, which they apply to the input.
         return {"aux_logits": False, "init_weights": True, "transform_input": pretrained}
     if name.startswith("vit_"):
         return {"image_size": size}

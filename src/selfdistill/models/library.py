@@ -1,4 +1,4 @@
-"""Networks of timm and torchvision, tried once with images of the size that they will get."""
+"""Networks of timm and torchvision, checked with one forward pass at the requested size."""
 
 import warnings
 from collections.abc import Iterator
@@ -13,32 +13,32 @@ from torch import Tensor, nn
 from selfdistill.errors import UserError
 
 LIBRARIES = ("timm", "torchvision")
-SIZES = (32, 48, 64, 96, 128, 160, 192, 224, 256, 299, 384)  # offered where the wanted size does not work
+SIZES = (32, 48, 64, 96, 128, 160, 192, 224, 256, 299, 384)  # suggested if the requested size fails
 
 
 class Library(Protocol):
-    """What each library's module has."""
+    """Interface of the modules from_timm and from_torchvision."""
 
     def names(self) -> list[str]:
-        """List its classifiers."""
+        """List the names of classifiers."""
         ...
 
     def build(self, name: str, classes: int, size: int, pretrained: bool) -> nn.Module:
-        """Build one of them."""
+        """Build a classifier."""
         ...
 
 
 def from_library(family: str, name: str, classes: int, size: int, pretrained: bool) -> nn.Module:
-    """Build a library's network, and make sure that it takes images of this size."""
+    """Build a network of a library; raise `UserError` if it does not accept this image size."""
     library = _library(family)
     with _quiet():
         _require_known(library, family, name)
-        network = _sized(library, family, name, classes, size)
+        network = _checked_build(library, family, name, classes, size)
         return _pretrained(library, family, name, classes, size) if pretrained else network
 
 
 def _library(family: str) -> Library:
-    # Imported when asked for: each of them takes seconds.
+    # Imported on first use: each takes seconds.
     if family == "timm":
         from selfdistill.models import from_timm
 
@@ -56,29 +56,29 @@ def _require_known(library: Library, family: str, name: str) -> None:
         raise UserError(f"{family} has no classifier {name!r}; {nearest}")
 
 
-def _sized(library: Library, family: str, name: str, classes: int, size: int) -> nn.Module:
+def _checked_build(library: Library, family: str, name: str, classes: int, size: int) -> nn.Module:
     try:
-        return _tried(library, name, classes, size)
+        return _build_and_check(library, name, classes, size)
     except Exception as error:  # whatever the library's layers raise: asserts, shapes, kernels
-        works = list(islice(_working(library, name, classes), 3))
+        works = list(islice(_working_sizes(library, name, classes), 3))
         sizes = f"; sizes that work: {', '.join(map(str, works))}" if works else ""
         reason = _first_line(error)
         raise UserError(f"{family}/{name} cannot take images of {size}x{size} pixels ({reason}){sizes}") from error
 
 
-def _tried(library: Library, name: str, classes: int, size: int) -> nn.Module:
+def _build_and_check(library: Library, name: str, classes: int, size: int) -> nn.Module:
     network = library.build(name, classes, size, pretrained=False).eval()
     with torch.no_grad():
         logits = network(torch.zeros(2, 3, size, size))
     if not isinstance(logits, Tensor) or logits.shape != (2, classes):
-        raise UserError("it does not answer with one row of logits an image")
+        raise UserError("it does not return one row of logits per image")
     return network.train()
 
 
-def _working(library: Library, name: str, classes: int) -> Iterator[int]:
+def _working_sizes(library: Library, name: str, classes: int) -> Iterator[int]:
     for size in SIZES:
         try:
-            _tried(library, name, classes, size)
+            _build_and_check(library, name, classes, size)
         except Exception:  # the next size may do
             continue
         yield size
@@ -87,10 +87,10 @@ def _working(library: Library, name: str, classes: int) -> Iterator[int]:
 def _pretrained(library: Library, family: str, name: str, classes: int, size: int) -> nn.Module:
     try:
         return library.build(name, classes, size, pretrained=True)
-    except Exception as error:  # no weights, no network, no space, a changed file: each library its own
+    except Exception as error:  # missing weights, no connection, full disk: each library has its own types
         raise UserError(
-            f"pretrained weights of {family}/{name} could not be had ({_first_line(error)}); "
-            "mend the connection, or pass weights=FILE"
+            f"cannot load pretrained weights of {family}/{name} ({_first_line(error)}); "
+            "check the connection, or pass weights=FILE"
         ) from error
 
 

@@ -1,4 +1,4 @@
-"""The frame of every network here: stem, layer1 …, neck, classifier."""
+"""Common layout of the networks in this package: stem, layer1 …, neck, classifier."""
 
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
@@ -12,39 +12,39 @@ Block = Callable[[int, int, int], nn.Module]  # (channels in, channels out, stri
 def network(
     stem: nn.Module, layers: Iterable[nn.Module], classifier: nn.Linear, closing: Sequence[nn.Module] = ()
 ) -> nn.Sequential:
-    """Images [B, 3, H, W] -> logits [B, C], through children `stem`, `layer1` …, `neck`, `classifier`.
+    """Build a network [B, 3, H, W] -> [B, C] with children `stem`, `layer1` …, `neck`, `classifier`.
 
-    The neck is what follows the last layer (`closing`) and the mean over positions; it gives the
-    embedding [B, D]. Convolutions are drawn as in https://arxiv.org/abs/1502.01852.
+    The neck is `closing` and global average pooling; it outputs the embedding [B, D]. Convolutions are
+    initialized as in https://arxiv.org/abs/1502.01852.
     """
     numbered = {f"layer{number}": layer for number, layer in enumerate(layers, start=1)}
-    neck = nn.Sequential(*closing, Mean())
+    neck = nn.Sequential(*closing, GlobalAveragePool())
     children = OrderedDict(stem=stem, **numbered, neck=neck, classifier=classifier)
-    return nn.Sequential(children).apply(_draw)
+    return nn.Sequential(children).apply(_initialize)
 
 
 def pyramid(
     block: Block, widths: Sequence[int], counts: Sequence[int], strides: Sequence[int] = (1, 2, 2, 2)
 ) -> list[nn.Sequential]:
-    """Make one stage for each count of blocks; `widths` begins with the stem's."""
+    """Build one stage for each count of blocks; `widths` begins with the width of the stem."""
     steps = zip(pairwise(widths), counts, strides[: len(counts)], strict=True)
-    return [stage(block, inside, out, count, stride) for (inside, out), count, stride in steps]
+    return [stage(block, c_in, c_out, count, stride) for (c_in, c_out), count, stride in steps]
 
 
-def stage(block: Block, inside: int, out: int, count: int, stride: int) -> nn.Sequential:
+def stage(block: Block, c_in: int, c_out: int, count: int, stride: int) -> nn.Sequential:
     """Chain blocks of one width, the first of them with the stride."""
-    return nn.Sequential(block(inside, out, stride), *(block(out, out, 1) for _ in range(count - 1)))
+    return nn.Sequential(block(c_in, c_out, stride), *(block(c_out, c_out, 1) for _ in range(count - 1)))
 
 
-class Mean(nn.Module):
-    """The mean over positions; unlike adaptive pooling, its gradient is deterministic on a GPU."""
+class GlobalAveragePool(nn.Module):
+    """Mean over positions; unlike adaptive pooling, with a deterministic gradient on a GPU."""
 
     def forward(self, features: Tensor) -> Tensor:
         """[B, D, H, W] -> [B, D]."""
         return features.mean(dim=(2, 3))
 
 
-def _draw(module: nn.Module) -> None:
+def _initialize(module: nn.Module) -> None:
     if isinstance(module, nn.Conv2d):
         nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
         if module.bias is not None:

@@ -1,4 +1,4 @@
-"""Our own networks by name."""
+"""Registry of the networks in this package."""
 
 import re
 from collections.abc import Callable
@@ -8,14 +8,14 @@ from typing import NamedTuple
 from torch import nn
 
 from selfdistill.models.mobilenetv2 import mobilenetv2
-from selfdistill.models.preact import preact_resnet18, wide
-from selfdistill.models.resnet import basic, bottleneck, thick, thin
+from selfdistill.models.preact import preact_resnet18, wide_resnet
+from selfdistill.models.resnet import basic, bottleneck, cifar_resnet, imagenet_resnet
 from selfdistill.models.shufflenetv2 import shufflenetv2
 from selfdistill.models.vgg import vgg
 
 
 class ModelEntry(NamedTuple):
-    """What builds a network, given `classes`, and by how much it divides an image's sides."""
+    """Constructor, called with `classes`, and the total stride, the smallest image side."""
 
     build: Callable[..., nn.Module]
     reduction: int
@@ -27,13 +27,13 @@ WIDE = re.compile(r"wrn-(\d+)-(\d+)")
 WIDES = ((16, 1), (16, 2), (16, 4), (28, 10), (40, 1), (40, 2))
 
 NETWORKS = {
-    **{f"resnet{depth}": ModelEntry(partial(thin, depth), 4) for depth in (8, 14, 20, 32, 44, 56, 110)},
-    **{f"resnet{depth}x4": ModelEntry(partial(thin, depth, widths=FOURFOLD), 4) for depth in (8, 32)},
-    "resnet18": ModelEntry(partial(thick, basic, NARROW, (2, 2, 2, 2)), 8),
-    "resnet34": ModelEntry(partial(thick, basic, NARROW, (3, 4, 6, 3)), 8),
-    "resnet50": ModelEntry(partial(thick, bottleneck, EXPANDED, (3, 4, 6, 3)), 8),
+    **{f"resnet{depth}": ModelEntry(partial(cifar_resnet, depth), 4) for depth in (8, 14, 20, 32, 44, 56, 110)},
+    **{f"resnet{depth}x4": ModelEntry(partial(cifar_resnet, depth, widths=FOURFOLD), 4) for depth in (8, 32)},
+    "resnet18": ModelEntry(partial(imagenet_resnet, basic, NARROW, (2, 2, 2, 2)), 8),
+    "resnet34": ModelEntry(partial(imagenet_resnet, basic, NARROW, (3, 4, 6, 3)), 8),
+    "resnet50": ModelEntry(partial(imagenet_resnet, bottleneck, EXPANDED, (3, 4, 6, 3)), 8),
     "preact_resnet18": ModelEntry(preact_resnet18, 8),
-    **{f"wrn-{depth}-{width}": ModelEntry(partial(wide, depth, width), 4) for depth, width in WIDES},
+    **{f"wrn-{depth}-{width}": ModelEntry(partial(wide_resnet, depth, width), 4) for depth, width in WIDES},
     "vgg8": ModelEntry(partial(vgg, 1), 8),
     "vgg13": ModelEntry(partial(vgg, 2), 8),
     "mobilenetv2": ModelEntry(mobilenetv2, 16),
@@ -42,14 +42,14 @@ NETWORKS = {
 
 
 def names() -> list[str]:
-    """List our own networks; any other wrn-DEPTH-WIDTH of depth 6n + 4 exists too."""
+    """List the registered names; any other wrn-DEPTH-WIDTH of depth 6n + 4 exists too."""
     return list(NETWORKS)
 
 
 def find(name: str) -> ModelEntry | None:
-    """Find a network of ours, if there is one of this name."""
+    """Find a registered network; None if the name is unknown."""
     if found := WIDE.fullmatch(name):
         depth, width = map(int, found.groups())
         exists = depth % 6 == 4 and depth > 4 and width > 0
-        return ModelEntry(partial(wide, depth, width), 4) if exists else None
+        return ModelEntry(partial(wide_resnet, depth, width), 4) if exists else None
     return NETWORKS.get(name)

@@ -1,4 +1,4 @@
-"""Weights from a file into a network, the classifier of another class count aside."""
+"""Loading of weights from files; a classifier with another number of classes is skipped."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,9 +13,9 @@ SHOWN = 3  # keys named in an error
 
 
 def read(path: Path) -> dict[str, Tensor]:
-    """Read a state dict: safetensors, or a .pt or .pth file of tensors, alone or under "state_dict".
+    """Read a state dict: safetensors, or a .pt or .pth file of tensors, alone or under "state_dict" or "model".
 
-    Nothing in a file is ever run. Raises `UserError` where there is no such thing to read.
+    No code of a file is executed. Raises `UserError` if it holds no state dict.
     """
     if not path.is_file():
         raise UserError(f"there is no weights file {path}")
@@ -23,7 +23,7 @@ def read(path: Path) -> dict[str, Tensor]:
         raise UserError(f"weights are read from .safetensors, .pt and .pth files, not from {path}")
     try:
         state = load_file(path) if path.suffix == ".safetensors" else _unpickled(path)
-    except Exception as error:  # each format and torch version has its own
+    except Exception as error:  # types differ by format and torch version
         raise UserError(
             f"{path} cannot be read: it is damaged, or holds more than tensors; "
             "save the model's state_dict() again, best as safetensors"
@@ -45,9 +45,9 @@ def _require_tensors(state: object, path: Path) -> dict[str, Tensor]:
 
 
 def fit(network: nn.Module, state: Mapping[str, Tensor], classes: int, source: str) -> None:
-    """Load what fits; a classifier of other classes than the network's keeps its own new weights.
+    """Load a state dict; a classifier with another number of classes keeps its new weights.
 
-    Raises `UserError`, naming keys, where the weights are of another network.
+    Raises `UserError` with the keys if the weights belong to another network.
     """
     own = network.state_dict()
     unlike = [key for key in own if key in state and own[key].shape != state[key].shape]
@@ -57,7 +57,7 @@ def fit(network: nn.Module, state: Mapping[str, Tensor], classes: int, source: s
         "unexpected": [key for key in state if key not in own],
         "of another shape": [key for key in unlike if key not in new],
     }
-    if found := [f"{fault}: {_shown(keys)}" for fault, keys in faults.items() if keys]:
+    if found := [f"{fault}: {_key_list(keys)}" for fault, keys in faults.items() if keys]:
         raise UserError(f"{source} holds the weights of another network ({'; '.join(found)})")
     network.load_state_dict({key: state[key] for key in state if key not in new}, strict=False)
 
@@ -66,6 +66,6 @@ def _differs_in_classes(own: Tensor, other: Tensor, classes: int) -> bool:
     return own.dim() > 0 and own.shape[0] == classes and own.shape[1:] == other.shape[1:]
 
 
-def _shown(keys: list[str]) -> str:
+def _key_list(keys: list[str]) -> str:
     first, more = keys[:SHOWN], len(keys) - SHOWN
     return ", ".join(first) + (f" and {more} more" if more > 0 else "")
