@@ -1,62 +1,70 @@
-"""`selfdistill evaluate` and `selfdistill export`: what to do with a finished run, or all of a study."""
+"""`selfdistill evaluate` and `selfdistill export`: metrics and weights of finished runs."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from selfdistill.cli.engine_options import Address, Engine, Threads, Workers, engine_and_watch
-from selfdistill.cli.options import Classifier
+from selfdistill.cli.engine_options import Address, Engine, EngineAndWatch, Threads, Workers, engine_and_watch
+from selfdistill.cli.options import Classifier, option_type
+from selfdistill.metrics.catalog import BASIC, METRICS
+
+if TYPE_CHECKING:
+    from selfdistill.study.evaluation.request import EvaluationRequest
+    from selfdistill.study.study import Study
 
 Folder = Annotated[Path, typer.Argument(metavar="FOLDER", help="Folder of a finished run, or of a study.")]
 RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a finished run.")]
-Names = Annotated[
+Metrics = Annotated[
     list[str] | None,
     typer.Option(
-        help="basic (accuracy, calibration), all, or of: selective, recall, knn, spread, classes, fgsm, pgd, "
-        "corruption, outside, cost."
+        help=f"Metrics: basic ({', '.join(BASIC)}), all, or any of "
+        f"{', '.join(name for name in METRICS if name not in BASIC)}."
     ),
 ]
-Strange = Annotated[str | None, typer.Option(help="Images of other classes, for the measure outside.")]
-TestLimit = Annotated[
-    int | None, typer.Option(help="Test images to measure on, stratified, the same for all runs; default: all.")
+OtherClasses = Annotated[
+    str | None, typer.Option(help="Data set of other classes, for OOD detection (the metric outside).")
 ]
+TestLimit = Annotated[
+    int | None, typer.Option(help="Test images to evaluate on, as a stratified subset, the same for all runs; default: all.")
+]
+
+ACCELERATOR = option_type("accelerator")[1].replace("train", "evaluate")
 
 
 def evaluate(
     folder: Folder,
-    measures: Names = None,
-    ood: Strange = None,
-    data: Annotated[str | None, typer.Option(help="Other images to measure on; default: the run's test set.")] = None,
+    measures: Metrics = None,
+    ood: OtherClasses = None,
+    data: Annotated[str | None, typer.Option(help="Data set whose test images to evaluate on; default: the run's own.")] = None,
     test_limit: TestLimit = None,
     epsilons: Annotated[
-        list[float] | None, typer.Option(help="Of fgsm and pgd, in steps of 255; default: 2 and 8.")
+        list[float] | None, typer.Option(help="Perturbation sizes of fgsm and pgd, in units of 1/255; default: 2 and 8.")
     ] = None,
     classifier: Classifier = None,
-    accelerator: Annotated[str, typer.Option(help="auto, cpu, gpu, cuda or mps.")] = "auto",
+    accelerator: Annotated[str, typer.Option(help=ACCELERATOR)] = "auto",
     engine: Engine = "local",
     workers: Workers = None,
     threads: Threads = None,
     address: Address = None,
 ) -> None:
-    """Measure a finished run's student, or those of all finished runs of a study, and keep the numbers.
+    """Evaluate the student of a finished run, or of each finished run of a study, and store the metrics.
 
-    They are added to measures.json in each run's folder; of other images (--data) to a file of their own,
-    measures-DATA.json. What the runs of a study hold already is not measured again.
+    Metrics are added to measures.json in the run's folder, or with --data to measures-DATA.json. For a study, metrics
+    that are already stored are not computed again.
     """
     from selfdistill.errors import UserError
-    from selfdistill.metrics import BASIC
     from selfdistill.metrics.adversarial import EPSILONS
     from selfdistill.study.evaluation.request import EvaluationRequest
     from selfdistill.study.load import is_study
     from selfdistill.train.networks import is_run
 
     names, sizes = tuple(measures or BASIC), tuple(epsilons or EPSILONS)
-    questions = EvaluationRequest(names, ood, data, test_limit, sizes, classifier, accelerator)
+    request = EvaluationRequest(names, ood, data, test_limit, sizes, classifier, accelerator)
     if is_run(folder):
-        _evaluate_run(folder, questions)
+        _evaluate_run(folder, request)
     elif is_study(folder):
-        _evaluate_study(folder, questions, engine_and_watch(engine, workers, threads, address))
+        _evaluate_study(folder, request, engine_and_watch(engine, workers, threads, address))
     else:
         raise UserError(
             f"'{folder}' holds no run (no run.json) and no study (no study.json); name the folder that train or "
@@ -66,33 +74,33 @@ def evaluate(
 
 def export(
     folder: RunFolder,
-    to: Annotated[str, typer.Option(help="safetensors, onnx or torch-export.")] = "safetensors",
+    to: Annotated[str, typer.Option(help="Format: safetensors, onnx or torch-export.")] = "safetensors",
     out: Annotated[Path | None, typer.Option(help="File to write; default: student.* in the run's folder.")] = None,
 ) -> None:
-    """Write a finished run's student alone, and check it against the student."""
+    """Export the student of a finished run without training heads, and verify the exported logits."""
     from selfdistill.export import export as write
 
     path, gap = write(folder, to, out)
     print(f"{path}: {path.stat().st_size:,} bytes; logits differ from the student's by {gap:.1e} at most")
 
 
-def show_measures(study: Any, data: str | None = None) -> None:
-    """Print a study's measures: a table for each kind, methods by numbers."""
+def show_metrics(study: "Study", data: str | None = None) -> None:
+    """Print the metrics of a study: one table per group of metrics, one row per method."""
     from selfdistill.cli.console import show_table
-    from selfdistill.report.tables.metrics import header, notes, rows, sheets
+    from selfdistill.report.tables.metrics import header, metric_tables, notes, rows
     from selfdistill.study.evaluation.results import scores
 
     found = scores(study, data)
-    for sheet in sheets(found):
+    for sheet in metric_tables(found):
         print(f"\n{sheet.title}")
         show_table(header(sheet), rows(sheet))
     print("\n" + "\n".join(notes(found)))
 
 
-def _evaluate_run(folder: Path, questions: Any) -> None:
-    """Measure one run, whatever it holds, and print its numbers."""
+def _evaluate_run(folder: Path, request: "EvaluationRequest") -> None:
+    """Evaluate one run, metrics that are stored already included, and print the metrics."""
     from selfdistill.cli.console import console
-    from selfdistill.cli.run_metrics import left_out, shown
+    from selfdistill.cli.run_metrics import format_metrics, skipped_metrics
     from selfdistill.files import read_json
     from selfdistill.study.evaluation.job import measure
     from selfdistill.study.evaluation.store import path_of, read
@@ -104,32 +112,32 @@ def _evaluate_run(folder: Path, questions: Any) -> None:
             def note(self, text: str) -> None:
                 status.update(f"measuring {text}")
 
-        found = measure(folder, questions, Told(), anew=True)
-    path, facts = path_of(folder, questions.data), read_json(folder / "run.json")
+        found = measure(folder, request, Told(), anew=True)
+    path, facts = path_of(folder, request.data), read_json(folder / "run.json")
     held = read(path)
     assert held is not None  # something was measured
-    print("\n\n".join(shown(found)))
-    if "all" in questions.measures and (left := left_out(found)):
+    print("\n\n".join(format_metrics(found)))
+    if "all" in request.measures and (left := skipped_metrics(found)):
         print(f"left out: {left}")
-    images = min(questions.limit or held.images, held.images)
+    images = min(request.limit or held.images, held.images)
     few = f"{images:,} of " if images < held.images else ""
     of = f"{few}{held.images:,} test images of {held.data}"
     print(f"{of}, {facts['method']}, {facts['config']['model']}, last epoch")
     print(f"measures: {path}")
 
 
-def _evaluate_study(folder: Path, questions: Any, making: dict[str, Any]) -> None:
-    """Measure the runs of a study or of several, and print the tables; exit status 1 where a run could not be."""
-    from selfdistill.cli.console import end_of
+def _evaluate_study(folder: Path, request: "EvaluationRequest", options: EngineAndWatch) -> None:
+    """Evaluate the runs of one or more studies, and print the tables; exit status 1 if an evaluation failed."""
+    from selfdistill.cli.console import report_failures
     from selfdistill.study.evaluation.job import measure_all
     from selfdistill.study.load import load_all, missing
 
     studies = load_all(folder)
-    measure_all(studies, questions, **making)
+    measure_all(studies, request, **options)
     for study in studies:
         if len(studies) > 1:
             print(f"\n{study.folder}")
-        show_measures(study, questions.data)
+        show_metrics(study, request.data)
     if left := sum(len(missing(each)) for each in studies):
-        print(f"{left} {'run is' if left == 1 else 'runs are'} not finished and not measured")
-    end_of(studies)
+        print(f"{left} {'run is' if left == 1 else 'runs are'} not finished and not evaluated")
+    report_failures(studies)

@@ -1,4 +1,4 @@
-"""What finished studies say: one page, and their table for other programs. It reads files and never trains."""
+"""Reports of finished studies: one HTML page, and tables in CSV, Markdown and LaTeX. Reads files, never trains."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -8,13 +8,13 @@ from selfdistill.files import make_folder, write_whole
 from selfdistill.methods import parse_method
 from selfdistill.report.figures.figure import FigureUnavailable, Picture
 from selfdistill.report.figures.gallery import PICTURES
-from selfdistill.report.figures.inputs import Evidence
+from selfdistill.report.figures.inputs import FigureInputs
 from selfdistill.report.html.page import page
-from selfdistill.report.tables.export import FORMS
-from selfdistill.report.tables.metrics_csv import as_csv as measures_csv
+from selfdistill.report.tables.export import TABLE_FILES
+from selfdistill.report.tables.metrics_csv import as_csv as metrics_csv
 from selfdistill.study import Study
 
-__all__ = ["PICTURES", "Evidence", "FigureUnavailable", "Picture", "write"]
+__all__ = ["PICTURES", "FigureInputs", "FigureUnavailable", "Picture", "write"]
 
 PAGE = "report.html"
 
@@ -27,33 +27,33 @@ def write(
     show: Sequence[str] = (),
     links: bool = True,
 ) -> list[Path]:
-    """Write report.html, table.csv, table.md, table.tex and measures.csv into a folder, each whole; gives their paths.
+    """Write report.html, table.csv, table.md, table.tex and metrics.csv into a folder; return their paths.
 
-    `pictures` are those of the page, by default all of `PICTURES`; `show` are the methods whose networks are in
-    them beside the baseline, by default the first of the study. Without `links` the page names no run's folder and
-    can travel without them.
+    `pictures` are the figures of the page (default: all of `PICTURES`). `show` names the methods whose networks they
+    include in addition to the baseline (default: the first methods of the study). Without `links` the page has no
+    links to the runs' folders, so that it can be moved without them.
 
-    Raises `UserError` where a run's files cannot be read, the folder cannot be written, or no study has a method
-    of `show`.
+    Raises `UserError` if a run's files cannot be read, the folder cannot be written, or no study has a method of
+    `show`.
     """
-    chosen = [_row(each, studies) for each in show]
-    asked = PICTURES if pictures is None else pictures
-    forms = FORMS | {"measures.csv": measures_csv}
-    texts = {PAGE: page(studies, Path(folder), asked, chosen, links)}
-    texts |= {name: make(studies) for name, make in forms.items()}
+    chosen = [_find_row(each, studies) for each in show]
+    figures = PICTURES if pictures is None else pictures
+    tables = TABLE_FILES | {"metrics.csv": metrics_csv}
+    texts = {PAGE: page(studies, Path(folder), figures, chosen, links)}
+    texts |= {name: make(studies) for name, make in tables.items()}
     place = make_folder(Path(folder))
-    return [_written(place / name, text) for name, text in texts.items()]
+    return [_write_text(place / name, text) for name, text in texts.items()]
 
 
-def _row(text: str, studies: Sequence[Study]) -> str:
-    """The row that a text means; raises `UserError` where none of the studies has it."""
+def _find_row(text: str, studies: Sequence[Study]) -> str:
+    """Find the row of a method expression; raise `UserError` if no study has it."""
     there = dict.fromkeys(row for study in studies for row in study.methods)
     found = text if text in there else parse_method(text).text
     if found not in there:
-        raise UserError(f"there is no {found} in the study that could be shown; its rows are {', '.join(there)}")
+        raise UserError(f"no method {found} in the study; pass to --show one of {', '.join(there)}")
     return found
 
 
-def _written(path: Path, text: str) -> Path:
+def _write_text(path: Path, text: str) -> Path:
     write_whole(path, lambda beside: beside.write_text(text, encoding="utf-8"))
     return path

@@ -1,9 +1,9 @@
-"""The runs behind a study: what each one's folder says."""
+"""Finished runs of a study: results, metadata and logs."""
 
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from selfdistill.errors import UserError
 from selfdistill.files import folder_name, read_json
@@ -12,53 +12,56 @@ from selfdistill.study.layout import run_folder
 from selfdistill.train.networks import RUN
 from selfdistill.train.trainer import LOG
 
-Rows = list[dict[str, Any]]
+if TYPE_CHECKING:
+    from selfdistill.plots.curves import LogRow  # imports matplotlib
+
+Accuracy: TypeAlias = Literal["validation_top1", "train_top1"]
 
 
 @dataclass(frozen=True)
 class Run:
-    """A finished run."""
+    """A finished run with the contents of its files."""
 
     method: str
     seed: int
     folder: Path
     result: dict[str, Any]
     facts: dict[str, Any]  # run.json
-    log: Rows  # an epoch each
+    log: "list[LogRow]"  # a row per epoch
 
 
 def runs_of(study: Study) -> dict[str, list[Run]]:
-    """A study's finished runs by method, in the order of methods and seeds; each file is read once."""
+    """Read the finished runs of a study by method, in the order of methods and seeds."""
     return {method: [_run(study, method, seed) for seed in _seeds(study, method)] for method in _finished(study)}
 
 
-def watched(runs: dict[str, list[Run]]) -> str:
-    """Which accuracy the logs follow: on the held-out images where all runs have them, else in training."""
+def logged_accuracy(runs: dict[str, list[Run]]) -> Accuracy:
+    """Choose the accuracy of the learning curves: validation if all runs have it, else training."""
     rows = [row for each in runs.values() for run in each for row in run.log]
     return "validation_top1" if all("validation_top1" in row for row in rows) else "train_top1"
 
 
-def curve(run: Run, key: str) -> list[tuple[int, float]]:
-    """A run's value after each epoch."""
+def accuracy_curve(run: Run, key: Accuracy) -> list[tuple[int, float]]:
+    """List epochs and accuracies (percent) of a run."""
     return [(row["epoch"], row[key]) for row in run.log if key in row]
 
 
-def name(study: Study) -> str:
-    """A study's name, as its folder is called."""
+def study_name(study: Study) -> str:
+    """Return the name of a study's folder."""
     return study.folder.absolute().name
 
 
-def title(study: Study) -> str:
-    """What a study is about, in a few words."""
+def study_title(study: Study) -> str:
+    """Summarize a study: number of methods, model and data set."""
     data, model = (each.rstrip("/").split("/")[-1] for each in (study.base.data, study.base.model))
-    wrong = f" with {100 * study.base.label_noise:g} % wrong labels" if study.base.label_noise else ""
+    wrong = f" with {100 * study.base.label_noise:g} % label noise" if study.base.label_noise else ""
     return f"{len(set(study.methods) - set(study.epochs))} ways to train {model} on {data}{wrong}"
 
 
 def anchor(study: Study, method: str = "", seed: int | None = None) -> str:
-    """The name of a study's place on the page, of a method's in it, or of a run's."""
+    """Return the id on the page of a study, of a method in it, or of a run."""
     place = run_folder(study.folder, method, seed or 0).parent.name if method else ""
-    words = [name(study), place, "" if seed is None else f"seed{seed}"]
+    words = [study_name(study), place, "" if seed is None else f"seed{seed}"]
     return folder_name("-".join(word for word in words if word))
 
 
@@ -75,11 +78,11 @@ def _run(study: Study, method: str, seed: int) -> Run:
     return Run(method, seed, folder, study.results[method][seed], read_json(folder / RUN), _log(folder / LOG))
 
 
-def _log(path: Path) -> Rows:
-    """A log's rows; none where there is no log."""
+def _log(path: Path) -> "list[LogRow]":
+    """Read the rows of a log; empty if there is no log."""
     try:
         return [json.loads(line) for line in path.read_text().splitlines()] if path.is_file() else []
     except (OSError, ValueError) as error:
         raise UserError(
-            f"cannot read {path}: {error}; remove the run's folder and repeat the compare command"
+            f"cannot read {path}: {error}; remove the run's folder and re-run the compare command"
         ) from None

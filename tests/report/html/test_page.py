@@ -16,8 +16,8 @@ from selfdistill import plots
 from selfdistill.cli.app import main
 from selfdistill.errors import UserError
 from selfdistill.plots import draw_curves
-from selfdistill.report import PICTURES, Evidence, FigureUnavailable, Picture, write
-from selfdistill.report.figures.figure import drawn, reasons
+from selfdistill.report import PICTURES, FigureInputs, FigureUnavailable, Picture, write
+from selfdistill.report.figures.figure import render_figures, unavailable_reasons
 from selfdistill.report.html.page import page
 from selfdistill.report.runs import runs_of
 from selfdistill.report.tables.accuracy import header, rows
@@ -126,7 +126,7 @@ def test_a_study_that_has_just_begun(tmp_path, without):
     left = [(name, seed) for name in GAINS for seed in range(5) if (name == "ce()") == (without == "ce()")]
     found = page([written(tmp_path, without=left)], tmp_path)
     Seen(found)
-    assert "There is nothing to compare yet: it takes the baseline" in found
+    assert "There is nothing to compare yet: finish runs of the baseline" in found
 
 
 def test_several_studies_on_one_page(tmp_path):
@@ -153,9 +153,9 @@ def test_label_noise_is_said_wherever_studies_are_told_apart(tmp_path):
     studies = load_all(tmp_path)
     found = re.sub(r"\s+", " ", page(studies, tmp_path))
     assert '<th scope="col" class="number" data-sorts>digits-noise0.4</th>' in found
-    assert "<h2>8 ways to train resnet8 on digits with 40 % wrong labels</h2>" in found
-    assert found.count('<span aria-hidden="true">·</span> 40 % of the labels wrong') == 1
-    assert "1,294 training images, 40 % of their labels wrong," in found
+    assert "<h2>8 ways to train resnet8 on digits with 40 % label noise</h2>" in found
+    assert found.count('<span aria-hidden="true">·</span> 40 % label noise') == 1
+    assert "1,294 training images, 40 % label noise," in found
     assert re.sub("</?span>", "", found).count("--label-noise 0.4 ") >= 1
     lines = list(csv.DictReader(io.StringIO(as_csv(studies))))
     assert [line["label_noise"] for line in lines] == ["0"] * 8 + ["0.4"] * 8
@@ -176,18 +176,18 @@ def test_pictures_and_the_reasons_where_there_is_none(tmp_path):
     seen = Seen(found)
     assert len(seen.all("id")) == len(set(seen.all("id")))
     assert found.count('aria-label="Losses by epoch"') == 2  # for a desk and for a phone
-    assert "Left out: A &lt;b&gt;, E: no run keeps its embeddings</p>" in found
-    assert "Left out: C: it failed, ZeroDivisionError: by zero</p>" in found
+    assert "Not available: A &lt;b&gt;, E: no run keeps its embeddings</p>" in found
+    assert "Not available: C: it failed, ZeroDivisionError: by zero</p>" in found
 
 
 @pytest.mark.slow
 def test_every_picture_of_a_real_study(tmp_path, monkeypatch):
-    monkeypatch.setattr(plots, "moments", partial(plots.moments, epochs=(1,)))  # the page trains for longer
+    monkeypatch.setattr(plots, "snapshots", partial(plots.snapshots, epochs=(1,)))  # the page trains for longer
     base = RunConfig("ce()", limit=100, epochs=2, batch_size=32)
     study = compare(["csd()", "ce()"], base, [0], tmp_path)
-    found = drawn(Evidence(study, runs_of(study)), PICTURES, "place")
+    found = render_figures(FigureInputs(study, runs_of(study)), PICTURES, "place")
     assert [(each.title, each.reason) for each in found] == [(each.title, "") for each in PICTURES]
-    assert list(Evidence(study, runs_of(study)).shown) == ["ce()", "csd()"]
+    assert list(FigureInputs(study, runs_of(study)).outputs) == ["ce()", "csd()"]
     for each in found:
         Seen(each.wide)
         Seen(each.narrow)
@@ -196,13 +196,13 @@ def test_every_picture_of_a_real_study(tmp_path, monkeypatch):
 
 def test_networks_in_the_pictures_can_be_chosen(tmp_path):
     study = written(tmp_path)
-    shown = [list(Evidence(study, runs_of(study), chosen).firsts) for chosen in ((), ("byot()", "csd()"))]
+    shown = [list(FigureInputs(study, runs_of(study), chosen).first_runs) for chosen in ((), ("byot()", "csd()"))]
     assert shown == [list(GAINS), ["ce()", "csd()", "byot()"]]
 
 
 def test_controls_are_shown_after_the_methods(tmp_path):
     study = written(tmp_path, dict.fromkeys(("byot()", "control(byot())", "csd()", "ce()"), GAINS["ce()"]))
-    assert list(Evidence(study, runs_of(study)).firsts) == ["ce()", "byot()", "csd()", "control(byot())"]
+    assert list(FigureInputs(study, runs_of(study)).first_runs) == ["ce()", "byot()", "csd()", "control(byot())"]
 
 
 def test_a_page_can_travel_without_its_runs(tmp_path, capsys):
@@ -215,7 +215,7 @@ def test_a_page_can_travel_without_its_runs(tmp_path, capsys):
         )
     assert len(links[0]) == 2 * 5 * len(GAINS)
     assert links[1] == []
-    assert "the links lead there" not in (tmp_path / "report.html").read_text()
+    assert "the links work while" not in (tmp_path / "report.html").read_text()
 
 
 def test_the_chosen_must_be_in_the_study(tmp_path, capsys):
@@ -223,19 +223,19 @@ def test_the_chosen_must_be_in_the_study(tmp_path, capsys):
     assert command(capsys, tmp_path, "--show", "csd( )", "ce()")[0] == 0
     status, _, told = command(capsys, tmp_path, "--show", "csd()", "drg()")
     assert status == 2
-    assert "there is no drg() in the study that could be shown; its rows are ce(), csd()" in told
+    assert "no method drg() in the study; pass to --show one of ce(), csd()" in told
 
 
 def test_the_plane_is_drawn_for_methods_that_it_shows(tmp_path):
     study = compare(["drg()"], RunConfig("ce()", limit=100, epochs=1, batch_size=32), [0], tmp_path)
-    (found,) = drawn(Evidence(study, runs_of(study)), PICTURES[-1:], "place")
+    (found,) = render_figures(FigureInputs(study, runs_of(study)), PICTURES[-1:], "place")
     assert found.reason == "the study has none of cs_kd(), csd()"
 
 
 def test_pictures_want_the_weights(tmp_path):
     study = written(tmp_path)
-    found = drawn(Evidence(study, runs_of(study)), PICTURES[1:-1], "place")
-    assert len(reasons(found)) == 1
+    found = render_figures(FigureInputs(study, runs_of(study)), PICTURES[1:-1], "place")
+    assert len(unavailable_reasons(found)) == 1
     assert "is not finished (no student.safetensors)" in found[0].reason
 
 
@@ -243,7 +243,7 @@ def test_a_damaged_log_is_named(tmp_path):
     study = written(tmp_path)
     log = next(tmp_path.rglob("csd/seed3/log.jsonl"))
     log.write_text("{")
-    with pytest.raises(UserError, match=r"cannot read .*csd/seed3/log.jsonl: .*; remove the run's folder and repeat"):
+    with pytest.raises(UserError, match=r"cannot read .*csd/seed3/log.jsonl: .*; remove the run's folder and re-run"):
         write([study], tmp_path)
     assert not (tmp_path / "report.html").exists()
 
@@ -261,7 +261,7 @@ def test_the_command(capsys, tmp_path):
     study = written(tmp_path / "study", without=[("csd()", 2)])
     out = tmp_path / "elsewhere"
     status, shown, error = command(capsys, study.folder, "--out", out, "--no-pictures")
-    names = ["report.html", "table.csv", "table.md", "table.tex", "measures.csv"]
+    names = ["report.html", "table.csv", "table.md", "table.tex", "metrics.csv"]
     assert (status, error) == (0, "")
     assert shown.splitlines() == [*(str(out / name) for name in names), "1 run has no result yet; the page lists them"]
     assert {each.name for each in out.iterdir()} == set(names)
@@ -295,7 +295,7 @@ def test_without_held_out_images_the_curves_are_of_training(tmp_path):
         kept = [without_validation(json.loads(line)) for line in log.read_text().splitlines()]
         log.write_text("".join(json.dumps(row) + "\n" for row in kept))
     found = page(load_all(study.folder), tmp_path)
-    assert "Top-1 accuracy in training after each epoch" in found
+    assert "Top-1 training accuracy by epoch" in found
     assert "validation %" not in found
 
 

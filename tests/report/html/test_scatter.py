@@ -26,14 +26,14 @@ def row(method, time, gap=None, reach=0.5, compute=None):
 BASE = row("ce()", 1.0)
 
 
-@pytest.mark.parametrize("size", SIZES)
+@pytest.point.parametrize("size", SIZES)
 def test_no_name_covers_another_or_a_point(tmp_path, size):
     found = scatter(rows_of(write(tmp_path)), *size)
-    assert len(found.marks) == 8
-    for one, other in combinations(found.marks, 2):
+    assert len(found.points) == 8
+    for one, other in combinations(found.points, 2):
         assert not one.label.covers(other.label)
-    for one in found.marks:
-        for other in found.marks:
+    for one in found.points:
+        for other in found.points:
             box = other.label
             assert not (box.left < one.x < box.right and box.top < one.y < box.bottom)
             assert box.left >= 0
@@ -44,16 +44,16 @@ def test_names_make_way_for_numbers_where_there_is_no_room():
     crowd = [BASE, *(row(f"method_{k}()", 1.1, 0.01 * k) for k in range(40))]
     found = scatter(crowd, 330, 360)
     assert found.numbered
-    assert [mark.name for mark in found.marks] == [str(k) for k in range(1, 42)]
+    assert [point.name for point in found.points] == [str(k) for k in range(1, 42)]
     assert not scatter([BASE, row("drg()", 1.2, 1.0)], 330, 360).numbered
 
 
 def test_a_point_lies_where_its_numbers_say():
     found = scatter([BASE, row("drg()", 1.5, 2.0, reach=1.0)], 700, 420)
-    base, mark = found.marks
-    assert (mark.x, mark.y) == (found.x.at(1.5), found.y.at(2.0))
-    assert mark.top < mark.y < mark.bottom < base.y
-    assert base.x < mark.x
+    base, point = found.points
+    assert (point.x, point.y) == (found.x.at(1.5), found.y.at(2.0))
+    assert point.top < point.y < point.bottom < base.y
+    assert base.x < point.x
 
 
 def test_nothing_to_compare_is_no_drawing():
@@ -64,15 +64,15 @@ def test_nothing_to_compare_is_no_drawing():
 def test_one_seed_has_a_point_without_a_bar():
     against = Comparison(Difference(1.0, None, None, 1), None, 1)
     single = Row(Summary("drg()", MeanStd(91, None, 1), None, None, against, None, 0, None, 1.2, 3), False)
-    mark = scatter([BASE, single], 700, 420).marks[1]
-    assert mark.top == mark.y == mark.bottom
-    assert mark.row.kind == "one"
+    point = scatter([BASE, single], 700, 420).points[1]
+    assert point.top == point.y == point.bottom
+    assert point.row.kind == "one"
 
 
 def test_cost_is_by_arithmetic_where_all_have_it():
     counted = [row("ce()", 1.0, compute=1.0), row("drg()", 1.1, 1.0, compute=1.6)]
     found = scatter(counted, 700, 420)
-    assert (found.cost, found.marks[1].x) == ("compute", found.x.at(1.6))
+    assert (found.cost, found.points[1].x) == ("compute", found.x.at(1.6))
     assert scatter([BASE, counted[1]], 700, 420).cost == "step time"
 
 

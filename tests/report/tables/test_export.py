@@ -8,8 +8,8 @@ import re
 import pytest
 
 from selfdistill.report.html.page import page
-from selfdistill.report.tables.accuracy import markdown, rows, whole
-from selfdistill.report.tables.export import as_csv, as_latex, as_markdown, escaped
+from selfdistill.report.tables.accuracy import full_table, markdown, rows
+from selfdistill.report.tables.export import as_csv, as_latex, as_markdown, escape_latex
 from selfdistill.study.load import load
 from tests.helpers.written_studies import GAINS, write
 
@@ -31,7 +31,7 @@ def test_csv_has_the_printed_numbers(study):
         assert f"{int(line['added_parameters']):,}" == added.removeprefix("+")
         assert p == ("<.001" if "e-" in line["p"] else line["p"])
     assert [line["added_parameters"] for line in lines[:3]] == ["0", "0", "9610"]
-    names, cells = whole(study)
+    names, cells = full_table(study)
     assert [line["seeds_needed"] for line in lines] == [row[names.index("seeds needed")] for row in cells]
     assert lines[0]["validation_best"] == lines[0]["top1_mean"] == lines[0]["best_epoch_top1_mean"]
     assert cells[0][names.index("top-1 % at best validation")] == cells[0][names.index("top-1 %")]
@@ -67,7 +67,7 @@ def test_several_studies_are_told_apart(study, tmp_path):
     assert as_latex([study, other]).count(r"\toprule") == 2
 
 
-def test_latex_is_escaped_and_whole(study):
+def test_latex_is_escaped_and_full_table(study):
     text = as_latex([study])
     assert r"\texttt{label\_smoothing()}" in text
     assert r"\texttt{$<$img src=x onerror=alert(1)$>$}" in text
@@ -89,4 +89,4 @@ def test_latex_is_escaped_and_whole(study):
     ],
 )
 def test_escaping(text, wanted):
-    assert escaped(text) == wanted
+    assert escape_latex(text) == wanted

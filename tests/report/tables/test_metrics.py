@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from selfdistill.report.tables.metrics import header, notes, rows, sheets
 from selfdistill.metrics.catalog import MetricSpec
+from selfdistill.report.tables.metrics import header, metric_tables, notes, rows
 from selfdistill.study.evaluation.metric_specs import KNOWN
 from selfdistill.study.evaluation.results import scores
 from selfdistill.study.layout import run_folder
@@ -55,9 +55,9 @@ def holm(p_values: dict[str, float]) -> dict[str, float]:
 
 
 def test_the_cells_are_those_of_scipy(study):
-    (_, sheet) = sheets(scores(study))
-    assert [scale.name for scale in sheet.scales] == ["ECE %", "adaptive ECE %", "Brier"]
-    assert [row for row, _ in sheet.rows] == ["ce()", "dsr()", "drg()", "csd()"]
+    (_, table) = metric_tables(scores(study))
+    assert [scale.name for scale in table.scales] == ["ECE %", "adaptive ECE %", "Brier"]
+    assert [row for row, _ in table.rows] == ["ce()", "dsr()", "drg()", "csd()"]
     verdicts = set()
     for k, name in enumerate(PLACES):
         base = stored(study, "ce()", name)
@@ -67,42 +67,42 @@ def test_the_cells_are_those_of_scipy(study):
             for method, found in own.items()
         }
         corrected = holm({method: test.pvalue for method, test in tests.items()})
-        for method, marks in sheet.rows:
-            mark, found = marks[k], stored(study, method, name)
-            assert (mark.spread.mean, mark.spread.std) == pytest.approx((fmean(found.values()), stdev(found.values())))
+        for method, cells in table.rows:
+            cell, found = cells[k], stored(study, method, name)
+            assert (cell.mean_std.mean, cell.mean_std.std) == pytest.approx((fmean(found.values()), stdev(found.values())))
             if method == "ce()":
-                assert (mark.compared, mark.verdict) == (None, "")
+                assert (cell.compared, cell.verdict) == (None, "")
                 continue
-            assert mark.compared.corrected_p == pytest.approx(corrected[method])
+            assert cell.compared.corrected_p == pytest.approx(corrected[method])
             low, high = tests[method].confidence_interval(0.95)
-            assert (mark.compared.difference.low, mark.compared.difference.high) == pytest.approx((low, high))
+            assert (cell.compared.difference.low, cell.compared.difference.high) == pytest.approx((low, high))
             lower = tests[method].statistic < 0
             want = "not distinguishable" if corrected[method] > 0.05 else "better" if lower else "worse"
-            assert mark.verdict == want
+            assert cell.verdict == want
             verdicts.add(want)
     assert verdicts == {"better", "worse", "not distinguishable"}
 
 
 def test_higher_is_better_for_accuracy(study):
-    sheet, _ = sheets(scores(study))
+    table, _ = metric_tables(scores(study))
     top1 = {row: [study.results[row][seed]["top1"] for seed in study.results[row]] for row in METHODS}
     test = stats.ttest_rel(top1["csd()"], top1["ce()"][:5])
     assert test.statistic > 0
-    (mark,) = dict(sheet.rows)["csd()"]
-    assert mark.compared.difference.p == pytest.approx(test.pvalue)
-    assert mark.verdict == ("better" if mark.compared.corrected_p <= 0.05 else "not distinguishable")
-    assert [row for row, _ in sheet.rows] == list(METHODS)
+    (cell,) = dict(table.rows)["csd()"]
+    assert cell.compared.difference.p == pytest.approx(test.pvalue)
+    assert cell.verdict == ("better" if cell.compared.corrected_p <= 0.05 else "not distinguishable")
+    assert [row for row, _ in table.rows] == list(METHODS)
 
 
 def test_the_terminals_table(study):
-    _, sheet = sheets(scores(study))
-    assert header(sheet) == ("method", "ECE % ↓", "adaptive ECE % ↓", "Brier ↓")
+    _, table = metric_tables(scores(study))
+    assert header(table) == ("method", "ECE % ↓", "adaptive ECE % ↓", "Brier ↓")
     found = stored(study, "csd()", "ece")
-    assert rows(sheet)[3][:2] == ("csd()", f"{fmean(found.values()):.2f} ± {stdev(found.values()):.2f} worse")
+    assert rows(table)[3][:2] == ("csd()", f"{fmean(found.values()):.2f} ± {stdev(found.values()):.2f} worse")
     assert notes(scores(study)) == [
-        "mean ± standard deviation over seeds; better and worse than ce() on the same seeds where p, corrected for the "
-        "number of methods (Holm), is below 0.05. Numbers of the cost are not tested.",
-        "6 finished runs were measured by training alone.",
+        "mean ± standard deviation over seeds; better and worse than ce() on shared seeds where p (paired t-test, "
+        "Holm-corrected over the methods) is below 0.05. Cost is not tested.",
+        "6 finished runs have only the metrics of training.",
     ]
 
 
@@ -112,7 +112,7 @@ def test_what_is_counted_or_timed_is_not_tested():
     assert all(scale.tested for scale in KNOWN if scale.group != "Cost" and scale.better)
 
 
-@pytest.mark.parametrize(
+@pytest.cell.parametrize(
     ("form", "value", "wanted"),
     [("#.3g", 6.1, "6.10"), ("#.3g", 123.4, "123"), ("#.3g", 0.16, "0.160"), (",.0f", 78042, "78,042")],
 )

@@ -11,8 +11,8 @@ import pytest
 
 from selfdistill.report import write
 from selfdistill.report.html.page import page
-from selfdistill.report.tables.metrics import class_sheet
-from selfdistill.report.tables.metrics_csv import as_csv, measures
+from selfdistill.report.tables.metrics import class_table
+from selfdistill.report.tables.metrics_csv import as_csv, read_metrics
 from selfdistill.study.layout import run_folder
 from selfdistill.study.load import load
 from tests.helpers.written_studies import GAINS, measured
@@ -34,7 +34,7 @@ def text(study):
 
 def section(text):
     """The part of the page that tells the measures."""
-    return re.search(r'<section aria-labelledby="[^"]*-measures">.*?</section>', text, re.S)[0]
+    return re.search(r'<section aria-labelledby="[^"]*-metrics">.*?</section>', text, re.S)[0]
 
 
 def table(text, label):
@@ -88,9 +88,9 @@ def test_marks_turn_with_the_scale(text):
 def test_what_training_has_measured_of_all_images_stands_before_the_same_of_few(text, study):
     assert table(text, "Accuracy")[1][1].split()[0] == f"{95 + 0.6:.2f}"
     told = section(text)
-    assert "On 200 of the 359 test images, the same for all runs, every class in its share: accuracy, pgd." in told
-    assert "Top-1, top-5, NLL are training&#39;s own, of all test images." in told
-    assert "Images of other classes: svhn." in told
+    assert "On 200 of the 359 test images (class-stratified, the same for all runs): accuracy, pgd." in told
+    assert "Top-1, top-5, NLL come from training, on all test images." in told
+    assert "OOD images: svhn." in told
 
 
 def test_a_cell_opens_to_its_difference_and_seeds(text):
@@ -102,12 +102,12 @@ def test_a_cell_opens_to_its_difference_and_seeds(text):
 
 def test_the_commands_take_the_same_measures_again(study, text):
     words = f"selfdistill evaluate {study.folder} --measures"
-    assert measures(study).commands == [
+    assert read_metrics(study).commands == [
         f"{words} accuracy pgd --test-limit 200",
         f"{words} calibration selective recall spread classes fgsm corruption cost --ood svhn",
     ]
     bare = re.sub("<[^>]+>", "", text)
-    assert all(command in bare for command in measures(study).commands)
+    assert all(command in bare for command in read_metrics(study).commands)
 
 
 def test_one_command_for_all_of_few_images_and_other_epsilons(tmp_path):
@@ -115,7 +115,7 @@ def test_one_command_for_all_of_few_images_and_other_epsilons(tmp_path):
     groups = ["accuracy", "calibration", "selective", "recall", "knn", "spread", "classes", "fgsm", "pgd", "corruption"]
     measured(study, dict.fromkeys([*groups, "outside"], 50), knn={"knn": 80.0}, fgsm={"1/255": 1.0}, pgd={"1/255": 1.0})
     options = "--test-limit 50 --ood svhn --epsilons 1"
-    assert measures(study).commands == [f"selfdistill evaluate {tmp_path} --measures all {options}"]
+    assert read_metrics(study).commands == [f"selfdistill evaluate {tmp_path} --measures all {options}"]
 
 
 def test_the_page_is_whole_and_names_are_escaped(text):
@@ -131,10 +131,10 @@ def test_the_page_is_whole_and_names_are_escaped(text):
 def test_of_many_classes_those_that_differ_most(tmp_path):
     study = written(tmp_path)
     measured(study, classes=30)
-    found = measures(study)
-    assert [scale.name for scale in class_sheet(found.scores).scales] == [f"<b>{k}</b>" for k in range(10, 30)]
+    found = read_metrics(study)
+    assert [scale.name for scale in class_table(found.scores).scales] == [f"<b>{k}</b>" for k in range(10, 30)]
     assert not found.all_classes
-    assert "Accuracy by class: those in which a method differs most from ce()" in page([study], tmp_path)
+    assert "Accuracy by class: classes with the largest differences to ce()" in page([study], tmp_path)
 
 
 def test_corruptions_fold_away(text):
@@ -151,7 +151,7 @@ def test_corruptions_fold_away(text):
 def test_a_study_that_nobody_measured_shows_what_training_has(tmp_path):
     study = written(tmp_path)
     told = section(page([study], tmp_path))
-    assert "These are what training itself measures" in told
+    assert "These metrics come from training" in told
     assert f"selfdistill evaluate {tmp_path} --measures all" in re.sub("<[^>]+>", "", told)
     assert [row[0] for row in table(told, "Accuracy")[1:3]] == ["ce() baseline", "label_smoothing()"]
     assert "Corruptions" not in told
@@ -166,14 +166,14 @@ def test_runs_measured_on_other_images_are_left_out_and_told(study, tmp_path):
     text = page([other], tmp_path)
     rows = re.findall(r"seed 3", re.search(r'aria-label="Embedding".*?</table>', text, re.S)[0])
     assert len(rows) == 8 * 3 - 1
-    assert "1 runs were measured on other images than most and are left out there" in text
-    assert "1 finished runs were measured by training alone." in text
+    assert "1 runs were evaluated on different images and are left out of these metrics" in text
+    assert "1 finished runs have only the metrics of training." in text
 
 
 def test_the_csv_has_every_number_of_every_run(study, tmp_path):
     lines = list(csv.DictReader(io.StringIO(as_csv([study]))))
-    assert list(lines[0]) == ["data", "model", "label_noise", "method", "seed", "measure", "value"]
-    found = {(line["method"], line["seed"], line["measure"]): float(line["value"]) for line in lines}
+    assert list(lines[0]) == ["data", "model", "label_noise", "method", "seed", "metric", "value"]
+    found = {(line["method"], line["seed"], line["metric"]): float(line["value"]) for line in lines}
     assert len(found) == len(lines)
     top1 = study.results["csd()"][2]["top1"]
     assert found["csd()", "2", "accuracy.top1"] == top1
@@ -182,5 +182,5 @@ def test_the_csv_has_every_number_of_every_run(study, tmp_path):
     assert found["csd()", "2", "classes.<b>9</b>.top1"] == 90 + (top1 - 95)
     assert not any(place.startswith(("kind.", "severity.")) for _, _, place in found)
     paths = write([study], tmp_path / "out", ())
-    assert [path.name for path in paths][-1] == "measures.csv"
-    assert (tmp_path / "out" / "measures.csv").read_text() == as_csv([load(study.folder)])
+    assert [path.name for path in paths][-1] == "metrics.csv"
+    assert (tmp_path / "out" / "metrics.csv").read_text() == as_csv([load(study.folder)])

@@ -7,9 +7,9 @@ import pytest
 
 from selfdistill.cli.app import main
 from selfdistill.files import read_json
-from selfdistill.report.html.config_diff import common, differences, resolved
+from selfdistill.report.html.config_diff import common_value, differences, resolved_methods
 from selfdistill.report.runs import runs_of
-from selfdistill.report.text.commands import compare_command, options, repeats_all, train_command
+from selfdistill.report.text.commands import compare_command, options, has_default_seeds, train_command
 from selfdistill.study import compare
 from selfdistill.study.load import load
 from selfdistill.train.config import RunConfig
@@ -59,9 +59,9 @@ def test_only_what_is_not_usual_is_said():
 
 def test_seeds_that_no_command_takes(tmp_path):
     study = write(tmp_path)
-    assert repeats_all(study)
+    assert has_default_seeds(study)
     study.seeds = (1, 2)
-    assert not repeats_all(study)
+    assert not has_default_seeds(study)
 
 
 def test_fields_that_differ(tmp_path):
@@ -75,8 +75,8 @@ def test_fields_that_differ(tmp_path):
     assert (epochs.name, epochs.planned) == ("epochs", "3")
     assert epochs.by_method["csd()"] == "6"
     assert {value for method, value in epochs.by_method.items() if method != "csd()"} == {"3"}
-    assert common(runs, "commit") == "bbb or aaa"
-    assert resolved(runs)["csd()"] == "csd(weight=1.0)"
+    assert common_value(runs, "commit") == "bbb or aaa"
+    assert resolved_methods(runs)["csd()"] == "csd(weight=1.0)"
 
 
 def test_nothing_differs(tmp_path):

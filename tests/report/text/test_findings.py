@@ -3,15 +3,15 @@
 import re
 
 from selfdistill.report.runs import runs_of
-from selfdistill.report.text.caveats import shows_not
-from selfdistill.report.text.findings import shows
+from selfdistill.report.text.caveats import caveats
+from selfdistill.report.text.findings import findings
 from selfdistill.study.analysis.summary import rows_of
 from tests.helpers.written_studies import BASE, GAINS, write
 
 
 def told(study):
     """The sentences without their marks."""
-    return [re.sub(r"</?\w+>", "", each).replace("\u00a0", " ") for each in shows(study, rows_of(study))]
+    return [re.sub(r"</?\w+>", "", each).replace("\u00a0", " ") for each in findings(study, rows_of(study))]
 
 
 def test_better_worse_and_alike(tmp_path):
@@ -20,38 +20,38 @@ def test_better_worse_and_alike(tmp_path):
         "drg(alpha=0.1) + dsr(weight=2) is better than ce() by 1.00 points (95 % interval 0.80 to 1.20) and "
         "csd() by 0.64 (0.50 to 0.78).",
         "scd() is worse than ce() by 4.00 points (95 % interval 3.66 to 4.34) and sad() by 1.00 (0.80 to 1.20).",
-        "byot(), label_smoothing() and &lt;img src=x onerror=alert(1)&gt; cannot be told apart from ce() with these "
-        "seeds; were the differences as they seem, it would take 651 to more than 1,000 seeds to see them.",
+        "byot(), label_smoothing() and &lt;img src=x onerror=alert(1)&gt; cannot be distinguished from ce() with "
+        "these seeds; if the observed differences are true, 651 to more than 1,000 seeds are needed to detect them.",
     ]
     assert sentences[3] == (
         "A step takes 1.05 (label_smoothing()) to 1.35 (&lt;img src=x onerror=alert(1)&gt;) times as long as with ce()."
     )
-    assert sentences[4] == "Parameters trained beside the model, and never deployed: scd() 9,610 and byot() 9,610."
+    assert sentences[4] == "Extra parameters in training, not in the exported model: scd() 9,610 and byot() 9,610."
 
 
 def test_one_seed_and_one_method(tmp_path):
     gains = {name: GAINS[name] for name in ("ce()", "csd()")}
     assert told(write(tmp_path / "a", gains, seeds=1)) == [
-        "One seed does not tell csd() from ce().",
+        "One seed is not enough to compare csd() with ce().",
         "A step takes 1.05 times as long as with ce().",
     ]
     alone = write(tmp_path / "b", {"csd()": GAINS["csd()"]})
-    assert told(alone) == ["There is nothing to compare yet: it takes csd() and another method on the same seed."]
+    assert told(alone) == ["There is nothing to compare yet: finish runs of csd() and another method with the same seed."]
 
 
 def test_seeds_needed_are_told_once(tmp_path):
     gap = (1.0, -0.5, 0.8, 0.4, 0.2)
     one = told(write(tmp_path / "a", {"ce()": GAINS["ce()"], "csd()": gap}))
     two = told(write(tmp_path / "b", {"ce()": GAINS["ce()"], "csd()": gap, "drg()": gap}))
-    assert re.search(r"it would take \d+ seeds to see them\.$", one[0])
-    assert re.search(r"it would take \d+ seeds to see them\.$", two[0])
+    assert re.search(r"if the observed differences are true, \d+ seeds are needed to detect them\.$", one[0])
+    assert re.search(r"if the observed differences are true, \d+ seeds are needed to detect them\.$", two[0])
 
 
 def test_what_it_does_not_show(tmp_path):
     study = write(tmp_path)
-    text = " ".join(shows_not(study, rows_of(study), runs_of(study))).replace("\u00a0", " ")
-    assert "5 seeds are few" in text
-    assert "The 7 verdicts are corrected for their number (Holm)" in text
+    text = " ".join(caveats(study, rows_of(study), runs_of(study))).replace("\u00a0", " ")
+    assert "With only 5 seeds, a true difference may not be significant." in text
+    assert "The 7 verdicts are Holm-corrected" in text
     assert "The test set has 359 images: one image is 0.28 points." in text
-    assert "It is about resnet8 on digits with 1,294 training images for 3 epochs" in text
+    assert "Results hold for resnet8 on digits with 1,294 training images for 3 epochs" in text
     assert BASE.epochs == 3

@@ -19,7 +19,7 @@ from selfdistill.errors import UserError
 from selfdistill.functional import softmax_with_temperature
 from selfdistill.method import Method
 from selfdistill.terms import Memory
-from selfdistill.terms.memory import as_tensors
+from selfdistill.terms.memory import as_pair
 
 
 def gradients(
@@ -95,7 +95,7 @@ def _from_classmates(term: _Term, given: TargetInputs) -> Tensor:
 
 def _from_centers(term: _Term, given: TargetInputs) -> Tensor:
     """Fuse the prediction for the class center with the prediction for the image. -> [N, C]."""
-    centers = as_tensors(given.memory)[0]
+    centers, _ = as_pair(given.memory)
     predicted = centers @ given.weight.T + given.bias
     return term.target(predicted[given.labels], given.logits, given.labels)
 

@@ -15,7 +15,7 @@ from selfdistill.plots.centers.gradients import gradients, require_closed_form
 from selfdistill.plots.centers.network import PlanarNetwork
 from selfdistill.rng import fork_rng_named
 from selfdistill.terms import Memory
-from selfdistill.terms.memory import as_tensors
+from selfdistill.terms.memory import as_pair, as_tensor
 
 METHODS = ("ce()", "cs_kd()", "csd()")
 EPOCHS = (2, 6, 20)
@@ -111,8 +111,8 @@ def _snapshot(taught: DistillationStep, network: PlanarNetwork, images: Tensor, 
 
 
 def _centers(memories: Mapping[str, Memory]) -> Tensor | None:
-    return as_tensors(memories["center"])[0] if "center" in memories else None
+    return as_pair(memories["center"])[0] if "center" in memories else None
 
 
 def _double(memory: Memory) -> Memory:
-    return tuple(each.double() for each in as_tensors(memory)) if isinstance(memory, tuple) else memory
+    return tuple(as_tensor(each).double() for each in memory) if isinstance(memory, tuple) else memory

@@ -1,1 +1,1 @@
-"""Figures of a report: what they are drawn from and how."""
+"""Figures of a report: their inputs, functions and rendering."""

@@ -1,38 +1,38 @@
-"""The pictures that a page shows, and why one is left out."""
+"""Figures of a page, rendered to SVG, or the reason why one is unavailable."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from markupsafe import Markup
+from matplotlib.figure import Figure
 
 from selfdistill.errors import UserError
 from selfdistill.files import folder_name
 from selfdistill.plots import PAGE, PHONE, svg
-from selfdistill.report.figures.inputs import Evidence
+from selfdistill.report.figures.inputs import FigureInputs
 
 
 class FigureUnavailable(Exception):
-    """Raised by a picture that has nothing to show; its text says why."""
+    """Raised by a figure that has no data; the message gives the reason."""
 
 
 @dataclass(frozen=True)
 class Picture:
-    """A title, one sentence that says what to see, the numbers and their drawing.
+    """Definition of a figure: title, caption of one sentence, data and drawing function.
 
-    `read` gives the arguments of `draw` besides `width` (pixels), or raises `FigureUnavailable` or `UserError` if
-    there is nothing to show. `draw` gives a matplotlib figure in the look of `selfdistill.plots.style`.
+    `read` returns the arguments of `draw` besides `width` (pixels), or raises `FigureUnavailable` or `UserError` if
+    there are no data. `draw` returns a matplotlib figure in the style of `selfdistill.plots.style`.
     """
 
     title: str
     caption: str
-    read: Callable[[Evidence], tuple[Any, ...]]
-    draw: Callable[..., Any]
+    read: Callable[[FigureInputs], tuple[object, ...]]
+    draw: Callable[..., Figure]
 
 
 @dataclass(frozen=True)
-class Drawn:
-    """A picture of one study, for a desk and for a phone, or the reason why there is none."""
+class RenderedFigure:
+    """SVG of a figure for wide and narrow screens, or the reason why it is unavailable."""
 
     title: str
     caption: str
@@ -41,13 +41,13 @@ class Drawn:
     reason: str = ""
 
 
-def drawn(evidence: Evidence, pictures: Sequence[Picture], place: str) -> list[Drawn]:
-    """Draw all pictures; one that fails does not take the page with it. `place` is what their ids begin with."""
-    return [_drawn(picture, evidence, place) for picture in pictures]
+def render_figures(inputs: FigureInputs, pictures: Sequence[Picture], prefix: str) -> list[RenderedFigure]:
+    """Render all figures; an error in one becomes its reason. Ids begin with `prefix`."""
+    return [_render(picture, inputs, prefix) for picture in pictures]
 
 
-def reasons(found: Sequence[Drawn]) -> dict[str, list[str]]:
-    """The titles of those left out, by the reason."""
+def unavailable_reasons(found: Sequence[RenderedFigure]) -> dict[str, list[str]]:
+    """Group the titles of unavailable figures by reason."""
     why: dict[str, list[str]] = {}
     for picture in found:
         if picture.reason:
@@ -55,14 +55,14 @@ def reasons(found: Sequence[Drawn]) -> dict[str, list[str]]:
     return why
 
 
-def _drawn(picture: Picture, evidence: Evidence, place: str) -> Drawn:
-    name = folder_name(f"{place}-{picture.title}").lower()
+def _render(picture: Picture, inputs: FigureInputs, prefix: str) -> RenderedFigure:
+    name = folder_name(f"{prefix}-{picture.title}").lower()
     try:
-        numbers = picture.read(evidence)
+        numbers = picture.read(inputs)
         figures = {width: picture.draw(*numbers, width=width) for width in (PAGE, PHONE)}
         wide, narrow = (Markup(svg(each, f"{name}-{width}", picture.title)) for width, each in figures.items())
     except (FigureUnavailable, UserError) as left:
-        return Drawn(picture.title, picture.caption, reason=str(left))
-    except Exception as error:  # a page without one picture is better than no page
-        return Drawn(picture.title, picture.caption, reason=f"it failed, {type(error).__name__}: {error}")
-    return Drawn(picture.title, picture.caption, wide, narrow)
+        return RenderedFigure(picture.title, picture.caption, reason=str(left))
+    except Exception as error:  # an error in one figure must not prevent the page
+        return RenderedFigure(picture.title, picture.caption, reason=f"it failed, {type(error).__name__}: {error}")
+    return RenderedFigure(picture.title, picture.caption, wide, narrow)

@@ -1,4 +1,4 @@
-"""What the pictures of a study are made of: logs, and what the trained networks show of test images."""
+"""Inputs of figures: logs, and outputs of the trained networks on test images."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -9,23 +9,24 @@ import torch
 from torch import nn
 
 from selfdistill.data import Augmentation, Images, Splits
-from selfdistill.plots import Shown, collect, some
+from selfdistill.plots import CollectedOutputs, collect, first_per_class
+from selfdistill.plots.curves import LogRow
 from selfdistill.report.runs import Run
 from selfdistill.study import Study
 from selfdistill.train.config import RunConfig
 from selfdistill.train.networks import load_run
 from selfdistill.train.run import load_data
 
-MOST = 9  # methods in a picture that has a panel or a row for each, where nobody chose
-IMAGES = 2000  # test images shown to a network
+MAX_METHODS = 9  # in a figure with a panel or row per method, unless methods are chosen
+MAX_IMAGES = 2000  # test images per network
 
 
 @dataclass(frozen=True)
-class Evidence:
-    """A study and its runs; networks and images are read once a picture asks for them.
+class FigureInputs:
+    """A study and its runs; networks and images are loaded on first use.
 
-    Networks are those of each method's first finished seed: of the baseline, and of the methods in `chosen`, or of
-    those after it where none are.
+    Networks are those of the first finished seed of the baseline and of the methods in `chosen` (default: the first
+    methods of the study).
     """
 
     study: Study
@@ -33,59 +34,63 @@ class Evidence:
     chosen: Sequence[str] = ()
 
     @property
-    def logs(self) -> dict[str, list[list[dict[str, Any]]]]:
-        """The rows of each run's log by method."""
+    def logs(self) -> dict[str, list[list[LogRow]]]:
+        """Rows of each run's log by method."""
         return {method: [run.log for run in runs] for method, runs in self.runs.items()}
 
     @property
-    def firsts(self) -> dict[str, Run]:
-        """The runs whose networks are shown."""
-        order = sorted(self.runs, key=self._late)
-        shown = [self.study.baseline, *self.chosen] if self.chosen else order[:MOST]
+    def first_runs(self) -> dict[str, Run]:
+        """Runs whose networks are used, by method."""
+        order = sorted(self.runs, key=self._rank)
+        shown = [self.study.baseline, *self.chosen] if self.chosen else order[:MAX_METHODS]
         return {method: self.runs[method][0] for method in order if method in shown}
 
-    def _late(self, row: str) -> int:
-        """The baseline is shown first, and last what is no method of its own but stands for what one costs."""
+    def _rank(self, row: str) -> int:
+        """Sort key: the baseline first, then methods, then controls and equal-compute rows."""
         if row == self.study.baseline:
             return 0
         return 2 if row in self.study.epochs or row.startswith("control(") else 1
 
     @cached_property
     def networks(self) -> dict[str, tuple[nn.Module, dict[str, Any]]]:
-        """The trained networks and what run.json says of each. Raises `UserError` where one is not there."""
-        return {method: load_run(run.folder) for method, run in self.firsts.items()}
+        """Trained networks with their run.json. Raises `UserError` if one is missing."""
+        return {method: load_run(run.folder) for method, run in self.first_runs.items()}
 
     @cached_property
     def splits(self) -> Splits:
-        """The data, in the size that the networks were trained on."""
+        """Data set at the image size of the training."""
         _, facts = next(iter(self.networks.values()))
         return load_data(replace(RunConfig.from_json(facts["config"]), size=facts["size"]))
 
     @property
     def classes(self) -> tuple[str, ...]:
-        """The classes' names."""
+        """Class names."""
         return self.splits.classes
 
     @cached_property
     def test(self) -> Images:
-        """Test images, evenly chosen where there are many."""
-        step = -(-len(self.splits.test) // IMAGES)
+        """Test images; an even subset if there are more than `MAX_IMAGES`."""
+        step = -(-len(self.splits.test) // MAX_IMAGES)
         return self.splits.test.rows(torch.arange(0, len(self.splits.test), step))
 
-    def few(self, each: int, classes: int) -> Images:
-        """The first test images of the first classes, class after class."""
-        return self.splits.test.rows(some(self.splits.test.labels, each, range(min(classes, len(self.classes)))))
+    def examples(self, each: int, classes: int) -> Images:
+        """Select the first `each` test images of the first classes, sorted by class."""
+        return self.splits.test.rows(
+            first_per_class(self.splits.test.labels, each, range(min(classes, len(self.classes))))
+        )
 
     @cached_property
-    def shown(self) -> dict[str, Shown]:
-        """What each network says of the test images."""
-        return self.show(self.test)
+    def outputs(self) -> dict[str, CollectedOutputs]:
+        """Outputs of each network on the test images."""
+        return self.collect(self.test)
 
-    def show(self, images: Images, taps: tuple[str, ...] = ()) -> dict[str, Shown]:
-        """What each network says of images, and its features at taps."""
-        return {method: self._shown(method, images, taps) for method in self.networks}
+    def collect(self, images: Images, taps: tuple[str, ...] = ()) -> dict[str, CollectedOutputs]:
+        """Compute the outputs of each network on images, and its features at taps."""
+        return {method: self._collect(method, images, taps) for method in self.networks}
 
-    def _shown(self, method: str, images: Images, taps: tuple[str, ...]) -> Shown:
+    def _collect(self, method: str, images: Images, taps: tuple[str, ...]) -> CollectedOutputs:
         network, facts = self.networks[method]
-        plain = Augmentation(0, False, tuple(facts["mean"]), tuple(facts["std"]))  # what it was trained with
-        return collect(network, images, plain, taps=taps, classifier=facts["config"]["classifier"])
+        normalize = Augmentation(
+            0, False, tuple(facts["mean"]), tuple(facts["std"])
+        )  # the normalization of the training
+        return collect(network, images, normalize, taps=taps, classifier=facts["config"]["classifier"])

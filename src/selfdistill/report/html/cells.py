@@ -1,4 +1,4 @@
-"""The printed table's cells, each with the runs behind it."""
+"""Cells of the accuracy table, each with its values per seed."""
 
 import re
 from collections.abc import Callable
@@ -11,7 +11,7 @@ from selfdistill.study import Study
 from selfdistill.study.analysis.summary import gaps, rows_of
 
 Result = dict[str, Any]
-PER_SEED: dict[str, Callable[[Result, float | None], str]] = {  # what a run has to say to a column, by its first word
+PER_SEED: dict[str, Callable[[Result, float | None], str]] = {  # a run's value in a column, by the column's first word
     "top-1": lambda result, gap: f"{result['top1']:.2f} %",
     "against": lambda result, gap: "" if gap is None else f"{gap:+.2f}",
     "p": lambda result, gap: "" if gap is None else f"{gap:+.2f}",
@@ -23,8 +23,8 @@ PER_SEED: dict[str, Callable[[Result, float | None], str]] = {  # what a run has
 
 
 @dataclass(frozen=True)
-class Behind:
-    """What one run says to a cell."""
+class SeedValue:
+    """Value of one run in a cell."""
 
     seed: int
     text: str
@@ -32,45 +32,45 @@ class Behind:
 
 
 @dataclass(frozen=True)
-class Cell:
-    """A cell as printed, and its runs."""
+class TableCell:
+    """Text of a cell, and its values per seed."""
 
     text: str
-    runs: list[Behind]
-    verdict: str = ""  # where the cell stands for its row
+    runs: list[SeedValue]
+    verdict: str = ""  # of the row, in tables over several studies
 
     @property
     def key(self) -> float | None:
-        """What it is sorted by: its first number, as in "+9,610" or "1.20x"."""
+        """Sort key: the first number, as in "+9,610" or "1.20x"."""
         found = re.match(r"[<>]?([+-]?(?:\d[\d,]*)?(?:\.\d+)?)", self.text)
         return float(found[1].replace(",", "")) if found and found[1] else None
 
 
-def table(study: Study) -> list[list[Cell]]:
-    """The rows of the printed table."""
+def table(study: Study) -> list[list[TableCell]]:
+    """Compute the rows of the accuracy table."""
     columns = header(study)
     return [[_cell(study, cells[0], *pair) for pair in zip(columns, cells, strict=True)] for cells in rows(study)]
 
 
-def over_all(studies: list[Study]) -> list[tuple[str, list[Cell]]]:
-    """Each method with its accuracy in each study that has results."""
+def across_studies(studies: list[Study]) -> list[tuple[str, list[TableCell]]]:
+    """List each method with its accuracy in each study with results."""
     found = [_accuracies(study) for study in studies if study.results]
     methods = dict.fromkeys(method for each in found for method in each)
-    return [(method, [each.get(method, Cell("", [])) for each in found]) for method in methods]
+    return [(method, [each.get(method, TableCell("", [])) for each in found]) for method in methods]
 
 
-def _accuracies(study: Study) -> dict[str, Cell]:
-    """The cell of each method's accuracy, with its verdict."""
+def _accuracies(study: Study) -> dict[str, TableCell]:
+    """Return the accuracy cell of each method, with its verdict."""
     verdicts = {row.method: row.verdict for row in rows_of(study)}
     return {first.text: replace(second, verdict=verdicts[first.text]) for first, second, *_ in table(study)}
 
 
-def _cell(study: Study, method: str, column: str, text: str) -> Cell:
-    return Cell(text, _behind(study, method, column) if text else [])
+def _cell(study: Study, method: str, column: str, text: str) -> TableCell:
+    return TableCell(text, _per_seed(study, method, column) if text else [])
 
 
-def _behind(study: Study, method: str, column: str) -> list[Behind]:
+def _per_seed(study: Study, method: str, column: str) -> list[SeedValue]:
     shown = PER_SEED.get(column.split()[0])
     results, apart = study.results[method], gaps(study, method) if method != study.baseline else {}
     found = [(seed, shown(results[seed], apart.get(seed))) for seed in study.seeds if seed in results] if shown else []
-    return [Behind(seed, text, anchor(study, method, seed)) for seed, text in found if text]
+    return [SeedValue(seed, text, anchor(study, method, seed)) for seed, text in found if text]

@@ -1,33 +1,33 @@
-"""Learning curves: a panel a method, the mean over seeds in the band from the lowest to the highest."""
+"""Learning curves: a panel per method with the mean over seeds and a band from minimum to maximum."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
 from selfdistill.report.html.axis import Axis
-from selfdistill.report.runs import Run, curve, watched
+from selfdistill.report.runs import Accuracy, Run, accuracy_curve, logged_accuracy
 
 WIDTH, HEIGHT = 240, 150
-NAMES = {"validation_top1": "accuracy on the held-out images", "train_top1": "accuracy in training"}
-Band = list[tuple[int, float, float, float]]  # epoch, lowest, mean, highest
+NAMES = {"validation_top1": "validation accuracy", "train_top1": "training accuracy"}
+Band = list[tuple[int, float, float, float]]  # epoch, minimum, mean, maximum
 
 
 @dataclass(frozen=True)
 class Panel:
-    """One method's curve, and the baseline's to compare."""
+    """Curve of one method, and of the baseline for comparison."""
 
     method: str
-    mean: str  # the points of a line, as SVG has them
-    band: str  # the points around an area
+    mean: str  # points of an SVG polyline
+    band: str  # points of an SVG polygon
     baseline: str
-    last: float  # the mean after the last epoch, percent
+    last: float  # mean after the last epoch, percent
 
 
 @dataclass(frozen=True)
 class Curves:
-    """Panels on the same axes."""
+    """Panels with shared axes."""
 
-    of: str
+    quantity: str
     x: Axis
     y: Axis
     panels: list[Panel]
@@ -36,9 +36,9 @@ class Curves:
 
 
 def curves(runs: dict[str, list[Run]], baseline: str) -> Curves | None:
-    """Draw what the runs' logs hold; None where they hold less than two epochs."""
-    name = watched(runs)
-    bands = {method: band([curve(run, name) for run in each]) for method, each in runs.items()}
+    """Compute the learning curves of all methods; None for logs of less than two epochs."""
+    name = logged_accuracy(runs)
+    bands = {method: band([accuracy_curve(run, name) for run in each]) for method, each in runs.items()}
     bands = {method: each for method, each in bands.items() if len(each) > 1}
     if not bands:
         return None
@@ -50,7 +50,7 @@ def curves(runs: dict[str, list[Run]], baseline: str) -> Curves | None:
 
 
 def band(lines: Sequence[Sequence[tuple[int, float]]]) -> Band:
-    """Lowest, mean and highest value at each epoch that all lines reach."""
+    """Compute minimum, mean and maximum at each epoch that all lines reach."""
     if not lines:
         return []
     values = [dict(line) for line in lines]
@@ -58,9 +58,9 @@ def band(lines: Sequence[Sequence[tuple[int, float]]]) -> Band:
     return [(epoch, min(at), fmean(at), max(at)) for epoch in shared for at in [[each[epoch] for each in values]]]
 
 
-def spark(run: Run, name: str, y: Axis, width: float = 88) -> str:
-    """A run's curve as the points of a small line; empty where there is less than two epochs."""
-    line = curve(run, name)
+def sparkline(run: Run, name: Accuracy, y: Axis, width: float = 88) -> str:
+    """Return the points of a run's sparkline; empty for less than two epochs."""
+    line = accuracy_curve(run, name)
     if len(line) < 2:
         return ""
     x = Axis(line[0][0], line[-1][0], 2, width - 2)

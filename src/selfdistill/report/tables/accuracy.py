@@ -1,4 +1,4 @@
-"""A study as a table: a narrow one for the terminal, all of it in Markdown."""
+"""Accuracy table of a study: a narrow one for the terminal, and the full table in Markdown."""
 
 from collections.abc import Callable, Sequence
 
@@ -7,40 +7,40 @@ from selfdistill.study.analysis.statistics import MOST_SEEDS, MeanStd
 from selfdistill.study.analysis.summary import Summary, summaries
 from selfdistill.study.study import Study
 
-SEEDS_NEEDED = "seeds needed: how many would tell this difference from chance in four studies of five."
-BEST = "top-1 % at best validation"  # each run's network of the epoch that did best on the images held out
+SEEDS_NEEDED = "seeds needed: number of seeds at which a paired t-test finds this difference with a power of 80 %."
+BEST = "top-1 % at best validation"  # of each run's epoch with the highest validation accuracy
 Column = tuple[str, Callable[[Summary], str]]
 
 
 def header(study: Study) -> tuple[str, ...]:
-    """The names of the terminal's columns."""
+    """Return the column names of the terminal's table."""
     return tuple(name for name, _ in _narrow(study))
 
 
 def rows(study: Study) -> list[tuple[str, ...]]:
-    """The terminal's cells: a row for each that finished a run, in the order they were asked for."""
+    """Return the cells of the terminal's table: one row per method with a finished run."""
     return _cells(_narrow(study), summaries(study))
 
 
 def footer(study: Study) -> list[str]:
-    """What the numbers are of, and where the runs lie."""
+    """Explain the numbers and name the folder of the runs."""
     base = study.base
     limit = f", {base.limit} training images" if base.limit else ""
-    limit += f", {100 * base.label_noise:g} % of the labels wrong" if base.label_noise else ""
+    limit += f", {100 * base.label_noise:g} % label noise" if base.label_noise else ""
     seeds = f"seeds {study.seeds[0]} to {study.seeds[-1]}" if len(study.seeds) > 1 else f"seed {study.seeds[0]}"
     return [
-        f"{base.data}{limit}, {base.model}, {base.epochs} epochs of batches of {base.batch_size}, {seeds}; "
+        f"{base.data}{limit}, {base.model}, {base.epochs} epochs, batch size {base.batch_size}, {seeds}; "
         "test set, last epoch, mean ± standard deviation over seeds.",
-        f"against {study.baseline}: mean difference at equal seeds in points, its 95 % interval and p (paired t), p "
-        "corrected for the number of rows (Holm); the verdict is p's at 5 %.",
-        "added: parameters, in training only. time: of a step, median, relative.",
+        f"against {study.baseline}: mean difference over shared seeds in points, 95 % confidence interval, and p "
+        "(paired t-test, Holm-corrected over the rows); the verdict is at p < 5 %.",
+        "added: extra parameters in training. time: median step time, relative.",
         *_of_equal_compute(study),
         f"runs: {study.folder / 'runs'}",
     ]
 
 
 def plain(study: Study) -> str:
-    """Give the terminal's table as aligned text."""
+    """Format the terminal's table as aligned text."""
     lines = [header(study), *rows(study)]
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     padded = ("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) for line in lines)
@@ -48,22 +48,22 @@ def plain(study: Study) -> str:
 
 
 def markdown(study: Study) -> str:
-    """Give the whole table and its footer as Markdown."""
-    names, cells = whole(study)
+    """Format the full table and its footer as Markdown."""
+    names, cells = full_table(study)
     lines = [names, ["---"] * len(names), *cells]
     table = "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
     return "\n".join([table, "", *(f"{line}  " for line in [*footer(study), SEEDS_NEEDED])]) + "\n"
 
 
-def whole(study: Study) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
-    """All columns that have something to say: their names, and the cells of each row."""
+def full_table(study: Study) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+    """Return the names of all non-empty columns, and the cells of each row."""
     shown = summaries(study)
     columns = _wide(study, shown)
     return tuple(name for name, _ in columns), _cells(columns, shown)
 
 
 def seeds_needed(compared: Comparison | None) -> str:
-    """How many seeds it would take, where those there are do not tell."""
+    """Format the number of seeds needed; empty unless the difference is not distinguishable."""
     if compared is None or compared.verdict != "not distinguishable" or not compared.difference.std:
         return ""
     return str(compared.seeds_needed or f">{MOST_SEEDS}")
@@ -81,7 +81,7 @@ def _narrow(study: Study) -> list[Column]:
 
 
 def _wide(study: Study, shown: Sequence[Summary]) -> list[Column]:
-    """All columns that have something to say."""
+    """Return all non-empty columns."""
     columns = _narrow(study)
     columns[2:2] = _accuracies(shown)
     columns.append(("seeds needed", lambda row: seeds_needed(row.against)))
@@ -93,7 +93,7 @@ def _wide(study: Study, shown: Sequence[Summary]) -> list[Column]:
 
 
 def _accuracies(shown: Sequence[Summary]) -> list[Column]:
-    """The mean's interval, and where images were held out what these say."""
+    """Return the columns of the mean's interval, and of the validation accuracy if there is one."""
     columns: list[Column] = [
         ("95 % of the mean", lambda row: "" if row.top1.reach is None else f"± {row.top1.reach:.2f}")
     ]
@@ -106,7 +106,7 @@ def _accuracies(shown: Sequence[Summary]) -> list[Column]:
 
 
 def _compared(name: str, of: Callable[[Summary], Comparison | None], baseline: str | None) -> list[Column]:
-    """A comparison's three columns."""
+    """Return the three columns of a comparison."""
 
     def words(row: Summary) -> str:
         return "baseline" if row.method == baseline else found.verdict if (found := of(row)) else ""
@@ -119,8 +119,8 @@ def _cells(columns: Sequence[Column], shown: Sequence[Summary]) -> list[tuple[st
 
 
 def _of_equal_compute(study: Study) -> list[str]:
-    told = [f"{row} is {epochs} epochs" for row, epochs in study.epochs.items()]
-    return [f"equal compute, by arithmetic: {', '.join(told)}."] if told else []
+    rows = [f"{row} trains for {epochs} epochs" for row, epochs in study.epochs.items()]
+    return [f"equal compute, by FLOPs: {', '.join(rows)}."] if rows else []
 
 
 def _mean(spread: MeanStd) -> str:

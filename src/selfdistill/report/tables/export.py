@@ -1,12 +1,12 @@
-"""The table for other programs: CSV, Markdown and LaTeX, with the numbers as printed."""
+"""Export of the accuracy table to CSV, Markdown and LaTeX, with the printed numbers."""
 
 import csv
 import io
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
-from selfdistill.report.runs import name
-from selfdistill.report.tables.accuracy import markdown, seeds_needed, whole
+from selfdistill.report.runs import study_name
+from selfdistill.report.tables.accuracy import full_table, markdown, seeds_needed
 from selfdistill.study import Study
 from selfdistill.study.analysis.comparison import Comparison
 from selfdistill.study.analysis.summary import Summary, summaries
@@ -29,7 +29,7 @@ SPECIAL = {
     "\\": r"\textbackslash{}",
     "~": r"\textasciitilde{}",
     "^": r"\textasciicircum{}",
-    "<": "$<$",  # \textless and its like lack in some of LaTeX's encodings
+    "<": "$<$",  # some LaTeX encodings lack \textless and \textgreater
     ">": "$>$",
     "|": "$|$",
     "'": r"\textquotesingle{}",
@@ -39,7 +39,7 @@ SPECIAL = {
 
 
 def as_csv(studies: Sequence[Study]) -> str:
-    """A line a method, a number a field; percent and points with two decimals."""
+    """Format studies as CSV: a line per method, percent and points with two decimals."""
     file = io.StringIO()
     lines = csv.writer(file, lineterminator="\n")
     lines.writerow(COLUMNS)
@@ -48,27 +48,27 @@ def as_csv(studies: Sequence[Study]) -> str:
 
 
 def as_markdown(studies: Sequence[Study]) -> str:
-    """The table that compare writes, one a study."""
+    """Format studies as Markdown: one table per study."""
     found = [study for study in studies if study.results]
     if len(found) == 1:
         return markdown(found[0])
-    return "\n".join(f"## {name(study)}\n\n{markdown(study)}" for study in found)
+    return "\n".join(f"## {study_name(study)}\n\n{markdown(study)}" for study in found)
 
 
 def as_latex(studies: Sequence[Study]) -> str:
-    """The table for a paper, one a study; wants the package booktabs."""
+    """Format studies as LaTeX: one table per study; requires the package booktabs."""
     return "% \\usepackage{booktabs}\n" + "\n".join(_tabular(study) for study in studies if study.results)
 
 
-FORMS: dict[str, Callable[[Sequence[Study]], str]] = {
+TABLE_FILES: dict[str, Callable[[Sequence[Study]], str]] = {
     "table.csv": as_csv,
     "table.md": as_markdown,
     "table.tex": as_latex,
 }
 
 
-def escaped(text: str) -> str:
-    """Text as LaTeX takes it; a minus before a digit is one."""
+def escape_latex(text: str) -> str:
+    """Escape text for LaTeX; a hyphen before a digit becomes a minus."""
     return re.sub(r"(?<![\w)])-(?=\d)", "$-$", "".join(SPECIAL.get(letter, letter) for letter in text))
 
 
@@ -83,7 +83,7 @@ def _values(study: Study, row: Summary) -> Iterator[str]:
 
 
 def _against(compared: Comparison | None) -> Iterator[str]:
-    """Difference, its interval, corrected p and the verdict."""
+    """Yield difference, interval, corrected p and verdict."""
     if compared is None:
         yield from ("",) * 5
     else:
@@ -97,14 +97,14 @@ def _two(value: float | None) -> str:
 
 
 def _tabular(study: Study) -> str:
-    names, rows = whole(study)
-    lines = [[_typed(method), *map(escaped, cells)] for method, *cells in rows]
+    names, rows = full_table(study)
+    lines = [[_monospace(method), *map(escape_latex, cells)] for method, *cells in rows]
     return "\n".join(
         [
             f"% {study.base.data}, {study.base.model}, {study.base.epochs} epochs, seeds {list(study.seeds)}",
             rf"\begin{{tabular}}{{{''.join('l' if each in ('method', 'verdict') else 'r' for each in names)}}}",
             r"\toprule",
-            _line(map(escaped, names)),
+            _line(map(escape_latex, names)),
             r"\midrule",
             *map(_line, lines),
             r"\bottomrule",
@@ -114,9 +114,9 @@ def _tabular(study: Study) -> str:
     )
 
 
-def _typed(text: str) -> str:
-    return rf"\texttt{{{escaped(text)}}}"
+def _monospace(text: str) -> str:
+    return rf"\texttt{{{escape_latex(text)}}}"
 
 
-def _line(cells) -> str:
+def _line(cells: Iterable[str]) -> str:
     return " & ".join(cells) + r" \\"

@@ -1,4 +1,4 @@
-"""What was measured of a study's runs, as the page shows it."""
+"""Metrics of a study for the page, and their export to CSV."""
 
 import csv
 import io
@@ -10,82 +10,88 @@ from statistics import fmean
 
 from selfdistill.metrics import METRICS
 from selfdistill.metrics.adversarial import EPSILONS
-from selfdistill.report.tables.metrics import MetricCell, MetricsTable, class_sheet, corruption_sheet, notes, sheets
+from selfdistill.report.tables.metrics import (
+    MetricCell,
+    MetricsTable,
+    class_table,
+    corruption_table,
+    metric_tables,
+    notes,
+)
 from selfdistill.study import Study
 from selfdistill.study.evaluation.metric_specs import ATTACKS, is_derived
 from selfdistill.study.evaluation.results import MetricTable, scores
 
-COLUMNS = ("data", "model", "label_noise", "method", "seed", "measure", "value")
-OF_THE_COST = (
-    "Milliseconds are the clock's: those of a step the median of the run's own, as busy as the machine was then; those "
-    "of a pass the median of 20. All else of the cost is counted and the same on every machine. MiB of a training "
-    "step are the bytes of all tensors that live at its peak (weights, optimizer, memories, teachers, activations, "
-    "gradients), counted on a whole step made for it on untrained networks, as selfdistill bench does; what libraries "
-    "take inside an operation is not seen."
+COLUMNS = ("data", "model", "label_noise", "method", "seed", "metric", "value")
+COST_NOTE = (
+    "Times are wall-clock: the step time is the median of the run (it depends on the machine's load), the time of a "
+    "forward pass the median of 20. All other costs are counted and independent of the machine. The memory of a "
+    "training step is the peak of all live tensors (weights, optimizer, memories, teachers, activations, gradients) "
+    "in one step on untrained networks, as in selfdistill bench, without the workspace of libraries."
 )
 
 
 @dataclass(frozen=True)
-class Measures:
-    """The tables of a study's measures."""
+class StudyMetrics:
+    """Tables of a study's metrics."""
 
     scores: MetricTable
 
     @cached_property
-    def sheets(self) -> list[MetricsTable]:
-        """A table for each kind of number."""
-        return sheets(self.scores)
+    def tables(self) -> list[MetricsTable]:
+        """One table per group of metrics."""
+        return metric_tables(self.scores)
 
     @cached_property
     def corruptions(self) -> MetricsTable | None:
         """Accuracy by severity and kind of corruption."""
-        return corruption_sheet(self.scores)
+        return corruption_table(self.scores)
 
     @cached_property
     def classes(self) -> MetricsTable | None:
         """Accuracy by class."""
-        return class_sheet(self.scores)
+        return class_table(self.scores)
 
     @property
     def all_classes(self) -> bool:
-        """Whether the table of classes has them all."""
+        """Whether the table of classes is complete."""
         places = [each for each in self.scores.places if each.startswith("classes.") and each.endswith(".top1")]
         return self.classes is not None and len(places) == len(self.classes.scales)
 
     @property
     def notes(self) -> list[str]:
-        """How the numbers were taken, and what they do not show."""
-        told = [each[0].upper() + each[1:] for each in notes(self.scores)]
-        tests = sum(any(mark and mark.compared for mark in marks) for sheet in self.sheets for marks in _columns(sheet))
-        return [*told, *_of_many(tests)]
+        """Explanations and caveats of the metrics."""
+        lines = [each[0].upper() + each[1:] for each in notes(self.scores)]
+        tests = sum(any(cell and cell.compared for cell in cells) for table in self.tables for cells in _columns(table))
+        return [*lines, *_multiple_testing_note(tests)]
 
-    def note(self, sheet: MetricsTable) -> str:
-        """How the numbers of one table were taken, where that is not plain."""
-        return OF_THE_COST if any(each.place == "cost.step_mib" for each in sheet.scales) else ""
+    def note(self, table: MetricsTable) -> str:
+        """Explain the metrics of one table, if necessary."""
+        return COST_NOTE if any(each.place == "cost.step_mib" for each in table.scales) else ""
 
     @property
     def commands(self) -> list[str]:
-        """The commands that take these measures, one for each number of images; or all where there are none yet."""
+        """Commands that compute these metrics, one per number of images; all metrics if there are none yet."""
         found = self.scores
         if found.images is None:
             return [_command(found.study, ["all"])]
         by_count: dict[int | None, list[str]] = {}
         for name in (each for each in METRICS if each in found.taken):
             by_count.setdefault(found.limited.get(name), []).append(name)
-        if len(by_count) == 2 and by_count.get(None) == ["cost"]:  # which shows no images
+        if len(by_count) == 2 and by_count.get(None) == ["cost"]:  # cost needs no images
             by_count[max(found.limited.values())] += by_count.pop(None)
         return [
             _command(found.study, _short(names), *_options(found, names, count)) for count, names in by_count.items()
         ]
 
 
-def measures(study: Study) -> Measures:
-    """Read the measures of a study's runs."""
-    return Measures(scores(study))
+def read_metrics(study: Study) -> StudyMetrics:
+    """Read the metrics of a study's runs."""
+    return StudyMetrics(scores(study))
 
 
 def as_csv(studies: Sequence[Study]) -> str:
-    """A line a number of a run, as exact as it was measured."""
+    """Format studies as CSV: one line per run and metric, in full precision."""
     file = io.StringIO()
     lines = csv.writer(file, lineterminator="\n")
     lines.writerow(COLUMNS)
@@ -94,34 +100,34 @@ def as_csv(studies: Sequence[Study]) -> str:
     return file.getvalue()
 
 
-def sort_key(mark: MetricCell | None) -> str:
-    """What a cell is sorted by."""
-    return "" if mark is None else repr(fmean(mark.by_seed.values()))
+def sort_key(cell: MetricCell | None) -> str:
+    """Return the sort key of a cell: the mean over seeds."""
+    return "" if cell is None else repr(fmean(cell.by_seed.values()))
 
 
-def told(mark: MetricCell, baseline: str) -> list[tuple[str, str]]:
-    """What a cell opens to: its difference to the baseline, p as it is corrected, and the verdict."""
-    if mark.compared is None:
+def comparison_details(cell: MetricCell, baseline: str) -> list[tuple[str, str]]:
+    """List the difference to the baseline, the corrected p and the verdict of a cell."""
+    if cell.compared is None:
         return []
-    gap, p = mark.compared.difference, mark.compared.corrected_p
-    reach = "" if gap.low is None or gap.high is None else f" [{_gap(mark, gap.low)}, {_gap(mark, gap.high)}]"
+    gap, p = cell.compared.difference, cell.compared.corrected_p
+    reach = "" if gap.low is None or gap.high is None else f" [{_gap(cell, gap.low)}, {_gap(cell, gap.high)}]"
     level = [] if p is None else [("p, corrected", "<.001" if p < 0.001 else f"{p:.3f}")]
-    return [(f"against {baseline}", f"{_gap(mark, gap.mean)}{reach}"), *level, ("verdict", mark.verdict)]
+    return [(f"against {baseline}", f"{_gap(cell, gap.mean)}{reach}"), *level, ("verdict", cell.verdict)]
 
 
-def _gap(mark: MetricCell, value: float) -> str:
-    return format(value / mark.scale.unit, f"+{mark.scale.form}")
+def _gap(cell: MetricCell, value: float) -> str:
+    return format(value / cell.scale.unit, f"+{cell.scale.form}")
 
 
-def _columns(sheet: MetricsTable) -> Iterator[tuple[MetricCell | None, ...]]:
-    return zip(*(marks for _, marks in sheet.rows), strict=True)
+def _columns(table: MetricsTable) -> Iterator[tuple[MetricCell | None, ...]]:
+    return zip(*(cells for _, cells in table.rows), strict=True)
 
 
-def _of_many(tests: int) -> Iterator[str]:
+def _multiple_testing_note(tests: int) -> Iterator[str]:
     if tests > 1:
         yield (
-            f"The p values are corrected for the number of methods, not for the {tests} measures that are tested: of "
-            "20 measures on which no method differs from it at all, about one is marked by chance."
+            f"The p values are corrected for the number of methods, not for the {tests} metrics that are tested: "
+            "of 20 metrics without any true difference, about one is significant by chance."
         )
 
 
@@ -130,13 +136,13 @@ def _command(study: Study, names: Sequence[str], *more: str) -> str:
 
 
 def _short(names: Sequence[str]) -> list[str]:
-    """Measures as they are typed: "all" for all; outside comes with --ood."""
+    """Return metric names for the command line: "all" for all; --ood implies the OOD metrics."""
     typed = [each for each in names if each != "outside"]
     return ["all"] if len(typed) == len(METRICS) - 1 else typed or ["basic"]
 
 
 def _options(found: MetricTable, names: Sequence[str], count: int | None) -> Iterator[str]:
-    """What the command is told beside the measures' names."""
+    """Yield the options of the command besides the metrics."""
     if count is not None:
         yield from ("--test-limit", str(count))
     if "outside" in names and found.strange:

@@ -1,10 +1,10 @@
-"""What a study shows, in sentences."""
+"""Findings of a study in sentences."""
 
 from collections.abc import Iterator, Mapping, Sequence
 
 from markupsafe import Markup
 
-from selfdistill.report.text.words import code, listed
+from selfdistill.report.text.words import code, join_with_and
 from selfdistill.study import Study
 from selfdistill.study.analysis.comparison import Comparison
 from selfdistill.study.analysis.statistics import MOST_SEEDS, Difference
@@ -13,73 +13,75 @@ from selfdistill.study.analysis.summary import Row
 Compared = Mapping[str, Comparison]  # by method
 
 
-def shows(study: Study, rows: Sequence[Row]) -> list[Markup]:
-    """Which methods differ from the baseline, which cannot be told from it, and what they cost."""
+def findings(study: Study, rows: Sequence[Row]) -> list[Markup]:
+    """List the methods that differ from the baseline, those that do not, and the cost."""
     base = code(study.baseline)
-    told = [
+    sentences = [
         *_compared({row.method: row.against for row in rows if row.against}, base),
-        *_compared(_at_equal_compute(rows), Markup("{} at equal compute").format(base)),
+        *_compared(_equal_compute(rows), Markup("{} at equal compute").format(base)),
         *_time(rows, base),
         *_added(rows),
     ]
-    return told or [
-        Markup("There is nothing to compare yet: it takes {} and another method on the same seed.").format(base)
+    return sentences or [
+        Markup("There is nothing to compare yet: finish runs of {} and another method with the same seed.").format(base)
     ]
 
 
-def _at_equal_compute(rows: Sequence[Row]) -> dict[str, Comparison]:
+def _equal_compute(rows: Sequence[Row]) -> dict[str, Comparison]:
     return {row.method: row.summary.equal_compute for row in rows if row.summary.equal_compute}
 
 
 def _compared(found: Compared, base: Markup) -> Iterator[Markup]:
-    """A sentence for each verdict that there is."""
+    """Yield a sentence for each verdict."""
     for word in ("better", "worse"):
-        yield from _apart(_of(found, word), word, base)
-    yield from _alike(_of(found, "not distinguishable"), base)
-    yield from _single(_of(found, "one seed"), base)
+        yield from _significant(_of(found, word), word, base)
+    yield from _not_distinguishable(_of(found, "not distinguishable"), base)
+    yield from _one_seed(_of(found, "one seed"), base)
 
 
 def _of(found: Compared, verdict: str) -> Compared:
-    """Those with a verdict, the largest difference first."""
+    """Select the methods with a verdict, largest difference first."""
     some = {method: each for method, each in found.items() if each.verdict == verdict}
     return dict(sorted(some.items(), key=lambda pair: -abs(pair[1].difference.mean)))
 
 
-def _apart(found: Compared, word: str, base: Markup) -> Iterator[Markup]:
-    """Those on one side of the baseline."""
+def _significant(found: Compared, word: str, base: Markup) -> Iterator[Markup]:
+    """Yield the sentence about methods on one side of the baseline."""
     if found:
         (first, gap), *rest = found.items()
         told = Markup("{} is <strong>{}</strong> than {} by {:.2f} points (95\u00a0% interval {})").format(
             code(first), word, base, abs(gap.difference.mean), _interval(gap.difference)
         )
-        yield Markup("{}.").format(listed([told, *(_further(method, each.difference) for method, each in rest)]))
+        yield Markup("{}.").format(
+            join_with_and([told, *(_difference(method, each.difference) for method, each in rest)])
+        )
 
 
-def _further(method: str, gap: Difference) -> Markup:
+def _difference(method: str, gap: Difference) -> Markup:
     return Markup("{} by {:.2f} ({})").format(code(method), abs(gap.mean), _interval(gap))
 
 
-def _alike(found: Compared, base: Markup) -> Iterator[Markup]:
+def _not_distinguishable(found: Compared, base: Markup) -> Iterator[Markup]:
     if found:
-        told = Markup("{} <strong>cannot be told apart</strong> from {} with these seeds")
+        told = Markup("{} <strong>cannot be distinguished</strong> from {} with these seeds")
         yield Markup("{}{}.").format(told.format(_names(found), base), _seeds_needed(found))
 
 
 def _seeds_needed(found: Compared) -> str:
-    """How many seeds would do, if the differences are as they seem."""
+    """Return the range of the number of seeds needed, assuming the observed differences."""
     needed = sorted({each.seeds_needed or MOST_SEEDS + 1 for each in found.values() if each.difference.std})
     ends = [f"{seeds:,}" if seeds <= MOST_SEEDS else f"more than {MOST_SEEDS:,}" for seeds in needed[:1] + needed[-1:]]
     told = " to ".join(dict.fromkeys(ends))
-    return f"; were the differences as they seem, it would take {told} seeds to see them" if told else ""
+    return f"; if the observed differences are true, {told} seeds are needed to detect them" if told else ""
 
 
-def _single(found: Compared, base: Markup) -> Iterator[Markup]:
+def _one_seed(found: Compared, base: Markup) -> Iterator[Markup]:
     if found:
-        yield Markup("<strong>One seed</strong> does not tell {} from {}.").format(_names(found), base)
+        yield Markup("<strong>One seed</strong> is not enough to compare {} with {}.").format(_names(found), base)
 
 
 def _names(found: Compared) -> Markup:
-    return listed([code(method) for method in found])
+    return join_with_and([code(method) for method in found])
 
 
 def _time(rows: Sequence[Row], base: Markup) -> Iterator[Markup]:
@@ -93,11 +95,11 @@ def _time(rows: Sequence[Row], base: Markup) -> Iterator[Markup]:
 
 def _added(rows: Sequence[Row]) -> Iterator[Markup]:
     if added := [Markup("{} {:,}").format(code(row.method), row.summary.added) for row in rows if row.summary.added]:
-        yield Markup("Parameters trained beside the model, and never deployed: {}.").format(listed(added))
+        yield Markup("Extra parameters in training, not in the exported model: {}.").format(join_with_and(added))
 
 
 def _interval(gap: Difference) -> str:
-    """The interval on the side that the word before it names."""
+    """Format the interval of the absolute difference."""
     if gap.low is None or gap.high is None:
         return "no interval"
     low, high = (gap.low, gap.high) if gap.mean > 0 else (-gap.high, -gap.low)
