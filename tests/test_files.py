@@ -1,7 +1,7 @@
 import pytest
 
 from selfdistill.errors import UserError
-from selfdistill.files import make_folder, read_json, write_json, write_whole
+from selfdistill.files import make_folder, read_json, write_json, write_atomic
 
 
 def test_a_write_that_fails_leaves_what_was_there(tmp_path):
@@ -13,7 +13,7 @@ def test_a_write_that_fails_leaves_what_was_there(tmp_path):
         raise OSError(28, "No space left on device")
 
     with pytest.raises(UserError, match=r"cannot write .*a.json: No space left on device; free the disk or choose"):
-        write_whole(path, half)
+        write_atomic(path, half)
     assert read_json(path) == {"a": 1}
     assert [each.name for each in tmp_path.iterdir()] == ["a.json"]
 

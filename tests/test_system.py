@@ -1,4 +1,4 @@
-from selfdistill.system import free_disk, free_memory, in_words
+from selfdistill.system import free_disk, free_memory, format_bytes
 
 
 def system(root, available=None, limit=None, used=0, cached=0):
@@ -36,5 +36,5 @@ def test_this_machine_has_memory_and_disk(tmp_path):
 
 
 def test_bytes_in_words():
-    assert in_words(300 * 2**20) == "300 MiB"
-    assert in_words(1.5 * 2**30) == "1.5 GiB"
+    assert format_bytes(300 * 2**20) == "300 MiB"
+    assert format_bytes(1.5 * 2**30) == "1.5 GiB"

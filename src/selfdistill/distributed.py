@@ -1,7 +1,7 @@
-"""What the ranks of one run know together."""
+"""Collective operations across ranks (no-ops in a single process)."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import TypeVar, cast
 
 import torch
 import torch.distributed as dist
@@ -9,21 +9,27 @@ from torch import Tensor
 
 from selfdistill.errors import UserError
 
+T = TypeVar("T")
 
-def count() -> int:
-    """How many processes train together; 1 where no process group was started."""
+
+def world_size() -> int:
+    """Number of processes; 1 without a process group."""
     return dist.get_world_size() if dist.is_available() and dist.is_initialized() else 1
 
 
-def index() -> int:
-    """Which of them this process is; 0 is the first, which writes the files."""
-    return dist.get_rank() if count() > 1 else 0
+def rank() -> int:
+    """Rank of this process; rank 0 writes the files."""
+    return dist.get_rank() if world_size() > 1 else 0
 
 
 @torch.no_grad()
-def summed(values: Tensor) -> Tensor:
-    """The sum of a tensor over all ranks, without gradient; the shape must be equal on each."""
-    if count() == 1:
+def all_reduce_sum(values: Tensor) -> Tensor:
+    """Sum a tensor over all ranks, without gradient; shapes must be equal.
+
+    >>> all_reduce_sum(torch.tensor([1.0, 2.0]))  # in a single process
+    tensor([1., 2.])
+    """
+    if world_size() == 1:
         return values.detach()
     total = values.detach().clone()
     dist.all_reduce(total)
@@ -31,19 +37,19 @@ def summed(values: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def gathered(values: Tensor) -> Tensor:
-    """The rows of all ranks in their order, without gradient; the shape must be equal on each. [B, …] -> [R·B, …]."""
-    if count() == 1:
+def all_gather(values: Tensor) -> Tensor:
+    """Concatenate the rows of all ranks by rank, without gradient; shapes must be equal. [B, …] -> [R·B, …]."""
+    if world_size() == 1:
         return values.detach()
-    parts = [torch.empty_like(values) for _ in range(count())]
+    parts = [torch.empty_like(values) for _ in range(world_size())]
     dist.all_gather(parts, values.detach().contiguous())
     return torch.cat(parts)
 
 
 @torch.no_grad()
 def all_reduce_max(values: Tensor) -> Tensor:
-    """The largest of all ranks' values, one by one; the shape must be equal on each."""
-    if count() == 1:
+    """Elementwise maximum of a tensor over all ranks; shapes must be equal."""
+    if world_size() == 1:
         return values.detach()
     most = values.detach().clone()
     dist.all_reduce(most, dist.ReduceOp.MAX)
@@ -51,35 +57,35 @@ def all_reduce_max(values: Tensor) -> Tensor:
 
 
 def all_true(flag: Tensor) -> Tensor:
-    """Whether a flag [] is true on every rank. -> []."""
-    return flag if count() == 1 else all_reduce_max((~flag).float()) == 0
+    """Logical and of a flag [] over all ranks. -> []."""
+    return flag if world_size() == 1 else all_reduce_max((~flag).float()) == 0
 
 
-def all_gather_object(value: Any) -> list[Any]:
-    """The value of every rank in their order; all must call this."""
-    values = [value] * count()
+def all_gather_object(value: T) -> list[T]:
+    """Gather a picklable value of every rank, by rank; all ranks must call this."""
+    values = [value] * world_size()
     if len(values) > 1:
         dist.all_gather_object(values, value)
     return values
 
 
-def on_rank_zero(work: Callable[[], Any]) -> Any:
-    """What this work gives on the first rank, where alone it is done; a `UserError` is raised on all."""
-    if count() == 1:
+def on_rank_zero(work: Callable[[], T]) -> T:
+    """Run `work` on rank 0 and broadcast its result; a `UserError` is raised on all ranks."""
+    if world_size() == 1:
         return work()
-    found: list[Any] = [None, None]
-    if index() == 0:
+    found: list[object] = [None, None]  # result, text of the error
+    if rank() == 0:
         try:
             found[0] = work()
         except UserError as error:
             found[1] = str(error)
     dist.broadcast_object_list(found)
     if found[1] is not None:
-        raise UserError(found[1])
-    return found[0]
+        raise UserError(str(found[1]))
+    return cast("T", found[0])
 
 
-def lost(error: RuntimeError) -> bool:
-    """Whether this is what is raised where another rank is gone."""
+def is_lost_rank(error: RuntimeError) -> bool:
+    """Return True for the errors that collectives raise when another rank has died."""
     words = str(error).lower()
-    return count() > 1 and (isinstance(error, dist.DistError) or "gloo" in words or "closed by peer" in words)
+    return world_size() > 1 and (isinstance(error, dist.DistError) or "gloo" in words or "closed by peer" in words)

@@ -1,14 +1,14 @@
-"""The one error that a user can cause, and the end that a user can wish for."""
+"""`UserError` and `Interrupted`."""
 
 
 class UserError(ValueError):
-    """A mistake that the caller can mend; its text says what was found, what was wanted, and the way out."""
+    """An error that the caller can fix; its text says what was found, what was expected, and how to fix it."""
 
 
 class Interrupted(BaseException):
-    """A signal ended a run between two steps, after all was saved; its text says how to go on.
+    """A signal ended a run between two steps, after its state was saved; its text says how to resume.
 
-    No `Exception`, as KeyboardInterrupt is none: what goes on after errors must not go on after it.
+    Like KeyboardInterrupt it is no `Exception`, so code that continues after errors does not continue after it.
     """
 
     def __init__(self, number: int, text: str):

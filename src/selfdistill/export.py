@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from selfdistill.errors import UserError
 from selfdistill.features.trace import logits_of
-from selfdistill.files import make_folder, write_whole
+from selfdistill.files import make_folder, write_atomic
 from selfdistill.models import create
 from selfdistill.train.config import RunConfig
 from selfdistill.train.networks import WEIGHTS, load_run
@@ -60,7 +60,7 @@ def export(folder: str | Path, to: str, out: str | Path | None = None) -> tuple[
 
 def _safetensors(model: nn.Module, images: Tensor, path: Path, folder: Path, facts: dict[str, Any]) -> Tensor:
     if path.resolve() != (folder / WEIGHTS).resolve():
-        write_whole(path, lambda beside: shutil.copyfile(folder / WEIGHTS, beside))
+        write_atomic(path, lambda beside: shutil.copyfile(folder / WEIGHTS, beside))
     config = RunConfig.from_json(facts["config"])
     again = create(config.model, facts["classes"], size=facts["size"])
     again.load_state_dict(load_file(path))
@@ -72,7 +72,7 @@ def _torch_export(model: nn.Module, images: Tensor, path: Path, folder: Path, fa
     program = _without_warnings(
         lambda: torch.export.export(model, (images,), dynamic_shapes=({0: torch.export.Dim("batch")},))
     )
-    write_whole(path, lambda beside: _save_program(program, beside))
+    write_atomic(path, lambda beside: _save_program(program, beside))
     logits: Tensor = torch.export.load(path).module()(images).detach()
     return logits
 
@@ -99,7 +99,7 @@ def _onnx(model: nn.Module, images: Tensor, path: Path, folder: Path, facts: dic
         )
     )
     program = cast("torch.onnx.ONNXProgram", exported)  # None only without `dynamo`
-    write_whole(path, lambda beside: program.save(str(beside)))
+    write_atomic(path, lambda beside: program.save(str(beside)))
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
     return torch.from_numpy(session.run(None, {"images": images.numpy()})[0])
 

@@ -1,4 +1,4 @@
-"""Files that are whole or not there."""
+"""Atomic file writes and JSON files."""
 
 import errno
 import json
@@ -13,14 +13,18 @@ from selfdistill.errors import UserError
 
 
 def folder_name(text: str) -> str:
-    """The text as a name for a folder: what is no letter, digit, dot or underscore becomes a dash."""
+    """Turn a text into a folder name: runs of other characters than letters, digits, "." and "_" become a dash.
+
+    >>> folder_name("dsr(forget='epoch')")
+    'dsr-forget-epoch'
+    """
     return re.sub(r"[^A-Za-z0-9._]+", "-", text).strip("-")
 
 
-def write_whole(path: Path, write: Callable[[Path], Any], *, before: Path | None = None) -> None:
-    """Let `write` fill a temporary file beside `path`, and put it in place once it lies on the disk.
+def write_atomic(path: Path, write: Callable[[Path], object], *, before: Path | None = None) -> None:
+    """Let `write` fill a temporary file, sync it to disk and rename it to `path`.
 
-    What was at `path` goes to `before`, if named. Raises `UserError` where it cannot be written; then all is as it was.
+    An old file is renamed to `before`, if given. Raises `UserError` on failure and leaves the old file in place.
     """
     beside = path.with_name(f".{path.name}.{os.getpid()}")
     try:
@@ -35,32 +39,33 @@ def write_whole(path: Path, write: Callable[[Path], Any], *, before: Path | None
         why = error.strerror or error
         raise UserError(f"cannot write {path}: {why}; free the disk or choose another --out") from None
     finally:
-        with suppress(OSError):  # a read-only disk refuses to remove even what is not there
+        with suppress(OSError):  # a read-only disk refuses to remove even a missing file
             beside.unlink()
 
 
-def sweep(folder: Path) -> None:
-    """Remove temporary files of processes that were killed while they wrote."""
+def remove_temporary_files(folder: Path) -> None:
+    """Remove temporary files of processes that were killed while writing."""
     for path in folder.iterdir():
         if re.fullmatch(r"\..+\.\d+", path.name):
             path.unlink()
 
 
-def write_json(path: Path, values: Mapping[str, Any]) -> None:
-    """Write a JSON file, whole."""
-    write_whole(path, lambda beside: beside.write_text(json.dumps(values, indent=2) + "\n"))
+def write_json(path: Path, values: Mapping[str, object]) -> None:
+    """Write a JSON file atomically."""
+    write_atomic(path, lambda beside: beside.write_text(json.dumps(values, indent=2) + "\n"))
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """Read a JSON file; raises `UserError` where it is none."""
+    """Read a JSON object; raises `UserError` if the file is missing or invalid."""
     try:
-        return json.loads(path.read_text())
+        values: dict[str, Any] = json.loads(path.read_text())
     except (OSError, ValueError) as error:
         raise UserError(f"cannot read {path}: {error}") from None
+    return values
 
 
 def make_folder(path: Path) -> Path:
-    """Make a folder and those above it; raises `UserError` where it cannot be made."""
+    """Create a folder and its parents; raises `UserError` on failure."""
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -69,14 +74,14 @@ def make_folder(path: Path) -> Path:
 
 
 def _sync_folder(folder: Path) -> None:
-    """Have the folder's own entries lie on the disk; until then a rename may be lost with the power."""
+    """Sync a folder's entries to disk, so that a rename survives a power failure."""
     if os.name != "posix":
-        return  # other systems open no folders
+        return  # other systems cannot open folders
     opened = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(opened)
     except OSError as error:
-        if error.errno != errno.EINVAL:  # what network disks say that cannot do it
+        if error.errno != errno.EINVAL:  # some network disks do not support it
             raise
     finally:
         os.close(opened)

@@ -1,4 +1,4 @@
-"""How much room the machine has."""
+"""Free memory, free disk space and CPU cores of the machine."""
 
 import os
 import shutil
@@ -9,28 +9,32 @@ GIB = 2**30
 
 
 def free_memory(root: Path = Path("/")) -> float:
-    """Bytes that a process can still have, within a container's limit; infinite where the system does not tell.
+    """Memory in bytes that a process can allocate, within a container's limit; infinite if unknown.
 
-    `root` is where the system's own files are looked for.
+    `root` is the folder of the system's files (for tests).
     """
-    return min(_available(root), _left(root))
+    return min(_kernel_available(root), _container_left(root))
 
 
 def free_disk(folder: Path) -> int:
-    """Bytes free where a folder lies, or will lie."""
+    """Free bytes on the disk of a folder, which need not exist yet."""
     there = folder.absolute()
     while not there.exists():
         there = there.parent
     return shutil.disk_usage(there).free
 
 
-def in_words(size: float) -> str:
-    """A number of bytes: "312 MiB", "1.5 GiB"."""
+def format_bytes(size: float) -> str:
+    """Format a number of bytes.
+
+    >>> format_bytes(312 * 2**20), format_bytes(1.5 * GIB)
+    ('312 MiB', '1.5 GiB')
+    """
     return f"{size / GIB:.1f} GiB" if size >= GIB else f"{size / 2**20:.0f} MiB"
 
 
-def _available(root: Path) -> float:
-    """What the kernel could give, files that it merely remembers included."""
+def _kernel_available(root: Path) -> float:
+    """Memory that the kernel can provide, including reclaimable file caches."""
     try:
         lines = (root / "proc/meminfo").read_text().splitlines()
         return 1024 * next(int(line.split()[1]) for line in lines if line.startswith("MemAvailable:"))
@@ -38,8 +42,8 @@ def _available(root: Path) -> float:
         return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2 if hasattr(os, "sysconf") else inf
 
 
-def _left(root: Path) -> float:
-    """What a container's limit leaves; its cached files can go."""
+def _container_left(root: Path) -> float:
+    """Memory left within the container's limit, including its file caches."""
     group = root / "sys/fs/cgroup"
     try:
         limit, used = (int((group / f"memory.{name}").read_text()) for name in ("max", "current"))
@@ -49,11 +53,15 @@ def _left(root: Path) -> float:
     return limit - used + int(cached.split()[1])
 
 
-def cores() -> int:
-    """The cores that this process may use."""
+def available_cores() -> int:
+    """Number of CPU cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def shared_out(cores: int, workers: int) -> int:
-    """The threads of each worker."""
+def threads_per_worker(cores: int, workers: int) -> int:
+    """Divide cores among workers, at least one thread each.
+
+    >>> threads_per_worker(8, 3)
+    2
+    """
     return max(1, cores // workers)

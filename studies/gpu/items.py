@@ -11,7 +11,7 @@ from itertools import product, takewhile
 from pathlib import Path
 from typing import Any
 
-from selfdistill.system import cores
+from selfdistill.system import available_cores
 
 ROOT = Path(__file__).parents[2]
 CHEAP = ("dsr()", "csd()", "scd()", "sad()", "drg()", "lightskd()", "byot()", "cs_kd()", "ddgsd()", "kd()")
@@ -109,7 +109,7 @@ def loops(model: str, data: str, batch_size: int, rounds: int = 5) -> Callable[[
 
 def workers_of() -> tuple[int, int]:
     """Workers of a plain loop's DataLoader: none, and as many as there are cores, up to eight."""
-    return 0, min(cores(), 8)
+    return 0, min(available_cores(), 8)
 
 
 def sharing(runs: int, workers: Iterable[int], model: str, epochs: int, batch_size: int) -> Callable:

@@ -121,4 +121,4 @@ if __name__ == "__main__":
             "shares": shares(strategy, Path(folder) / "shares"),
             "refused": refused(Path(folder) / "refused", strategy),
         }
-        (Path(folder) / f"rank{distributed.index()}.json").write_text(json.dumps(found))
+        (Path(folder) / f"rank{distributed.rank()}.json").write_text(json.dumps(found))

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from selfdistill.files import read_json, write_whole
+from selfdistill.files import read_json, write_atomic
 from selfdistill.train.persist.checkpoint import Summed
 from selfdistill.train.run import run
 from tests.helpers.processes import forked, outcome
@@ -108,11 +108,11 @@ def test_killed_at_every_moment_of_a_save(whole, digits, tmp_path, monkeypatch):
 
 def test_a_kill_while_a_file_is_written_leaves_the_one_before(tmp_path):
     path = tmp_path / "a"
-    write_whole(path, lambda beside: beside.write_text("whole"))
+    write_atomic(path, lambda beside: beside.write_text("whole"))
 
     def die(beside):
         beside.write_text("ha")
         os.kill(os.getpid(), signal.SIGKILL)
 
-    assert outcome(forked(lambda: write_whole(path, die))) == -signal.SIGKILL
+    assert outcome(forked(lambda: write_atomic(path, die))) == -signal.SIGKILL
     assert path.read_text() == "whole"

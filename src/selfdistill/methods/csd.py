@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from selfdistill.distributed import summed
+from selfdistill.distributed import all_reduce_sum
 from selfdistill.functional import class_sums, fuse_predictions, kl_to_probabilities, update_centers
 from selfdistill.method import Method
 from selfdistill.method.constructor import NonNegative, Positive, Share, method_constructor
@@ -28,7 +28,7 @@ class ClassCenters(LossTerm):
     def forward(self, context: StepContext) -> tuple[LossValue, Memory]:
         """Update the centers, then distill from their predictions."""
         labels = context.batch.labels
-        sums = summed(class_sums(context.embedding.detach(), labels, context.logits.shape[1]))  # of all ranks
+        sums = all_reduce_sum(class_sums(context.embedding.detach(), labels, context.logits.shape[1]))  # of all ranks
         centers, counts = update_centers(context.memory_pair, sums, self.rate)
         own = context.logits.detach() if self.detach else context.logits
         options = (self.fusion, self.trust, self.temperature)

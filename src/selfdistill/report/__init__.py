@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from selfdistill.errors import UserError
-from selfdistill.files import make_folder, write_whole
+from selfdistill.files import make_folder, write_atomic
 from selfdistill.methods import parse_method
 from selfdistill.report.figures.figure import FigureUnavailable, Picture
 from selfdistill.report.figures.gallery import PICTURES
@@ -55,5 +55,5 @@ def _find_row(text: str, studies: Sequence[Study]) -> str:
 
 
 def _write_text(path: Path, text: str) -> Path:
-    write_whole(path, lambda beside: beside.write_text(text, encoding="utf-8"))
+    write_atomic(path, lambda beside: beside.write_text(text, encoding="utf-8"))
     return path

@@ -6,7 +6,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
-from selfdistill.distributed import gathered
+from selfdistill.distributed import all_gather
 from selfdistill.terms import LossTerm, Memory, TableUpdate, TrainingInfo
 
 
@@ -64,7 +64,7 @@ def scoped(terms: Named, memories: Mapping[str, Memory], scope: str) -> dict[str
 def _from_all_ranks(new: Memory) -> Memory:
     match new:
         case TableUpdate():
-            return TableUpdate(gathered(new.index), gathered(new.values))
+            return TableUpdate(all_gather(new.index), all_gather(new.values))
         case dict():
             return {key: _from_all_ranks(value) for key, value in new.items()}
         case tuple():

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from selfdistill.files import write_whole
+from selfdistill.files import write_atomic
 from selfdistill.study.study import Study
 
 NAME = "results.csv"
@@ -16,7 +16,7 @@ NOT_MEASURES = {"method", "resolved", "model", "data", "seed", "epochs"}
 def write_results(study: Study) -> None:
     """Write the file: the same bytes wherever and in whatever order the runs were made."""
     if study.results:
-        write_whole(study.folder / NAME, lambda beside: _write(study, beside))
+        write_atomic(study.folder / NAME, lambda beside: _write(study, beside))
 
 
 def _write(study: Study, path: Path) -> None:

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Generator, Tensor
 
 from selfdistill.data.batch import Batch
-from selfdistill.distributed import gathered
+from selfdistill.distributed import all_gather
 from selfdistill.functional import EPS, log_normalizer, nce_loss, sum_tensors
 from selfdistill.terms.memory import TableUpdate
 from selfdistill.terms.term import TrainingInfo
@@ -45,7 +45,7 @@ def contrast_scores(own: Mapping[str, Tensor], banks: Banks, index: Tensor) -> l
 def log_normalizers(scores: list[Tensor], banks: Banks) -> Tensor:
     """Return log Z of both networks, measured over all ranks at the first batch and constant afterwards. -> [2]."""
     now = torch.stack([log_normalizer(each.detach(), len(banks["student"])) for each in scores])
-    of_ranks = gathered(now[None])
+    of_ranks = all_gather(now[None])
     mean = of_ranks.logsumexp(dim=0) - math.log(len(of_ranks))
     return torch.where(banks["measured"] > 0, banks["logs"], mean)
 

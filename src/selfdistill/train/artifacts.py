@@ -15,7 +15,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from selfdistill.data import Augmentation, Splits
-from selfdistill.files import write_whole
+from selfdistill.files import write_atomic
 from selfdistill.method import Method
 from selfdistill.metrics.accuracy import evaluate
 from selfdistill.metrics.cost import added_parameters, parameters
@@ -73,7 +73,7 @@ def result(trainer: Trainer, distiller: Distiller, method: Method) -> dict[str, 
 def save_weights(weights: Mapping[str, Tensor], path: Path) -> None:
     """Write a model's weights under its own keys, each a copy of its own: tied ones are there twice."""
     copies = {key: _copied(value) for key, value in weights.items()}
-    write_whole(path, lambda beside: save_file(copies, beside))
+    write_atomic(path, lambda beside: save_file(copies, beside))
 
 
 def _tested(trainer: Trainer, network: nn.Module) -> dict[str, float]:

@@ -12,7 +12,7 @@ from selfdistill.data.requirements import ClassGroups
 from selfdistill.errors import UserError
 from selfdistill.metrics.cost import held_bytes, peak_bytes
 from selfdistill.step import memory
-from selfdistill.system import free_disk, free_memory, in_words
+from selfdistill.system import format_bytes, free_disk, free_memory
 from selfdistill.train.config import RunConfig
 from selfdistill.train.trainer import Trainer
 
@@ -86,7 +86,7 @@ def _memory(trainer: Trainer, fixed: float, each: float, least: int) -> Finding:
     rows, device = trainer.loader.batch_size, trainer.fabric.device
     needed, there = fixed + each * rows, _free(device)
     where = "memory" if device.type == "cpu" else f"{device.type} memory"
-    words = f"a batch of {rows} needs about {in_words(needed)} of {where}, {in_words(there)} are free"
+    words = f"a batch of {rows} needs about {format_bytes(needed)} of {where}, {format_bytes(there)} are free"
     if needed <= there:
         return Finding("memory", True, words)
     fits = int((there - fixed) / each) // least * least
@@ -107,7 +107,7 @@ def _disk(trainer: Trainer, folder: Path) -> Finding:
     momenta = 0 if trainer.train_step.optimizer.state else held_bytes(trained)  # made before the first step, or by it
     kept = held_bytes(_kept(trainer)) + momenta + _best(trainer)
     needed, there = weights.cut * CHECKPOINTS * kept, free_disk(folder)
-    words = f"{CHECKPOINTS} checkpoints need about {in_words(needed)}, {in_words(there)} are free at {folder}"
+    words = f"{CHECKPOINTS} checkpoints need about {format_bytes(needed)}, {format_bytes(there)} are free at {folder}"
     if needed <= there:
         return Finding("disk", True, words)
     return Finding("disk", False, f"{words}; free the disk or choose another --out")

@@ -60,7 +60,7 @@ def run(
     if (finished := _finished(config, folder, resume)) is not None:
         return finished
     fabric = launched(config)
-    display = display if distributed.index() == 0 else Silent()
+    display = display if distributed.rank() == 0 else Silent()
     with together(), ExitStack() as holding:
         distributed.on_rank_zero(lambda: holding.enter_context(run_lock(folder, display.note if wait else None)))
         if (finished := _finished(config, folder, resume)) is not None:

@@ -15,7 +15,7 @@ from selfdistill import distributed
 from selfdistill.data import Augmentation, Loader, Splits
 from selfdistill.data.batch import Batch
 from selfdistill.errors import Interrupted
-from selfdistill.files import write_whole
+from selfdistill.files import write_atomic
 from selfdistill.metrics.accuracy import accuracy, predict
 from selfdistill.step import Distiller, memory
 from selfdistill.terms import Progress
@@ -197,7 +197,7 @@ class Trainer:
 
     def _write_log(self) -> None:
         lines = "".join(json.dumps(each) + "\n" for each in self.log)
-        distributed.on_rank_zero(lambda: write_whole(self.folder / LOG, lambda beside: beside.write_text(lines)))
+        distributed.on_rank_zero(lambda: write_atomic(self.folder / LOG, lambda beside: beside.write_text(lines)))
 
     def _validated(self) -> dict[str, float]:
         """Accuracy on the images held out; the test set is not looked at before the end."""

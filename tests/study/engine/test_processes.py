@@ -15,7 +15,7 @@ from selfdistill.study import compare, make_engine
 from selfdistill.study.engine.engine import SerialEngine
 from selfdistill.study.engine.processes import ProcessEngine
 from selfdistill.study.engine.progress import Unwatched
-from selfdistill.system import shared_out
+from selfdistill.system import threads_per_worker
 from selfdistill.train.config import RunConfig
 
 BASE = RunConfig("ce()", limit=100, epochs=2, batch_size=32, accelerator="cpu")
@@ -130,4 +130,4 @@ def test_which_engine():
     assert isinstance(make_engine(workers=1), SerialEngine)
     two = make_engine(workers=2, threads=3)
     assert (two.count, two.threads) == (2, 3)
-    assert [shared_out(8, workers) for workers in (1, 2, 3, 16)] == [8, 4, 2, 1]
+    assert [threads_per_worker(8, workers) for workers in (1, 2, 3, 16)] == [8, 4, 2, 1]

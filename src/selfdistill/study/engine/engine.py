@@ -9,7 +9,7 @@ from selfdistill.study.engine.processes import ProcessEngine
 from selfdistill.study.engine.progress import Told, Watch
 from selfdistill.study.engine.ray import RayEngine
 from selfdistill.study.study import Study
-from selfdistill.system import cores, shared_out
+from selfdistill.system import available_cores, threads_per_worker
 
 ENGINES = ("local", "ray")
 
@@ -49,7 +49,7 @@ def make_engine(
         raise UserError(f"there is no engine {name!r}; choose {' or '.join(ENGINES)}")
     if (workers or 1) == 1 and threads is None:
         return SerialEngine()
-    return ProcessEngine(workers or 1, threads or shared_out(cores(), workers or 1))
+    return ProcessEngine(workers or 1, threads or threads_per_worker(available_cores(), workers or 1))
 
 
 def run_jobs(

@@ -10,7 +10,7 @@ from typing import Any
 from selfdistill.errors import UserError
 from selfdistill.study.engine.job import Job, Outcome, attempt
 from selfdistill.study.engine.progress import Watch
-from selfdistill.system import cores, shared_out
+from selfdistill.system import available_cores, threads_per_worker
 
 KNOCK = 10  # seconds to wait for an answer
 NOT_THERE = "the engine ray needs Ray: pip install 'selfdistill[ray]', or choose --engine local"
@@ -50,7 +50,7 @@ class RayEngine:
 
     def _connect(self, ray: Any) -> None:
         wanted = (self.workers or 1) * (self.threads or 1)
-        alone = {"address": "local", "num_cpus": max(cores(), wanted), "include_dashboard": False}
+        alone = {"address": "local", "num_cpus": max(available_cores(), wanted), "include_dashboard": False}
         there = {"address": self.address} if self.address else alone
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
         os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
@@ -68,7 +68,7 @@ class RayEngine:
         """How many runs go on at a time, and what each of them takes of the cluster."""
         whole = ray.cluster_resources()
         workers = self.workers or max(1, sum(each["Alive"] for each in ray.nodes()))
-        threads = self.threads or shared_out(int(whole["CPU"]), workers)
+        threads = self.threads or threads_per_worker(int(whole["CPU"]), workers)
         gpus = min(1.0, whole.get("GPU", 0) / workers)
         return workers, {"num_cpus": threads, "num_gpus": gpus, "max_retries": 1}
 

@@ -30,7 +30,7 @@ class EpochStats:
 
     def means(self) -> dict[str, Any]:
         """Each loss's mean over the steps, and the accuracy in percent; over all ranks, and all must call this."""
-        means = (distributed.summed(torch.stack(self.rows).mean(dim=0)) / distributed.count()).tolist()
+        means = (distributed.all_reduce_sum(torch.stack(self.rows).mean(dim=0)) / distributed.world_size()).tolist()
         losses = dict(zip(self.names, means[:RIGHT], strict=True))
         return {"losses": losses, "train_top1": 100 * means[RIGHT]}
 

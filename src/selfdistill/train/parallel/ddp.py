@@ -44,7 +44,7 @@ class DDPWeights:
         """The gradient of one of several losses [], the mean over ranks; None where there is none."""
         # DDP reduces what backward() makes, and this is not that
         own = gradients_of(loss, trained)
-        return [None if each is None else distributed.summed(each) / distributed.count() for each in own]
+        return [None if each is None else distributed.all_reduce_sum(each) / distributed.world_size() for each in own]
 
     def found(self) -> list[Tensor]:
         """The gradients that backward() has left."""

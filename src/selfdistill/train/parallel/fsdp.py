@@ -91,13 +91,13 @@ class FSDPWeights:
             if isinstance(gradient := parameter.grad, DTensor):
                 shard.grad, parameter.grad = gradient.to_local(), None
             elif gradient is not None:
-                shard.grad = distributed.summed(gradient) / distributed.count()
+                shard.grad = distributed.all_reduce_sum(gradient) / distributed.world_size()
         return [each.grad for each in self.shards.values() if each.grad is not None]
 
     def norm(self, gradients: list[Tensor]) -> Tensor:
         """The norm of all gradients together, over all ranks. -> []."""
         parts, wholes = ([each for each in gradients if bool(each.dim()) is in_parts] for in_parts in (True, False))
-        squares = distributed.summed(torch.nn.utils.get_total_norm(parts).square())
+        squares = distributed.all_reduce_sum(torch.nn.utils.get_total_norm(parts).square())
         return (squares + torch.nn.utils.get_total_norm(wholes).to(squares).square()).sqrt()
 
     def here(self, tensors: Iterable[Tensor]) -> list[Tensor]:

@@ -59,7 +59,7 @@ def together() -> Iterator[None]:
     try:
         yield
     except RuntimeError as error:
-        if not distributed.lost(error):
+        if not distributed.is_lost_rank(error):
             raise
         raise UserError(
             "another process of this run has ended, so this one ends too; what was saved is as it was, and the same "

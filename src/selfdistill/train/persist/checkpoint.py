@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from selfdistill.errors import UserError
-from selfdistill.files import write_whole
+from selfdistill.files import write_atomic
 
 LAST, PREVIOUS, UNUSABLE = "last.ckpt", "previous.ckpt", "unusable.ckpt"
 HEAD = b"selfdistill checkpoint 1\n"  # then the checksum of what follows it, a newline, and torch's file
@@ -23,7 +23,7 @@ class CheckpointError(Exception):
 
 def save(folder: Path, state: dict[str, Any]) -> None:
     """Write the checkpoint of a run, keeping the one before it. Raises `UserError`."""
-    write_whole(folder / LAST, lambda beside: _write(beside, state), before=folder / PREVIOUS)
+    write_atomic(folder / LAST, lambda beside: _write(beside, state), before=folder / PREVIOUS)
 
 
 def read(path: Path) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from selfdistill.errors import UserError
-from selfdistill.files import make_folder, sweep
+from selfdistill.files import make_folder, remove_temporary_files
 
 LOCK = ".lock"  # locked by the system, which lets go of it whatever becomes of the process
 
@@ -22,7 +22,7 @@ def run_lock(folder: Path, wait: Callable[[str], None] | None = None) -> Iterato
     made, lock = not folder.exists(), FileLock(make_folder(folder) / LOCK)
     _acquire(lock, folder, wait)
     try:
-        sweep(folder)
+        remove_temporary_files(folder)
         yield
     finally:
         with suppress(OSError):
