@@ -27,7 +27,8 @@ if TYPE_CHECKING:
     from selfdistill.method import Method
     from selfdistill.metrics import evaluate
     from selfdistill.models import create
-    from selfdistill.study import Grid, compare
+    from selfdistill.study import Grid
+    from selfdistill.study.compare import compare
     from selfdistill.terms import (
         BuildContext,
         ForwardPass,

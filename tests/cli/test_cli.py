@@ -3,11 +3,15 @@
 import re
 import subprocess
 import sys
+from dataclasses import fields
 
 import pytest
 
 import selfdistill as sd
-from selfdistill.cli.app import main, spread
+from selfdistill.cli.app import application, expand_list_options, list_options, main
+from selfdistill.cli.options import HELP, option_type
+from selfdistill.data.sources import SOURCES
+from selfdistill.train.config import RunConfig
 
 QUICK = ["--limit", "100", "--epochs", "1", "--batch-size", "32"]
 
@@ -166,7 +170,7 @@ def test_taps(capsys):
     assert re.search(r"^stage4 +stages +\[B, 320, 2, 2\] nchw$", out, re.M)
     assert re.search(r"^classifier +head.fc$", out, re.M)
     _, out, _ = command(capsys, "taps", "--model", "timm/levit_128s", "--size", "224")
-    assert "none found; pass --classifier" in out
+    assert "not found; pass --classifier" in out
 
 
 def test_bench(capsys, tmp_path):
@@ -254,18 +258,23 @@ def test_public_names():
 
 
 def test_several_values_after_one_option():
-    assert spread(["compare", "--methods", "a", "b", "c", "--seeds", "2", "x"]) == [
-        "compare",
-        "--methods",
-        "a",
-        "--methods",
-        "b",
-        "--methods",
-        "c",
-        "--seeds",
-        "2",
-        "x",
-    ]
+    words = ["compare", "--methods", "a", "b", "c", "--seeds", "2", "x"]
+    expanded = ["compare", "--methods", "a", "--methods", "b", "--methods", "c", "--seeds", "2", "x"]
+    assert expand_list_options(words, list_options(application())) == expanded
+
+
+def test_options_of_several_values_are_those_whose_type_is_a_list():
+    found = {"--methods", "--models", "--datasets", "--label-noises", "--measures", "--epsilons", "--show"}
+    assert list_options(application()) == found
+    for command in application().commands.values():  # an option is a list in all commands or in none
+        assert not [each.opts for each in command.params if found & set(each.opts) and not each.multiple]
+
+
+def test_options_are_those_of_the_configuration():
+    assert set(HELP) == {each.name for each in fields(RunConfig)} - {"method", "seed", "generation"}
+    kind, text = option_type("precision")
+    assert (kind, text) == (str, "Mixed precision: 32, bf16 or 16.")
+    assert all(name in option_type("data")[1] for name in SOURCES)
 
 
 def test_control_c_is_no_traceback(capsys, monkeypatch):
@@ -300,7 +309,7 @@ WRONG = [
     (["train", "ce()", "--epochs", "0"], "epochs must be 1 or more, but is 0"),
     (["train", "ce()", "--limit", "5"], "5 training images cannot hold one of each of 10 classes"),
     (["train", "ce()", "--weights", "/nowhere.safetensors"], "/nowhere.safetensors"),
-    (["train", "ce()", "--milestones", "half"], "--milestones are shares of the run such as 0.5,0.75"),
+    (["train", "ce()", "--milestones", "half"], "--milestones are fractions of the run; write them as 0.5,0.75"),
     (["train", "ce()", "--label-noise", "1"], "label noise must be a share from 0 to below 1, but is 1.0"),
     (["compare", "--seeds", "0"], "seeds must be 1 or more"),
     (["evaluate", "/nowhere"], "holds no run (no run.json) and no study (no study.json); name the folder that train"),

@@ -1,4 +1,4 @@
-from selfdistill.cli.run_metrics import left_out, shown
+from selfdistill.cli.run_metrics import format_metrics, skipped_metrics
 
 
 def test_numbers_in_one_table_and_rows_in_their_own():
@@ -11,7 +11,7 @@ def test_numbers_in_one_table_and_rows_in_their_own():
         "outside": {"data": "svhn", "images": 64, "energy": {"auroc": 90.0}},
         "cost": {"parameters": 78042},
     }
-    numbers, corruption, classes = shown(found)
+    numbers, corruption, classes = format_metrics(found)
     assert numbers.splitlines() == [
         "top1                  50.0000",
         "nll                   1.2500",
@@ -34,9 +34,9 @@ def test_numbers_in_one_table_and_rows_in_their_own():
 
 
 def test_a_table_alone():
-    assert len(list(shown({"classes": [{"class": "cat", "top1": 5.0}]}))) == 1
+    assert len(list(format_metrics({"classes": [{"class": "cat", "top1": 5.0}]}))) == 1
 
 
-def test_what_is_left_out_says_what_it_needs():
-    assert left_out({"knn": {}, "recall": {}, "spread": {}}) == "outside (needs --ood DATA)"
-    assert left_out({"outside": {}, "knn": {}, "recall": {}}) == "spread (needs --classifier PATH)"
+def test_what_is_skipped_metrics_says_what_it_needs():
+    assert skipped_metrics({"knn": {}, "recall": {}, "spread": {}}) == "outside (needs --ood DATA)"
+    assert skipped_metrics({"outside": {}, "knn": {}, "recall": {}}) == "spread (needs --classifier PATH)"

@@ -1,56 +1,74 @@
-"""The command's frame: its subcommands, and how a user's mistakes are answered."""
+"""The command-line application: subcommands, exit status and error messages."""
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import NoReturn
 
 import typer
+from typer.core import TyperGroup
+from typer.main import get_command
 
 from selfdistill import __version__
 from selfdistill.cli import bench, compare, doctor, evaluate, inspect, methods, report, reproduce, study, train
 from selfdistill.errors import Interrupted, UserError
 
 app = typer.Typer(
-    help="Train image classifiers that teach themselves, and compare the ways to do it.",
+    help="Train image classifiers with self-knowledge distillation, and compare methods.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
-TRAINING = (compare.compare, study.study, reproduce.reproduce, train.train)
-LOOKING = (report.report, evaluate.evaluate, evaluate.export, inspect.plan, inspect.taps, bench.bench, doctor.doctor)
-for command in (*TRAINING, *LOOKING):
+TRAIN_COMMANDS = (compare.compare, study.study, reproduce.reproduce, train.train)
+OTHER_COMMANDS = (
+    report.report,
+    evaluate.evaluate,
+    evaluate.export,
+    inspect.plan,
+    inspect.taps,
+    bench.bench,
+    doctor.doctor,
+)
+for command in (*TRAIN_COMMANDS, *OTHER_COMMANDS):
     app.command()(command)
 app.command(name="methods")(methods.list_methods)
 app.command()(methods.cite)
 
 
 @app.callback(invoke_without_command=True)
-def selfdistill(version: bool = typer.Option(False, "--version", help="Show the version.")) -> None:
-    """Train image classifiers that teach themselves, and compare the ways to do it."""
+def selfdistill(version: bool = typer.Option(False, "--version", help="Print the version.")) -> None:
+    """Train image classifiers with self-knowledge distillation, and compare methods."""
     if version:
         print(f"selfdistill {__version__}")
         raise typer.Exit
 
 
+def application() -> TyperGroup:
+    """Build the command from its subcommands."""
+    group = get_command(app)
+    assert isinstance(group, TyperGroup)
+    return group
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the command: exit status 2 and a line or two for a user's mistake, 130 and 143 after a signal."""
-    words = spread(sys.argv[1:] if arguments is None else arguments)
+    """Run the command. Exit status: 2 and a short message for a user's mistake, 130 or 143 after a signal."""
+    command = application()
+    words = expand_list_options(sys.argv[1:] if arguments is None else arguments, list_options(command))
     if _rank() > 0:
-        sys.stdout = open(os.devnull, "w")  # noqa: SIM115  # the first process speaks for all
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115  # only rank 0 prints
     try:
-        app(words, prog_name="selfdistill")
+        command(words, prog_name="selfdistill")
     except UserError as error:
         _end(2, str(error))
     except Interrupted as end:
         if _rank() > 0:
-            sys.exit(0)  # another status would have the first process killed by its watch over the others
+            sys.exit(0)  # on another status the launcher would kill rank 0
         _end(128 + end.number, str(end))
     except SystemExit as end:
-        if end.code == 130:  # Ctrl-C while nothing trained
-            _end(130, "interrupted; the same command goes on from what was saved")
+        if end.code == 130:  # Ctrl-C outside of training
+            _end(130, "interrupted; re-run the command to resume from what was saved")
         raise
 
 
@@ -61,27 +79,22 @@ def _end(status: int, text: str) -> NoReturn:
 
 
 def _rank() -> int:
-    """Which of the processes of a run this is; torch would have to be loaded to ask it."""
+    """Return the rank from the environment, without importing torch."""
     return int(os.environ.get("RANK") or os.environ.get("LOCAL_RANK") or 0)
 
 
-SEVERAL = (
-    "--methods",
-    "--models",
-    "--datasets",
-    "--label-noises",
-    "--measures",
-    "--epsilons",
-    "--show",
-)  # options that take several values
+def list_options(group: TyperGroup) -> frozenset[str]:
+    """Return the options of all subcommands that take several values, such as `--methods`."""
+    options = (each for command in group.commands.values() for each in command.params)
+    return frozenset(name for each in options if getattr(each, "multiple", False) for name in each.opts)
 
 
-def spread(words: Sequence[str]) -> list[str]:
-    """Let an option take several values: `--methods A B` as `--methods A --methods B`."""
+def expand_list_options(words: Sequence[str], options: Collection[str]) -> list[str]:
+    """Rewrite `--methods A B` as `--methods A --methods B`, for the options that take several values."""
     out, option, first = [], "", False
     for word in words:
         if word.startswith("-"):
-            option, first = (word if word in SEVERAL else ""), True
+            option, first = (word if word in options else ""), True
             out.append(word)
         else:
             out.extend([word] if first or not option else [option, word])

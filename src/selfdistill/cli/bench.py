@@ -1,54 +1,58 @@
-"""`selfdistill bench`: what methods cost."""
+"""`selfdistill bench`: cost of methods per training step."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from selfdistill.cli.options import Methods, configured, expressions
+from selfdistill.cli.options import Methods, method_expressions, run_options
+from selfdistill.train.config import RunConfig
+
+if TYPE_CHECKING:
+    from selfdistill.bench.rounds import Cost
 
 DEFAULT = ("dsr()", "csd()", "scd()", "sad()", "drg()", "drg(head='gated')", "cs_kd()", "ddgsd()", "byot()", "kd()")
 OPTIONS = ("data", "model", "batch_size", "limit", "size", "classifier", "accelerator", "precision")
 
 
-@configured(*OPTIONS, data="fake:classes=100,train=2048,test=100", model="resnet20", batch_size=128)
+@run_options(*OPTIONS, data="fake:classes=100,train=2048,test=100", model="resnet20", batch_size=128)
 def bench(
     methods: Methods = None,
-    rounds: Annotated[int, typer.Option(help="How often every method has its turn.")] = 20,
-    steps: Annotated[int, typer.Option(help="Steps of a turn.")] = 1,
-    threads: Annotated[int | None, typer.Option(help="CPU threads; default: torch's own choice.")] = None,
-    out: Annotated[Path | None, typer.Option(help="JSON file for the numbers.")] = None,
+    rounds: Annotated[int, typer.Option(help="Rounds; each measures every method once.")] = 20,
+    steps: Annotated[int, typer.Option(help="Training steps per method and round.")] = 1,
+    threads: Annotated[int | None, typer.Option(help="CPU threads; default: as torch chooses.")] = None,
+    out: Annotated[Path | None, typer.Option(help="JSON file to write the numbers to.")] = None,
     *,
-    recipe: dict[str, Any],
+    config: RunConfig,
 ) -> None:
-    """Measure what methods cost beside cross-entropy: time, memory and arithmetic of a training step.
+    """Benchmark methods against cross-entropy: time, memory and FLOPs of a training step.
 
-    Every method makes its steps in every round, so that what else the machine does meets all alike. Cross-entropy
-    takes part twice: where its two rows differ, so much is noise. Teachers are untrained stand-ins.
+    Each round measures every method, so that other load on the machine affects all methods equally. Cross-entropy
+    is measured twice: the difference between its two rows is noise. Teachers are untrained networks.
     """
     import torch
 
     from selfdistill.bench.rounds import run_rounds
     from selfdistill.cli.console import console
-    from selfdistill.train.config import RunConfig
     from selfdistill.train.run import load_data
 
     torch.set_num_threads(threads or torch.get_num_threads())
-    base = RunConfig("ce()", **recipe)
     with console.status("") as status:
 
         def tell(number: int) -> None:
             status.update(f"round {number} of {rounds}")
 
-        costs = run_rounds(expressions(methods, DEFAULT), base, load_data(base), rounds=rounds, steps=steps, tell=tell)
-    where = f"{base.data}, {base.model}, batches of {base.batch_size}"
+        costs = run_rounds(
+            method_expressions(methods, DEFAULT), config, load_data(config), rounds=rounds, steps=steps, tell=tell
+        )
+    where = f"{config.data}, {config.model}, batches of {config.batch_size}"
     where += f", {torch.get_num_threads()} thread(s), torch {torch.__version__}"
     _show(costs, rounds, steps, where)
     if out:
         _write(out, {"of": where, "rounds": rounds, "steps": steps}, costs)
 
 
-def _show(costs: list[Any], rounds: int, steps: int, where: str) -> None:
+def _show(costs: "list[Cost]", rounds: int, steps: int, where: str) -> None:
     from selfdistill.bench.table import HEADER, footer, rows
     from selfdistill.cli.console import show_table
 
@@ -56,7 +60,7 @@ def _show(costs: list[Any], rounds: int, steps: int, where: str) -> None:
     print("\n" + "\n".join(footer(rounds, steps, where)))
 
 
-def _write(path: Path, facts: dict[str, Any], costs: list[Any]) -> None:
+def _write(path: Path, facts: dict[str, object], costs: "list[Cost]") -> None:
     from dataclasses import asdict
 
     from selfdistill.files import write_json

@@ -1,18 +1,21 @@
-"""How the command prints."""
+"""Console output of the command: tables, failures."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING
 
 import typer
 from rich.console import Console
 from rich.table import Table
+
+if TYPE_CHECKING:
+    from selfdistill.study.study import Study
 
 console = Console(highlight=False)
 errors = Console(stderr=True, highlight=False)
 
 
 def show_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Print a table: ruled on a terminal, aligned text elsewhere."""
+    """Print a table: styled on a terminal, aligned text elsewhere."""
     if console.is_terminal:
         table = Table(*header, header_style="bold", box=None, pad_edge=False)
         for row in rows:
@@ -22,8 +25,8 @@ def show_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         print(aligned([header, *rows]))
 
 
-def end_of(studies: Sequence[Any]) -> None:
-    """Print what failed in these studies; exit status 1 where something did."""
+def report_failures(studies: "Sequence[Study]") -> None:
+    """Print the failed runs of these studies; exit status 1 if there are any."""
     from selfdistill.study.study import about
 
     for study in studies:
@@ -35,7 +38,7 @@ def end_of(studies: Sequence[Any]) -> None:
 
 
 def aligned(lines: Sequence[Sequence[str]]) -> str:
-    """Lines of cells with their columns aligned."""
+    """Join rows of cells to lines of text with aligned columns."""
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     padded = ("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) for line in lines)
     return "\n".join(line.rstrip() for line in padded)

@@ -1,29 +1,31 @@
-"""`selfdistill doctor`: whether a run will work."""
+"""`selfdistill doctor`: checks before a run."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from selfdistill.cli.options import configured
+from selfdistill.cli.options import run_options
+from selfdistill.train.config import RunConfig
 
 
-@configured()
+@run_options()
 def doctor(
-    method: Annotated[str, typer.Argument(help='Method expression, as in "drg() + dsr()".')] = "ce()",
-    out: Annotated[Path, typer.Option(help="Folder that the run would be written to.")] = Path("runs"),
+    method: Annotated[str, typer.Argument(help='Method expression, such as "drg() + dsr()".')] = "ce()",
+    out: Annotated[Path, typer.Option(help="Folder that the run would write to.")] = Path("runs"),
     *,
-    recipe: dict[str, Any],
+    config: RunConfig,
 ) -> None:
-    """Check a run before it starts: data, model, taps, heads, batches, memory, disk. Takes the options of train.
+    """Check a run without starting it: data, model, taps, heads, batches, memory, disk. Options as for train.
 
-    Each check is ok or says what to change; the exit status is 1 where one is not. Nothing is written.
+    Each check prints ok or what to change; the exit status is 1 if any check fails. Nothing is written.
     """
+    from dataclasses import replace
+
     from selfdistill.cli.console import aligned
     from selfdistill.inspect.doctor import check
-    from selfdistill.train.config import RunConfig
 
-    found = check(RunConfig(method, **recipe), out)
+    found = check(replace(config, method=method), out)
     print(aligned([("ok" if each.ok else "change", each.check, each.words) for each in found]))
     if not all(each.ok for each in found):
         raise typer.Exit(1)

@@ -1,19 +1,32 @@
-"""The options that say where a study's runs are made, shared by the commands that make several."""
+"""Options of the engine that executes a study's runs, shared by the commands that make several runs."""
 
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, TypedDict
 
 import typer
 
-Engine = Annotated[str, typer.Option(help="local: processes of this machine; ray: a Ray cluster.")]
+if TYPE_CHECKING:
+    from selfdistill.study.engine.engine import Engine as RunEngine
+    from selfdistill.study.engine.progress import Watch
+
+Engine = Annotated[str, typer.Option(help="Engine: local (processes on this machine) or ray (a Ray cluster).")]
 Workers = Annotated[
-    int | None, typer.Option(help="Runs made at a time; default: 1, with Ray one for each machine of the cluster.")
+    int | None, typer.Option(help="Concurrent runs; default: 1, or with Ray one per machine of the cluster.")
 ]
-Threads = Annotated[int | None, typer.Option(help="CPU threads of each run; default: the cores shared out.")]
-Address = Annotated[str | None, typer.Option(help="Of a Ray cluster; default: one on this machine.")]
+Threads = Annotated[
+    int | None, typer.Option(help="CPU threads per run; default: the cores divided among the concurrent runs.")
+]
+Address = Annotated[str | None, typer.Option(help="Address of the Ray cluster; default: start one on this machine.")]
 
 
-def engine_and_watch(name: str, workers: int | None, threads: int | None, address: str | None) -> dict[str, Any]:
-    """The engine of these options and what is shown while it works, as `compare_all` takes them."""
+class EngineAndWatch(TypedDict):
+    """Keyword arguments of `compare_all`."""
+
+    engine: "RunEngine"
+    watch: "Watch"
+
+
+def engine_and_watch(name: str, workers: int | None, threads: int | None, address: str | None) -> EngineAndWatch:
+    """Make the engine and the progress display of a study. Raises `UserError` for an unknown engine."""
     from selfdistill.cli.console import console
     from selfdistill.study.engine.engine import SerialEngine, make_engine
     from selfdistill.study.engine.live_table import watch_for

@@ -26,7 +26,8 @@ OtherClasses = Annotated[
     str | None, typer.Option(help="Data set of other classes, for OOD detection (the metric outside).")
 ]
 TestLimit = Annotated[
-    int | None, typer.Option(help="Test images to evaluate on, as a stratified subset, the same for all runs; default: all.")
+    int | None,
+    typer.Option(help="Test images to evaluate on, as a stratified subset, the same for all runs; default: all."),
 ]
 
 ACCELERATOR = option_type("accelerator")[1].replace("train", "evaluate")
@@ -36,10 +37,13 @@ def evaluate(
     folder: Folder,
     measures: Metrics = None,
     ood: OtherClasses = None,
-    data: Annotated[str | None, typer.Option(help="Data set whose test images to evaluate on; default: the run's own.")] = None,
+    data: Annotated[
+        str | None, typer.Option(help="Data set whose test images to evaluate on; default: the run's own.")
+    ] = None,
     test_limit: TestLimit = None,
     epsilons: Annotated[
-        list[float] | None, typer.Option(help="Perturbation sizes of fgsm and pgd, in units of 1/255; default: 2 and 8.")
+        list[float] | None,
+        typer.Option(help="Perturbation sizes of fgsm and pgd, in units of 1/255; default: 2 and 8."),
     ] = None,
     classifier: Classifier = None,
     accelerator: Annotated[str, typer.Option(help=ACCELERATOR)] = "auto",

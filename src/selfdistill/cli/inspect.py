@@ -1,43 +1,43 @@
-"""`selfdistill plan` and `selfdistill taps`: look before training."""
+"""`selfdistill plan` and `selfdistill taps`: a model and a training step, without training."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from selfdistill.cli.options import Classifier, Model, configured
+from selfdistill.cli.options import Classifier, Model, run_options
+from selfdistill.train.config import RunConfig
 
 
-@configured("data", "model", "batch_size", "limit", "size", "classifier")
+@run_options("data", "model", "batch_size", "limit", "size", "classifier")
 def plan(
-    method: Annotated[str, typer.Argument(help='Method expression, as in "drg() + dsr()".')],
+    method: Annotated[str, typer.Argument(help='Method expression, such as "drg() + dsr()".')],
     *,
-    recipe: dict[str, Any],
+    config: RunConfig,
 ) -> None:
-    """Show what a step would do: passes, taps, heads, memory, needs."""
+    """Describe a training step (passes, taps, heads, memory, data) without running it."""
     from copy import deepcopy
 
     from selfdistill.data import default_augmentation
     from selfdistill.inspect.plan import plan as make_plan
     from selfdistill.methods import parse_method
     from selfdistill.models import create
-    from selfdistill.train.config import RunConfig
     from selfdistill.train.run import load_data
 
-    asked, config = parse_method(method), RunConfig(method, **recipe)
+    parsed = parse_method(method)
     splits = load_data(config)
     student = create(config.model, len(splits.classes), size=splits.train.size)
     example = default_augmentation(splits).normalize(splits.train.images[: config.batch_size])
-    stand_ins = {role: deepcopy(student) for role in asked.teachers}
-    print(make_plan(asked, student, example, stand_ins, config.classifier))
+    stand_ins = {role: deepcopy(student) for role in parsed.teachers}
+    print(make_plan(parsed, student, example, stand_ins, config.classifier))
 
 
 def taps(
     model: Model = "resnet8",
-    size: Annotated[int, typer.Option(help="Pixels of a side.")] = 32,
-    classes: Annotated[int, typer.Option(help="Classes to tell apart.")] = 10,
+    size: Annotated[int, typer.Option(help="Image size in pixels per side.")] = 32,
+    classes: Annotated[int, typer.Option(help="Number of classes.")] = 10,
     classifier: Classifier = None,
 ) -> None:
-    """Show the stages, embedding and classifier found in a model."""
+    """Show the stages, embedding and classifier that tracing finds in a model."""
     import torch
 
     from selfdistill.cli.console import aligned

@@ -1,115 +1,125 @@
-"""The options that make a run's configuration, shared by the commands that train."""
+"""Options of a run's configuration, derived from `RunConfig` and shared by the commands that train."""
 
 import functools
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import fields
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Literal, get_args, get_origin, get_type_hints
 
 import typer
 
+from selfdistill.data.sources import SOURCES
 from selfdistill.errors import UserError
 from selfdistill.train.config import RunConfig
 
 Command = Callable[..., None]
-Model = Annotated[
-    str, typer.Option(help="resnet8, resnet20 … wrn-40-2, vgg8, mobilenetv2, timm/NAME or torchvision/NAME.")
-]
+MODEL_HELP = "Model: resnet8, resnet20 … wrn-40-2, vgg8, mobilenetv2, timm/NAME or torchvision/NAME."
+CLASSIFIER_HELP = "Path of the module that computes the logits; default: found by tracing."
+Model = Annotated[str, typer.Option(help=MODEL_HELP)]
 Methods = Annotated[
-    list[str] | None, typer.Option(help='Method expressions, as in --methods "ce()" "drg() + dsr()"; or all.')
+    list[str] | None, typer.Option(help='Method expressions, such as --methods "ce()" "drg() + dsr()"; or all.')
 ]
-Classifier = Annotated[str | None, typer.Option(help="Path of the module that makes the logits, if not found.")]
-
-SHARED: dict[str, Any] = {  # by the field of RunConfig, whose defaults they have
-    "data": Annotated[
-        str,
-        typer.Option(
-            help="digits, cifar10, cifar100, svhn, fashion-mnist, parquet:PATH, folder:PATH, hub:ORG/NAME, fake."
-        ),
-    ],
-    "model": Model,
-    "epochs": Annotated[int, typer.Option(help="Passes over the training images.")],
-    "batch_size": Annotated[int, typer.Option(help="Images a step, over all processes and parts.")],
-    "lr": Annotated[float, typer.Option(help="Learning rate at its peak.")],
-    "momentum": Annotated[float, typer.Option(help="SGD's momentum, from 0 to below 1.")],
-    "nesterov": Annotated[bool, typer.Option(help="Nesterov's momentum.")],
-    "weight_decay": Annotated[float, typer.Option(help="Weight decay (L2).")],
-    "decay_norms": Annotated[bool, typer.Option(help="Weight decay on norms and biases too.")],
-    "schedule": Annotated[str, typer.Option(help="cosine, or step: lowered at --milestones.")],
-    "milestones": Annotated[str, typer.Option(help="Shares of the run at which step lowers the rate.")],
-    "gamma": Annotated[float, typer.Option(help="What step multiplies the rate with.")],
-    "warmup": Annotated[int, typer.Option(help="Epochs over which the rate grows.")],
-    "limit": Annotated[int | None, typer.Option(help="Training images to keep, stratified; default: all.")],
-    "validation": Annotated[float, typer.Option(help="Share of the training images held out for choices.")],
-    "label_noise": Annotated[float, typer.Option(help="Share of the training labels made wrong.")],
-    "size": Annotated[int | None, typer.Option(help="Pixels of a side to resize to; default: the data's own.")],
-    "pretrained": Annotated[
-        bool, typer.Option("--pretrained", help="Start from the library's weights, with a new head.")
-    ],
-    "weights": Annotated[Path | None, typer.Option(help="Start from the weights in this file.")],
-    "classifier": Classifier,
-    "accelerator": Annotated[str, typer.Option(help="auto, cpu, gpu, cuda or mps.")],
-    "decode": Annotated[
-        str, typer.Option(help="Image files: once, stream (as needed), or auto: once where memory holds all.")
-    ],
-    "precision": Annotated[str, typer.Option(help="Of the passes: 32, bf16 or 16.")],
-    "devices": Annotated[int, typer.Option(help="Devices of a machine, with a process each.")],
-    "nodes": Annotated[int, typer.Option(help="Machines; start the command on each, by torchrun or Slurm.")],
-    "strategy": Annotated[
-        str, typer.Option(help="How processes share the work: auto, ddp, or fsdp: each holds a part of the weights.")
-    ],
-    "sync_batchnorm": Annotated[bool, typer.Option("--sync-batchnorm", help="Batch statistics over all GPUs.")],
-    "accumulate": Annotated[int, typer.Option(help="Parts of a batch passed one after the other, to save memory.")],
-    "clip_norm": Annotated[float | None, typer.Option(help="Cut the gradient to this norm; default: not.")],
-    "compile": Annotated[bool, typer.Option("--compile", help="Compile the step with torch.compile.")],
+Classifier = Annotated[str | None, typer.Option(help=CLASSIFIER_HELP)]
+HELP = {  # by the field of RunConfig, which gives type, choices and default
+    "data": f"Data set: {', '.join(each.usage.partition('[')[0] for each in SOURCES.values())}.",
+    "model": MODEL_HELP,
+    "epochs": "Training epochs.",
+    "batch_size": "Batch size (images per optimizer step), over all processes.",
+    "lr": "Peak learning rate.",
+    "momentum": "SGD momentum, from 0 to below 1.",
+    "nesterov": "Nesterov momentum.",
+    "weight_decay": "Weight decay (L2).",
+    "decay_norms": "Apply weight decay to normalization layers and biases too.",
+    "schedule": "Learning rate schedule; step lowers the rate at --milestones",
+    "milestones": "Fractions of the run at which the step schedule lowers the learning rate.",
+    "gamma": "Factor by which the step schedule lowers the learning rate.",
+    "warmup": "Epochs of linear learning rate warmup.",
+    "limit": "Training images to keep, as a stratified subset; default: all.",
+    "validation": "Fraction of the training images held out for validation.",
+    "label_noise": "Fraction of the training labels replaced by wrong ones.",
+    "size": "Image size in pixels per side, by resizing; default: the data set's own.",
+    "pretrained": "Start from the pretrained weights of timm or torchvision, with a new classifier.",
+    "weights": "File of weights to start from.",
+    "classifier": CLASSIFIER_HELP,
+    "accelerator": "Hardware to train on",
+    "decode": "When image files are decoded; auto decodes once if all images fit into memory",
+    "precision": "Mixed precision",
+    "devices": "Devices per machine, with one process each.",
+    "nodes": "Machines; start the command on each, with torchrun or Slurm.",
+    "strategy": "Parallel strategy; fsdp shards the weights over the processes",
+    "sync_batchnorm": "Synchronize batch normalization statistics over all processes.",
+    "accumulate": "Gradient accumulation steps.",
+    "clip_norm": "Clip the gradient norm (default: off).",
+    "compile": "Compile the training step with torch.compile.",
 }
 
 
-def configured(*names: str, **defaults: Any) -> Callable[[Command], Command]:
-    """Give a command the shared options of these names, or all; it gets them as `recipe`, what RunConfig is made of.
+def run_options(*names: str, **defaults: object) -> Callable[[Command], Command]:
+    """Give a command the options of these fields of `RunConfig`, or of all in `HELP`.
 
-    The defaults are RunConfig's but for those that are given.
+    The command receives them as `config`, a `RunConfig` of the method ce(). `defaults` replace RunConfig's own.
     """
-    kinds = {name: kind for name, kind in SHARED.items() if not names or name in names}
+    chosen = names or tuple(HELP)
     usual = {field.name: field.default for field in fields(RunConfig)} | defaults
 
-    def give(command: Command) -> Command:
+    def decorate(command: Command) -> Command:
         @functools.wraps(command)
-        def taking(**words: Any) -> None:
-            recipe = {name: words.pop(name) for name in kinds}
-            command(**words, recipe=_read(recipe))
+        def wrapped(**values: object) -> None:
+            options = {name: values.pop(name) for name in chosen}
+            command(**values, config=RunConfig.from_json({"method": "ce()", **dict(_to_fields(options))}))
 
-        own = [each for each in inspect.signature(command).parameters.values() if each.name != "recipe"]
-        parameters = [*own, *(_parameter(name, kind, usual[name]) for name, kind in kinds.items())]
-        taking.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]  # what typer reads
-        taking.__annotations__ = {each.name: each.annotation for each in parameters}
-        return taking
+        own = [each for each in inspect.signature(command).parameters.values() if each.name != "config"]
+        parameters = [*own, *(_parameter(name, usual[name]) for name in chosen)]
+        wrapped.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]  # what typer reads
+        wrapped.__annotations__ = {each.name: each.annotation for each in parameters}
+        return wrapped
 
-    return give
-
-
-def _parameter(name: str, kind: Any, default: Any) -> inspect.Parameter:
-    shown = ",".join(map(str, default)) if isinstance(default, tuple) else default
-    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=shown, annotation=kind)
+    return decorate
 
 
-def _read(recipe: dict[str, Any]) -> dict[str, Any]:
-    """The options as RunConfig's fields."""
-    read = {"weights": lambda path: str(path) if path else None, "milestones": shares}
-    return {name: read[name](value) if name in read else value for name, value in recipe.items()}
+def option_type(name: str) -> tuple[object, str]:
+    """Return the type of a field's option as typer reads it, and its help with the choices that the field allows."""
+    kind = get_type_hints(RunConfig)[name]
+    if get_origin(kind) is Literal:
+        return str, f"{HELP[name]}: {in_words(get_args(kind))}."
+    if get_origin(kind) is tuple:
+        return str, HELP[name]
+    return (Path | None if name == "weights" else kind), HELP[name]
 
 
-def expressions(asked: Sequence[str] | None, default: Sequence[str]) -> Sequence[str]:
-    """The methods of --methods: every one for `all`."""
-    from selfdistill.methods import REGISTRY
-
-    return [f"{name}()" for name in REGISTRY] if asked == ["all"] else asked or default
+def in_words(choices: Sequence[str]) -> str:
+    """Join choices: "a, b or c"."""
+    return " or ".join([", ".join(choices[:-1]), choices[-1]]) if len(choices) > 1 else choices[0]
 
 
-def shares(text: str) -> tuple[float, ...]:
-    """Read "0.5,0.75"; raises `UserError`."""
+def method_expressions(methods: Sequence[str] | None, default: Sequence[str]) -> Sequence[str]:
+    """Return the expressions of --methods; for `all`, one of each method."""
+    from selfdistill.cli.method_source import method_names
+
+    return [f"{name}()" for name in method_names()] if methods == ["all"] else methods or default
+
+
+def parse_milestones(text: str) -> tuple[float, ...]:
+    """Parse "0.5,0.75". Raises `UserError`."""
     try:
         return tuple(float(each) for each in text.split(","))
     except ValueError:
-        raise UserError(f"--milestones are shares of the run such as 0.5,0.75, but found {text!r}") from None
+        raise UserError(f"--milestones are fractions of the run; write them as 0.5,0.75, but found {text!r}") from None
+
+
+def _parameter(name: str, default: object) -> inspect.Parameter:
+    kind, text = option_type(name)
+    flag = [f"--{name.replace('_', '-')}"] if kind is bool and default is False else []  # without --no-NAME
+    shown = ",".join(map(str, default)) if isinstance(default, tuple) else default
+    option = Annotated[kind, typer.Option(*flag, help=text)]  # type: ignore[valid-type]  # a type made at run time
+    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=shown, annotation=option)
+
+
+def _to_fields(options: dict[str, object]) -> Iterator[tuple[str, object]]:
+    """Convert the values that typer reads to those of RunConfig's fields."""
+    for name, value in options.items():
+        if name == "milestones":
+            yield name, parse_milestones(str(value))
+        else:
+            yield name, str(value) if isinstance(value, Path) else value

@@ -18,16 +18,18 @@ def report(
     pictures: Annotated[
         bool, typer.Option(help="Evaluate the trained networks on test images and draw figures; takes longest.")
     ] = True,
-    links: Annotated[bool, typer.Option(help="Link to the runs' folders; use --no-links for a page that is shared without them.")] = True,
+    links: Annotated[
+        bool, typer.Option(help="Link to the runs' folders; use --no-links for a page that is shared without them.")
+    ] = True,
     show: Annotated[
         list[str] | None,
         typer.Option(help="Methods to draw beside the baseline; default: the first eight of the study."),
     ] = None,
 ) -> None:
-    """Write a study's page: verdict, table, pictures, runs, and how to repeat it.
+    """Write the HTML report of a study: findings, tables, figures, runs and the commands to reproduce it.
 
-    report.html needs no other file and no network. table.csv, table.md and table.tex hold the table,
-    metrics.csv every metric of every run.
+    report.html is self-contained. The table is also written to table.csv, table.md and table.tex, and the metrics of
+    each run to metrics.csv.
     """
     from selfdistill.study.load import load_all, missing
 
@@ -37,9 +39,16 @@ def report(
         print(f"{left} {'run has' if left == 1 else 'runs have'} no result yet; the report lists them")
 
 
-def write_page(studies: "Sequence[Study]", folder: Path, **options: Unpack[ReportOptions]) -> None:
+def write_page(
+    studies: "Sequence[Study]",
+    folder: Path,
+    *,
+    pictures: tuple[()] | None = None,
+    show: Sequence[str] = (),
+    links: bool = True,
+) -> None:
     """Write the report and its tables, and print the paths."""
     from selfdistill.report import write
 
-    for path in write(studies, folder, **options):
+    for path in write(studies, folder, pictures, show=show, links=links):
         print(path)

@@ -1,28 +1,34 @@
-"""`selfdistill reproduce`: published tables beside our own runs."""
+"""`selfdistill reproduce`: published tables against own runs."""
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from selfdistill.cli.engine_options import Address, Engine, Threads, Workers, engine_and_watch
 
+if TYPE_CHECKING:
+    from selfdistill.study.papers.published import Published
+    from selfdistill.study.reproduce import Line
+    from selfdistill.study.study import Study
+
 HEADER = ("model", "method", "measure", "expected", "ours", "verdict")
 
 
 def reproduce(
-    name: Annotated[str | None, typer.Argument(help="A published table; none lists them.")] = None,
-    scale: Annotated[float, typer.Option(help="Share of the epochs and images, for a smaller version.")] = 1.0,
-    seeds: Annotated[int, typer.Option(help="Runs of each cell, of seeds 0, 1, 2 …")] = 3,
-    models: Annotated[list[str] | None, typer.Option(help="Some of the table's models; default: all.")] = None,
-    data: Annotated[str | None, typer.Option(help="Where the same images lie, as in parquet:PATH.")] = None,
+    name: Annotated[str | None, typer.Argument(help="Published table; without a name, all tables are listed.")] = None,
+    scale: Annotated[float, typer.Option(help="Fraction of the epochs and images to train with.")] = 1.0,
+    seeds: Annotated[int, typer.Option(help="Number of seeds (0, 1, 2 …) per cell.")] = 3,
+    models: Annotated[list[str] | None, typer.Option(help="Subset of the table's models; default: all.")] = None,
+    data: Annotated[str | None, typer.Option(help="Other source of the same images, such as parquet:PATH.")] = None,
     out: Annotated[Path | None, typer.Option(help="Folder; default: runs/reproduce-NAME.")] = None,
     engine: Engine = "local",
     workers: Workers = None,
     threads: Threads = None,
     address: Address = None,
 ) -> None:
-    """Repeat a published table: expected, ours and a verdict for each cell, and what of it cannot be made."""
+    """Reproduce a published table: expected value, own value and verdict per cell, and the cells that are missing."""
     from selfdistill.errors import UserError
     from selfdistill.study.reproduce import published
     from selfdistill.study.reproduce import reproduce as make
@@ -40,24 +46,24 @@ def reproduce(
 
 
 def list_tables() -> None:
-    """Print the tables there are."""
+    """Print the published tables that can be reproduced."""
     from selfdistill.cli.console import aligned
     from selfdistill.study.papers import PAPERS
 
     print(aligned([(name, f"{len(each.cells)} cells", each.title) for name, each in PAPERS.items()]))
 
 
-def show(table: Any, lines: Any, studies: Any, folder: Path) -> None:
-    """Print the cells, what they are of and what is missing; exit status 1 where runs failed."""
-    from selfdistill.cli.console import end_of, show_table
+def show(table: "Published", lines: "Sequence[Line]", studies: "Sequence[Study]", folder: Path) -> None:
+    """Print the cells, their source and the missing cells; exit status 1 if a run failed."""
+    from selfdistill.cli.console import report_failures, show_table
 
     print()
     show_table(HEADER, [_cells(line) for line in lines])
     print("\n" + "\n".join(_footer(table, lines, studies, folder)))
-    end_of(studies)
+    report_failures(studies)
 
 
-def _cells(line: Any) -> tuple[str, ...]:
+def _cells(line: "Line") -> tuple[str, ...]:
     cell, ours = line.cell, line.ours
     return (
         cell.model,
@@ -69,7 +75,7 @@ def _cells(line: Any) -> tuple[str, ...]:
     )
 
 
-def _footer(table: Any, lines: Any, studies: Any, folder: Path) -> list[str]:
+def _footer(table: "Published", lines: "Sequence[Line]", studies: "Sequence[Study]", folder: Path) -> list[str]:
     from selfdistill.study.reproduce import SCALED
 
     base, seeds = studies[0].base, len(studies[0].seeds)

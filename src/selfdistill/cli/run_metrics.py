@@ -1,44 +1,45 @@
-"""Measures as text."""
+"""Metrics of one run as text."""
 
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterator, Mapping
 
 from selfdistill.cli.console import aligned
+from selfdistill.metrics.catalog import METRICS
 
-SAY_LITTLE = ("fgsm", "pgd", "corruption", "outside")  # groups whose numbers' names need the group's
-
-
-def left_out(found: dict[str, Any]) -> str:
-    """What "all" could not measure."""
-    why = {"outside": "needs --ood DATA"} | dict.fromkeys(("recall", "knn", "spread"), "needs --classifier PATH")
-    return ", ".join(f"{name} ({need})" for name, need in why.items() if name not in found)
+PREFIXED = ("fgsm", "pgd", "corruption", "outside")  # metrics whose keys are printed with the metric's name
 
 
-def shown(found: dict[str, Any]) -> Iterator[str]:
-    """One table of all single numbers, then those with rows of their own."""
+def skipped_metrics(found: Mapping[str, object]) -> str:
+    """Return the metrics that "all" skipped, each with the option that it needs."""
+    needs = {name: "--ood DATA" for name, each in METRICS.items() if each.needs_ood}
+    needs |= {name: "--classifier PATH" for name, each in METRICS.items() if each.needs_embedding}
+    return ", ".join(f"{name} (needs {option})" for name, option in needs.items() if name not in found)
+
+
+def format_metrics(found: Mapping[str, object]) -> Iterator[str]:
+    """Yield one table of all single numbers, then the tables of corruptions and of classes."""
     if numbers := [line for name, group in found.items() for line in _numbers(name, group)]:
         yield aligned(numbers)
-    if corruption := found.get("corruption"):
-        rows = [[name, *map(in_cell, values)] for name, values in corruption.items() if isinstance(values, list)]
+    if isinstance(corruption := found.get("corruption"), Mapping):
+        rows = [[name, *map(format_cell, values)] for name, values in corruption.items() if isinstance(values, list)]
         yield aligned([["corruption", *"12345"], *rows])
-    if classes := found.get("classes"):
-        yield aligned([list(classes[0]), *([in_cell(cell) for cell in row.values()] for row in classes)])
+    if isinstance(classes := found.get("classes"), list) and classes:
+        yield aligned([list(classes[0]), *([format_cell(cell) for cell in row.values()] for row in classes)])
 
 
-def _numbers(name: str, group: Any) -> Iterator[tuple[str, str]]:
-    """The single numbers of a group, each with its name; where that says too little, with the group's too."""
-    if not isinstance(group, dict):
+def _numbers(name: str, group: object) -> Iterator[tuple[str, str]]:
+    """Yield the single numbers of a metric, each with its key."""
+    if not isinstance(group, Mapping):
         return
-    said = f"{name} " if name in SAY_LITTLE else ""
+    prefix = f"{name} " if name in PREFIXED else ""
     for key, value in group.items():
-        if isinstance(value, dict):
-            yield from ((f"{said}{key} {inner}", in_cell(each)) for inner, each in value.items())
+        if isinstance(value, Mapping):
+            yield from ((f"{prefix}{key} {inner}", format_cell(each)) for inner, each in value.items())
         elif not isinstance(value, list):
-            yield f"{said}{key}", in_cell(value)
+            yield f"{prefix}{key}", format_cell(value)
 
 
-def in_cell(value: str | float | None) -> str:
-    """A number with four digits behind the point, a count with its thousands apart, a dash for nothing."""
+def format_cell(value: str | float | None) -> str:
+    """Format a number with four decimals, a count with thousands separators, None as a dash."""
     if isinstance(value, float):
         return f"{value:.4f}"
     return "–" if value is None else f"{value:,}" if isinstance(value, int) else value

@@ -1,4 +1,4 @@
-"""`selfdistill study`: a grid that is written down in a Python file."""
+"""`selfdistill study`: the grid of a Python file."""
 
 from pathlib import Path
 from typing import Annotated
@@ -12,16 +12,16 @@ from selfdistill.cli.report import Page
 
 def study(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="Python file with STUDY = Grid(…); see studies/.")],
-    out: Annotated[Path | None, typer.Option(help="Folder of the study; default: runs/ and the file's name.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder of the study; default: runs/FILE.")] = None,
     engine: Engine = "local",
     workers: Workers = None,
     threads: Threads = None,
     address: Address = None,
     report: Page = False,
 ) -> None:
-    """Make the runs of a study that is written down in a file, and print its tables.
+    """Run the study that a Python file defines, and print its tables.
 
-    Finished runs are not trained again and interrupted ones go on.
+    Re-running the command skips finished runs and resumes interrupted ones.
     """
     from selfdistill.study import compare_all
     from selfdistill.study.grid_file import read_grid
