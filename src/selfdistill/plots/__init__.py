@@ -8,6 +8,8 @@ Each `draw_…` function takes a mapping from the label of a panel, row or line 
 `width` in pixels (`PAGE` or `PHONE`), for which it lays out its panels.
 """
 
+from matplotlib.figure import Figure
+
 from selfdistill.plots.attention import attention_maps, cell_side, draw_attention
 from selfdistill.plots.centers import Snapshot, draw_centers, snapshots
 from selfdistill.plots.collect import CollectedOutputs, collect, first_per_class
@@ -24,6 +26,7 @@ __all__ = [
     "PAGE",
     "PHONE",
     "CollectedOutputs",
+    "Figure",
     "Snapshot",
     "attention_maps",
     "cell_side",

@@ -263,7 +263,10 @@ def test_the_command(capsys, tmp_path):
     status, shown, error = command(capsys, study.folder, "--out", out, "--no-pictures")
     names = ["report.html", "table.csv", "table.md", "table.tex", "metrics.csv"]
     assert (status, error) == (0, "")
-    assert shown.splitlines() == [*(str(out / name) for name in names), "1 run has no result yet; the page lists them"]
+    assert shown.splitlines() == [
+        *(str(out / name) for name in names),
+        "1 run has no result yet; the report lists them",
+    ]
     assert {each.name for each in out.iterdir()} == set(names)
     links = re.findall(r'href="([^"]*log\.jsonl)"', (out / "report.html").read_text())
     assert len(links) == 39

@@ -26,7 +26,7 @@ def row(method, time, gap=None, reach=0.5, compute=None):
 BASE = row("ce()", 1.0)
 
 
-@pytest.point.parametrize("size", SIZES)
+@pytest.mark.parametrize("size", SIZES)
 def test_no_name_covers_another_or_a_point(tmp_path, size):
     found = scatter(rows_of(write(tmp_path)), *size)
     assert len(found.points) == 8

@@ -69,7 +69,9 @@ def test_the_cells_are_those_of_scipy(study):
         corrected = holm({method: test.pvalue for method, test in tests.items()})
         for method, cells in table.rows:
             cell, found = cells[k], stored(study, method, name)
-            assert (cell.mean_std.mean, cell.mean_std.std) == pytest.approx((fmean(found.values()), stdev(found.values())))
+            assert (cell.mean_std.mean, cell.mean_std.std) == pytest.approx(
+                (fmean(found.values()), stdev(found.values()))
+            )
             if method == "ce()":
                 assert (cell.compared, cell.verdict) == (None, "")
                 continue
@@ -112,7 +114,7 @@ def test_what_is_counted_or_timed_is_not_tested():
     assert all(scale.tested for scale in KNOWN if scale.group != "Cost" and scale.better)
 
 
-@pytest.cell.parametrize(
+@pytest.mark.parametrize(
     ("form", "value", "wanted"),
     [("#.3g", 6.1, "6.10"), ("#.3g", 123.4, "123"), ("#.3g", 0.16, "0.160"), (",.0f", 78042, "78,042")],
 )

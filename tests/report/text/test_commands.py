@@ -9,7 +9,7 @@ from selfdistill.cli.app import main
 from selfdistill.files import read_json
 from selfdistill.report.html.config_diff import common_value, differences, resolved_methods
 from selfdistill.report.runs import runs_of
-from selfdistill.report.text.commands import compare_command, options, has_default_seeds, train_command
+from selfdistill.report.text.commands import compare_command, has_default_seeds, options, train_command
 from selfdistill.study import compare
 from selfdistill.study.load import load
 from selfdistill.train.config import RunConfig

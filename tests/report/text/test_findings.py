@@ -36,7 +36,9 @@ def test_one_seed_and_one_method(tmp_path):
         "A step takes 1.05 times as long as with ce().",
     ]
     alone = write(tmp_path / "b", {"csd()": GAINS["csd()"]})
-    assert told(alone) == ["There is nothing to compare yet: finish runs of csd() and another method with the same seed."]
+    assert told(alone) == [
+        "There is nothing to compare yet: finish runs of csd() and another method with the same seed."
+    ]
 
 
 def test_seeds_needed_are_told_once(tmp_path):

@@ -7,8 +7,8 @@ z = W f + b and p_T = softmax(z / T):
     T² KL(q || p_T), q held fixed    T (p_T - q) W
 """
 
-from collections.abc import Callable, Mapping
-from typing import NamedTuple, Protocol, cast
+from collections.abc import Mapping
+from typing import NamedTuple, TypeAlias, cast
 
 import torch
 import torch.nn.functional as F
@@ -16,8 +16,10 @@ from torch import Tensor
 
 from selfdistill.data.requirements import SameClassImage
 from selfdistill.errors import UserError
-from selfdistill.functional import softmax_with_temperature
+from selfdistill.functional import fuse_predictions, softmax_with_temperature
 from selfdistill.method import Method
+from selfdistill.methods.cs_kd import ClassConsistency
+from selfdistill.methods.csd import ClassCenters
 from selfdistill.terms import Memory
 from selfdistill.terms.memory import as_pair
 
@@ -36,10 +38,9 @@ def gradients(
     task = method.weights["task"] * cross_entropy_gradient(logits, labels, weight)
     distillation = torch.zeros_like(task)
     for name, each in method.terms.items():
-        term = cast(_Term, each)  # `require_closed_form` admits no other
+        term = cast("Term", each)  # `require_closed_form` accepts no other
         given = TargetInputs(logits, labels, members.to(logits.dtype), weight, bias, memories.get(name))
-        target = TARGETS[name](term, given)
-        distillation += method.weights[name] * kl_gradient(logits, target, weight, term.temperature)
+        distillation += method.weights[name] * kl_gradient(logits, _target(term, given), weight, term.temperature)
     return task, distillation
 
 
@@ -56,15 +57,19 @@ def kl_gradient(logits: Tensor, target: Tensor, weight: Tensor, temperature: flo
 def require_closed_form(method: Method) -> None:
     """Raise `UserError` if a loss of the method has no closed-form gradient here."""
     for name, term in method.terms.items():
-        if name not in TARGETS:
+        if not isinstance(term, ClassConsistency | ClassCenters):
             raise UserError(
                 f"the gradient of {method.text} has no closed form here (term {name!r}); supported terms: "
-                f"{', '.join(TARGETS)}"
+                f"{', '.join(SUPPORTED)}"
             )
         if term.uses_progress or not getattr(term, "detach", True):
             raise UserError(f"the closed form of {method.text} holds for a detached target without warm-up; drop both")
     if method.task or method.mixing or method.erasing or method.control:
         raise UserError(f"the closed form of {method.text} holds for plain cross-entropy of plain images alone")
+
+
+SUPPORTED = ("classmate", "center")  # names of the terms below
+Term: TypeAlias = ClassConsistency | ClassCenters
 
 
 class TargetInputs(NamedTuple):
@@ -78,32 +83,24 @@ class TargetInputs(NamedTuple):
     memory: Memory
 
 
-class _Term(Protocol):
-    """A term that imitates a fused target at a temperature."""
-
-    temperature: float
-
-    def target(self, other: Tensor, own: Tensor, labels: Tensor) -> Tensor:
-        """Fuse two predictions into the target's probabilities."""
-        ...
-
-
-def _from_classmates(term: _Term, given: TargetInputs) -> Tensor:
+def _from_classmates(term: ClassConsistency, given: TargetInputs) -> Tensor:
     """Average the predictions of the images that can be drawn. -> [N, C]."""
     return given.members @ softmax_with_temperature(given.logits, term.temperature)
 
 
-def _from_centers(term: _Term, given: TargetInputs) -> Tensor:
+def _from_centers(term: ClassCenters, given: TargetInputs) -> Tensor:
     """Fuse the prediction for the class center with the prediction for the image. -> [N, C]."""
     centers, _ = as_pair(given.memory)
     predicted = centers @ given.weight.T + given.bias
-    return term.target(predicted[given.labels], given.logits, given.labels)
+    options = (term.fusion, term.trust, term.temperature)
+    return fuse_predictions(predicted[given.labels], given.logits, given.labels, *options)
 
 
-TARGETS: Mapping[str, Callable[[_Term, TargetInputs], Tensor]] = {
-    "classmate": _from_classmates,
-    "center": _from_centers,
-}
+def _target(term: Term, given: TargetInputs) -> Tensor:
+    """Compute the target's probabilities. -> [N, C]."""
+    if isinstance(term, ClassConsistency):
+        return _from_classmates(term, given)
+    return _from_centers(term, given)
 
 
 def _classmates(method: Method, labels: Tensor) -> Tensor:

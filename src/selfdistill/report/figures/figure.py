@@ -4,11 +4,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from markupsafe import Markup
-from matplotlib.figure import Figure
 
 from selfdistill.errors import UserError
 from selfdistill.files import folder_name
-from selfdistill.plots import PAGE, PHONE, svg
+from selfdistill.plots import PAGE, PHONE, Figure, svg
 from selfdistill.report.figures.inputs import FigureInputs
 
 
