@@ -50,12 +50,14 @@ def test_the_order_of_two_methods_does_not_matter(name):
         (
             ddgsd(),
             pcl(),
-            r"ddgsd\(\) and pcl\(\) each need batches of their own \(Twin\(more=1\) and Twin\(more=2\)\); train with",
+            r"ddgsd\(\) and pcl\(\) each need batches of their own "
+            r"\(ExtraAugmentation\(more=1\) and ExtraAugmentation\(more=2\)\); train with",
         ),
         (
             bake() + cs_kd(itself=False),
             Method(needs={"peer": SameClassImage(itself=True)}, text="pairs()"),
-            r"bake\(\) \+ cs_kd\(itself=False\) and pairs\(\) each need batches of their own \(Peer\(itself=False\)",
+            r"bake\(\) \+ cs_kd\(itself=False\) and pairs\(\) each need batches of their own "
+            r"\(SameClassImage\(itself=False\)",
         ),
         (dlb(), sla(), r"dlb\(\) and sla\(\) each set their own task \(LastBatch and JointLabels\); leave one out"),
         (ps_kd(), sla(), r"ps_kd\(\) and sla\(\) each set their own task"),

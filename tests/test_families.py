@@ -99,7 +99,7 @@ def test_taught_for_a_step_with_no_argument(family):
     assert all(part.isfinite() for part in teach.losses.values())
     idle = [name for name, each in teach.named_parameters() if each.requires_grad and each.grad is None]
     assert not idle
-    features = teach.step._look(images)
+    features = teach.step._forward_student(images)
     assert {each.dim() for each in features.features.values()} <= {3, 4}
     assert features.embedding.shape[0] == ROWS
     shown, model = features.embedding.detach(), teach.close()
@@ -112,7 +112,7 @@ def test_classifier_of_the_embedding_gives_the_logits(family):
     if classifier is None:
         pytest.skip("no one module makes the logits")
     teach = sd.teach(model.eval(), "csd()", images)
-    shown = teach.step._look(images)
+    shown = teach.step._forward_student(images)
     assert torch.allclose(teach.step._classify(shown.embedding), shown.logits, atol=1e-5)
     teach.close()
     model.train()
@@ -178,12 +178,12 @@ def test_idle_parameters_are_named():
             return (self.head(features), self.aux(features)) if self.training else self.head(features)
 
     found = read_anatomy(Aux(), torch.randn(2, 3, 8, 8))
-    assert found.idle == ("aux.weight", "aux.bias")
+    assert found.params_without_grad == ("aux.weight", "aux.bias")
     assert found.classifier == "head"
 
 
 def test_layouts_are_handed_out_alike():
     images = torch.randn(2, 3, 64, 64)
     teach = sd.teach(make("timm/swin_tiny_patch4_window7_224", 64), "scd()", images)
-    shapes = [tuple(each.shape[1:]) for each in teach.step._look(images).features.values()]
+    shapes = [tuple(each.shape[1:]) for each in teach.step._forward_student(images).features.values()]
     assert shapes == [(96, 16, 16), (192, 8, 8), (384, 4, 4), (768, 2, 2)]

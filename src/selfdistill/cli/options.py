@@ -21,7 +21,7 @@ Methods = Annotated[
     list[str] | None, typer.Option(help='Method expressions, such as --methods "ce()" "drg() + dsr()"; or all.')
 ]
 Classifier = Annotated[str | None, typer.Option(help=CLASSIFIER_HELP)]
-HELP = {  # by the field of RunConfig, which gives type, choices and default
+HELP = {  # by the field of RunConfig, which gives type, {choices} and default
     "data": f"Data set: {', '.join(each.usage.partition('[')[0] for each in SOURCES.values())}.",
     "model": MODEL_HELP,
     "epochs": "Training epochs.",
@@ -31,7 +31,7 @@ HELP = {  # by the field of RunConfig, which gives type, choices and default
     "nesterov": "Nesterov momentum.",
     "weight_decay": "Weight decay (L2).",
     "decay_norms": "Apply weight decay to normalization layers and biases too.",
-    "schedule": "Learning rate schedule; step lowers the rate at --milestones",
+    "schedule": "Learning rate schedule: {choices}; step lowers the rate at --milestones.",
     "milestones": "Fractions of the run at which the step schedule lowers the learning rate.",
     "gamma": "Factor by which the step schedule lowers the learning rate.",
     "warmup": "Epochs of linear learning rate warmup.",
@@ -42,12 +42,12 @@ HELP = {  # by the field of RunConfig, which gives type, choices and default
     "pretrained": "Start from the pretrained weights of timm or torchvision, with a new classifier.",
     "weights": "File of weights to start from.",
     "classifier": CLASSIFIER_HELP,
-    "accelerator": "Hardware to train on",
-    "decode": "When image files are decoded; auto decodes once if all images fit into memory",
-    "precision": "Mixed precision",
+    "accelerator": "Hardware to train on: {choices}.",
+    "decode": "Decoding of image files: {choices}; auto is once if all images fit into memory, else stream.",
+    "precision": "Mixed precision: {choices}.",
     "devices": "Devices per machine, with one process each.",
     "nodes": "Machines; start the command on each, with torchrun or Slurm.",
-    "strategy": "Parallel strategy; fsdp shards the weights over the processes",
+    "strategy": "Parallel strategy: {choices}; fsdp shards the weights over the processes.",
     "sync_batchnorm": "Synchronize batch normalization statistics over all processes.",
     "accumulate": "Gradient accumulation steps.",
     "clip_norm": "Clip the gradient norm (default: off).",
@@ -82,7 +82,7 @@ def option_type(name: str) -> tuple[object, str]:
     """Return the type of a field's option as typer reads it, and its help with the choices that the field allows."""
     kind = get_type_hints(RunConfig)[name]
     if get_origin(kind) is Literal:
-        return str, f"{HELP[name]}: {in_words(get_args(kind))}."
+        return str, HELP[name].format(choices=in_words(get_args(kind)))
     if get_origin(kind) is tuple:
         return str, HELP[name]
     return (Path | None if name == "weights" else kind), HELP[name]

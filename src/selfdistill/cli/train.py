@@ -8,7 +8,7 @@ import typer
 from selfdistill.cli.options import run_options
 from selfdistill.train.config import RunConfig
 
-SHOWN = ("top1", "top5", "nll", "ece", "parameters", "added_parameters", "step_ms")
+PRINTED = ("top1", "top5", "nll", "ece", "parameters", "added_parameters", "step_ms")
 
 
 @run_options()
@@ -37,7 +37,7 @@ def train(
     config = replace(config, method=method, seed=seed)
     folder = out or Path("runs") / folder_name(f"{method}-{config.data}-{config.model}-{seed}")
     result = run(config, folder, resume=resume, display=display_for(console), save_every=save_every)
-    print(aligned([(name, format_value(result[name])) for name in SHOWN if name in result]))
+    print(aligned([(name, format_value(result[name])) for name in PRINTED if name in result]))
     print(f"run: {folder}")
 
 
