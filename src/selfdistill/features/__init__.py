@@ -1,4 +1,4 @@
-"""Reading a model: its stages, embedding and classifier; taps on it, and what follows a tap."""
+"""Model analysis: stages, embedding and classifier; hooks on them, and branches behind a tap."""
 
 from selfdistill.features.anatomy import Anatomy, Stage, read_anatomy
 

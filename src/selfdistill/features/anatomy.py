@@ -1,4 +1,4 @@
-"""Where the stages, the embedding and the classifier of any image classifier are, without its names.
+"""Stages, embedding and classifier of any image classifier, found without its module names.
 
 The rule. Trunk: module outputs that every path from images to logits crosses. Segments: runs of the
 trunk of one resolution. A stage ends at the module of the shallowest path, not overwritten in place,
@@ -17,45 +17,45 @@ from torch import Size, Tensor, nn
 from selfdistill.errors import UserError
 from selfdistill.features.classifier import classifier_of, is_linear
 from selfdistill.features.layout import Layout, layout_of
-from selfdistill.features.stages import points, stage_ends
+from selfdistill.features.stages import stage_ends, trunk_points
 from selfdistill.features.trace import ModuleCall, Trace, trace_modules
 
 
 @dataclass(frozen=True)
 class Stage:
-    """An inner activation: what it is called, where it is, what it hands out."""
+    """An inner activation: its name, module and canonical shape."""
 
     name: str  # "stage1"; for a tap by path, the path
-    path: str  # of the module whose output it is; for "embedding", of the module that takes it in
-    shape: Size  # as handed out: [B, D, H, W], [B, N, D] or [B, D], of the probe's two images
-    layout: Layout  # how the model itself lays it out
+    path: str  # of the module whose output it is; for "embedding", whose input it is
+    shape: Size  # canonical: [B, D, H, W], [B, N, D] or [B, D], for the trace's two images
+    layout: Layout  # the model's own
 
     @property
-    def compares_positions(self) -> bool:
-        """Whether it has 2x2 positions or two tokens at least."""
+    def is_spatial(self) -> bool:
+        """True for at least 2x2 positions or two tokens."""
         return math.prod(self.shape[2:]) >= 4 if len(self.shape) == 4 else self.shape[1] >= 2
 
 
 @dataclass(frozen=True)
 class Anatomy:
-    """What the probe found, as plain data."""
+    """The structure of a model, as plain data."""
 
     model: str  # its class, for messages
     stages: tuple[Stage, ...]  # shallow to deep
     others: dict[str, Stage]  # every module's output that can be tapped, by path
     overwritten: dict[str, str]  # path: the module to tap instead
     classifier: str | None  # path of the module whose output is the logits
-    classifier_input: Size | None  # what it takes in, behind the batch
+    classifier_input: Size | None  # without the batch dimension
     logits: Size
-    embedding: Size | None  # what the classifier takes in, flattened to [B, D]
-    linear: bool  # whether the classifier is a linear layer, or a 1x1 convolution of one position
-    images: Size  # [3, H, W] of the probe
+    embedding: Size | None  # the classifier's input, flattened to [B, D]
+    linear: bool  # the classifier is a linear layer, or a 1x1 convolution of one position
+    images: Size  # [3, H, W] of the trace
     params_without_grad: tuple[str, ...]  # trainable parameters that get no gradient in training
 
     def stage(self, name: str) -> Stage:
-        """What lies at "stage2", "stage-1" (the last), "embedding", or else at a module's path.
+        """Return the activation at "stage2", "stage-1" (the last), "embedding", or a module's path.
 
-        Raises `UserError` for a name that is none of these, naming what is there.
+        Raises `UserError` for a name that is none of these, listing the known ones.
         """
         if name == "embedding":
             return self._embedding()
@@ -66,12 +66,12 @@ class Anatomy:
         return known[name]
 
     def spelled_out(self, tap: str, maps: bool = False) -> list[str]:
-        """The taps that a name stands for: all stages for "stages", else itself."""
+        """Expand a tap: all stages for "stages", else itself."""
         return self.stages_named(maps) if tap == "stages" else [tap]
 
     def stages_named(self, maps: bool = False) -> list[str]:
-        """The stages by name; with `maps`, only those of 2x2 positions or two tokens at least."""
-        return [each.name for each in self.stages if each.compares_positions or not maps]
+        """List the stage names; with `maps`, only those of at least 2x2 positions or two tokens."""
+        return [each.name for each in self.stages if each.is_spatial or not maps]
 
     def _embedding(self) -> Stage:
         if self.classifier is None or self.embedding is None:
@@ -94,9 +94,9 @@ class Anatomy:
 
 
 def read_anatomy(model: nn.Module, images: Tensor, classifier: str | None = None) -> Anatomy:
-    """Find the parts of a model from passes of two of these images [B, 3, H, W] through a copy of it.
+    """Find the parts of a model by tracing a copy on two of these images [B, 3, H, W].
 
-    `classifier` names the module to be taken for the one whose output is the logits. Raises
+    `classifier` names the module whose output is the logits, where it is not found. Raises
     `UserError` for what cannot be read, with the way out.
     """
     tested, trained = trace_modules(model, images)
@@ -107,7 +107,7 @@ def read_anatomy(model: nn.Module, images: Tensor, classifier: str | None = None
     return Anatomy(
         model=type(model).__name__,
         stages=tuple(
-            _tap(end, f"stage{k}") for k, end in enumerate(stage_ends(points(tested, head), tappable), start=1)
+            _tap(end, f"stage{k}") for k, end in enumerate(stage_ends(trunk_points(tested, head), tappable), start=1)
         ),
         others={path: _tap(call, path) for path, call in tappable.items()},
         overwritten=overwritten,
@@ -127,7 +127,7 @@ def _tap(call: ModuleCall, name: str) -> Stage:
 
 
 def _overwritten(tested: Trace, trained: Trace) -> dict[str, str]:
-    """Modules whose output is changed in place, in either mode, each with a neighbour's that is not."""
+    """Map modules whose output is changed in place, in either mode, to a neighbor whose output is not."""
     last = [{call.path: call for call in shown.calls} for shown in (tested, trained)]
     changed = {path for calls in last for path, call in calls.items() if call.overwritten}
     paths = sorted(last[0], key=lambda path: last[0][path].order)
@@ -137,7 +137,7 @@ def _overwritten(tested: Trace, trained: Trace) -> dict[str, str]:
 
 
 def _idle(trained: Trace) -> tuple[str, ...]:
-    """Names of the trainable parameters that a training pass leaves without gradient."""
+    """List the trainable parameters that a training pass leaves without gradient."""
     named = {name: each for name, each in trained.model.named_parameters() if each.requires_grad}
     if not named:
         return ()

@@ -1,4 +1,4 @@
-"""What follows a tap in a model, as a network of its own (a branch)."""
+"""Branches: the layers of a model behind a tap, as a network."""
 
 from collections.abc import Mapping
 from copy import deepcopy
@@ -13,11 +13,11 @@ from selfdistill.terms import ModelOutputs
 
 
 class Branch(nn.Module):
-    """A copy of a model in which all that ran before a tap is replaced by its shape.
+    """A reinitialized copy of a model's layers behind a tap; earlier modules return zeros of their shape.
 
-    Called with the tap's activation as handed out, it gives `ModelOutputs`: logits, embedding and the
-    stages behind the tap. Its weights are drawn anew, from torch's stream. Parameters that get no
-    gradient are frozen. Raises `UserError` where the model cannot be cut there.
+    Called with the tap's canonical activation, it returns `ModelOutputs`: logits, embedding and the
+    stages behind the tap. Its weights come from torch's random stream. Parameters without gradient
+    are frozen. Raises `UserError` where the model cannot be cut there.
     """
 
     def __init__(self, model: nn.Module, shown: Trace, anatomy: Anatomy, tap: str):
@@ -36,7 +36,7 @@ class Branch(nn.Module):
         self._freeze_idle(stage.shape, tap)
 
     def forward(self, features: Tensor) -> ModelOutputs:
-        """Go on from a tap's activation [B, D, H, W] or [B, N, D]."""
+        """Run the layers behind the tap on its activation [B, D, H, W] or [B, N, D]."""
         self.taps.record()
         self.entry.features = self.layout.from_canonical(features)
         images = features.new_zeros(()).expand(len(features), *self.images)
@@ -46,7 +46,7 @@ class Branch(nn.Module):
         return ModelOutputs(logits, shown.pop("embedding", None), shown)
 
     def _freeze_idle(self, shape: Size, tap: str) -> None:
-        """Freeze what a pass leaves without gradient: DDP waits for every trainable parameter."""
+        """Freeze parameters that a pass leaves without gradient: DDP waits for every trainable one."""
         example = next(self.network.parameters()).new_zeros(shape).requires_grad_()
         try:
             self(example).logits.sum().backward()
@@ -63,36 +63,36 @@ class Branch(nn.Module):
 
 
 class Stub(nn.Module):
-    """Zeros of a recorded shape, in the place of what is not needed."""
+    """A module that returns zeros of a recorded shape, in place of an unused one."""
 
     def __init__(self, shape: Size):
         super().__init__()
         self.shape = tuple(shape[1:])
 
     def forward(self, *inputs: Tensor, **_: Tensor) -> Tensor:
-        """Give zeros for as many rows as came in."""
+        """Return zeros for the input's number of rows."""
         return inputs[0].new_zeros(()).expand(len(inputs[0]), *self.shape)
 
 
 class BranchInput(nn.Module):
-    """Where the features come in."""
+    """The branch's input: a module that returns the given features."""
 
     def __init__(self) -> None:
         super().__init__()
         self.features: Tensor | None = None
 
     def forward(self, *_: Tensor, **__: Tensor) -> Tensor | None:
-        """Give what was put in."""
+        """Return the given features."""
         return self.features
 
 
 def _finished(shown: Trace, path: str) -> int:
-    """When a module gave its last answer."""
+    """Return the order of a module's last call."""
     return max(call.order for call in shown.calls if call.path == path)
 
 
 def _outermost_before(calls: list[ModuleCall], path: str) -> list[ModuleCall]:
-    """The calls that finished before the tap's and lie in no other such call, nor around or in the tap."""
+    """Return the outermost calls that finished before the tap's, neither around nor inside the tap."""
     at = next(call.order for call in calls if call.path == path)
     before = {call.path: call for call in calls if call.order < at and not f"{path}.".startswith(f"{call.path}.")}
     return [call for name, call in before.items() if not _inside(name, {**before, path: call})]
@@ -104,9 +104,9 @@ def _inside(name: str, others: Mapping[str, object]) -> bool:
 
 
 def reinitialize(network: nn.Module) -> nn.Module:
-    """Draw the parameters of every layer that knows how; others (a position embedding) stay copies.
+    """Reset the parameters of every layer with `reset_parameters`; others (a position embedding) stay copies.
 
-    The draws are torch's: put a random stream around the call.
+    Draws come from torch's global generator: fork it around the call.
     """
     for module in network.modules():
         reset = getattr(module, "reset_parameters", None) or getattr(module, "_reset_parameters", None)

@@ -1,4 +1,4 @@
-"""Which module of a model makes its logits."""
+"""Detection of the module that computes the logits."""
 
 import torch
 from torch import nn
@@ -8,22 +8,22 @@ from selfdistill.features.trace import ModuleCall, Trace
 
 
 def classifier_of(tested: Trace, trained: Trace, path: str | None = None) -> ModuleCall | None:
-    """The module at this path, or else the first to finish whose output is the logits; None where there is none.
+    """Return the module at this path, or else the first to finish whose output is the logits, or None.
 
-    Raises `UserError` where what lies at the path gives no logits.
+    Raises `UserError` where the module at the path gives no logits.
     """
     return _found(tested, trained) if path is None else _chosen(tested, path)
 
 
 def is_linear(head: ModuleCall) -> bool:
-    """Whether the logits are weight times embedding plus bias."""
+    """True where the logits are weight times embedding plus bias."""
     if isinstance(head.module, nn.Conv2d):
         return head.input is not None and head.module.weight[0].numel() == head.input[0].numel()
     return type(head.module) is nn.Linear
 
 
 def _found(tested: Trace, trained: Trace) -> ModuleCall | None:
-    """The first module to finish whose output is the logits, in either mode."""
+    """Return the first module to finish whose output is the logits, in both modes."""
     lasting = {call.path for call in trained.calls if _makes_logits(call, trained)}
     return next((call for call in tested.calls if call.path in lasting and _makes_logits(call, tested)), None)
 
@@ -38,7 +38,7 @@ def _makes_logits(call: ModuleCall, shown: Trace) -> bool:
 
 
 def _chosen(tested: Trace, path: str) -> ModuleCall:
-    """The module that the caller takes for the classifier: one of two heads, for example."""
+    """Return the module that the caller names as the classifier: one of two heads, for example."""
     able = {call.path: call for call in tested.calls if call.input is not None and _like_logits(call, tested)}
     if path not in able:
         raise UserError(

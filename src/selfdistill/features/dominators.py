@@ -1,4 +1,4 @@
-"""The trunk of a model: what every path from the images to the logits crosses."""
+"""The trunk of a model: autograd nodes on every path from images to logits (dominators)."""
 
 from collections.abc import Iterable
 
@@ -9,7 +9,7 @@ PRIME = (1 << 61) - 1  # paths are counted modulo this: their numbers grow witho
 
 
 class Trunk:
-    """The autograd nodes that dominate a pass, and which of them join two branches.
+    """The dominating autograd nodes of a pass, and the joins of branches between them.
 
     A node lies on every path where (paths images -> node) · (paths node -> logits) is the number of
     paths images -> logits.
@@ -26,7 +26,7 @@ class Trunk:
         return node in self.nodes
 
     def joins(self, node: Node, until: Iterable[Node]) -> bool:
-        """Whether branches were joined on the way from the trunk nodes `until` to this one."""
+        """True where branches join between the trunk nodes `until` and this one."""
         stop = set(until) - {node}
         while node not in stop:
             if len(self._inputs[node]) != 1:
@@ -42,7 +42,7 @@ def _inputs(node: Node) -> list[Node]:
 
 
 def _inputs_first(root: Node | None) -> list[Node]:
-    """All nodes behind the root, each after those it reads."""
+    """Return all nodes behind the root in topological order, inputs first."""
     order, met, stack = [], set(), [(root, False)] if root else []
     while stack:
         node, done = stack.pop()
@@ -56,7 +56,7 @@ def _inputs_first(root: Node | None) -> list[Node]:
 
 
 def _live(order: list[Node], images: Tensor) -> list[Node]:
-    """Those nodes that the images reach."""
+    """Return the nodes that depend on the images."""
     live: dict[Node, None] = {}
     for node in order:
         if getattr(node, "variable", None) is images or any(each in live for each in _inputs(node)):
@@ -65,7 +65,7 @@ def _live(order: list[Node], images: Tensor) -> list[Node]:
 
 
 def _paths(live: list[Node], root: Node | None) -> tuple[dict[Node, int], dict[Node, int]]:
-    """How many paths lead from the images to each node, and from each node to the root."""
+    """Count the paths from the images to each node, and from each node to the root, modulo `PRIME`."""
     below: dict[Node, int] = {}
     for node in live:
         below[node] = sum(below[each] for each in _inputs(node) if each in below) % PRIME or 1

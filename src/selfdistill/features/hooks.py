@@ -1,4 +1,4 @@
-"""Named inner activations of a model, kept only during a pass."""
+"""Forward hooks that record named activations of a model during a pass."""
 
 from collections.abc import Sequence
 
@@ -10,10 +10,10 @@ from selfdistill.features.layout import Layout
 
 
 class FeatureHooks:
-    """Hooks that keep what named modules put out between `record()` and `take()`.
+    """Hooks that record the outputs of named modules between `record()` and `take()`.
 
-    Names are those of `Anatomy.stage`; "embedding" is what the classifier takes in. A module that is
-    called twice shows its last answer. Attach before torch.compile: a hook added to a compiled module
+    Names are those of `Anatomy.stage`; "embedding" is the classifier's input. For a module called
+    twice the last output counts. Attach before torch.compile: a hook added to a compiled module
     is silently ignored. Raises `UserError` for an unknown name, before any hook is set.
     """
 
@@ -23,16 +23,16 @@ class FeatureHooks:
         self.hooks = [self._attach(model, name, stage) for name, stage in stages.items()]
 
     def record(self) -> None:
-        """Start a pass."""
+        """Start recording a pass."""
         self.kept.features = {}
 
     def take(self) -> dict[str, Tensor]:
-        """End the pass; give each tap's [B, D, H, W], [B, N, D] or [B, D], and hold nothing any more."""
+        """Stop recording; return each tap's [B, D, H, W], [B, N, D] or [B, D] and release them."""
         features, self.kept.features = self.kept.features, None
         return features or {}
 
     def close(self) -> None:
-        """Take every hook off the model."""
+        """Remove every hook from the model."""
         for each in self.hooks:
             each.remove()
 
@@ -44,34 +44,34 @@ class FeatureHooks:
 
 
 class RecordedFeatures:
-    """Where hooks put what they see; None between passes. A copy of it is one that nobody reads."""
+    """Storage of recorded activations; None between passes. Copies and pickles are empty."""
 
     def __init__(self) -> None:
         self.features: dict[str, Tensor] | None = None
 
-    def __reduce__(self) -> tuple:
-        return RecordedFeatures, ()  # a model that is pickled or copied while it is taught carries idle hooks
+    def __reduce__(self) -> tuple[type["RecordedFeatures"], tuple[()]]:
+        return RecordedFeatures, ()  # a model pickled or copied during training carries idle hooks
 
 
 class StageHook:
-    """Keeps a module's output."""
+    """Forward hook that records a module's output."""
 
     def __init__(self, kept: RecordedFeatures, name: str, layout: Layout):
         self.kept, self.name, self.layout = kept, name, layout
 
-    def __call__(self, module: nn.Module, inputs: tuple, output: Tensor) -> None:
-        """Keep the output under this tap's name, while a pass is recorded."""
+    def __call__(self, module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+        """Record the output under this tap's name."""
         if self.kept.features is not None:
             self.kept.features[self.name] = self.layout.to_canonical(output)
 
 
 class EmbeddingHook:
-    """Keeps what the classifier takes in, as [B, D]."""
+    """Forward pre-hook that records the classifier's input as [B, D]."""
 
     def __init__(self, kept: RecordedFeatures):
         self.kept = kept
 
-    def __call__(self, module: nn.Module, inputs: tuple) -> None:
-        """Keep the first input as the embedding, while a pass is recorded."""
+    def __call__(self, module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+        """Record the first input as the embedding."""
         if self.kept.features is not None:
             self.kept.features["embedding"] = inputs[0].flatten(1)

@@ -1,4 +1,4 @@
-"""Where the stages of a pass end: runs of its trunk of one resolution, or thirds of its residual blocks."""
+"""Detection of stage ends: runs of the trunk of one resolution, or thirds of its residual blocks."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -16,7 +16,7 @@ BEHIND = 0.25  # share of a segment's parameters that a stage's end has behind i
 
 
 class TrunkPoint(NamedTuple):
-    """A tensor of the trunk, as the module of the shallowest path hands it out."""
+    """A tensor of the trunk, with the call of the shallowest module that returns it."""
 
     call: ModuleCall
     resolution: int  # H·W or N
@@ -24,8 +24,8 @@ class TrunkPoint(NamedTuple):
     join: bool  # it closes a residual join
 
 
-def points(shown: Trace, head: ModuleCall | None) -> list[TrunkPoint]:
-    """The trunk's tensors before the classifier that are maps or tokens, in the order they are made."""
+def trunk_points(shown: Trace, head: ModuleCall | None) -> list[TrunkPoint]:
+    """Return the trunk's maps and tokens before the classifier, in order of computation."""
     trunk = Trunk(shown.logits, shown.images)
     used = _parameters_used(shown.calls)
     made: dict[Node, list[ModuleCall]] = {}
@@ -47,7 +47,7 @@ def _holds_features(call: ModuleCall, shown: Trace, head: ModuleCall | None) -> 
 
 
 def _parameters_used(calls: list[ModuleCall]) -> list[int]:
-    """How many parameters the calls up to each one hold."""
+    """Return the cumulative number of parameters up to each call."""
     used, total, met = [], 0, set()
     for call in calls:
         if call.module not in met:
@@ -58,7 +58,7 @@ def _parameters_used(calls: list[ModuleCall]) -> list[int]:
 
 
 def stage_ends(points: list[TrunkPoint], tappable: Mapping[str, ModuleCall]) -> list[ModuleCall]:
-    """The call at the end of each stage, shallow to deep."""
+    """Return the call at the end of each stage, shallow to deep."""
     segments = _segments(points)
     joined = [run for run, _ in segments if any(point.join for point in run)]
     if len(joined) == 1 and len(blocks := _blocks(_usable(joined[0], tappable))) >= BLOCK_STAGES:
@@ -69,7 +69,7 @@ def stage_ends(points: list[TrunkPoint], tappable: Mapping[str, ModuleCall]) -> 
 
 
 def _segments(points: list[TrunkPoint]) -> list[tuple[list[TrunkPoint], int]]:
-    """Runs of one resolution that hold parameters, each with the parameters used before it."""
+    """Split the trunk into runs of one resolution with parameters; return each with the parameters before it."""
     runs: list[list[TrunkPoint]] = []
     for point in points:
         if not runs or point.resolution < DROP * runs[-1][-1].resolution:
@@ -85,14 +85,14 @@ def _is_segment(run: list[TrunkPoint], start: int) -> bool:
 
 
 def _blocks(points: list[TrunkPoint]) -> list[TrunkPoint]:
-    """The residual blocks of a segment."""
+    """Return the residual blocks of a segment."""
     joins = [point for point in points if point.join]
     usual = Counter(point.call.shape for point in points).most_common(1)
     return [point for point in joins if point.call.shape == usual[0][0]]
 
 
 def _end(points: list[TrunkPoint], start: int, tappable: Mapping[str, ModuleCall]) -> TrunkPoint | None:
-    """Where a segment's stage ends; None where nothing in it can be tapped."""
+    """Return the end of a segment's stage; None where nothing in it can be tapped."""
     enough = start + BEHIND * (points[-1].done - start)
     late = [point for point in points if point.done >= enough]
     depth = min(point.call.depth for point in late)
@@ -102,5 +102,5 @@ def _end(points: list[TrunkPoint], start: int, tappable: Mapping[str, ModuleCall
 
 
 def _usable(points: list[TrunkPoint], tappable: Mapping[str, ModuleCall]) -> list[TrunkPoint]:
-    """Those whose tensor is what a tap hands out: neither overwritten nor followed by another call."""
+    """Return the points that a hook can read: neither overwritten nor followed by another call of the module."""
     return [point for point in points if tappable.get(point.call.path) is point.call]

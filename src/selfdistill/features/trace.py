@@ -1,10 +1,10 @@
-"""What a model does between images and logits: every module's answer, seen on a copy of the model."""
+"""Trace of a model from images to logits: every module's output, recorded on a copy of the model."""
 
 import copy
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
-from typing import Any, NamedTuple
+from typing import NamedTuple, cast
 
 import torch
 from torch import Size, Tensor, nn
@@ -17,14 +17,14 @@ WRAPPERS = ("DistributedDataParallel", "DataParallel", "FullyShardedDataParallel
 
 
 class ModuleCall(NamedTuple):
-    """One module's answer in a pass."""
+    """One module call in a pass."""
 
     order: int  # of completion
     path: str  # of the module, as in `named_modules`
     module: nn.Module
     input: Tensor | None  # its first positional argument
     output: Tensor
-    version: int  # how often the output had been written to when the module gave it
+    version: int  # of the output when the module returned it
     node: Node | None  # what made the output, in the autograd graph
 
     @property
@@ -34,17 +34,17 @@ class ModuleCall(NamedTuple):
 
     @property
     def depth(self) -> int:
-        """How deep the module lies in the tree of modules."""
+        """The module's depth in the module tree."""
         return self.path.count(".")
 
     @property
     def overwritten(self) -> bool:
-        """Whether something changed the output in place after the module gave it."""
+        """True where the output was changed in place after the module returned it."""
         return self.output._version != self.version
 
 
 class Trace(NamedTuple):
-    """What one pass showed."""
+    """The record of one pass."""
 
     model: nn.Module  # the copy
     images: Tensor
@@ -53,7 +53,7 @@ class Trace(NamedTuple):
 
 
 def trace_modules(model: nn.Module, images: Tensor) -> tuple[Trace, Trace]:
-    """Pass two of these images [B, 3, H, W] through a copy of the model, in eval and in train mode.
+    """Trace a copy of the model on two of these images [B, 3, H, W], in eval and in train mode.
 
     The copy and the forked random state leave the model, its modes, whatever it caches and every
     later draw as they were. Raises `UserError` for a model or images that cannot be passed.
@@ -66,7 +66,7 @@ def trace_modules(model: nn.Module, images: Tensor) -> tuple[Trace, Trace]:
 
 
 def refuse_wrapped(model: nn.Module) -> None:
-    """Raise `UserError` for a model whose modules cannot be read, naming what to do instead."""
+    """Raise `UserError` for a scripted, compiled or wrapped model, with the way out."""
     kind = type(model).__name__
     if not isinstance(model, nn.Module):
         raise UserError(f"a model to be taught is an nn.Module, but this is a {kind}")
@@ -81,14 +81,14 @@ def refuse_wrapped(model: nn.Module) -> None:
         )
 
 
-def logits_of(output: Any) -> Tensor:
-    """The logits [B, C] in whatever a model returns: a tensor, `.logits`, a dict, or the first of a tuple."""
+def logits_of(output: object) -> Tensor:
+    """Extract logits [B, C] from a model's output: a tensor, `.logits`, a dict, or the first of a tuple."""
     if isinstance(output, Tensor):
         return output
     if hasattr(output, "logits"):
-        return output.logits
+        return cast(Tensor, output.logits)
     if isinstance(output, dict) and "logits" in output:
-        return output["logits"]
+        return cast(Tensor, output["logits"])
     if isinstance(output, tuple | list) and output:
         return logits_of(output[0])
     raise UserError(
@@ -108,7 +108,7 @@ def _copied(model: nn.Module) -> nn.Module:
 
 
 def _two(images: Tensor, model: nn.Module) -> Tensor:
-    """Two of the images, as the model's first parameter would have them."""
+    """Return two of the images, on the device and in the dtype of the model's first parameter."""
     if not isinstance(images, Tensor) or images.dim() != 4 or not images.is_floating_point() or not len(images):
         found = f"{images.dtype} {[*images.shape]}" if isinstance(images, Tensor) else type(images).__name__
         raise UserError(f"an example of images is a float tensor [B, 3, H, W], but this is {found}")
@@ -119,7 +119,7 @@ def _two(images: Tensor, model: nn.Module) -> Tensor:
 
 
 def _passed(model: nn.Module, images: Tensor) -> Trace:
-    """One recorded pass, in the mode that the model is in."""
+    """Record one pass, in the model's current mode."""
     where = f"{type(model).__name__} in {'train' if model.training else 'eval'} mode"
     try:
         shown = _record(model, images)
@@ -146,9 +146,9 @@ def _record(model: nn.Module, images: Tensor) -> Trace:
 
 @contextmanager
 def _listening(model: nn.Module, calls: list[ModuleCall]) -> Iterator[None]:
-    """Note every call of a module that gives a tensor."""
+    """Record every call of a module that returns a tensor."""
 
-    def note(path: str, module: nn.Module, inputs: tuple, output: Any) -> None:
+    def note(path: str, module: nn.Module, inputs: tuple[object, ...], output: object) -> None:
         if isinstance(output, Tensor):
             first = inputs[0] if inputs and isinstance(inputs[0], Tensor) else None
             calls.append(ModuleCall(len(calls), path, module, first, output, output._version, output.grad_fn))

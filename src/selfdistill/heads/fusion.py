@@ -42,7 +42,7 @@ class JoinedMaps(nn.Sequential):
 
     def forward(self, features: Sequence[Tensor]) -> Tensor:
         """[B, D, H, W] or [B, N, D] each -> [B, C]."""
-        logits: Tensor = super().forward(torch.cat([as_map(each) for each in features], dim=1))
+        logits: Tensor = super().forward(torch.cat([as_map(each) for each in features], dim=1))  # type: ignore[no-untyped-call]
         return logits
 
 

@@ -1,4 +1,4 @@
-"""Method expressions as text: calls with literal arguments, joined by `+`, never evaluated."""
+"""Parser of method expressions: calls with literal arguments, joined by `+`, never evaluated."""
 
 import ast
 import importlib
@@ -8,7 +8,6 @@ from dataclasses import replace
 from difflib import get_close_matches
 from functools import reduce
 from operator import add
-from typing import Any
 
 from selfdistill.errors import UserError
 from selfdistill.method.constructor import Constructor
@@ -16,11 +15,11 @@ from selfdistill.method.method import Method
 
 
 def parse(text: str, registry: Mapping[str, Constructor]) -> Method:
-    """The method that an expression such as `drg(alpha=0.2) + dsr()` names.
+    """Parse a method expression such as `drg(alpha=0.2) + dsr()`.
 
-    A name is one of the registry's, or `package.module:name` for a method of your own; `control(…)` around an
-    expression is the same without its distillation. Raises
-    `UserError` where the text is no sum of calls, a name is unknown or an argument does not fit.
+    A name is one of the registry's, or `package.module:name` for a method outside of it; `control(…)`
+    around an expression drops its distillation. Raises `UserError` where the text is no sum of calls,
+    a name is unknown or an argument does not fit.
     """
     return _sum(_tree(text), text, registry)
 
@@ -37,7 +36,7 @@ def _tree(text: str) -> ast.expr:
 
 
 def _quote_paths(text: str) -> str:
-    """Write `package.module:name(` as attribute access, which Python's grammar knows."""
+    """Rewrite `package.module:name(` as attribute access, which Python's grammar accepts."""
     return _OWN.sub(lambda found: found[1] or f"{found[2]}.{_COLON}.{found[3]}", text)
 
 
@@ -77,14 +76,14 @@ def _method(call: ast.Call, text: str, registry: Mapping[str, Constructor]) -> M
 
 
 def _from_module(module: str, made: Method, call: str) -> Method:
-    """A method of somebody's own, whose text says where to import it from."""
+    """Return a method from outside the registry with its import path in its text."""
     written = call.replace(f".{_COLON}.", ":")
     if not made.text:
         return replace(made, text=written, calls=(written,))
     return replace(made, text=f"{module}:{made.text}", calls=tuple(f"{module}:{call}" for call in made.calls))
 
 
-def _literals(call: ast.Call, name: str) -> tuple[list[Any], dict[str, Any]]:
+def _literals(call: ast.Call, name: str) -> tuple[list[object], dict[str, object]]:
     try:
         args = [ast.literal_eval(each) for each in call.args]
         return args, {str(each.arg): ast.literal_eval(each.value) for each in call.keywords}
@@ -105,6 +104,7 @@ def _constructor(name: str, registry: Mapping[str, Constructor]) -> Constructor:
 
 def _imported(module: str, name: str) -> Constructor:
     try:
-        return getattr(importlib.import_module(module), name)
+        constructor: Constructor = getattr(importlib.import_module(module), name)
     except (ImportError, AttributeError) as error:
         raise UserError(f"cannot import {module}:{name}: {error}") from None
+    return constructor

@@ -1,4 +1,4 @@
-"""A paper as a value: its terms, and what they need of the run. Methods add."""
+"""A method as a value: its terms, and their requirements on the run. Methods combine with `+`."""
 
 import math
 from collections.abc import Mapping
@@ -14,10 +14,9 @@ from selfdistill.terms import CrossEntropy, LossTerm
 
 @dataclass(frozen=True)
 class Method:
-    """What to train with: terms, the task's loss and weight, mixing, other networks.
+    """A training method: terms, the task's loss and weight, mixing, companion networks.
 
-    `text` is what a user types to get it again; `calls` are the calls that made it with every
-    argument written out.
+    `text` is the expression that makes it; `calls` are its calls with every argument written out.
     """
 
     terms: Mapping[str, LossTerm] = field(default_factory=dict)
@@ -25,17 +24,17 @@ class Method:
     task_weight: float | None = None  # None: 1
     mixing: Mixing | None = None
     erasing: Erasing | None = None
-    needs: Mapping[str, Need] = field(default_factory=dict)  # of the data: peer, twin, last, negatives, order
-    networks: Mapping[str, Role] = field(default_factory=dict)  # beside the student, by role
-    export_role: str | None = None  # the role whose weights are deployed in the student's place
+    needs: Mapping[str, Need] = field(default_factory=dict)  # required data: peer, twin, last, negatives, order
+    networks: Mapping[str, Role] = field(default_factory=dict)  # companion networks by role
+    export_role: str | None = None  # the role whose weights are exported in the student's place
     momentum_gap: float | None = None  # between the momenta of the task's gradient and of the distillation's
-    control: bool = False  # the distillation is left out, its heads and passes stay
+    control: bool = False  # distillation is dropped, its heads and passes stay
     text: str = ""
     calls: tuple[str, ...] = ()
     papers: tuple[str, ...] = ()  # BibTeX entries
 
     def __add__(self, other: "Method") -> "Method":
-        """Merge two methods; raises `UserError` with both names where their needs contradict."""
+        """Combine two methods; raise `UserError` with both names where their requirements conflict."""
         _refuse_common_terms(self, other)
         _refuse_mixed_rows(self, other)
         _refuse_mixed_rows(other, self)
@@ -56,34 +55,34 @@ class Method:
         )
 
     def as_control(self) -> "Method":
-        """The same heads and passes without distillation: the parts that imitate are left out."""
+        """Return the same method without distillation, with its heads and passes."""
         calls = tuple(f"control({call})" for call in self.calls)
         return replace(self, control=True, text=f"control({self.text})", calls=calls)
 
     @property
     def teachers(self) -> tuple[str, ...]:
-        """The roles that must be given: networks trained before."""
+        """The roles of trained networks, which must be given."""
         return tuple(name for name, role in self.networks.items() if isinstance(role, Teacher))
 
     @property
     def has_control(self) -> bool:
-        """Whether it has heads that learn the labels, or more passes of the student."""
+        """True where the method has heads that learn the labels, or extra passes of the student."""
         passes = any(view.network == "student" for term in self.all_terms.values() for view in term.views)
         return not self.control and (passes or any(term.uses_labels for term in self.all_terms.values()))
 
     @property
     def resolved(self) -> str:
-        """The run's identity: every call with every argument, in an order that does not depend on the typing."""
+        """The run's identity: every call with every argument, sorted."""
         return " + ".join(sorted(self.calls))
 
     @property
     def all_terms(self) -> dict[str, LossTerm]:
-        """The task and the terms beside it, by name."""
+        """The task's term and all others, by name."""
         return {"task": self.task or CrossEntropy(), **self.terms}
 
     @property
     def weights(self) -> dict[str, float]:
-        """What each term's loss is multiplied with in the total."""
+        """The weight of each term in the total loss."""
         task = 1.0 if self.task_weight is None else self.task_weight
         return {"task": task, **{name: term.weight for name, term in self.terms.items()}}
 
@@ -103,7 +102,7 @@ def _refuse_mixed_rows(mixer: Method, reader: Method) -> None:
 
 
 def _either(one: Method, other: Method, need: str) -> Any:
-    """The need of whichever method has one; two different ones cannot both be met."""
+    """Return the field of whichever method sets it; raise `UserError` for two different values."""
     first, second = getattr(one, need), getattr(other, need)
     if first is None or second is None:
         return second if first is None else first
@@ -115,20 +114,20 @@ def _either(one: Method, other: Method, need: str) -> Any:
     return first
 
 
-def _same(first: Any, second: Any) -> bool:
+def _same(first: object, second: object) -> bool:
     if isinstance(first, float) and isinstance(second, float):
         return math.isclose(first, second)
-    return first == second
+    return bool(first == second)
 
 
-def _plain(value: Any) -> str:
+def _plain(value: object) -> str:
     if isinstance(value, float):
         return f"{value:g}"
     return type(value).__name__ if isinstance(value, LossTerm) else str(value)
 
 
 def _one_mixing(one: Method, other: Method) -> Mixing | None:
-    """One way to mix for both, which keeps clean images if either asks for them."""
+    """Return the common mixing, which keeps clean images if either method needs them."""
     if one.mixing is None or other.mixing is None:
         return one.mixing or other.mixing
     clean = one.mixing.clean or other.mixing.clean
@@ -139,7 +138,7 @@ def _one_mixing(one: Method, other: Method) -> Mixing | None:
 
 
 def _needs(one: Method, other: Method) -> dict[str, Need]:
-    """What both ask of the data; one thing asked for in two ways cannot be brought."""
+    """Merge data requirements; raise `UserError` for one requirement with two settings."""
     for key in one.needs.keys() & other.needs.keys():
         if one.needs[key] != other.needs[key]:
             raise UserError(
@@ -156,7 +155,7 @@ def _both_or_neither(one: Method, other: Method) -> bool:
 
 
 def _networks(one: Method, other: Method) -> dict[str, Role]:
-    """Who plays each role; a role that both cast must be played by one network."""
+    """Merge roles; a role of both methods must be one network."""
     return {
         role: _one_role(role, one, other) if role in one.networks and role in other.networks else network
         for role, network in {**one.networks, **other.networks}.items()

@@ -1,32 +1,32 @@
-"""Who plays beside the student: a frozen teacher, an average of its weights, its past, a peer."""
+"""Roles of companion networks: frozen teacher, EMA of the student, lagged student, peer."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class Role:
-    """A network beside the student. `name` is what a run finds it by; None is the student's architecture."""
+    """A network besides the student; `name` identifies it to a run, None is the student's architecture."""
 
     name: str | None = None
 
 
 @dataclass(frozen=True)
 class Teacher(Role):
-    """Trained before, and frozen: a run's folder, or a model to be trained first with this method."""
+    """A frozen, trained network: a run's folder, or a model to train first with the method `taught_by`."""
 
     taught_by: str = "ce()"
 
 
 @dataclass(frozen=True)
 class EMATeacher(Role):
-    """An exponential average of the student's weights, followed after each step."""
+    """An EMA of the student's weights, updated after each step."""
 
     decay: float = 0.999
 
 
 @dataclass(frozen=True)
 class LaggedStudent(Role):
-    """The student, or another role, as it was up to so many steps ago."""
+    """A copy of the student, or of another role, renewed every `every` steps."""
 
     every: int = 1  # steps between copies
     of: str = "student"
@@ -34,11 +34,11 @@ class LaggedStudent(Role):
 
 @dataclass(frozen=True)
 class PeerNetwork(Role):
-    """A network that trains beside the student, drawn from a seed of its own."""
+    """A network that trains with the student, initialized from its own seed."""
 
 
 def teacher_role(name: str | None, decay: float = 0.999, every: int = 100) -> Role:
-    """The role that an argument `teacher` means: "ema", "past", or what was trained before."""
+    """Return the role for an argument `teacher`: "ema", "past", or a trained network's name."""
     match name:
         case "ema":
             return EMATeacher(decay=decay)

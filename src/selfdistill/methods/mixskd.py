@@ -31,7 +31,7 @@ class MixupConsistency(LossTerm):
     def loss(self, context: StepContext) -> LossValue:
         """Compute label losses of all heads; KL, feature gaps and discrimination as distillation."""
         (clean, maps), (mixture, theirs) = (self.branches(each) for each in (context.views["clean"], context.anchor))
-        mixes, mixed_maps = ([mixed(each, context.batch.mix) for each in kind] for kind in (clean, maps))
+        mixes, mixed_maps = ([mixed(each, context.mix) for each in kind] for kind in (clean, maps))
         fused = self.join(mixed_maps), self.join(theirs)
         batch, ce = context.batch._replace(mix=None), context.cross_entropy
         learn = sum_tensors(label_loss(each, batch) for each in clean) + sum(map(ce, mixture[:-1]))

@@ -4,7 +4,7 @@ from torch import Tensor, nn
 
 from selfdistill.method import Method
 from selfdistill.method.constructor import method_constructor
-from selfdistill.terms import BuildContext, LossTerm, LossValue, StepContext
+from selfdistill.terms import BuildContext, LossTerm, LossValue, Requirement, StepContext
 from selfdistill.terms.branches import merge_into_classifier
 from selfdistill.terms.transforms import Transform, joint_label_loss, transformed_passes
 
@@ -12,7 +12,7 @@ from selfdistill.terms.transforms import Transform, joint_label_loss, transforme
 class AugmentedLabels(LossTerm):
     """A joint head over classes times M transformations; the label of the j-th is y · M + j."""
 
-    requires = ("embedding",)
+    requires: tuple[Requirement, ...] = ("embedding",)
     uses_labels = True
     bias = True
 

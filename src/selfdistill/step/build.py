@@ -21,8 +21,9 @@ def tapped(term: LossTerm, found: Anatomy) -> list[str]:
 def require(term: LossTerm, name: str, found: Anatomy, text: str) -> None:
     """Raise `UserError` where a term reads a classifier that the model does not have."""
     if term.requires and found.classifier is None:
+        parts = " and the ".join(term.requires).replace("_", " ")
         raise UserError(
-            f"{text} reads the {' and the '.join(term.requires)} (term {name!r}), but no one module makes this "
+            f"{text} reads the {parts} (term {name!r}), but no one module makes this "
             "model's logits; pass classifier='head', the path of the module to read"
         )
     if "classifier_weight" in term.requires and not found.linear:

@@ -49,9 +49,9 @@ def ahead(new: Memory, old: Memory) -> Memory:
             return old
         case Tensor():
             return new.detach()
-        case dict():
+        case dict() if isinstance(old, Mapping):
             return {key: ahead(value, old[key]) for key, value in new.items()}
-        case tuple():
+        case tuple() if isinstance(old, tuple):
             return tuple(ahead(*pair) for pair in zip(new, old, strict=True))
     return new
 
@@ -79,7 +79,8 @@ def _finite_or(new: Memory, old: Memory, sound: Tensor | None) -> Memory:
     finite = torch.stack([leaf.isfinite().all() for leaf in tensors]).all()
     if sound is not None:
         finite = finite & sound
-    return where(finite, new, old)  # no branch on a value: it would stop the device and break the graph
+    kept: Memory = where(finite, new, old)
+    return kept  # no branch on a value: it would stop the device and break the graph
 
 
 def where(choice: Tensor, new: Any, old: Any) -> Any:

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import replace
 
+import torch
 from torch import Tensor
 
 from selfdistill.data.batch import Batch
@@ -29,9 +30,9 @@ def split(shown: ModelOutputs, rows: list[int]) -> list[ModelOutputs]:
     """One pass's outputs as those of its parts of so many rows."""
     if len(rows) == 1:
         return [shown]
-    embeddings = [None] * len(rows) if shown.embedding_or_none is None else shown.embedding.split(rows)
-    features = {name: each.split(rows) for name, each in shown.features.items()}
-    parts = zip(shown.logits.split(rows), embeddings, strict=True)
+    embeddings = [None] * len(rows) if shown.embedding_or_none is None else torch.split(shown.embedding, rows)
+    features = {name: torch.split(each, rows) for name, each in shown.features.items()}
+    parts = zip(torch.split(shown.logits, rows), embeddings, strict=True)
     return [ModelOutputs(*part, {name: each[k] for name, each in features.items()}) for k, part in enumerate(parts)]
 
 

@@ -16,5 +16,5 @@ def adapted_scale(scale: Tensor, cosine: Tensor, labels: Tensor) -> Tensor:
     """Compute log(B_avg) / cos(min(π/4, median θ_y)) over the rows of all ranks. [], [B, C], [B] -> []."""
     own = labels[:, None]
     others, true = (scale * cosine).exp().scatter(1, own, 0.0).sum(dim=1), cosine.gather(1, own)[:, 0]
-    median = -(-distributed.all_gather(true)).median()  # the upper of two middle cosines: the lower of two middle angles
+    median = -(-distributed.all_gather(true)).median()  # the upper of two middle cosines, the lower angle
     return distributed.all_gather(others).mean().log() / median.clamp_min(math.sqrt(0.5))  # cos(π/4) = √½

@@ -2,16 +2,17 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, TypeVar
 
 import torch
 import torch.nn.functional as F
 from torch import Size, Tensor, nn
 
-from selfdistill.data.batch import Batch
+from selfdistill.data.batch import Batch, Mix
 from selfdistill.errors import UserError
 from selfdistill.terms.memory import Memory, as_mapping, as_pair, as_tensor
 
+Value = TypeVar("Value", Tensor, Mix)
 Requirement = Literal["embedding", "classifier", "classifier_weight"]
 LossValue = Tensor | Mapping[str, Tensor]  # a loss [], or its parts {"learn": [], "mimic": []}
 
@@ -122,6 +123,11 @@ class StepContext:
         return _required(self.batch.index, "index", "set `uses_index` in the term")
 
     @property
+    def mix(self) -> Mix:
+        """The mixing of the batch's rows; for terms of methods with `mixing`."""
+        return _required(self.batch.mix, "mixing", "give the method a `mixing`")
+
+    @property
     def memory_tensor(self) -> Tensor:
         """The memory of a term that keeps one tensor."""
         return as_tensor(self.memory)
@@ -146,10 +152,10 @@ class StepContext:
         return label_loss(logits, self.batch, smoothing)
 
 
-def _required(tensor: Tensor | None, name: str, way_out: str) -> Tensor:
-    if tensor is None:
+def _required(value: Value | None, name: str, way_out: str) -> Value:
+    if value is None:
         raise UserError(f"a term reads the {name}, but this step has none; {way_out}")
-    return tensor
+    return value
 
 
 def label_loss(logits: Tensor, batch: Batch, smoothing: float = 0.0) -> Tensor:
