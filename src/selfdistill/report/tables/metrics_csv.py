@@ -54,7 +54,7 @@ class StudyMetrics:
 
     @property
     def all_classes(self) -> bool:
-        """Whether the table of classes is complete."""
+        """True if the table of classes is complete."""
         places = [each for each in self.scores.places if each.startswith("classes.") and each.endswith(".top1")]
         return self.classes is not None and len(places) == len(self.classes.scales)
 
