@@ -1,4 +1,4 @@
-"""What a term sees, put together by hand."""
+"""Step and build contexts of a term, made by hand."""
 
 import torch
 from torch import Size, Tensor
@@ -26,7 +26,7 @@ def step_context(
     clock=clock(),  # noqa: B008  # it is never changed
     memory=None,
 ) -> StepContext:
-    """A step at which the student gave these logits; `views` are other passes by name: `ModelOutputs`, or their logits."""
+    """Make a step context with these logits; `views` are other passes by name: `ModelOutputs`, or their logits."""
     batch = Batch(torch.zeros(len(labels), 3, 2, 2), labels, index, mix, extra or {})
     shown = {
         name: each if isinstance(each, ModelOutputs) else ModelOutputs(each, None, {})
@@ -36,16 +36,16 @@ def step_context(
 
 
 def build_context(branch=None, views=None, **shapes) -> BuildContext:
-    """What a term is built from: shapes by tap, as in build_context(stage1=(4, 8, 6, 6), logits=(4, 10))."""
+    """Make a build context: shapes by tap, as in build_context(stage1=(4, 8, 6, 6), logits=(4, 10))."""
     named = {view: {name: Size(shape) for name, shape in each.items()} for view, each in (views or {}).items()}
     return BuildContext({name: Size(shape) for name, shape in shapes.items()}, named, branch)
 
 
 def total(value) -> Tensor:
-    """A term's value, whether whole or in parts."""
+    """Return a loss value in one piece: the sum of its parts."""
     return value if isinstance(value, Tensor) else sum(value.values())
 
 
 def only(method, name: str) -> LossTerm:
-    """The term of this name, as a method brings it."""
+    """Return the method's term of this name."""
     return method.all_terms[name]
