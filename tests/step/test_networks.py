@@ -12,7 +12,7 @@ from selfdistill.errors import UserError
 from selfdistill.method import Method
 from selfdistill.method.networks import EMATeacher, LaggedStudent, PeerNetwork, Teacher, teacher_role
 from selfdistill.step import Distiller
-from selfdistill.step.networks import FollowingNetwork, FrozenNetwork
+from selfdistill.step.networks import EMANetwork, FrozenNetwork, LaggedCopy
 from selfdistill.terms import ForwardPass, LossTerm
 from tests.contract.steps import Training, distil, images, parameters
 from tests.helpers.networks import network
@@ -35,7 +35,7 @@ class Looking(LossTerm):
 
 def test_an_average_is_the_plain_mean_at_first_and_then_decays():
     student = nn.Linear(2, 2)
-    average = FollowingNetwork(student, EMATeacher(decay=0.75), torch.zeros(1), ())
+    average = EMANetwork(student, 0.75, torch.zeros(1), ())
     seen = []
     for step in range(1, 9):
         student.weight.data.fill_(float(step))
@@ -52,7 +52,7 @@ def test_an_average_is_the_plain_mean_at_first_and_then_decays():
 
 def test_an_average_follows_running_statistics_and_copies_counts():
     student = nn.BatchNorm1d(3)
-    average = FollowingNetwork(student, EMATeacher(decay=0.5), torch.zeros(1), ())
+    average = EMANetwork(student, 0.5, torch.zeros(1), ())
     for _ in range(3):
         student(torch.randn(5, 3) + 4)
         average.after_step()
@@ -63,7 +63,7 @@ def test_an_average_follows_running_statistics_and_copies_counts():
 
 def test_the_past_is_renewed_every_so_many_steps():
     student = nn.Linear(2, 2)
-    past = FollowingNetwork(student, LaggedStudent(every=3), torch.zeros(1), ())
+    past = LaggedCopy(student, 3, torch.zeros(1), ())
     first, seen = student.weight[0, 0].item(), []
     for step in range(1, 8):
         student.weight.data.fill_(float(step))

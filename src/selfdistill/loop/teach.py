@@ -1,4 +1,4 @@
-"""The plain-loop face: a callable that gives the loss of a step and remembers what its terms must."""
+"""Distillation in your own training loop: a callable that returns the loss of a step and holds its memory."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -18,7 +18,19 @@ from selfdistill.step.precision import reference_tensor
 from selfdistill.terms import Memory, Progress
 
 
-def teach(model: nn.Module, method: str | Method, images: Tensor, **options: Any) -> "DistillationStep":
+def teach(
+    model: nn.Module,
+    method: str | Method,
+    images: Tensor,
+    *,
+    networks: Mapping[str, nn.Module] | None = None,
+    classifier: str | None = None,
+    seed: int = 0,
+    epochs: int | None = None,
+    steps_per_epoch: int | None = None,
+    dataset_size: int = 0,
+    accumulate: int = 1,
+) -> "DistillationStep":
     """Teach a model by a method, in a training loop of your own.
 
     `images` [B, 3, H, W] is a batch as the loop will bring it. Options: `networks` (teachers by
@@ -31,7 +43,18 @@ def teach(model: nn.Module, method: str | Method, images: Tensor, **options: Any
         loss = teach(images, labels)
         model = teach.close()
     """
-    return DistillationStep(model, parse_method(method), images, **options)
+    return DistillationStep(
+        model,
+        parse_method(method),
+        images,
+        networks=networks,
+        classifier=classifier,
+        seed=seed,
+        epochs=epochs,
+        steps_per_epoch=steps_per_epoch,
+        dataset_size=dataset_size,
+        accumulate=accumulate,
+    )
 
 
 class DistillationStep(nn.Module):

@@ -15,7 +15,7 @@ from selfdistill.features.trace import logits_of
 from selfdistill.method import Method
 from selfdistill.rng import fork_rng_named
 from selfdistill.step.build import require, shapes, tails, tapped
-from selfdistill.step.networks import CompanionNetwork, resolve_networks
+from selfdistill.step.networks import CompanionNetwork, build_companions
 from selfdistill.step.passes import detached, images_of, merge_passes, split
 from selfdistill.step.precision import full, no_autocast, reference_tensor, to_float32
 from selfdistill.terms import (
@@ -84,7 +84,7 @@ class Distiller(nn.Module):
         self.terms = LossTerms(deepcopy(method.all_terms))  # a method is a value: it can be used again
         self.views = merge_passes(self.terms.values())
         images = images.to(reference_tensor(student))
-        self.networks = Networks(resolve_networks(method, networks, student, self.views, images, seed))
+        self.networks = Networks(build_companions(method, networks, student, self.views, images, seed))
         taps = {name: tapped(term, self.anatomy) for name, term in self.terms.items()}
         tail = tails(student, self.anatomy, reference_tensor(student))
         for name, term in self.terms.items():

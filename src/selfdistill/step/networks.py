@@ -73,27 +73,49 @@ class FrozenNetwork(CompanionNetwork):
 
 
 class FollowingNetwork(FrozenNetwork):
-    """A frozen copy that follows another network: by averaging, or by copying now and then."""
+    """Base of frozen copies that are updated from another network after each optimizer step."""
 
     steps: Tensor
 
-    def __init__(self, of: nn.Module, role: EMATeacher | LaggedStudent, images: Tensor, tapped: Sequence[str]):
+    def __init__(self, of: nn.Module, images: Tensor, tapped: Sequence[str]):
         super().__init__(deepcopy(of), images, tapped)
-        self.role, self._of = role, (of,)  # in a tuple, so that it is no part of this module
+        self._of = (of,)  # in a tuple, so that it is not registered as a submodule
         self.register_buffer("steps", torch.zeros((), device=images.device))
 
     @torch.no_grad()
     def after_step(self) -> None:
-        """Move towards, or become, the network that is followed."""
+        """Update each weight and buffer from the followed network."""
         self.steps += 1
         for own, new in zip(_state(self.network), _state(self._of[0]), strict=True):
             own.copy_(self._followed(own, new))
 
     def _followed(self, own: Tensor, new: Tensor) -> Tensor:
-        """What becomes of a weight beside the one that it follows."""
-        if isinstance(self.role, LaggedStudent):
-            return torch.where(self.steps % self.role.every == 0, new, own)
-        return ema_update(own, new, self.steps, self.role.decay) if own.is_floating_point() else new
+        """Return the updated (EMA or copied) weight."""
+        raise NotImplementedError
+
+
+class EMANetwork(FollowingNetwork):
+    """An exponential moving average of another network; integer buffers are copied."""
+
+    def __init__(self, of: nn.Module, decay: float, images: Tensor, tapped: Sequence[str]):
+        super().__init__(of, images, tapped)
+        self.decay = decay
+
+    def _followed(self, own: Tensor, new: Tensor) -> Tensor:
+        """Return the updated EMA weight."""
+        return ema_update(own, new, self.steps, self.decay) if own.is_floating_point() else new
+
+
+class LaggedCopy(FollowingNetwork):
+    """A copy of another network, renewed every `every` steps."""
+
+    def __init__(self, of: nn.Module, every: int, images: Tensor, tapped: Sequence[str]):
+        super().__init__(of, images, tapped)
+        self.every = every
+
+    def _followed(self, own: Tensor, new: Tensor) -> Tensor:
+        """Return the copied weight every `every` steps, else the old one."""
+        return torch.where(self.steps % self.every == 0, new, own)
 
 
 def _state(network: nn.Module) -> Iterator[Tensor]:
@@ -104,8 +126,10 @@ def make_companion(
     role: Role, given: nn.Module | None, followed: nn.Module, images: Tensor, tapped: Sequence[str]
 ) -> CompanionNetwork:
     """The network that plays a role: given by the caller, or made from the one it follows."""
-    if isinstance(role, EMATeacher | LaggedStudent):
-        return FollowingNetwork(followed, role, images, tapped)
+    if isinstance(role, EMATeacher):
+        return EMANetwork(followed, role.decay, images, tapped)
+    if isinstance(role, LaggedStudent):
+        return LaggedCopy(followed, role.every, images, tapped)
     if isinstance(role, PeerNetwork):
         return CompanionNetwork(given or reinitialize(deepcopy(followed)), images, tapped)
     if given is None:
@@ -113,7 +137,7 @@ def make_companion(
     return FrozenNetwork(given, images, tapped)
 
 
-def resolve_networks(
+def build_companions(
     method: Method,
     given: Mapping[str, nn.Module] | None,
     student: nn.Module,
@@ -121,7 +145,7 @@ def resolve_networks(
     images: Tensor,
     seed: int,
 ) -> dict[str, CompanionNetwork]:
-    """The network of each role the method names."""
+    """Build the companion network of each role of the method."""
     given = dict(given or {})
     if extra := given.keys() - method.networks.keys():
         raise UserError(f"{method.text} has no role for the network {min(extra)!r}; leave it out")

@@ -1,4 +1,4 @@
-"""What a run's folder says of it: run.json before, result.json and the weights after."""
+"""Files in a run's folder: `run.json` before training; `result.json` and the weights after it."""
 
 import platform
 import subprocess
@@ -8,7 +8,7 @@ from importlib.metadata import version
 from os import cpu_count
 from pathlib import Path
 from statistics import median
-from typing import Any
+from typing import Any, NotRequired, TypedDict, cast
 
 import torch
 from safetensors.torch import save_file
@@ -24,11 +24,56 @@ from selfdistill.train.config import RunConfig
 from selfdistill.train.trainer import Trainer
 
 
-def run_metadata(config: RunConfig, method: Method, splits: Splits, augment: Augmentation) -> dict[str, Any]:
-    """What run.json says: all that is needed to run it again, or to use its student."""
+class RunInfo(TypedDict):
+    """Contents of `run.json`: everything needed to repeat a run or to use its student."""
+
+    config: dict[str, Any]  # `RunConfig.to_json`
+    method: str
+    resolved: str  # the method with all its arguments
+    classes: int
+    class_names: list[str]
+    size: int  # pixels
+    mean: list[float]  # by channel, of pixels from 0 to 1
+    std: list[float]
+    images: dict[str, int]  # by split
+    versions: dict[str, str]  # by library
+    commit: str | None
+    machine: dict[str, str | int | None]
+
+
+class RunResult(TypedDict):
+    """Contents of `result.json`: accuracy on the test set after the last epoch and at the best one, and the cost."""
+
+    top1: float  # percent
+    top5: NotRequired[float]  # percent; above five classes
+    nll: float  # nats
+    ece: float  # percent
+    validation_top1: NotRequired[float]  # these four with validation images only
+    best_validation_top1: NotRequired[float]
+    best_epoch: NotRequired[int]
+    best_epoch_top1: NotRequired[float]
+    method: str
+    resolved: str
+    model: str
+    data: str
+    seed: int
+    epochs: int
+    parameters: int
+    added_parameters: int
+    step_ms: float
+    images_per_second: float
+    train_seconds: float
+
+
+def run_metadata(config: RunConfig, method: Method, splits: Splits, augment: Augmentation) -> RunInfo:
+    """Describe a run before training, for `run.json`."""
     libraries = {name: version(name) for name in ("selfdistill", "torchvision", "timm")}
     build = {"torch": str(torch.__version__), "python": platform.python_version()}
-    machine = {"platform": platform.platform(), "cpus": cpu_count(), "threads": torch.get_num_threads()}
+    machine: dict[str, str | int | None] = {
+        "platform": platform.platform(),
+        "cpus": cpu_count(),
+        "threads": torch.get_num_threads(),
+    }
     return {
         "config": config.to_json(),
         "method": method.text,
@@ -45,15 +90,15 @@ def run_metadata(config: RunConfig, method: Method, splits: Splits, augment: Aug
     }
 
 
-def result(trainer: Trainer, distiller: Distiller, method: Method) -> dict[str, Any]:
-    """What result.json says: accuracy on the test set after the last epoch and at the best, and the cost.
+def result(trainer: Trainer, distiller: Distiller, method: Method) -> RunResult:
+    """Evaluate the student on the test set and summarize the run, for `result.json`.
 
-    `distiller` is the trainer's own, or the whole of it.
+    `distiller` is the trainer's own, or under FSDP its unsharded copy.
     """
     config, log, student = trainer.config, trainer.log, distiller.student
     seconds = sum(row["seconds"] for row in log)
     mean_ms = 1000 * seconds / (config.epochs * len(trainer.loader))
-    return {
+    values = {
         **_tested(trainer, student),
         **_at_the_best(trainer, student),
         "method": method.text,
@@ -68,6 +113,7 @@ def result(trainer: Trainer, distiller: Distiller, method: Method) -> dict[str, 
         "images_per_second": median(row["images_per_second"] for row in log),
         "train_seconds": seconds,
     }
+    return cast(RunResult, values)
 
 
 def save_weights(weights: Mapping[str, Tensor], path: Path) -> None:

@@ -7,7 +7,7 @@ from copy import deepcopy
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import cast
 
 import numpy as np
 import torch
@@ -26,6 +26,7 @@ from selfdistill.rng import fork_rng_named
 from selfdistill.step import Distiller
 from selfdistill.train import artifacts, preflight
 from selfdistill.train import networks as teacher
+from selfdistill.train.artifacts import RunResult
 from selfdistill.train.config import RunConfig
 from selfdistill.train.monitor.progress import Display, Silent
 from selfdistill.train.networks import BEST, RESULT, RUN, WEIGHTS
@@ -46,8 +47,8 @@ def run(
     splits: Splits | None = None,
     save_every: float = SAVE_EVERY,
     wait: bool = False,
-) -> dict[str, Any]:
-    """Train as configured and give the result, which also lies in `folder`.
+) -> RunResult:
+    """Train as configured and return the result, which is also written to `folder`.
 
     A finished run is not trained again; one that was interrupted goes on, unless `resume` is off. `teachers` is
     where teachers that must be trained first are kept; `networks` are teachers at hand; `splits` the data, where
@@ -66,10 +67,10 @@ def run(
         if (finished := _finished(config, folder, resume)) is not None:
             return finished  # meanwhile, by another process
         splits = splits or _load_data(config)
-        cast = _cast(config, method, splits, networks or {}, Path(teachers or folder.parent / "teachers"), display)
-        room = preflight.room(partial(_rehearsed, method, splits, cast, folder, fabric), config, folder)
+        roles = _cast(config, method, splits, networks or {}, Path(teachers or folder.parent / "teachers"), display)
+        room = preflight.room(partial(_rehearsed, method, splits, roles, folder, fabric), config, folder)
         distributed.on_rank_zero(lambda: preflight.require(room))
-        trainer = make_trainer(config, method, splits, cast, folder, display, save_every, fabric)
+        trainer = make_trainer(config, method, splits, roles, folder, display, save_every, fabric)
         distributed.on_rank_zero(
             lambda: write_json(folder / RUN, artifacts.run_metadata(config, method, splits, trainer.augment))
         )
@@ -149,7 +150,7 @@ def make_trainer(
     return Trainer(distiller, parts, splits, augment, config, fabric, folder, display, save_every)
 
 
-def _finished(config: RunConfig, folder: Path, resume: bool) -> dict[str, Any] | None:
+def _finished(config: RunConfig, folder: Path, resume: bool) -> RunResult | None:
     """The stored result of this very configuration; `UserError` where the folder holds something else."""
     if not teacher.is_run(folder):
         return None
@@ -157,7 +158,7 @@ def _finished(config: RunConfig, folder: Path, resume: bool) -> dict[str, Any] |
     if others := [key.replace("_", " ") for key in asked if stored[key] != asked[key]]:
         raise UserError(f"{folder} holds a run with another {' and another '.join(others)}; choose another --out")
     if (folder / RESULT).exists():
-        return read_json(folder / RESULT)
+        return cast(RunResult, read_json(folder / RESULT))
     if (folder / checkpoint.LAST).exists() and not resume:
         raise UserError(f"{folder} holds this run, unfinished; go on with it by --resume, or choose another --out")
     return None
@@ -172,11 +173,11 @@ def _cast(
     display: Display,
 ) -> dict[str, nn.Module]:
     """Who plays each role that is not made of the student."""
-    cast = dict(networks)
+    played = dict(networks)
     for name, role in method.networks.items():
-        if name not in cast and (found := _network(name, role, config, splits, teachers, display)):
-            cast[name] = found
-    return cast
+        if name not in played and (found := _network(name, role, config, splits, teachers, display)):
+            played[name] = found
+    return played
 
 
 def _network(
@@ -235,12 +236,12 @@ def _require_rows(distiller: Distiller, loader: Loader, method: Method) -> None:
             )
 
 
-def _finish(trainer: Trainer, method: Method, folder: Path) -> dict[str, Any]:
-    """Measure, and write the student and the result, the result last: it says that all is there."""
+def _finish(trainer: Trainer, method: Method, folder: Path) -> RunResult:
+    """Evaluate, then write the weights and the result; the result comes last, as it marks the run as finished."""
     distiller = trainer.train_step.weights.whole()
     student = distiller.close()
 
-    def write() -> dict[str, Any]:
+    def write() -> RunResult:
         found = artifacts.result(trainer, distiller, method)
         artifacts.save_weights(student.state_dict(), folder / WEIGHTS)
         if trainer.best.epoch:
