@@ -48,7 +48,7 @@ class Job:
         splits = None if self.done else data_of(self.config)
         if splits is not None:
             _make_teachers(self.config, self.teachers, splits, display)
-        return run(self.config, self.folder, resume=True, display=display, teachers=self.teachers, splits=splits)
+        return dict(run(self.config, self.folder, resume=True, display=display, teachers=self.teachers, splits=splits))
 
     def said(self, result: dict[str, Any]) -> str:
         """Its result in a few words."""
