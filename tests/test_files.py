@@ -1,7 +1,7 @@
 import pytest
 
 from selfdistill.errors import UserError
-from selfdistill.files import make_folder, read_json, write_json, write_atomic
+from selfdistill.files import make_folder, read_json, write_atomic, write_json
 
 
 def test_a_write_that_fails_leaves_what_was_there(tmp_path):

@@ -1,4 +1,4 @@
-from selfdistill.system import free_disk, free_memory, format_bytes
+from selfdistill.system import format_bytes, free_disk, free_memory
 
 
 def system(root, available=None, limit=None, used=0, cached=0):

@@ -7,9 +7,12 @@ from torch import nn
 from torch.testing import assert_close
 
 from selfdistill import data
+from selfdistill.bench.candidate import Candidate
 from selfdistill.data import Augmentation
 from selfdistill.errors import UserError
+from selfdistill.inspect.doctor import PlannedRun
 from selfdistill.method.networks import Teacher
+from selfdistill.methods import parse_method
 from selfdistill.train import networks as teacher
 from selfdistill.train.run import run
 from tests.helpers.small_runs import small, trainer
@@ -49,9 +52,7 @@ def test_a_teacher_for_other_classes(digits, tmp_path):
     three = data.load("fake:classes=3,size=8,train=12,test=6")
     run(small("ce()", data=three.name, limit=None, epochs=1), tmp_path / "three", splits=three)
     text = f"stkd(teacher={str(tmp_path / 'three')!r})"
-    with pytest.raises(
-        UserError, match="three' tells 3 classes apart, but digits has 10; take one trained on the same"
-    ):
+    with pytest.raises(UserError, match="three' has 3 classes, but digits has 10; take one trained on the same"):
         run(small(text), tmp_path / "a", splits=digits)
 
 
@@ -117,3 +118,26 @@ def test_a_run_on_smaller_images_can_teach(tmp_path):
 def test_a_peer_of_another_architecture_is_made_by_name(tmp_path):
     result = run(small("dml(peer='resnet20')", epochs=1, limit=100), tmp_path)
     assert result["added_parameters"] > 200_000  # a whole resnet20
+
+
+def test_a_dry_run_sees_the_teacher_that_a_run_sees(tmp_path):
+    small_images = data.load("fake:classes=4,size=16,train=32,test=8")
+    run(small("ce()", data=small_images.name, limit=None, epochs=1), tmp_path / "teacher", splits=small_images)
+    large = data.load("fake:classes=4,size=32,train=32,test=8")
+    config = small(f"kd(teacher={str(tmp_path / 'teacher')!r})", data=large.name, limit=None, epochs=1)
+    dry = teacher.resolve_networks(parse_method(config.method), config, large)["teacher"]
+    distiller = teacher.untrained_distiller(config, large, rows=2)
+    assert isinstance(dry, teacher.Adapted)
+    assert isinstance(distiller.networks["teacher"].network, teacher.Adapted)
+    planned = PlannedRun(config, tmp_path)
+    assert isinstance(planned.trainer(config).distiller.networks["teacher"].network, teacher.Adapted)
+    assert isinstance(Candidate("kd", config, large).trainer.distiller.networks["teacher"].network, teacher.Adapted)
+
+
+def test_a_stand_in_leaves_the_random_stream_alone():
+    digits = data.load("digits", limit=50)
+    before = torch.get_rng_state()
+    config = small("dml(peer='resnet20') + kd(teacher='resnet20')")
+    made = teacher.resolve_networks(parse_method(config.method), config, digits)
+    assert made.keys() == {"teacher", "peer1"}
+    assert torch.get_rng_state().equal(before)

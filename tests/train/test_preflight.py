@@ -11,9 +11,9 @@ from selfdistill.errors import UserError
 from selfdistill.metrics.cost import held_bytes
 from selfdistill.models import create
 from selfdistill.train import preflight
+from selfdistill.train.networks import resolve_networks
 from selfdistill.train.preflight import MARGIN, Finding, few, require, room
 from selfdistill.train.run import run
-from selfdistill.train.stand_in import stand_ins
 from tests.helpers.small_runs import small, trainer
 
 CONFIG = small(data="fake:classes=4,size=16,train=90", limit=None, batch_size=64)
@@ -27,7 +27,7 @@ def splits():
 def make(splits, folder, config):
     from selfdistill.methods import parse_method
 
-    return trainer(config, splits, folder, stand_ins(parse_method(config.method), config, splits))
+    return trainer(config, splits, folder, resolve_networks(parse_method(config.method), config, splits))
 
 
 def found(config, splits, folder):

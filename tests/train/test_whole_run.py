@@ -167,7 +167,7 @@ def test_a_teacher_of_other_classes_is_refused(tmp_path):
     train(tmp_path / "ten")
     other = data.load("fake:classes=4,size=8")
     config = replace(CONFIG, method=f"kd(teacher={str(tmp_path / 'ten')!r})", data="fake:classes=4,size=8", limit=None)
-    with pytest.raises(UserError, match="tells 10 classes apart, but fake:classes=4,size=8 has 4"):
+    with pytest.raises(UserError, match="has 10 classes, but fake:classes=4,size=8 has 4"):
         run(config, tmp_path / "four", splits=other)
 
 

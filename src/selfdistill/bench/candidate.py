@@ -18,9 +18,9 @@ from selfdistill.step import memory
 from selfdistill.terms import ModelOutputs
 from selfdistill.train.config import RunConfig
 from selfdistill.train.monitor.progress import Silent
+from selfdistill.train.networks import resolve_networks
 from selfdistill.train.preflight import step_bytes
 from selfdistill.train.run import make_trainer
-from selfdistill.train.stand_in import stand_ins
 
 WARM = 2  # steps before the first that counts: the optimizer makes its state, caches fill
 
@@ -42,8 +42,8 @@ class Candidate:
 
     def __init__(self, label: str, config: RunConfig, splits: Splits):
         self.label, method = label, parse_method(config.method)
-        cast = stand_ins(method, config, splits)
-        self.trainer = make_trainer(config, method, splits, cast, Path(), Silent())
+        networks = resolve_networks(method, config, splits)
+        self.trainer = make_trainer(config, method, splits, networks, Path(), Silent())
         self.trainer.train_step.run.train()
         self._batches, self._number = self._endless(), 0
         for _ in range(WARM):

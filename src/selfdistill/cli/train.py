@@ -37,7 +37,15 @@ def train(
     config = replace(config, method=method, seed=seed)
     folder = out or Path("runs") / folder_name(f"{method}-{config.data}-{config.model}-{seed}")
     result = run(config, folder, resume=resume, display=display_for(console), save_every=save_every)
-    print(aligned([(name, format_value(result[name])) for name in PRINTED if name in result]))
+    print(
+        aligned(
+            [
+                (name, format_value(value))
+                for name, value in result.items()
+                if name in PRINTED and isinstance(value, int | float)
+            ]
+        )
+    )
     print(f"run: {folder}")
 
 

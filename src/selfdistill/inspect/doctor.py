@@ -22,9 +22,9 @@ from selfdistill.train import networks as teacher
 from selfdistill.train import preflight
 from selfdistill.train.config import RunConfig
 from selfdistill.train.monitor.progress import Silent
+from selfdistill.train.networks import resolve_networks
 from selfdistill.train.preflight import Finding
 from selfdistill.train.run import load_data, make_trainer
-from selfdistill.train.stand_in import stand_ins
 from selfdistill.train.trainer import Trainer
 
 # Heading of a plan's line → name of its finding
@@ -83,8 +83,8 @@ class PlannedRun:
         """Build the trainer of one device, with untrained networks in place of trained ones."""
         devices = config.devices * config.nodes
         config = replace(config, devices=1, nodes=1, batch_size=config.batch_size // devices)
-        cast = stand_ins(self.method, config, self.splits)
-        return make_trainer(config, self.method, self.splits, cast, self.folder, Silent())
+        networks = resolve_networks(self.method, config, self.splits)
+        return make_trainer(config, self.method, self.splits, networks, self.folder, Silent())
 
 
 def _data(run: PlannedRun) -> list[Finding]:
@@ -112,8 +112,8 @@ def _model(run: PlannedRun) -> list[Finding]:
 
 
 def _method(run: PlannedRun) -> list[Finding]:
-    cast = stand_ins(run.method, run.config, run.splits)
-    made = plan(run.method, run.student, run.images, cast, run.config.classifier)
+    networks = resolve_networks(run.method, run.config, run.splits)
+    made = plan(run.method, run.student, run.images, networks, run.config.classifier)
     return [
         *(Finding(HEADINGS[heading], True, words) for heading, words in made.lines if heading in HEADINGS),
         *(_teacher(name, role, run) for name, role in run.method.networks.items() if isinstance(role, Teacher)),

@@ -68,7 +68,7 @@ def held_bytes(tensors: Iterable[Tensor]) -> int:
     return sum(storages.values())
 
 
-class _LiveBytes(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch types no __init_subclass__
+class _LiveBytes(TorchDispatchMode):
     """Counts the bytes of operations' results while they are alive."""
 
     def __init__(self) -> None:

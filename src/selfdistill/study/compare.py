@@ -10,12 +10,12 @@ from selfdistill.study.engine.engine import Engine, SerialEngine, run_jobs
 from selfdistill.study.engine.job import Job, Outcome, attempt, data_of
 from selfdistill.study.engine.progress import Unwatched, Watch
 from selfdistill.study.evaluation.job import measure_all
-from selfdistill.study.fit import require_fit
 from selfdistill.study.grid import Grid, with_controls
 from selfdistill.study.layout import run_folder, usual_folder
 from selfdistill.study.results import write_results
 from selfdistill.study.study import Study
 from selfdistill.train.config import RunConfig
+from selfdistill.train.networks import require_fit
 
 __all__ = ["Study", "compare", "compare_all", "run_folder", "usual_folder", "with_controls"]
 

@@ -1,8 +1,8 @@
-"""Where a method's teacher comes from: a finished run, or a model trained first with plain cross-entropy."""
+"""The networks that a method needs beside the student: found in runs, trained first, or untrained for a dry run."""
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,24 +12,89 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from selfdistill import models
-from selfdistill.data import Augmentation, Splits
+from selfdistill.data import Augmentation, Splits, default_augmentation
 from selfdistill.errors import UserError
 from selfdistill.files import read_json
-from selfdistill.method.networks import Teacher
+from selfdistill.method import Method
+from selfdistill.method.networks import PeerNetwork, Role, Teacher
+from selfdistill.methods import parse_method
 from selfdistill.models import create
+from selfdistill.rng import fork_rng_named
+from selfdistill.step import Distiller
 from selfdistill.train.config import RunConfig
 
 WEIGHTS, RESULT, RUN = "student.safetensors", "result.json", "run.json"
 BEST = "best.safetensors"  # the student after the epoch that did best on the images held out
 
 
+def resolve_networks(
+    method: Method,
+    config: RunConfig,
+    splits: Splits,
+    *,
+    given: Mapping[str, nn.Module] | None = None,
+    train: Callable[[RunConfig], Path] | None = None,
+) -> dict[str, nn.Module]:
+    """Return the network of each role that is not made from the student, by role.
+
+    `given` are networks at hand. `train` trains a teacher that does not exist yet and returns the folder of its run;
+    without it, such a teacher is an untrained network of the same architecture, enough for a dry run. A teacher from a
+    run is adapted to the student's image size and normalization. Raises `UserError` for a name that is neither a run
+    nor a model, and for a teacher with another number of classes.
+    """
+    networks = dict(given or {})
+    for name, role in method.networks.items():
+        if name not in networks and (network := _network(name, role, config, splits, train)) is not None:
+            networks[name] = network
+    return networks
+
+
+def _network(
+    name: str, role: Role, config: RunConfig, splits: Splits, train: Callable[[RunConfig], Path] | None
+) -> nn.Module | None:
+    if isinstance(role, PeerNetwork):
+        return _create(f"{config.seed}:{name}", role.name, splits) if role.name else None
+    if not isinstance(role, Teacher):
+        return None
+    planned = plan(role, config)
+    if isinstance(planned, Path):
+        return _from_run(planned, splits)
+    return _from_run(train(planned), splits) if train else _create(f"{config.seed}:{name}", planned.model, splits)
+
+
+def _create(stream: str, model: str, splits: Splits) -> nn.Module:
+    with fork_rng_named(stream):
+        return create(model, len(splits.classes), size=splits.train.size)
+
+
+def _from_run(folder: Path, splits: Splits) -> nn.Module:
+    model, info = load_run(folder)
+    require_classes(info, splits, folder)
+    return adapted(model, info, default_augmentation(splits), splits.train.size)
+
+
+def require_fit(config: RunConfig, splits: Splits) -> None:
+    """Raise `UserError` if method, model and data do not fit; costs a pass of two images."""
+    untrained_distiller(config, splits, rows=2).close()
+
+
+def untrained_distiller(config: RunConfig, splits: Splits, rows: int) -> Distiller:
+    """Build a run's distiller for a batch of `rows` images, with untrained networks in place of trained ones."""
+    method = parse_method(config.method)
+    with fork_rng_named(f"{config.seed}:student"):
+        student = create(config.model, len(splits.classes), size=splits.train.size, weights=config.weights)
+    example = default_augmentation(splits).normalize(splits.train.images[:rows])
+    networks = resolve_networks(method, config, splits)
+    return Distiller(student, method, example, networks=networks, classifier=config.classifier)
+
+
 def is_run(folder: str | Path) -> bool:
-    """Whether a folder holds a run."""
+    """Return whether a folder holds a run."""
     return (Path(folder) / RUN).is_file()
 
 
 def load_run(folder: str | Path) -> tuple[nn.Module, dict[str, Any]]:
-    """The student of a finished run, and what run.json says. Raises `UserError`."""
+    """Load the student of a finished run, and the contents of run.json. Raises `UserError`."""
     folder = Path(folder)
     if not is_run(folder):
         raise UserError(f"'{folder}' holds no run (no {RUN}); name the folder that a train command wrote")
@@ -44,7 +109,7 @@ def load_run(folder: str | Path) -> tuple[nn.Module, dict[str, Any]]:
 
 
 def plan(role: Teacher, config: RunConfig) -> RunConfig | Path:
-    """What a teacher's name means: a run's folder, or the configuration to train it with first.
+    """Resolve a teacher's name to the folder of a run, or to the configuration to train it with first.
 
     None is the student's own architecture. Raises `UserError` for a name that is neither.
     """
@@ -68,22 +133,22 @@ def _is_model(name: str) -> bool:
 
 
 def folder_for(config: RunConfig, teachers: Path) -> Path:
-    """Where the teacher of this configuration lies once it is trained."""
+    """Return the folder of the teacher with this configuration, trained or not."""
     text = json.dumps(config.to_json(), sort_keys=True)
     return teachers / f"{config.model.replace('/', '-')}-{hashlib.sha256(text.encode()).hexdigest()[:10]}"
 
 
 def require_classes(facts: Mapping[str, Any], splits: Splits, folder: Path) -> None:
-    """Raise `UserError` for a teacher that tells another number of classes apart than the data has."""
+    """Raise `UserError` for a teacher with another number of classes than the data."""
     if facts["classes"] != len(splits.classes):
         raise UserError(
-            f"the network in '{folder}' tells {facts['classes']} classes apart, but {splits.name} has "
+            f"the network in '{folder}' has {facts['classes']} classes, but {splits.name} has "
             f"{len(splits.classes)}; take one trained on the same data"
         )
 
 
 def adapted(model: nn.Module, facts: Mapping[str, Any], augment: Augmentation, size: int) -> nn.Module:
-    """The teacher as it can be shown the student's images: of its own size, normalised as it was trained."""
+    """Wrap a teacher so that it takes the student's images: resized and normalized as in its own training."""
     mean, std = tuple(facts["mean"]), tuple(facts["std"])
     if facts["size"] == size and mean == augment.mean and std == augment.std:
         return model
@@ -91,13 +156,17 @@ def adapted(model: nn.Module, facts: Mapping[str, Any], augment: Augmentation, s
 
 
 class Adapted(nn.Module):
-    """A network that is shown images of another size or normalisation than it was trained on.
+    """A network that takes images of another size or normalization than those it was trained on.
 
     `shown` and `wanted` are each the mean and the deviation by channel, of pixels from 0 to 1.
     """
 
     def __init__(
-        self, network: nn.Module, size: int, shown: tuple[Sequence, Sequence], wanted: tuple[Sequence, Sequence]
+        self,
+        network: nn.Module,
+        size: int,
+        shown: tuple[Sequence[float], Sequence[float]],
+        wanted: tuple[Sequence[float], Sequence[float]],
     ):
         super().__init__()
         (mean, std), (wanted_mean, wanted_std) = (torch.tensor(each)[:, :, None, None] for each in (shown, wanted))
@@ -109,7 +178,8 @@ class Adapted(nn.Module):
     shift: Tensor
 
     def forward(self, images: Tensor) -> Tensor:
-        """Give the network's answer to the images as it knows them. [B, 3, H, W] -> [B, C]."""
+        """Resize and renormalize the images, then return the network's logits. [B, 3, H, W] -> [B, C]."""
         if images.shape[-1] != self.size:
             images = F.interpolate(images, (self.size, self.size), mode="bilinear", antialias=True)
-        return self.network(images * self.scale + self.shift)
+        logits: Tensor = self.network(images * self.scale + self.shift)
+        return logits

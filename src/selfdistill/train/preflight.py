@@ -70,7 +70,8 @@ def _kept(trainer: Trainer) -> Iterator[Tensor]:
     states = (each for state in trainer.train_step.optimizer.state.values() for each in state.values())
     weights = trainer.train_step.weights.here(chain(trainer.distiller.parameters(), trainer.distiller.buffers()))
     tensors = chain(weights, states)
-    return (each for each in chain(tensors, memory.leaves(trainer.train_step.memories)) if isinstance(each, Tensor))
+    remembered = chain.from_iterable(memory.leaves(each) for each in trainer.train_step.memories)
+    return (each for each in chain(tensors, remembered) if isinstance(each, Tensor))
 
 
 def few(trainer: Trainer) -> int:

@@ -19,17 +19,15 @@ from selfdistill.data import Images, Loader, Splits
 from selfdistill.errors import UserError
 from selfdistill.files import read_json, write_json
 from selfdistill.method import Method
-from selfdistill.method.networks import PeerNetwork, Role, Teacher
 from selfdistill.methods import parse_method
 from selfdistill.models import create
 from selfdistill.rng import fork_rng_named
 from selfdistill.step import Distiller
 from selfdistill.train import artifacts, preflight
-from selfdistill.train import networks as teacher
 from selfdistill.train.artifacts import RunResult
 from selfdistill.train.config import RunConfig
 from selfdistill.train.monitor.progress import Display, Silent
-from selfdistill.train.networks import BEST, RESULT, RUN, WEIGHTS
+from selfdistill.train.networks import BEST, RESULT, RUN, WEIGHTS, folder_for, is_run, resolve_networks
 from selfdistill.train.parallel.launch import as_launched, launched, together
 from selfdistill.train.persist import checkpoint
 from selfdistill.train.persist.lock import run_lock
@@ -67,7 +65,9 @@ def run(
         if (finished := _finished(config, folder, resume)) is not None:
             return finished  # meanwhile, by another process
         splits = splits or _load_data(config)
-        roles = _cast(config, method, splits, networks or {}, Path(teachers or folder.parent / "teachers"), display)
+        kept = Path(teachers or folder.parent / "teachers")
+        train = partial(_train_teacher, teachers=kept, splits=splits, display=display)
+        roles = resolve_networks(method, config, splits, given=networks, train=train)
         room = preflight.room(partial(_rehearsed, method, splits, roles, folder, fabric), config, folder)
         distributed.on_rank_zero(lambda: preflight.require(room))
         trainer = make_trainer(config, method, splits, roles, folder, display, save_every, fabric)
@@ -79,6 +79,13 @@ def run(
             trainer.load_state_dict(state)
         trainer.fit()
         return _finish(trainer, method, folder)
+
+
+def _train_teacher(config: RunConfig, *, teachers: Path, splits: Splits, display: Display) -> Path:
+    """Train a teacher, unless that is done already, and return its folder."""
+    folder = folder_for(config, teachers)
+    run(config, folder, display=display, splits=splits, teachers=teachers, wait=True)
+    return folder
 
 
 def load_data(config: RunConfig) -> Splits:
@@ -152,7 +159,7 @@ def make_trainer(
 
 def _finished(config: RunConfig, folder: Path, resume: bool) -> RunResult | None:
     """The stored result of this very configuration; `UserError` where the folder holds something else."""
-    if not teacher.is_run(folder):
+    if not is_run(folder):
         return None
     stored, asked = RunConfig.from_json(read_json(folder / RUN)["config"]).to_json(), config.to_json()
     if others := [key.replace("_", " ") for key in asked if stored[key] != asked[key]]:
@@ -162,43 +169,6 @@ def _finished(config: RunConfig, folder: Path, resume: bool) -> RunResult | None
     if (folder / checkpoint.LAST).exists() and not resume:
         raise UserError(f"{folder} holds this run, unfinished; go on with it by --resume, or choose another --out")
     return None
-
-
-def _cast(
-    config: RunConfig,
-    method: Method,
-    splits: Splits,
-    networks: Mapping[str, nn.Module],
-    teachers: Path,
-    display: Display,
-) -> dict[str, nn.Module]:
-    """Who plays each role that is not made of the student."""
-    played = dict(networks)
-    for name, role in method.networks.items():
-        if name not in played and (found := _network(name, role, config, splits, teachers, display)):
-            played[name] = found
-    return played
-
-
-def _network(
-    name: str, role: Role, config: RunConfig, splits: Splits, teachers: Path, display: Display
-) -> nn.Module | None:
-    """Who plays a role, if it is not made of the student: a teacher, or a peer of another architecture."""
-    if isinstance(role, PeerNetwork) and role.name:
-        with fork_rng_named(f"{config.seed}:{name}"):
-            return create(role.name, len(splits.classes), size=splits.train.size)
-    return _teacher(role, config, splits, teachers, display) if isinstance(role, Teacher) else None
-
-
-def _teacher(role: Teacher, config: RunConfig, splits: Splits, teachers: Path, display: Display) -> nn.Module:
-    """The network of this name, trained first and kept where it must be."""
-    planned = teacher.plan(role, config)
-    folder = planned if isinstance(planned, Path) else teacher.folder_for(planned, teachers)
-    if isinstance(planned, RunConfig):
-        run(planned, folder, display=display, splits=splits, teachers=teachers, wait=True)
-    model, facts = teacher.load_run(folder)
-    teacher.require_classes(facts, splits, folder)
-    return teacher.adapted(model, facts, data.default_augmentation(splits), splits.train.size)
 
 
 def _student(config: RunConfig, splits: Splits, fabric: Fabric) -> nn.Module:
@@ -215,7 +185,8 @@ def _student(config: RunConfig, splits: Splits, fabric: Fabric) -> nn.Module:
     if any(isinstance(module, nn.Conv2d) for module in student.modules()):
         student.to(memory_format=torch.channels_last)
     if config.sync_batchnorm:  # which computes on a GPU only
-        return nn.SyncBatchNorm.convert_sync_batchnorm(student).to(fabric.device)
+        synced: nn.Module = nn.SyncBatchNorm.convert_sync_batchnorm(student)
+        return synced.to(fabric.device)
     return student
 
 

@@ -107,11 +107,11 @@ class TrainStep:
             memories = memories | {name: memory.ahead(new, memories[name]) for name, new in shared.items()}
         with self.weights.passing(last=part == self.config.accumulate - 1):
             with self._precision():
-                made = self.run(batch, progress, memories)
+                made: Step = self.run(batch, progress, memories)
             self._gradients(made.losses)
         return made
 
-    def _precision(self) -> AbstractContextManager:
+    def _precision(self) -> AbstractContextManager[None]:
         """Autocast around the passes only: the distiller's terms leave it by themselves."""
         if self.config.precision == "32":
             return nullcontext()

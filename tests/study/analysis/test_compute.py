@@ -71,7 +71,7 @@ def test_a_study_at_equal_compute(tmp_path):
     assert [each["epochs"] for each in study.finished("ce() at 1.3x")] == [4, 4]
     assert study.equal_compute("cs_kd()") == "ce() at 1.3x"
     assert study.equal_compute("ce()") is None
-    assert "equal compute, by arithmetic: ce() at 1.3x is 4 epochs." in footer(study)
+    assert "equal compute, by FLOPs: ce() at 1.3x trains for 4 epochs." in footer(study)
     heading, _, _, row, _ = markdown(study).splitlines()[:5]
     cells = dict(zip(heading.split(" | "), row.split(" | "), strict=True))
     own, longer = ([each["top1"] for each in study.finished(method)] for method in ("cs_kd()", "ce() at 1.3x"))

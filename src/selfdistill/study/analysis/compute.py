@@ -11,11 +11,11 @@ from selfdistill.data import Loader, Splits, default_augmentation
 from selfdistill.method.networks import Teacher
 from selfdistill.methods import parse_method
 from selfdistill.step import memory
-from selfdistill.study.fit import stand_in
 from selfdistill.study.study import BASELINE_METHOD
 from selfdistill.terms import Progress
 from selfdistill.train import networks as teacher
 from selfdistill.train.config import RunConfig
+from selfdistill.train.networks import untrained_distiller
 
 
 def relative_compute(config: RunConfig, splits: Splits) -> float:
@@ -39,14 +39,14 @@ def step_flops(config: RunConfig, splits: Splits) -> int:
         erasing=method.erasing,
         needs=method.needs,
     )
-    distiller = stand_in(config, splits, loader.batch_size).train()
+    distiller = untrained_distiller(config, splits, loader.batch_size).train()
     memories = memory.start(distiller.terms, distiller.training_info(loader.batch_size, len(splits.train)))
     progress = Progress(torch.tensor(0.0), torch.tensor(float(config.epochs)), torch.tensor(0.0))
     with FlopCounterMode(display=False) as counter:
         made = distiller(next(loader.epoch(0)), progress, memories)
         distiller.total(made.losses).backward()
     distiller.close()
-    return counter.get_total_flops()
+    return int(counter.get_total_flops())
 
 
 def longer_rows(compute: Mapping[str, float]) -> dict[str, float]:

@@ -1,5 +1,6 @@
 """What a few seeds can say."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean, stdev
@@ -29,7 +30,8 @@ class MeanStd:
         """Half of the mean's own 95 % interval (Student's t); None from one value."""
         if self.std is None:
             return None
-        return float(stats.t.ppf(1 - LEVEL / 2, self.n - 1)) * self.std / self.n**0.5
+        quantile = float(stats.t.ppf(1 - LEVEL / 2, self.n - 1))
+        return quantile * self.std / math.sqrt(self.n)
 
 
 @dataclass(frozen=True)

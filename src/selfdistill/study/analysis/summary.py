@@ -71,7 +71,7 @@ def _best(found: Sequence[dict[str, Any]]) -> MeanStd | None:
 
 
 def _step_ms(found: Sequence[dict[str, Any]]) -> float:
-    return median(each["step_ms"] for each in found)
+    return float(median(each["step_ms"] for each in found))
 
 
 @dataclass(frozen=True)

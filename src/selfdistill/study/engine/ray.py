@@ -96,10 +96,11 @@ def _knock(address: str) -> None:
 
 def _outcome(ray: Any, ref: Any) -> Outcome:
     try:
-        return ray.get(ref)
+        outcome: Outcome = ray.get(ref)
     except ray.exceptions.RayError as error:
         first = str(error).strip().splitlines()[0]
         return Outcome(error=f"its process died twice ({type(error).__name__}: {first})")
+    return outcome
 
 
 def _ray() -> Any:

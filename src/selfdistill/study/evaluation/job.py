@@ -22,9 +22,8 @@ from selfdistill.study.study import Study
 from selfdistill.train import preflight
 from selfdistill.train.config import RunConfig
 from selfdistill.train.monitor.progress import Display, Silent
-from selfdistill.train.networks import RESULT, load_run, require_classes
+from selfdistill.train.networks import RESULT, load_run, require_classes, resolve_networks
 from selfdistill.train.run import make_trainer
-from selfdistill.train.stand_in import stand_ins
 
 
 @dataclass(frozen=True)
@@ -140,7 +139,9 @@ def _step_bytes(config: RunConfig, splits: Splits, accelerator: str) -> int:
         accelerator=device_of(accelerator).type,  # type: ignore[arg-type]  # torch's names are ours
     )
     method = parse_method(config.method)
-    return preflight.peak(make_trainer(alone, method, splits, stand_ins(method, alone, splits), Path(), Silent()))
+    return preflight.peak(
+        make_trainer(alone, method, splits, resolve_networks(method, alone, splits), Path(), Silent())
+    )
 
 
 def _jobs(study: Study, questions: EvaluationRequest) -> Iterator[Job]:

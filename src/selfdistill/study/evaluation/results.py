@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 from selfdistill.study.evaluation.metric_specs import with_means
 from selfdistill.study.evaluation.store import MetricsFile, flat, path_of, read
@@ -21,6 +21,8 @@ IN_RESULTS = {  # what training itself measures, and its place among the measure
     "step_ms": "cost.step_ms",
 }
 By = dict[str, dict[int, float]]  # a number by method and seed
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -64,7 +66,7 @@ def scores(study: Study, data: str | None = None) -> MetricTable:
         study,
         _by_place({run: with_means(flat(kept.get(run, {}))) | results.get(run, {}) for run in runs}),
         list(usual),
-        {group: count for group, (_, count) in usual.items() if count != images},
+        {group: most[1] for group, most in usual.items() if most and most[1] != images},
         images,
         _most(each.groups["outside"]["data"] for each in found.values() if "outside" in each.groups),
         frozenset(place for each in results.values() for place in each),
@@ -83,18 +85,18 @@ def _of(measured: MetricsFile, group: str) -> tuple[Any, int]:
     return strange, measured.of(group)
 
 
-def _usual(group: str, found: Iterable[MetricsFile]) -> tuple[Any, int]:
-    """The images that a group is of in most runs."""
+def _usual(group: str, found: Iterable[MetricsFile]) -> tuple[Any, int] | None:
+    """Return the images that most runs measured a group on."""
     return _most(_of(each, group) for each in found if group in each.groups)
 
 
-def _most(values: Iterable[Any]) -> Any:
-    """The most common value, of equally common ones the first; None of none."""
+def _most(values: Iterable[T]) -> T | None:
+    """Return the most common value, among equally common ones the first; None for no values."""
     counted = Counter(values).most_common(1)
     return counted[0][0] if counted else None
 
 
-def _kept(measured: MetricsFile, usual: Mapping[str, tuple[Any, int]]) -> dict[str, Any]:
+def _kept(measured: MetricsFile, usual: Mapping[str, tuple[Any, int] | None]) -> dict[str, Any]:
     return {group: numbers for group, numbers in measured.groups.items() if _of(measured, group) == usual[group]}
 
 

@@ -33,7 +33,7 @@ class DDPWeights:
     def agree(self) -> None:
         """Let all ranks have the first's running statistics; DDP sees to it by itself."""
 
-    def passing(self, last: bool) -> AbstractContextManager:
+    def passing(self, last: bool) -> AbstractContextManager[None]:
         """Around a part's pass and the finding of its gradients; they are exchanged with those of the `last`."""
         two = isinstance(
             self.optimizer.optimizer, DualMomentumSGD
@@ -64,7 +64,8 @@ class DDPWeights:
 
     def optimizer_state(self) -> dict[str, Any]:
         """The optimizer's state, whole."""
-        return self.optimizer.state_dict()
+        state: dict[str, Any] = self.optimizer.state_dict()
+        return state
 
     def load_state_dict(self, module: nn.Module, state: dict[str, Any]) -> None:
         """Give a part of the distiller its state."""

@@ -110,7 +110,7 @@ class FSDPWeights:
 
     def optimizer_state(self) -> dict[str, Any]:
         """The optimizer's state, whole; all ranks must call this."""
-        state = self.optimizer.state_dict()
+        state: dict[str, Any] = self.optimizer.state_dict()
         return state | {"state": self._each_kept(state, dtensors.joined)}
 
     def load_state_dict(self, module: nn.Module, state: dict[str, Any]) -> None:

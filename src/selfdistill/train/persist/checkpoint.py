@@ -103,11 +103,12 @@ def _read(file: BinaryIO) -> dict[str, Any]:
         raise CheckpointError("its checksum is wrong: it was cut short or changed on the disk")
     file.seek(start)
     try:
-        return torch.load(file, map_location="cpu", weights_only=True)
+        state: dict[str, Any] = torch.load(file, map_location="cpu", weights_only=True)
     except Exception as error:  # torch's kinds for files of somebody else's making differ
         raise CheckpointError(
             f"it holds something else than tensors and plain values ({type(error).__name__})"
         ) from None
+    return state
 
 
 class Summed:
