@@ -98,7 +98,7 @@ def loops(model: str, data: str, batch_size: int, rounds: int = 5) -> Callable[[
 
         config = RunConfig("ce()", data=data, model=model, batch_size=batch_size, precision="bf16")
         splits = load_data(config)
-        sides = [plain("plain loop, float32", replace(config, precision="32"), splits, workers) for workers in workers_of()]
+        sides = [plain("plain loop", replace(config, precision="32"), splits, count) for count in workers_of()]
         sides += [resident("resident tensors", config, splits, False), resident("compiled", config, splits, True)]
         sides += [ours("selfdistill", config, splits), ours("compiled", replace(config, compile=True), splits)]
         speeds = race(sides, rounds)
