@@ -37,9 +37,9 @@ def test_its_steps_are_those_of_a_run(method, splits, tmp_path):
 def test_terms_alone_change_neither_weights_nor_memories(splits):
     made = contender("lightskd() + csd()", splits)
     weights = [each.clone() for each in made.trainer.distiller.parameters()]
-    remembered = made.trainer.train_step.memories
+    remembered = made.trainer.train_step.memory.slots
     assert made.terms_alone() > 0
-    assert made.trainer.train_step.memories is remembered
+    assert made.trainer.train_step.memory.slots is remembered
     assert all(each.grad is None for each in made.trainer.distiller.student.parameters())
     for before, after in zip(weights, made.trainer.distiller.parameters(), strict=True):
         assert before.equal(after)

@@ -104,7 +104,7 @@ def test_memory_that_forgets_starts_again_at_each_epoch(digits, tmp_path):
         met = ()
 
         def step(self):
-            self.met += (made.train_step.memories[0]["shape"][1].item(),)
+            self.met += (made.train_step.memory.slots[0]["shape"][1].item(),)
 
     made = trainer(small("dsr()", batch_size=200), digits, tmp_path, display=Watch())
     rows = made.fit()

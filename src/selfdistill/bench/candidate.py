@@ -48,7 +48,7 @@ class Candidate:
         self._batches, self._number = self._endless(), 0
         for _ in range(WARM):
             self.step()
-        self._recorded, self._memories = self._record(), deepcopy(self.trainer.train_step.memories[0])
+        self._recorded, self._memories = self._record(), deepcopy(self.trainer.train_step.memory.slots[0])
 
     def step(self) -> tuple[float, float]:
         """Make a step of training; give its seconds, and those until its batch was there."""

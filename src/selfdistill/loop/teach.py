@@ -13,7 +13,8 @@ from selfdistill.errors import UserError
 from selfdistill.loop import validate
 from selfdistill.method import Method
 from selfdistill.methods import parse_method
-from selfdistill.step import Distiller, LossTerms, memory
+from selfdistill.step import Distiller, LossTerms
+from selfdistill.step.memory import MemorySlots
 from selfdistill.step.precision import reference_tensor
 from selfdistill.terms import Memory, Progress
 
@@ -66,6 +67,8 @@ class DistillationStep(nn.Module):
     Memory rides in `state_dict()`. With the student in eval mode, or without gradient, a call gives
     the cross-entropy and remembers nothing.
     """
+
+    _memory: MemorySlots
 
     def __init__(
         self,
@@ -139,12 +142,12 @@ class DistillationStep(nn.Module):
 
     def get_extra_state(self) -> dict[str, Any]:
         """Memory, time and draws, for `state_dict`."""
-        state = {"memories": self._memories, "rows": self._rows, "calls": self._calls}
+        state = {"memories": self._memory.slots, "rows": self._rows, "calls": self._calls}
         return state | {"started": self._started, "slot": self._slot, "draws": self._draws.get_state()}
 
     def set_extra_state(self, state: dict[str, Any]) -> None:
         """Take up memory, time and draws where `get_extra_state` left them."""
-        self._memories, self._rows, self._calls = state["memories"], state["rows"], state["calls"]
+        self._memory.slots, self._rows, self._calls = state["memories"], state["rows"], state["calls"]
         self._started, self._slot = state["started"], state["slot"]
         self._draws.set_state(state["draws"].cpu())
 
@@ -153,30 +156,26 @@ class DistillationStep(nn.Module):
         self._rows, self._slot = rows, 0
         self._calls = reference_tensor(self.student)  # a tensor: a number would be compiled in
         info = self.step.training_info(rows, self.dataset_size)
-        self._fresh = memory.start(self._terms, info)  # tensors of its own: shared ones would be compiled in as one
-        self._memories = [memory.start(self._terms, info) for _ in range(self.accumulate)]
+        self._memory = MemorySlots(self._terms, info, self.accumulate)
 
     @property
     def _terms(self) -> LossTerms:
         return self.step.terms
 
     def _train(self, batch: Batch, remember: bool) -> Tensor:
-        memories = self._renewed(self._memories[self._slot])
+        memories = self._read_memory()
         if self._started > 1 and self._slot == 0 and remember:
             self.step.after_step()  # the optimizer's last step is known to be done when the next batch comes
         step = self.step(batch, self._progress(), memories)
         self.losses = {name: loss.detach() for name, loss in step.losses.items()}
         self.logits = step.logits
         if remember:
-            self._remember(memory.commit(memories, step.remembered))
+            self._remember(memories, step.remembered)
         return self.step.total(step.losses)
 
-    def _remember(self, memories: dict[str, Memory]) -> None:
-        """Keep this slot's memories; those of the whole run are every slot's."""
-        self._memories[self._slot] = memories
-        shared = {name: memories[name] for name, term in self._terms.items() if term.memory_scope == "run"}
-        for each in self._memories:
-            each.update(shared)
+    def _remember(self, before: Mapping[str, Memory], remembered: Mapping[str, Memory]) -> None:
+        """Commit this slot's memories and go to the next slot."""
+        self._memory.commit(self._slot, remembered, before=before)
         self._slot = (self._slot + 1) % self.accumulate
         self._calls = self._calls + 1
 
@@ -189,17 +188,13 @@ class DistillationStep(nn.Module):
         epochs = torch.full_like(steps, self.epochs)
         return Progress(epoch, epochs, steps / (self.epochs * self.steps_per_epoch))
 
-    def _renewed(self, memories: dict[str, Memory]) -> dict[str, Memory]:
-        """Start again, at an epoch's first step, what forgets by the epoch."""
+    def _read_memory(self) -> dict[str, Memory]:
+        """Return this slot's memories, restarted at the first step of an epoch where a term asks for that."""
         if self.steps_per_epoch is None:
+            memories: dict[str, Memory] = self._memory.slots[self._slot]
             return memories
         first = self._calls % (self.steps_per_epoch * self.accumulate) < self.accumulate
-        return {
-            name: memory.where(first, self._fresh[name], memories[name])
-            if term.reset_memory == "epoch"
-            else memories[name]
-            for name, term in self._terms.items()
-        }
+        return self._memory.restarted_if(first, self._slot)
 
     def _ready(self, batch: Batch) -> Batch:
         """The batch with all that the method needs; `UserError` where something is missing."""

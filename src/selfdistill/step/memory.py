@@ -1,4 +1,4 @@
-"""What terms remember between steps: started, and committed only where it is finite."""
+"""Memory of terms between steps: slots for the parts of a batch, commits that leave non-finite values out."""
 
 from collections.abc import ItemsView, Iterator, Mapping
 from typing import Any, Protocol
@@ -17,15 +17,59 @@ class Named(Protocol):
         """Give names and terms."""
         ...
 
+    def __getitem__(self, key: str) -> LossTerm: ...
+
 
 def start(terms: Named, info: TrainingInfo) -> dict[str, Memory]:
     """The memory of each term before the first step."""
     return {name: term.start(info) for name, term in terms.items()}
 
 
-def renewed(terms: Named, info: TrainingInfo, memories: Mapping[str, Memory]) -> dict[str, Memory]:
-    """Memories at the start of an epoch: those that restart then are started again."""
-    return {name: term.start(info) if term.reset_memory == "epoch" else memories[name] for name, term in terms.items()}
+class MemorySlots:
+    """The memories of all terms, one slot for each part of an accumulated batch.
+
+    Each slot maps a term's name to its memory. Memory of scope "run" is the same in every slot. Training loops read a
+    slot, pass it to the distiller, and commit what the terms return.
+    """
+
+    def __init__(self, terms: Named, info: TrainingInfo, slots: int = 1):
+        self.terms, self.info = terms, info
+        self.slots = [start(terms, info) for _ in range(slots)]
+        # tensors of their own: torch.compile would treat shared ones as one input
+        self.initial = {name: term.start(info) for name, term in terms.items() if term.reset_memory == "epoch"}
+
+    def restart(self) -> None:
+        """Restart the memories that are reset at each epoch."""
+        for slot in self.slots:
+            slot.update({name: self.terms[name].start(self.info) for name in self.initial})
+
+    def restarted_if(self, first: Tensor, slot: int) -> dict[str, Memory]:
+        """Return a slot, restarted if `first` [] is true: without a branch, so that a compiled step stays one graph."""
+        memories = self.slots[slot]
+        return {**memories, **{name: where(first, new, memories[name]) for name, new in self.initial.items()}}
+
+    def after(self, remembered: Mapping[str, Memory], slot: int) -> dict[str, Memory]:
+        """Return a slot after an uncommitted part of the same step, which memory of scope "run" has seen."""
+        memories = self.slots[slot]
+        shared = scoped(self.terms, remembered, "run")
+        return {**memories, **{name: ahead(new, memories[name]) for name, new in shared.items()}}
+
+    def commit(
+        self,
+        slot: int,
+        remembered: Mapping[str, Memory],
+        *,
+        before: Mapping[str, Memory] | None = None,
+        taken: Tensor | None = None,
+    ) -> None:
+        """Store what the terms returned for a slot; memory of scope "run" goes into every slot.
+
+        `before` is the slot as the step read it, if it differs. Nothing is stored where `taken` [] is false.
+        """
+        self.slots[slot] = commit(self.slots[slot] if before is None else before, remembered, taken)
+        shared = scoped(self.terms, self.slots[slot], "run")
+        for each in self.slots:
+            each.update(shared)
 
 
 @torch.no_grad()

@@ -70,7 +70,7 @@ def _kept(trainer: Trainer) -> Iterator[Tensor]:
     states = (each for state in trainer.train_step.optimizer.state.values() for each in state.values())
     weights = trainer.train_step.weights.here(chain(trainer.distiller.parameters(), trainer.distiller.buffers()))
     tensors = chain(weights, states)
-    remembered = chain.from_iterable(memory.leaves(each) for each in trainer.train_step.memories)
+    remembered = chain.from_iterable(memory.leaves(each) for each in trainer.train_step.memory.slots)
     return (each for each in chain(tensors, remembered) if isinstance(each, Tensor))
 
 

@@ -1,10 +1,10 @@
-"""One run: from a configuration to a folder that holds all there is to know of it."""
+"""One run, from its configuration to a folder with weights, log and result: resolve, prepare, build, finish."""
 
 import random
 from collections.abc import Mapping
 from contextlib import ExitStack
 from copy import deepcopy
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import cast
@@ -34,6 +34,28 @@ from selfdistill.train.persist.lock import run_lock
 from selfdistill.train.trainer import SAVE_EVERY, Trainer
 
 
+@dataclass(frozen=True)
+class RunPlan:
+    """A resolved run: what to train and where its files go."""
+
+    config: RunConfig  # with the processes of the launcher, and the method in canonical form
+    method: Method
+    folder: Path
+    teachers: Path  # runs of teachers that are trained first
+    save_every: float  # seconds between checkpoints
+    display: Display
+
+
+@dataclass(frozen=True)
+class RunInputs:
+    """Everything that a trainer is built from."""
+
+    plan: RunPlan
+    fabric: Fabric
+    splits: Splits
+    networks: Mapping[str, nn.Module]  # by role, those that are not made from the student
+
+
 def run(
     config: RunConfig,
     folder: str | Path,
@@ -48,37 +70,74 @@ def run(
 ) -> RunResult:
     """Train as configured and return the result, which is also written to `folder`.
 
-    A finished run is not trained again; one that was interrupted goes on, unless `resume` is off. `teachers` is
-    where teachers that must be trained first are kept; `networks` are teachers at hand; `splits` the data, where
-    it is loaded already; `save_every` the seconds between checkpoints. With `wait`, a folder in which another
-    process trains is waited for. All processes of a run call this alike; the first writes the files.
-    Raises `UserError` for what a user can mend, `Interrupted` after a signal.
+    A finished run is not trained again; an interrupted one continues, unless `resume` is off. `teachers` is the folder
+    for runs of teachers that must be trained first; `networks` are teachers at hand; `splits` the data, if they are
+    loaded already; `save_every` the seconds between checkpoints. With `wait`, the call waits while another process
+    trains in the folder. All processes of a run make the same call; rank 0 writes the files.
+    Raises `UserError` for a mistake that the caller can mend, `Interrupted` after a signal.
     """
-    folder, method = Path(folder), parse_method(config.method)
-    config, display = as_launched(replace(config, method=method.text)), display or Silent()
-    if (finished := _finished(config, folder, resume)) is not None:
+    plan = resolve(config, folder, teachers=teachers, save_every=save_every, display=display)
+    if (finished := stored_result(plan, resume)) is not None:
         return finished
-    fabric = launched(config)
-    display = display if distributed.rank() == 0 else Silent()
-    with together(), ExitStack() as holding:
-        distributed.on_rank_zero(lambda: holding.enter_context(run_lock(folder, display.note if wait else None)))
-        if (finished := _finished(config, folder, resume)) is not None:
-            return finished  # meanwhile, by another process
-        splits = splits or _load_data(config)
-        kept = Path(teachers or folder.parent / "teachers")
-        train = partial(_train_teacher, teachers=kept, splits=splits, display=display)
-        roles = resolve_networks(method, config, splits, given=networks, train=train)
-        room = preflight.room(partial(_rehearsed, method, splits, roles, folder, fabric), config, folder)
-        distributed.on_rank_zero(lambda: preflight.require(room))
-        trainer = make_trainer(config, method, splits, roles, folder, display, save_every, fabric)
-        distributed.on_rank_zero(
-            lambda: write_json(folder / RUN, artifacts.run_metadata(config, method, splits, trainer.augment))
-        )
-        state = distributed.on_rank_zero(lambda: checkpoint.latest(folder, trainer.require_own, display.note))
-        if state is not None:
-            trainer.load_state_dict(state)
+    fabric = launched(plan.config)
+    if distributed.rank() != 0:
+        plan = replace(plan, display=Silent())
+    with together(), ExitStack() as locks:
+        note = plan.display.note if wait else None
+        distributed.on_rank_zero(lambda: locks.enter_context(run_lock(plan.folder, note)))
+        if (finished := stored_result(plan, resume)) is not None:
+            return finished  # another process has finished it meanwhile
+        trainer = build(prepare(plan, fabric, splits, networks))
         trainer.fit()
-        return _finish(trainer, method, folder)
+        return finish(trainer, plan)
+
+
+def resolve(
+    config: RunConfig,
+    folder: str | Path,
+    *,
+    teachers: str | Path | None = None,
+    save_every: float = SAVE_EVERY,
+    display: Display | None = None,
+) -> RunPlan:
+    """Parse the method and resolve the paths; touches no file. Raises `UserError` for a method that does not parse."""
+    folder, method = Path(folder), parse_method(config.method)
+    kept = Path(teachers or folder.parent / "teachers")
+    return RunPlan(
+        as_launched(replace(config, method=method.text)), method, folder, kept, save_every, display or Silent()
+    )
+
+
+def prepare(
+    plan: RunPlan, fabric: Fabric, splits: Splits | None = None, networks: Mapping[str, nn.Module] | None = None
+) -> RunInputs:
+    """Load the data, load or train the teachers, and check memory and disk.
+
+    Raises `UserError` for data or teachers that cannot be loaded, and for too little memory or disk.
+    """
+    splits = splits or _load_data(plan.config)
+    train = partial(_train_teacher, teachers=plan.teachers, splits=splits, display=plan.display)
+    networks = resolve_networks(plan.method, plan.config, splits, given=networks, train=train)
+    room = preflight.room(
+        partial(_rehearsed, plan.method, splits, networks, plan.folder, fabric), plan.config, plan.folder
+    )
+    distributed.on_rank_zero(lambda: preflight.require(room))
+    return RunInputs(plan, fabric, splits, networks)
+
+
+def build(inputs: RunInputs) -> Trainer:
+    """Build the trainer, write run.json, and continue from the latest checkpoint if there is one."""
+    plan, splits = inputs.plan, inputs.splits
+    trainer = make_trainer(
+        plan.config, plan.method, splits, inputs.networks, plan.folder, plan.display, plan.save_every, inputs.fabric
+    )
+    distributed.on_rank_zero(
+        lambda: write_json(plan.folder / RUN, artifacts.run_metadata(plan.config, plan.method, splits, trainer.augment))
+    )
+    state = distributed.on_rank_zero(lambda: checkpoint.latest(plan.folder, trainer.require_own, plan.display.note))
+    if state is not None:
+        trainer.load_state_dict(state)
+    return trainer
 
 
 def _train_teacher(config: RunConfig, *, teachers: Path, splits: Splits, display: Display) -> Path:
@@ -89,7 +148,7 @@ def _train_teacher(config: RunConfig, *, teachers: Path, splits: Splits, display
 
 
 def load_data(config: RunConfig) -> Splits:
-    """The data of a run."""
+    """Load the data of a run."""
     return data.load(
         config.data,
         limit=config.limit,
@@ -102,7 +161,7 @@ def load_data(config: RunConfig) -> Splits:
 
 
 def _load_data(config: RunConfig) -> Splits:
-    """The same, the first process before the others: it may have to be downloaded."""
+    """Load the data on rank 0 first, which may have to download them."""
     found: list[Splits] = []
     distributed.on_rank_zero(lambda: found.append(load_data(config)))
     return found[0] if found else load_data(config)
@@ -116,7 +175,7 @@ def _rehearsed(
     fabric: Fabric,
     config: RunConfig,
 ) -> Trainer:
-    """The run's loop with copies of the networks beside it: its steps leave no trace."""
+    """Build a trainer with copies of the networks, so that its steps leave no trace."""
     return make_trainer(config, method, splits, deepcopy(networks), folder, Silent(), fabric=fabric)
 
 
@@ -130,10 +189,10 @@ def make_trainer(
     save_every: float = SAVE_EVERY,
     fabric: Fabric | None = None,
 ) -> Trainer:
-    """Model, distiller and loader of a run, each from random streams of its own."""
+    """Build model, distiller and loaders of a run, each from a random stream of its own."""
     fabric = fabric or launched(config)
     student = _student(config, splits, fabric)
-    _seed(config.seed + fabric.global_rank)  # for dropout and its like; all else has a stream of its own
+    _seed(config.seed + fabric.global_rank)  # for dropout and the like; everything else has a stream of its own
     augment = data.default_augmentation(splits)
     images = Images(splits.train.images.to(fabric.device), splits.train.labels.to(fabric.device))
     parts = [
@@ -157,12 +216,16 @@ def make_trainer(
     return Trainer(distiller, parts, splits, augment, config, fabric, folder, display, save_every)
 
 
-def _finished(config: RunConfig, folder: Path, resume: bool) -> RunResult | None:
-    """The stored result of this very configuration; `UserError` where the folder holds something else."""
+def stored_result(plan: RunPlan, resume: bool) -> RunResult | None:
+    """Return the stored result of this configuration, or None if it is not finished.
+
+    Raises `UserError` if the folder holds another run, or an unfinished one that must not be resumed.
+    """
+    folder = plan.folder
     if not is_run(folder):
         return None
-    stored, asked = RunConfig.from_json(read_json(folder / RUN)["config"]).to_json(), config.to_json()
-    if others := [key.replace("_", " ") for key in asked if stored[key] != asked[key]]:
+    stored, wanted = RunConfig.from_json(read_json(folder / RUN)["config"]).to_json(), plan.config.to_json()
+    if others := [key.replace("_", " ") for key in wanted if stored[key] != wanted[key]]:
         raise UserError(f"{folder} holds a run with another {' and another '.join(others)}; choose another --out")
     if (folder / RESULT).exists():
         return cast(RunResult, read_json(folder / RESULT))
@@ -172,7 +235,7 @@ def _finished(config: RunConfig, folder: Path, resume: bool) -> RunResult | None
 
 
 def _student(config: RunConfig, splits: Splits, fabric: Fabric) -> nn.Module:
-    """The model to be trained; a convolutional one in channels_last, in which its steps are faster."""
+    """Create the student; a convolutional one in channels_last, in which its steps are faster."""
     name = f"student{config.generation or ''}"
     with fork_rng_named(f"{config.seed}:{name}"):
         student = create(
@@ -191,7 +254,7 @@ def _student(config: RunConfig, splits: Splits, fabric: Fabric) -> nn.Module:
 
 
 def _seed(seed: int) -> None:
-    """Start the random streams that a model or a user's own term may draw from."""
+    """Seed the global random streams, from which a model or a user's own term may draw."""
     torch.manual_seed(seed)
     np.random.seed(seed % 2**32)
     random.seed(seed)
@@ -207,17 +270,17 @@ def _require_rows(distiller: Distiller, loader: Loader, method: Method) -> None:
             )
 
 
-def _finish(trainer: Trainer, method: Method, folder: Path) -> RunResult:
+def finish(trainer: Trainer, plan: RunPlan) -> RunResult:
     """Evaluate, then write the weights and the result; the result comes last, as it marks the run as finished."""
     distiller = trainer.train_step.weights.whole()
     student = distiller.close()
 
     def write() -> RunResult:
-        found = artifacts.result(trainer, distiller, method)
-        artifacts.save_weights(student.state_dict(), folder / WEIGHTS)
+        found = artifacts.result(trainer, distiller, plan.method)
+        artifacts.save_weights(student.state_dict(), plan.folder / WEIGHTS)
         if trainer.best.epoch:
-            artifacts.save_weights(trainer.best.weights, folder / BEST)
-        write_json(folder / RESULT, found)
+            artifacts.save_weights(trainer.best.weights, plan.folder / BEST)
+        write_json(plan.folder / RESULT, found)
         return found
 
     return distributed.on_rank_zero(write)

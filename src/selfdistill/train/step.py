@@ -11,7 +11,8 @@ from torch import Tensor, nn
 from selfdistill import distributed
 from selfdistill.data.batch import Batch
 from selfdistill.method.networks import Teacher
-from selfdistill.step import Distiller, Step, memory
+from selfdistill.step import Distiller, Step
+from selfdistill.step.memory import MemorySlots
 from selfdistill.step.networks import CompanionNetwork
 from selfdistill.terms import Progress, TrainingInfo
 from selfdistill.train.config import RunConfig
@@ -36,14 +37,14 @@ class TrainStep:
         self.distiller, self.config, self.fabric, self.training_info = distiller, config, fabric, facts
         self.weights = held(distiller, config, fabric)
         self.run, self.optimizer = self.weights.run, self.weights.optimizer
-        self.memories = [memory.start(distiller.terms, facts) for _ in range(config.accumulate)]
+        self.memory = MemorySlots(distiller.terms, facts, config.accumulate)
         self.moving = BufferSnapshot(self.weights.here(_moving(distiller, (each for _, each in self._living()))))
         self.scale = LossScale(fabric.device) if config.precision == "16" else None
         self.sound = torch.ones((), dtype=torch.bool, device=fabric.device)
 
     def start_epoch(self) -> None:
         """Start again what forgets by the epoch."""
-        self.memories = [memory.renewed(self.distiller.terms, self.training_info, each) for each in self.memories]
+        self.memory.restart()
 
     def step(self, parts: Sequence[Batch], progress: Progress, rate: float) -> tuple[dict[str, Tensor], Tensor]:
         """Make a step at this learning rate; give its losses by name, and the share of rows that were right."""
@@ -92,7 +93,7 @@ class TrainStep:
         self.weights.take_up_optimizer(state["optimizer"])
         if self.scale:
             self.scale.load_state_dict(state["scale"])
-        self.memories = self.fabric.to_device(memories)
+        self.memory.slots = self.fabric.to_device(memories)
 
     def _living(self) -> list[tuple[str, CompanionNetwork]]:
         """The networks beside the student that change."""
@@ -101,10 +102,7 @@ class TrainStep:
 
     def _pass(self, part: int, batch: Batch, progress: Progress, before: list[Step]) -> Step:
         """Pass one part of the batch, and add its gradients to those of the parts before it."""
-        memories = self.memories[part]
-        if before:  # what is the whole run's has seen them too
-            shared = memory.scoped(self.distiller.terms, before[-1].remembered, "run")
-            memories = memories | {name: memory.ahead(new, memories[name]) for name, new in shared.items()}
+        memories = self.memory.after(before[-1].remembered, part) if before else self.memory.slots[part]
         with self.weights.passing(last=part == self.config.accumulate - 1):
             with self._precision():
                 made: Step = self.run(batch, progress, memories)
@@ -161,12 +159,9 @@ class TrainStep:
             self.optimizer.step()
 
     def _remember(self, made: list[Step], taken: Tensor) -> None:
-        """Keep each part's memories; those of the whole run are every part's."""
+        """Commit the memories of each part."""
         for part, step in enumerate(made):
-            self.memories[part] = memory.commit(self.memories[part], step.remembered, taken)
-            shared = memory.scoped(self.distiller.terms, self.memories[part], "run")
-            for each in self.memories:
-                each.update(shared)
+            self.memory.commit(part, step.remembered, taken=taken)
 
 
 def held(distiller: Distiller, config: RunConfig, fabric: Fabric) -> "DDPWeights | FSDPWeights":

@@ -86,7 +86,7 @@ class Trainer:
 
     def state_dict(self) -> dict[str, Any]:
         """Everything that must survive; all ranks must call this."""
-        terms, memories = self.distiller.terms, move_data_to_device(self.train_step.memories, "cpu")
+        terms, memories = self.distiller.terms, move_data_to_device(self.train_step.memory.slots, "cpu")
         own = {
             "memories": [memory.scoped(terms, each, "rank") for each in memories],
             "random": checkpoint.random_state(self.fabric.device),

@@ -35,7 +35,7 @@ def everything(made):
     """Weights, running statistics, averages, momenta and memories."""
     state = made.train_step.state_dict()
     state["optimizer"] = state["optimizer"]["state"]  # its rate was set for the step
-    return copy.deepcopy((state, made.train_step.memories))
+    return copy.deepcopy((state, made.train_step.memory.slots))
 
 
 def spoil(made, step, value=torch.inf):
