@@ -84,8 +84,8 @@ def test_a_finished_run_is_read_from_a_read_only_disk(disk, digits):
 HOLD = """
 import sys
 from pathlib import Path
-from selfdistill.train.lock import held
-with held(Path(sys.argv[1])):
+from selfdistill.train.persist.lock import run_lock
+with run_lock(Path(sys.argv[1])):
     print("held", flush=True)
     sys.stdin.read()
 """
