@@ -110,7 +110,7 @@ def test_a_file_as_a_command_ends_with_its_page(tmp_path, capsys, monkeypatch):
         main(["study", str(file), "--out", str(tmp_path / "out"), "--report"])
     page = (tmp_path / "out" / "report.html").read_text()
     assert str(tmp_path / "out" / "report.html") in capsys.readouterr().out
-    assert "resnet8 on digits with 40 % wrong labels" in page
+    assert "resnet8 on digits with 40 % label noise" in page
     assert "adaptive ECE" in page
 
 

@@ -201,7 +201,7 @@ def test_the_command_takes_a_studys_folder(capsys, study):
     assert re.search(r"^method +ECE % ↓ +adaptive ECE % ↓ +Brier ↓$", out, re.M)
     assert re.search(r"^byot\(\) +\d+\.\d\d ± \d+\.\d\d( better| worse)? +\d", out, re.M)
     assert (
-        "on 60 of the 359 test images, the same for all runs, every class in its share: accuracy, calibration." in out
+        "on 60 of the 359 test images (class-stratified, the same for all runs): accuracy, calibration." in out
     )
     again = command(capsys, *words)
     assert again[1].count("measures of ") == 0
@@ -229,7 +229,7 @@ def test_compare_measures_and_prints_both_tables(capsys, tmp_path):
     status, out, err = command(capsys, "compare", *words, *asked)
     assert (status, err) == (0, "")
     assert out.count("AURC % ↓") == 2 * 2
-    assert "digits, 60 training images, 40 % of the labels wrong, resnet8" in out
+    assert "digits, 60 training images, 40 % label noise, resnet8" in out
     assert {each.parent.parent.parent.parent.name for each in tmp_path.rglob("measures.json")} == {
         "digits-resnet8-noise0",
         "digits-resnet8-noise0.4",
