@@ -207,7 +207,7 @@ def test_the_command_takes_a_studys_folder(capsys, study):
     assert again[1].count("measures of ") == 0
     assert again[1].strip() == out[out.index("\nAccuracy") :].strip()
     run_folder(study.folder, "ce()", 1).joinpath("result.json").unlink()
-    assert "1 run is not finished and not measured" in command(capsys, *words)[1]
+    assert "1 run is not finished and not evaluated" in command(capsys, *words)[1]
     other = command(capsys, "evaluate", study.folder, "--data", OOD, "--workers", "2", "--accelerator", "cpu")
     assert other[0] == 0
     assert "measures of byot(), resnet8, digits, seed 0: 2 taken (" in other[1]
