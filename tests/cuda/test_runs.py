@@ -30,7 +30,7 @@ def test_a_resumed_run_is_bitwise_the_same(text, tmp_path, deterministic):
     config = small(text, accelerator="cuda")
     run(config, tmp_path / "once")
     with pytest.raises(Interrupted):
-        run(config, tmp_path / "twice", display=StopAfter(1))
+        run(config, tmp_path / "twice", listener=StopAfter(1))
     run(config, tmp_path / "twice")
     assert weights(tmp_path / "once") == weights(tmp_path / "twice")
     assert log(tmp_path / "once") == log(tmp_path / "twice")

@@ -105,7 +105,7 @@ def test_runs_are_bitwise_the_same_and_taken_up_by_either(folder, tmp_path):
     assert untimed(results[0]) == untimed(results[1])
     assert log(tmp_path / "auto") == log(tmp_path / "stream")
     with pytest.raises(Interrupted):
-        run(config, tmp_path / "changed", display=StopAfter(1))
+        run(config, tmp_path / "changed", listener=StopAfter(1))
     assert untimed(run(streaming, tmp_path / "changed", resume=True)) == untimed(results[0])
 
 

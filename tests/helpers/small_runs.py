@@ -6,7 +6,7 @@ from typing import Any
 
 from selfdistill.methods import parse_method
 from selfdistill.train.config import RunConfig
-from selfdistill.train.monitor.progress import Silent
+from selfdistill.train.monitor.listener import Listener
 from selfdistill.train.run import make_trainer
 
 TIMES = {"seconds", "images_per_second", "step_ms", "train_seconds"}
@@ -20,20 +20,20 @@ class Interrupted(Exception):
     pass
 
 
-class StopAfter(Silent):
+class StopAfter(Listener):
     """Whatever ends a run, right after so many epochs."""
 
     def __init__(self, epochs: int):
         self.epochs = epochs
 
-    def epoch(self, row):
+    def on_epoch(self, row):
         if row["epoch"] == self.epochs:
             raise Interrupted
 
 
-def trainer(config: RunConfig, splits: Any, folder: Path, networks: Any = None, display: Any = None) -> Any:
+def trainer(config: RunConfig, splits: Any, folder: Path, networks: Any = None, listener: Any = None) -> Any:
     made = parse_method(config.method)
-    return make_trainer(config, made, splits, networks or {}, folder, display or Silent())
+    return make_trainer(config, made, splits, networks or {}, folder, listener or Listener())
 
 
 def log(folder: Path) -> list[dict[str, Any]]:

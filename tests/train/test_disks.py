@@ -9,7 +9,7 @@ import torch
 
 from selfdistill.errors import UserError
 from selfdistill.files import write_json
-from selfdistill.train.monitor.progress import Silent
+from selfdistill.train.monitor.listener import Listener
 from selfdistill.train.persist import checkpoint
 from selfdistill.train.persist.lock import run_lock
 from selfdistill.train.run import run
@@ -40,12 +40,12 @@ def test_a_full_disk_keeps_what_was_saved(disk):
 def test_a_run_whose_disk_fills_up_goes_on_when_there_is_room(disk, digits, tmp_path):
     config = small(epochs=3)
 
-    class Fill(Silent):
-        def epoch(self, row):
+    class Fill(Listener):
+        def on_epoch(self, row):
             fill(disk, leave=20_000)
 
     with pytest.raises(UserError, match=r"cannot write .*last.ckpt: No space left on device; free the disk"):
-        run(config, disk / "a", splits=digits, display=Fill())
+        run(config, disk / "a", splits=digits, listener=Fill())
     (disk / "ballast").unlink()
     again = run(config, disk / "a", splits=digits)
     assert untimed(again) == untimed(run(config, tmp_path / "whole", splits=digits))
@@ -68,7 +68,7 @@ def test_a_read_only_folder(disk, digits):
 
 def test_a_run_whose_folder_became_read_only(disk, digits):
     with pytest.raises(Interrupted):
-        run(small(), disk / "a", splits=digits, display=StopAfter(1))
+        run(small(), disk / "a", splits=digits, listener=StopAfter(1))
     make_read_only(disk)
     with pytest.raises(UserError, match=r"cannot write in .*a: Read-only file system; choose another --out"):
         run(small(), disk / "a", splits=digits)

@@ -70,7 +70,7 @@ def test_every_option_resumes_bitwise(text, options, digits, tmp_path):
     config = small(text, **options)
     run(config, tmp_path / "whole", splits=digits)
     with pytest.raises(Interrupted):
-        run(config, tmp_path / "cut", splits=digits, display=StopAfter(1))
+        run(config, tmp_path / "cut", splits=digits, listener=StopAfter(1))
     run(config, tmp_path / "cut", splits=digits)
     assert weights(tmp_path / "cut") == weights(tmp_path / "whole")
     assert log(tmp_path / "cut") == log(tmp_path / "whole")

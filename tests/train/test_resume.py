@@ -5,18 +5,18 @@ import torch
 
 from selfdistill.files import read_json
 from selfdistill.methods import REGISTRY
-from selfdistill.train.monitor.progress import Silent
+from selfdistill.train.monitor.listener import Listener
 from selfdistill.train.run import run
 from tests.helpers.small_runs import Interrupted, log, small, untimed, weights
 
 
-class CutAt(Silent):
+class CutAt(Listener):
     """Whatever ends a run, right after so many steps; a checkpoint was written one step before."""
 
     def __init__(self, steps):
         self.left = steps
 
-    def step(self):
+    def on_step(self):
         self.left -= 1
         if self.left == 0:
             raise Interrupted
@@ -33,7 +33,7 @@ def test_bitwise(text, digits, tmp_path):
     train(text, tmp_path / "whole", digits)
     for steps in (3, 6):  # of ten: in the first epoch, and in the second
         with pytest.raises(Interrupted):
-            train(text, tmp_path / "cut", digits, display=CutAt(steps))
+            train(text, tmp_path / "cut", digits, listener=CutAt(steps))
         torch.rand(11)
     train(text, tmp_path / "cut", digits)
     assert weights(tmp_path / "cut") == weights(tmp_path / "whole")
@@ -47,7 +47,7 @@ def test_what_a_network_draws_itself_goes_on_too(tmp_path):
     config = small(data="fake:classes=4,size=32", limit=40, batch_size=10, model="torchvision/mobilenet_v3_small")
     run(config, tmp_path / "whole")
     with pytest.raises(Interrupted):
-        run(config, tmp_path / "cut", display=CutAt(3), save_every=0.0)
+        run(config, tmp_path / "cut", listener=CutAt(3), save_every=0.0)
     run(config, tmp_path / "cut")
     assert weights(tmp_path / "cut") == weights(tmp_path / "whole")
     assert log(tmp_path / "cut") == log(tmp_path / "whole")

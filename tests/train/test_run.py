@@ -39,7 +39,7 @@ def test_a_run_that_is_taken_up_ends_bitwise_the_same(text, digits, tmp_path):
     whole, halved = tmp_path / "whole", tmp_path / "halved"
     result = run(config, whole, splits=digits)
     with pytest.raises(Interrupted):
-        run(config, halved, splits=digits, display=StopAfter(1))
+        run(config, halved, splits=digits, listener=StopAfter(1))
     assert not (halved / "result.json").exists()
     torch.rand(11)
     again = run(config, halved, splits=digits)
@@ -143,7 +143,7 @@ def test_the_best_epoch_survives_an_interruption(tmp_path, monkeypatch):
     monkeypatch.setattr("selfdistill.train.trainer.accuracy", lambda *_: next(said))
     whole = run(config, tmp_path / "whole")
     with pytest.raises(Interrupted):
-        run(config, tmp_path / "cut", display=StopAfter(3))
+        run(config, tmp_path / "cut", listener=StopAfter(3))
     assert untimed(run(config, tmp_path / "cut")) == untimed(whole)
     assert (tmp_path / "cut" / "best.safetensors").read_bytes() == (
         tmp_path / "whole" / "best.safetensors"
@@ -153,7 +153,7 @@ def test_the_best_epoch_survives_an_interruption(tmp_path, monkeypatch):
 def test_a_finished_run_is_not_trained_again(digits, tmp_path):
     first = run(small("drg() + dsr()", epochs=1), tmp_path / "a", splits=digits)
     before = (tmp_path / "a" / "last.ckpt").stat().st_mtime_ns
-    again = run(small("drg()+dsr( )", epochs=1), tmp_path / "a", display=StopAfter(1), splits=digits)
+    again = run(small("drg()+dsr( )", epochs=1), tmp_path / "a", listener=StopAfter(1), splits=digits)
     assert again == first
     assert (tmp_path / "a" / "last.ckpt").stat().st_mtime_ns == before
 
@@ -166,7 +166,7 @@ def test_another_configuration_needs_another_folder(digits, tmp_path):
 
 def test_an_unfinished_run_can_be_refused(digits, tmp_path):
     with pytest.raises(Interrupted):
-        run(small(), tmp_path / "a", splits=digits, display=StopAfter(1))
+        run(small(), tmp_path / "a", splits=digits, listener=StopAfter(1))
     with pytest.raises(UserError, match=r"a holds this run, unfinished; go on with it by --resume, or choose another"):
         run(small(), tmp_path / "a", splits=digits, resume=False)
 

@@ -3,7 +3,7 @@ import torch
 
 from selfdistill.methods import REGISTRY, parse_method
 from selfdistill.models import create
-from selfdistill.train.monitor.progress import Silent
+from selfdistill.train.monitor.listener import Listener
 from selfdistill.train.persist.checkpoint import CheckpointError
 from tests.helpers.small_runs import small, trainer
 
@@ -78,15 +78,15 @@ def test_the_first_step_is_the_gradient_step_by_hand(digits, tmp_path):
 
 
 def test_each_step_is_made_at_its_own_rate(digits, tmp_path):
-    class Watch(Silent):
+    class Watch(Listener):
         rates = ()
 
-        def step(self):
+        def on_step(self):
             self.rates += tuple(group["lr"] for group in made.train_step.optimizer.param_groups)
 
     display = Watch()
     config = small(batch_size=100, schedule="step", milestones=(0.5,), warmup=1, decay_norms=False)
-    made = trainer(config, digits, tmp_path, display=display)
+    made = trainer(config, digits, tmp_path, listener=display)
     made.fit()
     assert display.rates == pytest.approx((0.05, 0.05, 0.1, 0.1, 0.01, 0.01, 0.01, 0.01))
 
@@ -100,13 +100,13 @@ def test_it_trains_in_train_mode_whatever_the_mode_before(digits, tmp_path):
 
 
 def test_memory_that_forgets_starts_again_at_each_epoch(digits, tmp_path):
-    class Watch(Silent):
+    class Watch(Listener):
         met = ()
 
-        def step(self):
+        def on_step(self):
             self.met += (made.train_step.memory.slots[0]["shape"][1].item(),)
 
-    made = trainer(small("dsr()", batch_size=200), digits, tmp_path, display=Watch())
+    made = trainer(small("dsr()", batch_size=200), digits, tmp_path, listener=Watch())
     rows = made.fit()
     assert [row["losses"]["shape"] for row in rows] == [0, 0]  # a batch an epoch: none came before
     kept = trainer(small("dsr(forget='never')", batch_size=200), digits, tmp_path)
@@ -114,21 +114,21 @@ def test_memory_that_forgets_starts_again_at_each_epoch(digits, tmp_path):
 
 
 def test_the_display_is_told_that_a_run_is_over_however_it_ends(digits, tmp_path):
-    class Watch(Silent):
+    class Watch(Listener):
         told = ()
 
-        def start(self, title, epochs, steps):
+        def on_run_start(self, title, epochs, steps):
             self.told += (("start", title, epochs, steps),)
 
-        def step(self):
+        def on_step(self):
             raise RuntimeError("stop")
 
-        def end(self):
+        def on_run_end(self):
             self.told += ("end",)
 
     display = Watch()
     with pytest.raises(RuntimeError, match="stop"):
-        trainer(small("drg()"), digits, tmp_path, display=display).fit()
+        trainer(small("drg()"), digits, tmp_path, listener=display).fit()
     assert display.told == (("start", "drg(), resnet8, seed 0", 2, 6), "end")
 
 

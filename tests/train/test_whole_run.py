@@ -11,7 +11,8 @@ from selfdistill import data
 from selfdistill.errors import UserError
 from selfdistill.models import create
 from selfdistill.train.config import RunConfig
-from selfdistill.train.monitor.progress import Lines, Silent, display_for
+from selfdistill.train.monitor.listener import Listener
+from selfdistill.train.monitor.progress import EpochLines, progress_for
 from selfdistill.train.networks import load_run
 from selfdistill.train.persist import checkpoint
 from selfdistill.train.run import run
@@ -38,13 +39,13 @@ class Stop(Exception):
     pass
 
 
-class StopAfter(Silent):
+class StopAfter(Listener):
     """Somebody pulls the plug after an epoch."""
 
     def __init__(self, epoch):
         self.last = epoch
 
-    def epoch(self, row):
+    def on_epoch(self, row):
         if row["epoch"] == self.last:
             raise Stop
 
@@ -56,7 +57,7 @@ METHODS = ["ce()", "scd() + lightskd() + csd()", "mixup()", "stkd()"]
 def test_an_interrupted_run_goes_on_bitwise(tmp_path, method):
     whole = train(tmp_path / "whole", method)
     with pytest.raises(Stop):
-        train(tmp_path / "cut", method, display=StopAfter(2), teachers=tmp_path / "teachers")
+        train(tmp_path / "cut", method, listener=StopAfter(2), teachers=tmp_path / "teachers")
     with pytest.raises(UserError, match="holds this run, unfinished; go on with it by --resume"):
         train(tmp_path / "cut", method, resume=False)
     rest = train(tmp_path / "cut", method)
@@ -187,8 +188,8 @@ def test_what_a_person_sees(tmp_path):
     from rich.console import Console
 
     console = Console(width=200, record=True, force_terminal=False)
-    assert isinstance(display_for(console), Lines)
-    train(tmp_path / "run", "drg()", display=display_for(console))
+    assert isinstance(progress_for(console), EpochLines)
+    train(tmp_path / "run", "drg()", listener=progress_for(console))
     text = console.export_text()
     assert text.count("epoch ") == 3
     assert "task " in text
@@ -201,7 +202,7 @@ def test_the_bar_on_a_terminal(tmp_path):
     from rich.console import Console
 
     console = Console(width=200, force_terminal=True, file=(tmp_path / "shown").open("w"))
-    train(tmp_path / "run", "drg()", display=display_for(console))
+    train(tmp_path / "run", "drg()", listener=progress_for(console))
     console.file.close()
     shown = (tmp_path / "shown").read_text()
     assert "epoch 3" in shown

@@ -17,7 +17,7 @@ from selfdistill.metrics.cost import flops
 from selfdistill.step import memory
 from selfdistill.terms import ModelOutputs
 from selfdistill.train.config import RunConfig
-from selfdistill.train.monitor.progress import Silent
+from selfdistill.train.monitor.listener import Listener
 from selfdistill.train.networks import resolve_networks
 from selfdistill.train.preflight import step_bytes
 from selfdistill.train.run import make_trainer
@@ -43,7 +43,7 @@ class Candidate:
     def __init__(self, label: str, config: RunConfig, splits: Splits):
         self.label, method = label, parse_method(config.method)
         networks = resolve_networks(method, config, splits)
-        self.trainer = make_trainer(config, method, splits, networks, Path(), Silent())
+        self.trainer = make_trainer(config, method, splits, networks, Path(), Listener())
         self.trainer.train_step.run.train()
         self._batches, self._number = self._endless(), 0
         for _ in range(WARM):

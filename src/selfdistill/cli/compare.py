@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from selfdistill.cli.engine_options import Address, Engine, Threads, Workers, engine_and_watch
+from selfdistill.cli.engine_options import Address, Engine, Threads, Workers, engine_and_listener
 from selfdistill.cli.evaluate import Metrics, OtherClasses, TestLimit, show_metrics
 from selfdistill.cli.options import Methods, method_expressions, run_options
 from selfdistill.cli.report import Page, write_page
@@ -82,7 +82,7 @@ def compare(
         ood,
         test_limit,
     )
-    studies = compare_all(grid, out, **engine_and_watch(engine, workers, threads, address))
+    studies = compare_all(grid, out, **engine_and_listener(engine, workers, threads, address))
     show(studies, measured=grid.questions is not None, page=(out or grid.folder) if report else None)
 
 

@@ -6,7 +6,7 @@ import typer
 
 if TYPE_CHECKING:
     from selfdistill.study.engine.engine import Engine as RunEngine
-    from selfdistill.study.engine.progress import Watch
+    from selfdistill.train.monitor.listener import Listener
 
 Engine = Annotated[str, typer.Option(help="Engine: local (processes on this machine) or ray (a Ray cluster).")]
 Workers = Annotated[
@@ -18,18 +18,18 @@ Threads = Annotated[
 Address = Annotated[str | None, typer.Option(help="Address of the Ray cluster; default: start one on this machine.")]
 
 
-class EngineAndWatch(TypedDict):
+class EngineAndListener(TypedDict):
     """Keyword arguments of `compare_all`."""
 
     engine: "RunEngine"
-    watch: "Watch"
+    listener: "Listener"
 
 
-def engine_and_watch(name: str, workers: int | None, threads: int | None, address: str | None) -> EngineAndWatch:
+def engine_and_listener(name: str, workers: int | None, threads: int | None, address: str | None) -> EngineAndListener:
     """Make the engine and the progress display of a study. Raises `UserError` for an unknown engine."""
     from selfdistill.cli.console import console
     from selfdistill.study.engine.engine import SerialEngine, make_engine
-    from selfdistill.study.engine.live_table import watch_for
+    from selfdistill.study.engine.live_table import study_progress_for
 
     engine = make_engine(name, workers, threads, address)
-    return {"engine": engine, "watch": watch_for(console, one_by_one=isinstance(engine, SerialEngine))}
+    return {"engine": engine, "listener": study_progress_for(console, serial=isinstance(engine, SerialEngine))}

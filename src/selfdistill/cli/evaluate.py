@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from selfdistill.cli.engine_options import Address, Engine, EngineAndWatch, Threads, Workers, engine_and_watch
+from selfdistill.cli.engine_options import Address, Engine, EngineAndListener, Threads, Workers, engine_and_listener
 from selfdistill.cli.options import Classifier, option_type
 from selfdistill.metrics.catalog import BASIC, METRICS
 
@@ -68,7 +68,7 @@ def evaluate(
     if is_run(folder):
         _evaluate_run(folder, request)
     elif is_study(folder):
-        _evaluate_study(folder, request, engine_and_watch(engine, workers, threads, address))
+        _evaluate_study(folder, request, engine_and_listener(engine, workers, threads, address))
     else:
         raise UserError(
             f"'{folder}' holds no run (no run.json) and no study (no study.json); name the folder that train or "
@@ -108,15 +108,15 @@ def _evaluate_run(folder: Path, request: "EvaluationRequest") -> None:
     from selfdistill.files import read_json
     from selfdistill.study.evaluation.job import measure
     from selfdistill.study.evaluation.store import path_of, read
-    from selfdistill.train.monitor.progress import Silent
+    from selfdistill.train.monitor.listener import Listener
 
     with console.status("measuring") as status:
 
-        class Told(Silent):
-            def note(self, text: str) -> None:
+        class StatusLine(Listener):
+            def on_note(self, text: str) -> None:
                 status.update(f"measuring {text}")
 
-        found = measure(folder, request, Told(), anew=True)
+        found = measure(folder, request, StatusLine(), anew=True)
     path, facts = path_of(folder, request.data), read_json(folder / "run.json")
     held = read(path)
     assert held is not None  # something was measured
@@ -130,7 +130,7 @@ def _evaluate_run(folder: Path, request: "EvaluationRequest") -> None:
     print(f"measures: {path}")
 
 
-def _evaluate_study(folder: Path, request: "EvaluationRequest", options: EngineAndWatch) -> None:
+def _evaluate_study(folder: Path, request: "EvaluationRequest", options: EngineAndListener) -> None:
     """Evaluate the runs of one or more studies, and print the tables; exit status 1 if an evaluation failed."""
     from selfdistill.cli.console import report_failures
     from selfdistill.study.evaluation.job import measure_all

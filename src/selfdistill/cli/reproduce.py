@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from selfdistill.cli.engine_options import Address, Engine, Threads, Workers, engine_and_watch
+from selfdistill.cli.engine_options import Address, Engine, Threads, Workers, engine_and_listener
 
 if TYPE_CHECKING:
     from selfdistill.study.papers.published import Published
@@ -40,7 +40,7 @@ def reproduce(
     if seeds < 1:
         raise UserError(f"seeds must be 1 or more, but is {seeds}")
     folder = out or Path("runs") / f"reproduce-{name}{f'-scale{scale:g}' if scale != 1 else ''}"
-    where = engine_and_watch(engine, workers, threads, address)
+    where = engine_and_listener(engine, workers, threads, address)
     lines, studies = make(table, folder, scale=scale, seeds=range(seeds), data=data, models=models or (), **where)
     show(table, lines, studies, folder)
 

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from selfdistill.cli.compare import show
-from selfdistill.cli.engine_options import Address, Engine, Threads, Workers, engine_and_watch
+from selfdistill.cli.engine_options import Address, Engine, Threads, Workers, engine_and_listener
 from selfdistill.cli.report import Page
 
 
@@ -28,5 +28,5 @@ def study(
 
     grid = read_grid(file)
     place = out or Path("runs") / file.stem
-    studies = compare_all(grid, place, **engine_and_watch(engine, workers, threads, address))
+    studies = compare_all(grid, place, **engine_and_listener(engine, workers, threads, address))
     show(studies, measured=grid.questions is not None, page=place if report else None)

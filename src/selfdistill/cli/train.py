@@ -31,12 +31,12 @@ def train(
 
     from selfdistill.cli.console import aligned, console
     from selfdistill.files import folder_name
-    from selfdistill.train.monitor.progress import display_for
+    from selfdistill.train.monitor.progress import progress_for
     from selfdistill.train.run import run
 
     config = replace(config, method=method, seed=seed)
     folder = out or Path("runs") / folder_name(f"{method}-{config.data}-{config.model}-{seed}")
-    result = run(config, folder, resume=resume, display=display_for(console), save_every=save_every)
+    result = run(config, folder, resume=resume, listener=progress_for(console), save_every=save_every)
     print(
         aligned(
             [

@@ -21,7 +21,7 @@ from selfdistill.models import create
 from selfdistill.train import networks as teacher
 from selfdistill.train import preflight
 from selfdistill.train.config import RunConfig
-from selfdistill.train.monitor.progress import Silent
+from selfdistill.train.monitor.listener import Listener
 from selfdistill.train.networks import resolve_networks
 from selfdistill.train.preflight import Finding
 from selfdistill.train.run import load_data, make_trainer
@@ -84,7 +84,7 @@ class PlannedRun:
         devices = config.devices * config.nodes
         config = replace(config, devices=1, nodes=1, batch_size=config.batch_size // devices)
         networks = resolve_networks(self.method, config, self.splits)
-        return make_trainer(config, self.method, self.splits, networks, self.folder, Silent())
+        return make_trainer(config, self.method, self.splits, networks, self.folder, Listener())
 
 
 def _data(run: PlannedRun) -> list[Finding]:

@@ -8,13 +8,13 @@ from selfdistill.files import make_folder, write_json
 from selfdistill.study.analysis.compute import longer_rows, relative_compute
 from selfdistill.study.engine.engine import Engine, SerialEngine, run_jobs
 from selfdistill.study.engine.job import Job, Outcome, attempt, data_of
-from selfdistill.study.engine.progress import Unwatched, Watch
 from selfdistill.study.evaluation.job import measure_all
 from selfdistill.study.grid import Grid, with_controls
 from selfdistill.study.layout import run_folder, usual_folder
 from selfdistill.study.results import write_results
 from selfdistill.study.study import Study
 from selfdistill.train.config import RunConfig
+from selfdistill.train.monitor.listener import Listener
 from selfdistill.train.networks import require_fit
 
 __all__ = ["Study", "compare", "compare_all", "run_folder", "usual_folder", "with_controls"]
@@ -27,15 +27,15 @@ def compare(
     folder: str | Path,
     *,
     engine: Engine | None = None,
-    watch: Watch | None = None,
+    listener: Listener | None = None,
 ) -> Study:
     """Run each method with each seed on one model and one data set; see `compare_all`."""
-    (study,) = compare_all(Grid(methods, seeds=seeds, recipe=base), folder, engine=engine, watch=watch)
+    (study,) = compare_all(Grid(methods, seeds=seeds, recipe=base), folder, engine=engine, listener=listener)
     return study
 
 
 def compare_all(
-    grid: Grid, folder: str | Path | None = None, *, engine: Engine | None = None, watch: Watch | None = None
+    grid: Grid, folder: str | Path | None = None, *, engine: Engine | None = None, listener: Listener | None = None
 ) -> list[Study]:
     """Make all runs of a grid, and take its measures: a study for each data set, model and share of wrong labels.
 
@@ -45,9 +45,9 @@ def compare_all(
     """
     root = Path(folder or grid.folder)
     studies = [prepared(grid, base, place) for base, place in grid.pairs(root)]
-    make(studies, root, engine=engine, watch=watch)
+    make(studies, root, engine=engine, listener=listener)
     if grid.questions:
-        measure_all(studies, grid.questions, engine=engine, watch=watch)
+        measure_all(studies, grid.questions, engine=engine, listener=listener)
     return studies
 
 
@@ -68,22 +68,24 @@ def prepared(grid: Grid, base: RunConfig, folder: Path) -> Study:
     return replace(study, methods=(*rows, *longer), epochs=epochs, compute=compute | longer)
 
 
-def make(studies: Sequence[Study], root: Path, *, engine: Engine | None = None, watch: Watch | None = None) -> None:
+def make(
+    studies: Sequence[Study], root: Path, *, engine: Engine | None = None, listener: Listener | None = None
+) -> None:
     """Make all runs of some studies, whose teachers lie in `root`, and write down what they are."""
     for study in studies:
         write_json(make_folder(study.folder) / "study.json", study.to_json())
-    _run(studies, root / "teachers", engine or SerialEngine(), watch or Unwatched())
+    _run(studies, root / "teachers", engine or SerialEngine(), listener or Listener())
     for study in studies:
         write_results(study)
 
 
-def _run(studies: Sequence[Study], teachers: Path, engine: Engine, watch: Watch) -> None:
+def _run(studies: Sequence[Study], teachers: Path, engine: Engine, listener: Listener) -> None:
     """Read the results that are there, and have the other runs made."""
     owners = {job: study for study in studies for job in _jobs(study, teachers)}
     done = [job for job in owners if job.done]
     for job in done:
         _keep(owners[job], job, attempt(job))
-    run_jobs(studies, owners, set(done), _keep, engine, watch)
+    run_jobs(studies, owners, set(done), _keep, engine, listener)
 
 
 def _jobs(study: Study, teachers: Path) -> Iterator[Job]:

@@ -10,13 +10,13 @@ from selfdistill.errors import UserError
 from selfdistill.study.analysis.statistics import LEVEL, MeanStd
 from selfdistill.study.compare import make, prepared
 from selfdistill.study.engine.engine import Engine
-from selfdistill.study.engine.progress import Watch
 from selfdistill.study.grid import Grid
 from selfdistill.study.layout import pair_folder
 from selfdistill.study.papers import PAPERS, Published, PublishedValue
 from selfdistill.study.papers.published import MEASURES
 from selfdistill.study.study import Study
 from selfdistill.train.config import RunConfig
+from selfdistill.train.monitor.listener import Listener
 
 SCALED = "scaled: not the paper's numbers"
 
@@ -71,7 +71,7 @@ def reproduce(
     data: str | None = None,
     models: Sequence[str] = (),
     engine: Engine | None = None,
-    watch: Watch | None = None,
+    listener: Listener | None = None,
 ) -> tuple[list[Line], list[Study]]:
     """Make the runs of a table's cells, or of some models' only, and set each beside the printed number.
 
@@ -82,7 +82,7 @@ def reproduce(
     recipe = replace(recipe, data=data or recipe.data)
     cells = [cell for cell in table.cells if cell.model in _asked(table, models)]
     studies = {model: _study(model, cells, recipe, seeds, folder) for model in dict.fromkeys(c.model for c in cells)}
-    make(list(studies.values()), folder, engine=engine, watch=watch)
+    make(list(studies.values()), folder, engine=engine, listener=listener)
     return [_line(cell, studies[cell.model], scale < 1) for cell in cells], list(studies.values())
 
 

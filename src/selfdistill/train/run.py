@@ -26,7 +26,7 @@ from selfdistill.step import Distiller
 from selfdistill.train import artifacts, preflight
 from selfdistill.train.artifacts import RunResult
 from selfdistill.train.config import RunConfig
-from selfdistill.train.monitor.progress import Display, Silent
+from selfdistill.train.monitor.listener import Listener
 from selfdistill.train.networks import BEST, RESULT, RUN, WEIGHTS, folder_for, is_run, resolve_networks
 from selfdistill.train.parallel.launch import as_launched, launched, together
 from selfdistill.train.persist import checkpoint
@@ -43,7 +43,7 @@ class RunPlan:
     folder: Path
     teachers: Path  # runs of teachers that are trained first
     save_every: float  # seconds between checkpoints
-    display: Display
+    listener: Listener
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ def run(
     folder: str | Path,
     *,
     resume: bool = True,
-    display: Display | None = None,
+    listener: Listener | None = None,
     networks: Mapping[str, nn.Module] | None = None,
     teachers: str | Path | None = None,
     splits: Splits | None = None,
@@ -76,14 +76,14 @@ def run(
     trains in the folder. All processes of a run make the same call; rank 0 writes the files.
     Raises `UserError` for a mistake that the caller can mend, `Interrupted` after a signal.
     """
-    plan = resolve(config, folder, teachers=teachers, save_every=save_every, display=display)
+    plan = resolve(config, folder, teachers=teachers, save_every=save_every, listener=listener)
     if (finished := stored_result(plan, resume)) is not None:
         return finished
     fabric = launched(plan.config)
     if distributed.rank() != 0:
-        plan = replace(plan, display=Silent())
+        plan = replace(plan, listener=Listener())
     with together(), ExitStack() as locks:
-        note = plan.display.note if wait else None
+        note = plan.listener.on_note if wait else None
         distributed.on_rank_zero(lambda: locks.enter_context(run_lock(plan.folder, note)))
         if (finished := stored_result(plan, resume)) is not None:
             return finished  # another process has finished it meanwhile
@@ -98,13 +98,13 @@ def resolve(
     *,
     teachers: str | Path | None = None,
     save_every: float = SAVE_EVERY,
-    display: Display | None = None,
+    listener: Listener | None = None,
 ) -> RunPlan:
     """Parse the method and resolve the paths; touches no file. Raises `UserError` for a method that does not parse."""
     folder, method = Path(folder), parse_method(config.method)
     kept = Path(teachers or folder.parent / "teachers")
     return RunPlan(
-        as_launched(replace(config, method=method.text)), method, folder, kept, save_every, display or Silent()
+        as_launched(replace(config, method=method.text)), method, folder, kept, save_every, listener or Listener()
     )
 
 
@@ -116,7 +116,7 @@ def prepare(
     Raises `UserError` for data or teachers that cannot be loaded, and for too little memory or disk.
     """
     splits = splits or _load_data(plan.config)
-    train = partial(_train_teacher, teachers=plan.teachers, splits=splits, display=plan.display)
+    train = partial(_train_teacher, teachers=plan.teachers, splits=splits, listener=plan.listener)
     networks = resolve_networks(plan.method, plan.config, splits, given=networks, train=train)
     room = preflight.room(
         partial(_rehearsed, plan.method, splits, networks, plan.folder, fabric), plan.config, plan.folder
@@ -129,21 +129,21 @@ def build(inputs: RunInputs) -> Trainer:
     """Build the trainer, write run.json, and continue from the latest checkpoint if there is one."""
     plan, splits = inputs.plan, inputs.splits
     trainer = make_trainer(
-        plan.config, plan.method, splits, inputs.networks, plan.folder, plan.display, plan.save_every, inputs.fabric
+        plan.config, plan.method, splits, inputs.networks, plan.folder, plan.listener, plan.save_every, inputs.fabric
     )
     distributed.on_rank_zero(
         lambda: write_json(plan.folder / RUN, artifacts.run_metadata(plan.config, plan.method, splits, trainer.augment))
     )
-    state = distributed.on_rank_zero(lambda: checkpoint.latest(plan.folder, trainer.require_own, plan.display.note))
+    state = distributed.on_rank_zero(lambda: checkpoint.latest(plan.folder, trainer.require_own, plan.listener.on_note))
     if state is not None:
         trainer.load_state_dict(state)
     return trainer
 
 
-def _train_teacher(config: RunConfig, *, teachers: Path, splits: Splits, display: Display) -> Path:
+def _train_teacher(config: RunConfig, *, teachers: Path, splits: Splits, listener: Listener) -> Path:
     """Train a teacher, unless that is done already, and return its folder."""
     folder = folder_for(config, teachers)
-    run(config, folder, display=display, splits=splits, teachers=teachers, wait=True)
+    run(config, folder, listener=listener, splits=splits, teachers=teachers, wait=True)
     return folder
 
 
@@ -176,7 +176,7 @@ def _rehearsed(
     config: RunConfig,
 ) -> Trainer:
     """Build a trainer with copies of the networks, so that its steps leave no trace."""
-    return make_trainer(config, method, splits, deepcopy(networks), folder, Silent(), fabric=fabric)
+    return make_trainer(config, method, splits, deepcopy(networks), folder, Listener(), fabric=fabric)
 
 
 def make_trainer(
@@ -185,7 +185,7 @@ def make_trainer(
     splits: Splits,
     networks: Mapping[str, nn.Module],
     folder: Path,
-    display: Display,
+    listener: Listener,
     save_every: float = SAVE_EVERY,
     fabric: Fabric | None = None,
 ) -> Trainer:
@@ -213,7 +213,7 @@ def make_trainer(
     example = augment.normalize(splits.train.images[: parts[0].batch_size // parts[0].ranks])
     distiller = Distiller(student, method, example, networks=networks, classifier=config.classifier, seed=config.seed)
     _require_rows(distiller, parts[0], method)
-    return Trainer(distiller, parts, splits, augment, config, fabric, folder, display, save_every)
+    return Trainer(distiller, parts, splits, augment, config, fabric, folder, listener, save_every)
 
 
 def stored_result(plan: RunPlan, resume: bool) -> RunResult | None:

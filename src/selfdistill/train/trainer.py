@@ -21,8 +21,8 @@ from selfdistill.step import Distiller, memory
 from selfdistill.terms import Progress
 from selfdistill.train.config import RunConfig
 from selfdistill.train.monitor.epoch_stats import EpochStats
+from selfdistill.train.monitor.listener import Listener
 from selfdistill.train.monitor.nonfinite import nonfinite_step, nonfinite_weights
-from selfdistill.train.monitor.progress import Display
 from selfdistill.train.monitor.signals import Signals
 from selfdistill.train.monitor.step_timer import Stopwatch
 from selfdistill.train.optim.schedule import learning_rate
@@ -51,12 +51,12 @@ class Trainer:
         config: RunConfig,
         fabric: Fabric,
         folder: Path,
-        display: Display,
+        listener: Listener,
         save_every: float = SAVE_EVERY,
     ):
         self.distiller, self.parts, self.splits, self.augment = distiller, parts, splits, augment
         self.loader = loader = parts[0]  # what it says of lengths, all say
-        self.config, self.fabric, self.folder, self.display = config, fabric, folder, display
+        self.config, self.fabric, self.folder, self.listener = config, fabric, folder, listener
         facts = distiller.training_info(loader.batch_size // loader.ranks, len(loader.images))
         self.train_step = TrainStep(distiller, config, fabric, facts)
         self.stopwatch = Stopwatch(fabric.device)
@@ -73,7 +73,7 @@ class Trainer:
         Raises `UserError` where a loss is no finite number, and `Interrupted` after a signal.
         """
         title = f"{self.config.method}, {self.config.model}, seed {self.config.seed}"
-        self.display.start(title, self.config.epochs, len(self.loader))
+        self.listener.on_run_start(title, self.config.epochs, len(self.loader))
         try:
             with Signals() as signals:
                 while self.epoch < self.config.epochs:
@@ -81,7 +81,7 @@ class Trainer:
                     self._end_epoch()
                     self._stop_if(signals.caught)
         finally:
-            self.display.end()
+            self.listener.on_run_end()
         return self.log
 
     def state_dict(self) -> dict[str, Any]:
@@ -123,7 +123,7 @@ class Trainer:
         self._write_log()  # it may be an epoch behind
         place = f"epoch {self.epoch + 1}, step {self.step + 1}"
         done = self.epoch == self.config.epochs
-        self.display.note(f"going on {'to the end' if done else f'from {place}'}: {self.folder / checkpoint.LAST}")
+        self.listener.on_note(f"going on {'to the end' if done else f'from {place}'}: {self.folder / checkpoint.LAST}")
 
     def save(self) -> None:
         """Write the checkpoint; all ranks must call this.
@@ -134,6 +134,7 @@ class Trainer:
             raise nonfinite_weights(self.config, self._place(self.step))
         state = self.state_dict()
         distributed.on_rank_zero(lambda: checkpoint.save(self.folder, state))
+        self.listener.on_checkpoint(self.folder / checkpoint.LAST)
         self.saved = time.monotonic()
 
     def _train_epoch(self, signals: Signals) -> None:
@@ -150,7 +151,7 @@ class Trainer:
             self.epoch_stats.add(*shown, self.train_step.sound)
             self.step += 1
             self.seconds = time.monotonic() - since
-            self.display.step()
+            self.listener.on_step()
             if self.step % self.every == 0 and self.step < len(self.loader):
                 self._look(signals)
 
@@ -181,7 +182,7 @@ class Trainer:
             )
 
     def _end_epoch(self) -> None:
-        """Measure, write the checkpoint and the log, tell the display."""
+        """Measure, write the checkpoint and the log, tell the listener."""
         shown = self.epoch_stats.means()  # waits for the device
         seconds = max(self.seconds, 1e-9)
         self._require_finite()
@@ -193,7 +194,7 @@ class Trainer:
         self.log.append(row)
         self.save()
         self._write_log()
-        self.display.epoch(row)
+        self.listener.on_epoch(row)
 
     def _write_log(self) -> None:
         lines = "".join(json.dumps(each) + "\n" for each in self.log)

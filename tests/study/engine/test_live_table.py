@@ -1,13 +1,15 @@
 """What is shown while a study runs: a table on a terminal, lines elsewhere."""
 
 import io
+from functools import partial
 from pathlib import Path
 
 from rich.console import Console
 
+from selfdistill.study.engine.engine import row_statuses
 from selfdistill.study.engine.job import Job, Outcome
-from selfdistill.study.engine.live_table import LiveTable, watch_for
-from selfdistill.study.engine.progress import PlainLines
+from selfdistill.study.engine.live_table import LiveTable, study_progress_for
+from selfdistill.study.engine.progress import StudyLines
 from selfdistill.study.study import Study
 from selfdistill.train.config import RunConfig
 
@@ -28,51 +30,51 @@ def studied():
 
 def drawn(table):
     shown = console(False)
-    shown.print(table.drawn())
+    shown.print(table.render())
     return shown.file.getvalue()
 
 
 def test_the_table_follows_the_study():
     study, job = studied()
     table = LiveTable(console(True))
-    table.begin([study], 2, 4)
-    table.start(job, "dsr(), resnet8, seed 0", 4)
+    table.on_study_start(partial(row_statuses, [study]), 2, 4)
+    table.for_job(str(job)).on_run_start("dsr(), resnet8, seed 0", 4, 0)
     assert "ce()    91.00 ± 1.41  2 of 2" in drawn(table)
     assert "dsr()                 0 of 2" in drawn(table)
-    table.epoch(job, ROW)
+    table.for_job(str(job)).on_epoch(ROW)
     assert "dsr(), resnet8, seed 0  epoch 2  task 0.500" in drawn(table)
     study.results["dsr()"] = {0: {"top1": 93.5}}
-    table.done(job, Outcome({"top1": 93.5}))
+    table.on_job_end(job.status(Outcome({"top1": 93.5})))
     shown = drawn(table)
     assert "dsr()   93.50         1 of 2" in shown
     assert "epoch 2" not in shown
     assert "3 of 4 runs" in shown
     study.errors["dsr()"] = "on purpose"
     assert "1 of 2  failed" in drawn(table)
-    table.end()
+    table.on_study_end()
 
 
 def test_what_a_job_is_at_is_shown():
     study, job = studied()
     table = LiveTable(console(True))
-    table.begin([study], 0, 1)
-    table.note(job, "too early")
-    table.start(job, "measures of dsr(), resnet8, seed 0", 0)
-    table.note(job, "corruption")
+    table.on_study_start(partial(row_statuses, [study]), 0, 1)
+    table.for_job(str(job)).on_note("too early")
+    table.for_job(str(job)).on_run_start("measures of dsr(), resnet8, seed 0", 0, 0)
+    table.for_job(str(job)).on_note("corruption")
     assert "measures of dsr(), resnet8, seed 0  corruption" in drawn(table)
-    table.end()
+    table.on_study_end()
 
 
 def test_lines_elsewhere():
     _, job = studied()
     shown = console(False)
-    lines = watch_for(shown, one_by_one=False)
-    assert isinstance(lines, PlainLines)
-    lines.begin([], 2, 4)
-    lines.start(job, "dsr(), resnet8, seed 0", 4)
-    lines.epoch(job, ROW)
-    lines.done(job, Outcome({"top1": 93.5}))
-    lines.done(job, Outcome(error="on purpose"))
+    lines = study_progress_for(shown, serial=False)
+    assert isinstance(lines, StudyLines)
+    lines.on_study_start(list, 2, 4)
+    lines.for_job(str(job)).on_run_start("dsr(), resnet8, seed 0", 4, 0)
+    lines.for_job(str(job)).on_epoch(ROW)
+    lines.on_job_end(job.status(Outcome({"top1": 93.5})))
+    lines.on_job_end(job.status(Outcome(error="on purpose")))
     assert shown.file.getvalue().splitlines() == [
         "2 of 4 runs are done already",
         "dsr(), resnet8, digits, seed 0: top-1 93.50% (3 of 4)",
@@ -83,11 +85,11 @@ def test_lines_elsewhere():
 def test_an_epoch_a_line_where_runs_are_made_one_by_one():
     _, job = studied()
     shown = console(False)
-    lines = watch_for(shown, one_by_one=True)
-    lines.begin([], 0, 4)
-    lines.start(job, "dsr(), resnet8, seed 0", 4)
-    lines.epoch(job, ROW)
-    lines.done(job, Outcome({"top1": 93.5}))
+    lines = study_progress_for(shown, serial=True)
+    lines.on_study_start(list, 0, 4)
+    lines.for_job(str(job)).on_run_start("dsr(), resnet8, seed 0", 4, 0)
+    lines.for_job(str(job)).on_epoch(ROW)
+    lines.on_job_end(job.status(Outcome({"top1": 93.5})))
     assert shown.file.getvalue() == (
         "dsr(), resnet8, seed 0\n  epoch 2/4  task 0.500  train top-1 80.0%  1000 images/s\n"
     )
@@ -97,10 +99,10 @@ def test_the_table_comes_back_for_the_measures():
     study, job = studied()
     table = LiveTable(console(True))
     for title in ("dsr(), resnet8, seed 0", "measures of dsr(), resnet8, seed 0"):
-        table.begin([study], 0, 1)
-        table.start(job, title, 0)
+        table.on_study_start(partial(row_statuses, [study]), 0, 1)
+        table.for_job(str(job)).on_run_start(title, 0, 0)
         table.live.refresh()
         assert "0 of 1 runs" in drawn(table)
-        table.done(job, Outcome({"top1": 93.5}))
-        table.end()
+        table.on_job_end(job.status(Outcome({"top1": 93.5})))
+        table.on_study_end()
         assert title in table.live.console.file.getvalue()

@@ -14,32 +14,41 @@ from selfdistill.files import read_json
 from selfdistill.study import compare, make_engine
 from selfdistill.study.engine.engine import SerialEngine
 from selfdistill.study.engine.processes import ProcessEngine
-from selfdistill.study.engine.progress import Unwatched
 from selfdistill.system import threads_per_worker
 from selfdistill.train.config import RunConfig
+from selfdistill.train.monitor.listener import Listener
 
 BASE = RunConfig("ce()", limit=100, epochs=2, batch_size=32, accelerator="cpu")
 DIES = "tests.helpers.dying_workers:dies"
 
 
-class Heard(Unwatched):
+class Heard(Listener):
     def __init__(self):
         self.news = []
 
-    def start(self, job, title, epochs):
-        self.news.append(("start", job.row, title.split(",")[0]))
+    def for_job(self, name):
+        return Told(name.split(",")[0], self.news)
 
-    def epoch(self, job, row):
-        self.news.append(("epoch", job.row, row["epoch"]))
+    def on_job_end(self, job):
+        error = None if job.result is not None else job.summary.removeprefix("failed: ")
+        self.news.append(("done", job.name.split(",")[0], error))
 
-    def done(self, job, outcome):
-        self.news.append(("done", job.row, outcome.error))
+
+class Told(Listener):
+    def __init__(self, row, news):
+        self.row, self.news = row, news
+
+    def on_run_start(self, title, epochs, steps):
+        self.news.append(("start", self.row, title.split(",")[0]))
+
+    def on_epoch(self, row):
+        self.news.append(("epoch", self.row, row["epoch"]))
 
 
 def test_results_are_those_of_one_process(tmp_path):
     heard = Heard()
     alone = compare(["ce()", "drg()"], BASE, range(2), tmp_path / "a")
-    spread = compare(["ce()", "drg()"], BASE, range(2), tmp_path / "b", engine=ProcessEngine(2, 1), watch=heard)
+    spread = compare(["ce()", "drg()"], BASE, range(2), tmp_path / "b", engine=ProcessEngine(2, 1), listener=heard)
     assert not spread.errors
     assert (tmp_path / "a" / "results.csv").read_bytes() == (tmp_path / "b" / "results.csv").read_bytes()
     assert alone.results.keys() == spread.results.keys()
@@ -53,7 +62,7 @@ def test_results_are_those_of_one_process(tmp_path):
 
 def test_teachers_are_trained_once_for_all(tmp_path):
     heard = Heard()
-    study = compare(["kd()", "stkd()", "fitnet()"], BASE, [0], tmp_path, engine=ProcessEngine(3, 1), watch=heard)
+    study = compare(["kd()", "stkd()", "fitnet()"], BASE, [0], tmp_path, engine=ProcessEngine(3, 1), listener=heard)
     assert not study.errors
     (teacher,) = [each for each in (tmp_path / "teachers").iterdir() if each.is_dir()]
     assert read_json(teacher / "run.json")["method"] == "ce()"

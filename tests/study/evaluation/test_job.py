@@ -15,11 +15,11 @@ from selfdistill.errors import UserError
 from selfdistill.metrics import METRICS, evaluate
 from selfdistill.study import Grid, RunConfig, compare, compare_all
 from selfdistill.study.engine.processes import ProcessEngine
-from selfdistill.study.engine.progress import Unwatched
 from selfdistill.study.evaluation import job
 from selfdistill.study.evaluation.job import measure_all
 from selfdistill.study.evaluation.request import EvaluationRequest
 from selfdistill.study.layout import run_folder
+from selfdistill.train.monitor.listener import Listener
 from selfdistill.train.networks import load_run
 
 BASE = RunConfig("ce()", limit=100, epochs=1, batch_size=32, accelerator="cpu")
@@ -27,18 +27,30 @@ OOD = "fake:classes=10,size=8,test=40"
 FEW = EvaluationRequest(("basic", "classes", "fgsm"), OOD, limit=60, accelerator="cpu")
 
 
-class Heard(Unwatched):
+class Heard(Listener):
     def __init__(self):
         self.begun, self.notes, self.ends = [], [], []
 
-    def begin(self, studies, done, jobs):
+    def on_study_start(self, rows, done, jobs):
         self.begun.append((done, jobs))
 
-    def note(self, job, words):
-        self.notes.append((job.row, words))
+    def for_job(self, name):
+        return Notes(row_of(name), self.notes)
 
-    def done(self, job, outcome):
-        self.ends.append((job.row, job.said(outcome.result) if outcome.result is not None else outcome.error))
+    def on_job_end(self, job):
+        self.ends.append((row_of(job.name), job.summary.removeprefix("failed: ")))
+
+
+class Notes(Listener):
+    def __init__(self, row, notes):
+        self.row, self.notes = row, notes
+
+    def on_note(self, text):
+        self.notes.append((self.row, text))
+
+
+def row_of(name):
+    return name.removeprefix("measures of ").split(",")[0]
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +71,7 @@ def kept(study, method, seed, name="measures.json"):
 
 def test_every_run_is_measured_as_by_hand_on_the_same_few_images(study):
     heard = Heard()
-    measure_all([study], FEW, watch=heard)
+    measure_all([study], FEW, listener=heard)
     assert heard.begun == [(0, 4)]
     assert heard.ends == [(row, "5 taken") for row in ("ce()", "byot()") * 2]
     assert ("byot()", "fgsm") in heard.notes
@@ -81,31 +93,36 @@ def test_what_is_there_is_not_measured_again(study):
     measure_all([study], FEW)
     before = {path: path.read_bytes() for path in study.folder.rglob("measures.json")}
     heard = Heard()
-    measure_all([study], FEW, watch=heard)
+    measure_all([study], FEW, listener=heard)
     assert (heard.begun, heard.notes, heard.ends) == ([(4, 4)], [], [])
     more = replace(FEW, measures=(*FEW.measures, "selective"), epsilons=(2.0, 8.0, 16.0))
-    measure_all([study], more, watch=heard)
+    measure_all([study], more, listener=heard)
     assert {words for _, words in heard.notes} == {"selective", "fgsm"}
     assert set(kept(study, "ce()", 0)["measures"]["fgsm"]) == {"2/255", "8/255", "16/255"}
     heard.notes.clear()
-    measure_all([study], replace(FEW, limit=None, measures=("selective",), ood=None), watch=heard)
+    measure_all([study], replace(FEW, limit=None, measures=("selective",), ood=None), listener=heard)
     assert {words for _, words in heard.notes} == {"selective"}  # of other images than before
     assert "selective" not in kept(study, "ce()", 0)["limited"]
     assert before.keys() == set(study.folder.rglob("measures.json"))
 
 
 def test_it_goes_on_after_an_interruption(study):
-    class Stops(Heard):
-        def note(self, job, words):
-            super().note(job, words)
-            if (job.row, job.config.seed, words) == ("byot()", 0, "fgsm"):
+    class StopsAt(Notes):
+        def on_note(self, text):
+            super().on_note(text)
+            if text == "fgsm":
                 raise KeyboardInterrupt
+
+    class Stops(Heard):
+        def for_job(self, name):
+            stops = row_of(name) == "byot()" and name.endswith("seed 0")
+            return (StopsAt if stops else Notes)(row_of(name), self.notes)
 
     first, second = Stops(), Heard()
     with pytest.raises(KeyboardInterrupt):
-        measure_all([study], FEW, watch=first)
+        measure_all([study], FEW, listener=first)
     assert list(kept(study, "byot()", 0)["measures"]) == ["accuracy", "calibration", "classes"]
-    measure_all([study], FEW, watch=second)
+    measure_all([study], FEW, listener=second)
     assert second.begun == [(1, 4)]
     assert second.notes[:2] == [("byot()", "fgsm"), ("byot()", "outside")]
     assert not list(study.folder.rglob(".*measures*"))
@@ -116,7 +133,7 @@ def test_processes_measure_the_same(study, finished, tmp_path):
     other = replace(finished, folder=tmp_path / "other", errors={})
     heard = Heard()
     measure_all([study], FEW)
-    measure_all([other], FEW, engine=ProcessEngine(2, 1), watch=heard)
+    measure_all([other], FEW, engine=ProcessEngine(2, 1), listener=heard)
     assert not other.errors
     for method in study.methods:
         for seed in range(2):
@@ -200,9 +217,7 @@ def test_the_command_takes_a_studys_folder(capsys, study):
     assert out.count("measures of ") == 4
     assert re.search(r"^method +ECE % ↓ +adaptive ECE % ↓ +Brier ↓$", out, re.M)
     assert re.search(r"^byot\(\) +\d+\.\d\d ± \d+\.\d\d( better| worse)? +\d", out, re.M)
-    assert (
-        "on 60 of the 359 test images (class-stratified, the same for all runs): accuracy, calibration." in out
-    )
+    assert "on 60 of the 359 test images (class-stratified, the same for all runs): accuracy, calibration." in out
     again = command(capsys, *words)
     assert again[1].count("measures of ") == 0
     assert again[1].strip() == out[out.index("\nAccuracy") :].strip()

@@ -8,7 +8,7 @@ import torch
 from selfdistill.errors import UserError
 from selfdistill.methods import REGISTRY, parse_method
 from selfdistill.models import create
-from selfdistill.train.monitor.progress import Silent
+from selfdistill.train.monitor.listener import Listener
 from selfdistill.train.optim.optimizer import make_optimizer
 from selfdistill.train.persist import checkpoint
 from selfdistill.train.run import run
@@ -21,13 +21,13 @@ def cast(text):
     return {role: create("resnet8", 10, size=8) for role in parse_method(text).teachers}
 
 
-class Watch(Silent):
+class Watch(Listener):
     """Keeps the state after each step."""
 
     def __init__(self):
         self.states = []
 
-    def step(self):
+    def on_step(self):
         self.states.append(everything(self.made))
 
 

@@ -9,20 +9,20 @@ import pytest
 
 from selfdistill import errors
 from selfdistill.files import read_json
-from selfdistill.train.monitor.progress import Silent
+from selfdistill.train.monitor.listener import Listener
 from selfdistill.train.monitor.signals import Signals
 from selfdistill.train.run import run
 from tests.helpers.processes import command, forked, outcome, until
 from tests.helpers.small_runs import log, small, untimed, weights
 
 
-class Send(Silent):
+class Send(Listener):
     """Sends a signal at a step."""
 
     def __init__(self, number, step):
         self.number, self.left = number, step
 
-    def step(self):
+    def on_step(self):
         self.left -= 1
         if self.left == 0:
             os.kill(os.getpid(), self.number)
@@ -33,7 +33,7 @@ class Send(Silent):
 def test_the_step_is_finished_and_the_run_goes_on_bitwise(number, step, digits, tmp_path):
     config, handlers = small("lightskd()"), [signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)]
     with pytest.raises(errors.Interrupted) as told:
-        run(config, tmp_path / "a", splits=digits, display=Send(number, step))
+        run(config, tmp_path / "a", splits=digits, listener=Send(number, step))
     assert [signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)] == handlers
     epochs, steps = divmod(step, 6)
     done = f"{epochs} of 2 epochs" + (f" and {steps} steps" if steps else "")
@@ -43,17 +43,17 @@ def test_the_step_is_finished_and_the_run_goes_on_bitwise(number, step, digits, 
         "from there"
     )
 
-    class Count(Silent):
+    class Count(Listener):
         steps, notes = 0, ()
 
-        def step(self):
+        def on_step(self):
             self.steps += 1
 
-        def note(self, text):
+        def on_note(self, text):
             self.notes += (text,)
 
     rest = Count()
-    run(config, tmp_path / "a", splits=digits, display=rest)
+    run(config, tmp_path / "a", splits=digits, listener=rest)
     run(config, tmp_path / "whole", splits=digits)
     assert rest.steps == 12 - step
     place = "to the end" if step == 12 else f"from epoch {epochs + 1}, step {steps + 1}"

@@ -1,42 +1,43 @@
-"""Where the runs of a study are made: in this process, in several, or on a cluster."""
+"""Engines that run the jobs of a study: in this process, in several, or on a Ray cluster."""
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Protocol
 
 from selfdistill.errors import UserError
 from selfdistill.study.engine.job import Job, Outcome, attempt
 from selfdistill.study.engine.processes import ProcessEngine
-from selfdistill.study.engine.progress import Told, Watch
 from selfdistill.study.engine.ray import RayEngine
-from selfdistill.study.study import Study
+from selfdistill.study.study import Study, about
 from selfdistill.system import available_cores, threads_per_worker
+from selfdistill.train.monitor.listener import Listener, RowStatus
 
 ENGINES = ("local", "ray")
 
 
 class Engine(Protocol):
-    """Makes runs, and gives each as it ends."""
+    """Runs jobs and yields each with its outcome as it ends."""
 
-    def __call__(self, jobs: Iterable[Job], watch: Watch) -> Iterator[tuple[Job, Outcome]]:
-        """Make the jobs; one is taken from `jobs` only when somebody is free to make it."""
+    def __call__(self, jobs: Iterable[Job], listener: Listener) -> Iterator[tuple[Job, Outcome]]:
+        """Run the jobs; the next is taken from `jobs` only when a worker is idle."""
         ...
 
 
 class SerialEngine:
-    """One run after another in this process."""
+    """Run one job after another in this process."""
 
-    def __call__(self, jobs: Iterable[Job], watch: Watch) -> Iterator[tuple[Job, Outcome]]:
-        """Make the jobs in their order."""
+    def __call__(self, jobs: Iterable[Job], listener: Listener) -> Iterator[tuple[Job, Outcome]]:
+        """Run the jobs in order."""
         for job in jobs:
-            yield job, attempt(job, Told(watch, job))
+            yield job, attempt(job, listener.for_job(str(job)))
 
 
 def make_engine(
     name: str = "local", workers: int | None = None, threads: int | None = None, address: str | None = None
 ) -> Engine:
-    """The engine of this name; cores are shared out among the workers unless `threads` says how many each has.
+    """Create an engine by name; the cores are divided among the workers unless `threads` is given.
 
-    Raises `UserError` for what cannot be.
+    Raises `UserError` for an unknown name or an option that does not fit.
     """
     for what, count in (("workers", workers), ("threads", threads)):
         if count is not None and count < 1:
@@ -58,17 +59,27 @@ def run_jobs(
     done: Collection[Job],
     keep: Callable[[Study, Job, Outcome], None],
     engine: Engine,
-    watch: Watch,
+    listener: Listener,
 ) -> None:
-    """Have all jobs made but those that are done; `keep` is given each outcome with the job's study.
+    """Run all jobs but those in `done`, and call `keep` with each outcome and the job's study.
 
-    A job whose row has failed by the time that somebody is free to make it is left out.
+    A job is left out if its row has failed before a worker is idle.
     """
     todo = [job for job in owners if job not in done]
-    watch.begin(studies, len(owners) - len(todo), len(owners))
+    listener.on_study_start(partial(row_statuses, studies), len(owners) - len(todo), len(owners))
     try:
-        for job, outcome in engine((job for job in todo if job.row not in owners[job].errors), watch):
+        for job, outcome in engine((job for job in todo if job.row not in owners[job].errors), listener):
             keep(owners[job], job, outcome)
-            watch.done(job, outcome)
+            listener.on_job_end(job.status(outcome))
     finally:
-        watch.end()
+        listener.on_study_end()
+
+
+def row_statuses(studies: Sequence[Study]) -> list[RowStatus]:
+    """Return the rows of all studies as they stand; several studies add what they are of to the names."""
+    return [_row_status(study, row, several=len(studies) > 1) for study in studies for row in study.methods]
+
+
+def _row_status(study: Study, row: str, several: bool) -> RowStatus:
+    top1 = [float(each["top1"]) for each in study.results.get(row, {}).values()]
+    return RowStatus(f"{row}, {about(study.base)}" if several else row, top1, len(study.seeds), row in study.errors)

@@ -1,4 +1,4 @@
-"""One run of a study, wherever it is made."""
+"""A job of a study: one run, executed anywhere."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,59 +17,67 @@ from selfdistill.methods import parse_method
 from selfdistill.study.study import about
 from selfdistill.train import networks as teacher
 from selfdistill.train.config import RunConfig
-from selfdistill.train.monitor.progress import Display
+from selfdistill.train.monitor.listener import JobStatus, Listener
 from selfdistill.train.run import load_data, run
 
 
 @dataclass(frozen=True)
 class Job:
-    """A run that is to be made, or taken up, or only read."""
+    """A run to train, resume or read."""
 
     row: str
     config: RunConfig
     folder: Path
-    teachers: Path  # where those that are trained first are kept, for all runs
+    teachers: Path  # runs of teachers that are trained first, shared by all jobs
 
     def __str__(self) -> str:
         return f"{self.row}, {about(self.config)}, seed {self.config.seed}"
 
     @property
     def done(self) -> bool:
-        """Whether its result is there."""
+        """Whether the result is stored."""
         return (self.folder / teacher.RESULT).exists()
 
     @property
     def epochs(self) -> int:
-        """How long it is."""
+        """Epochs of the run."""
         return self.config.epochs
 
-    def make(self, display: Display | None = None) -> dict[str, Any]:
-        """Make the run, its teachers first; give its result."""
+    def make(self, listener: Listener | None = None) -> dict[str, Any]:
+        """Train the run, its teachers first, and return the result."""
         splits = None if self.done else data_of(self.config)
         if splits is not None:
-            _make_teachers(self.config, self.teachers, splits, display)
-        return dict(run(self.config, self.folder, resume=True, display=display, teachers=self.teachers, splits=splits))
+            _make_teachers(self.config, self.teachers, splits, listener)
+        return dict(
+            run(self.config, self.folder, resume=True, listener=listener, teachers=self.teachers, splits=splits)
+        )
 
-    def said(self, result: dict[str, Any]) -> str:
-        """Its result in a few words."""
+    def summarize(self, result: dict[str, Any]) -> str:
+        """Format the result in a few words."""
         return f"top-1 {result['top1']:.2f}%"
+
+    def status(self, outcome: "Outcome") -> JobStatus:
+        """Describe the job and its outcome for a listener."""
+        failed = outcome.result is None
+        summary = f"failed: {outcome.error}" if outcome.result is None else self.summarize(outcome.result)
+        return JobStatus(str(self), self.folder, summary, None if failed else outcome.result)
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a job: a result, or what went wrong."""
+    """The outcome of a job: a result, or an error."""
 
     result: dict[str, Any] | None = None
     error: str | None = None
 
 
-def attempt(job: Job, display: Display | None = None) -> Outcome:
-    """Make a job; what goes wrong is told, not raised.
+def attempt(job: Job, listener: Listener | None = None) -> Outcome:
+    """Execute a job and return its outcome; an error becomes part of the outcome.
 
-    A method of somebody's own may raise anything; the others' runs must not be lost.
+    A user's own method may raise anything, and the other runs must not be lost.
     """
     try:
-        return Outcome(job.make(display))
+        return Outcome(job.make(listener))
     except UserError as error:
         return Outcome(error=str(error))
     except Exception as error:
@@ -77,7 +85,7 @@ def attempt(job: Job, display: Display | None = None) -> Outcome:
 
 
 def data_of(config: RunConfig) -> Splits:
-    """The data of a run; kept until another seed's or set's is asked for."""
+    """Load the data of a run; cached until another seed or data set is loaded."""
     return _loaded(replace(config, method="", model="", epochs=1, warmup=0))
 
 
@@ -86,19 +94,19 @@ def _loaded(config: RunConfig) -> Splits:
     return load_data(config)
 
 
-def _make_teachers(config: RunConfig, teachers: Path, splits: Splits, display: Display | None) -> None:
-    """Train what this run needs and nobody has trained; who else needs it waits."""
+def _make_teachers(config: RunConfig, teachers: Path, splits: Splits, listener: Listener | None) -> None:
+    """Train the teachers that a run needs and that do not exist yet; other processes that need them wait."""
     for role in parse_method(config.method).networks.values():
         planned = teacher.plan(role, config) if isinstance(role, Teacher) else None
         if isinstance(planned, RunConfig):
-            _make_teachers(planned, teachers, splits, display)
+            _make_teachers(planned, teachers, splits, listener)
             with _alone(folder := teacher.folder_for(planned, teachers)):
-                run(planned, folder, resume=True, display=display, splits=splits, teachers=teachers)
+                run(planned, folder, resume=True, listener=listener, splits=splits, teachers=teachers)
 
 
 @contextmanager
 def _alone(folder: Path) -> Iterator[None]:
-    """Hold a folder against the study's other processes; the lock of one that died is free."""
+    """Lock a folder against the study's other processes; a dead process releases its lock."""
     lock = make_folder(folder.parent) / f".{folder.name}.lock"
     with FileLock(lock):
         yield

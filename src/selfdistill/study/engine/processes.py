@@ -1,11 +1,11 @@
-"""Several processes on this machine, each making one run at a time."""
+"""An engine of several processes on this machine, each running one job at a time."""
 
 import multiprocessing
 import os
 import signal
 import threading
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from multiprocessing.connection import Connection, wait
 from typing import Any
@@ -14,7 +14,7 @@ import torch
 
 from selfdistill.errors import Interrupted
 from selfdistill.study.engine.job import Job, Outcome, attempt
-from selfdistill.study.engine.progress import Told, Unwatched, Watch
+from selfdistill.train.monitor.listener import Listener
 
 PATIENCE = 10  # seconds that a process has to end before it is killed
 
@@ -22,21 +22,21 @@ _spawn = multiprocessing.get_context("spawn")  # forked ones would share torch's
 
 
 class ProcessEngine:
-    """So many processes of so many torch threads each; with several GPUs they take turns at them.
+    """`count` processes of `threads` torch threads each; several GPUs are assigned round-robin.
 
-    A run whose process dies goes back in the queue once. The processes end with this one, however it ends.
+    A job whose process dies is queued again once. The processes end with this one, however it ends.
     """
 
     def __init__(self, count: int, threads: int):
         self.count, self.threads = count, threads
 
-    def __call__(self, jobs: Iterable[Job], watch: Watch) -> Iterator[tuple[Job, Outcome]]:
-        """Make the jobs; a process starts when there is something for it to do."""
+    def __call__(self, jobs: Iterable[Job], listener: Listener) -> Iterator[tuple[Job, Outcome]]:
+        """Run the jobs; a process starts when there is a job for it."""
         waiting, again, died = iter(jobs), deque[Job](), set[Job]()
         staff: list[_Worker] = []
         try:
             while True:
-                self._hand_out(staff, waiting, again)
+                self._assign(staff, waiting, again)
                 if not (busy := [each for each in staff if each.job]):
                     return
                 for worker in _with_news(busy):
@@ -47,7 +47,7 @@ class ProcessEngine:
                         yield job, news
                     elif news is not None:
                         name, *words = news
-                        getattr(watch, name)(job, *words)
+                        getattr(listener.for_job(str(job)), name)(*words)
                     else:
                         staff.remove(worker)
                         if job in died:
@@ -59,8 +59,8 @@ class ProcessEngine:
             for worker in staff:
                 worker.end()
 
-    def _hand_out(self, staff: "list[_Worker]", waiting: Iterator[Job], again: deque[Job]) -> None:
-        """Give everyone who is free a job, as long as there are any."""
+    def _assign(self, staff: "list[_Worker]", waiting: Iterator[Job], again: deque[Job]) -> None:
+        """Assign queued jobs to idle workers."""
         while any(not each.job for each in staff) or len(staff) < self.count:
             job = again.popleft() if again else next(waiting, None)
             if job is None:
@@ -72,7 +72,7 @@ class ProcessEngine:
 
 
 class _Worker:
-    """One process, and what it is at."""
+    """One process and its current job."""
 
     def __init__(self, device: str | None, threads: int):
         self.job: Job | None = None
@@ -82,26 +82,26 @@ class _Worker:
         theirs.close()  # so that the process holds the only other end, and its death is news
 
     def give(self, job: Job) -> None:
-        """Have a job made."""
+        """Send a job."""
         self.job = job
         self.connection.send(job)
 
     def news(self) -> Any:
-        """An outcome, something for the watch, or None from a process that is dead."""
+        """Receive an outcome, a call for the listener, or None from a dead process."""
         try:
             return self.connection.recv()
         except (EOFError, ConnectionError):
             return None
 
     def last_words(self) -> str:
-        """How a dead process ended."""
+        """Describe how a dead process ended."""
         self.process.join()
         code = self.process.exitcode or 0
         how = signal.Signals(-code).name if code < 0 else f"exit status {code}"
         return f"its process died twice ({how}); with SIGKILL memory is often short: try fewer --workers"
 
     def end(self) -> None:
-        """Stop, at once if need be."""
+        """Terminate the process, and kill it if it does not end."""
         self.process.terminate()
         self.process.join(PATIENCE)
         if self.process.is_alive():
@@ -110,24 +110,31 @@ class _Worker:
         self.connection.close()
 
 
-class _Wire(Unwatched):
-    """A watch at the other end of a connection."""
+class PipeListener(Listener):
+    """Send the calls of a run through a connection: name and arguments."""
 
     def __init__(self, connection: Connection):
         self.connection = connection
 
-    def start(self, job: Job, title: str, epochs: int) -> None:
-        self.connection.send(("start", title, epochs))
+    def on_run_start(self, title: str, epochs: int, steps: int) -> None:
+        """Send it."""
+        self.connection.send(("on_run_start", title, epochs, steps))
 
-    def epoch(self, job: Job, row: dict[str, Any]) -> None:
-        self.connection.send(("epoch", row))
+    def on_epoch(self, row: Mapping[str, Any]) -> None:
+        """Send it."""
+        self.connection.send(("on_epoch", dict(row)))
 
-    def note(self, job: Job, words: str) -> None:
-        self.connection.send(("note", words))
+    def on_note(self, text: str) -> None:
+        """Send it."""
+        self.connection.send(("on_note", text))
+
+    def on_run_end(self) -> None:
+        """Send it."""
+        self.connection.send(("on_run_end",))
 
 
 def _serve(connection: Connection, threads: int, device: str | None) -> None:
-    """Make what is asked for, until nobody asks any more."""
+    """Execute jobs from the connection until it closes."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all; the parent ends its children
     threading.Thread(target=_end_with_the_parent, daemon=True).start()
     torch.set_num_threads(threads)
@@ -136,7 +143,7 @@ def _serve(connection: Connection, threads: int, device: str | None) -> None:
     with suppress(Interrupted):  # by the parent; all is saved
         while True:
             job = connection.recv()
-            connection.send(attempt(job, Told(_Wire(connection), job)))
+            connection.send(attempt(job, PipeListener(connection)))
 
 
 def _end_with_the_parent() -> None:
@@ -147,13 +154,13 @@ def _end_with_the_parent() -> None:
 
 
 def _with_news(busy: "Sequence[_Worker]") -> "list[_Worker]":
-    """Those who have something to say, once there is one."""
+    """Wait for messages, and return the workers that sent one."""
     ready = wait([each.connection for each in busy])
     return [each for each in busy if each.connection in ready]
 
 
 def _device(place: int) -> str | None:
-    """The GPU of the worker at this place, if there are several to share out."""
+    """Return the GPU of a worker by its index, if there are several."""
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     devices = visible.split(",") if visible else [str(each) for each in range(torch.cuda.device_count())]
     return devices[place % len(devices)] if len(devices) > 1 else None

@@ -9,8 +9,8 @@ from typing import Any
 
 from selfdistill.errors import UserError
 from selfdistill.study.engine.job import Job, Outcome, attempt
-from selfdistill.study.engine.progress import Watch
 from selfdistill.system import available_cores, threads_per_worker
+from selfdistill.train.monitor.listener import Listener
 
 KNOCK = 10  # seconds to wait for an answer
 NOT_THERE = "the engine ray needs Ray: pip install 'selfdistill[ray]', or choose --engine local"
@@ -26,22 +26,22 @@ class RayEngine:
         self.workers, self.threads, self.address = workers, threads, address
         _ray()  # said before anything is loaded or trained
 
-    def __call__(self, jobs: Iterable[Job], watch: Watch) -> Iterator[tuple[Job, Outcome]]:
+    def __call__(self, jobs: Iterable[Job], listener: Listener) -> Iterator[tuple[Job, Outcome]]:
         """Make the jobs; the cluster that was started here ends with them."""
         ray = _ray()
         self._connect(ray)
         try:
-            yield from self._made(ray, iter(jobs), watch)
+            yield from self._made(ray, iter(jobs), listener)
         finally:
             ray.shutdown()
 
-    def _made(self, ray: Any, waiting: Iterator[Job], watch: Watch) -> Iterator[tuple[Job, Outcome]]:
+    def _made(self, ray: Any, waiting: Iterator[Job], listener: Listener) -> Iterator[tuple[Job, Outcome]]:
         workers, options = self._shares(ray)
         task = ray.remote(**options)(make_there)
         running: dict[Any, Job] = {}
         while True:
             while len(running) < workers and (job := next(waiting, None)) is not None:
-                watch.start(job, str(job), job.epochs)
+                listener.for_job(str(job)).on_run_start(str(job), job.epochs, 0)
                 running[task.remote(job, os.getcwd(), sys.path)] = job
             if not running:
                 return

@@ -14,14 +14,13 @@ from selfdistill.methods import parse_method
 from selfdistill.metrics import available_metrics, evaluate
 from selfdistill.study.engine.engine import Engine, SerialEngine, run_jobs
 from selfdistill.study.engine.job import Job, Outcome, data_of
-from selfdistill.study.engine.progress import Unwatched, Watch
 from selfdistill.study.evaluation.request import EvaluationRequest
 from selfdistill.study.evaluation.store import add, of_same_images, path_of, read
 from selfdistill.study.layout import run_folder
 from selfdistill.study.study import Study
 from selfdistill.train import preflight
 from selfdistill.train.config import RunConfig
-from selfdistill.train.monitor.progress import Display, Silent
+from selfdistill.train.monitor.listener import Listener
 from selfdistill.train.networks import RESULT, load_run, require_classes, resolve_networks
 from selfdistill.train.run import make_trainer
 
@@ -45,19 +44,23 @@ class EvaluationJob(Job):
         """None: it trains nothing."""
         return 0
 
-    def make(self, display: Display | None = None) -> dict[str, Any]:
+    def make(self, listener: Listener | None = None) -> dict[str, Any]:
         """Take the measures that are not there yet."""
-        told = display or Silent()
-        told.start(str(self), 0, 0)
-        return measure(self.folder, self.questions, told)
+        listener = listener or Listener()
+        listener.on_run_start(str(self), 0, 0)
+        return measure(self.folder, self.questions, listener)
 
-    def said(self, result: dict[str, Any]) -> str:
+    def summarize(self, result: dict[str, Any]) -> str:
         """How many were taken."""
         return f"{len(result)} taken" if result else "nothing left to take"
 
 
 def measure_all(
-    studies: Sequence[Study], questions: EvaluationRequest, *, engine: Engine | None = None, watch: Watch | None = None
+    studies: Sequence[Study],
+    questions: EvaluationRequest,
+    *,
+    engine: Engine | None = None,
+    listener: Listener | None = None,
 ) -> None:
     """Measure all finished runs of some studies; what a run's folder holds already is not measured again.
 
@@ -65,10 +68,10 @@ def measure_all(
     """
     owners = {job: study for study in studies for job in _jobs(study, questions)}
     done = {job for job in owners if job.done}
-    run_jobs(studies, owners, done, _keep, engine or SerialEngine(), watch or Unwatched())
+    run_jobs(studies, owners, done, _keep, engine or SerialEngine(), listener or Listener())
 
 
-def measure(folder: Path, questions: EvaluationRequest, display: Display, *, anew: bool = False) -> dict[str, Any]:
+def measure(folder: Path, questions: EvaluationRequest, listener: Listener, *, anew: bool = False) -> dict[str, Any]:
     """Measure a finished run's student and keep each group of numbers in its folder; give those that were taken.
 
     Those that are there of the same images are left out, unless all is to be taken `anew`. Raises `UserError`.
@@ -95,7 +98,7 @@ def measure(folder: Path, questions: EvaluationRequest, display: Display, *, ane
         splits,
         metrics=[name for name in left if name in can],
         augment=Augmentation(0, False, tuple(facts["mean"]), tuple(facts["std"])),  # what it was trained with
-        on_start=display.note,
+        on_start=listener.on_note,
         on_result=keep,
         **options,
     )
@@ -140,7 +143,7 @@ def _step_bytes(config: RunConfig, splits: Splits, accelerator: str) -> int:
     )
     method = parse_method(config.method)
     return preflight.peak(
-        make_trainer(alone, method, splits, resolve_networks(method, alone, splits), Path(), Silent())
+        make_trainer(alone, method, splits, resolve_networks(method, alone, splits), Path(), Listener())
     )
 
 
