@@ -1,1 +1,1 @@
-"""What methods cost in time and memory, beside cross-entropy in one run."""
+"""Time and memory of methods beside cross-entropy, measured in one run."""

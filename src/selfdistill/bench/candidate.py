@@ -26,7 +26,7 @@ WARM = 2  # steps before the first that counts: the optimizer makes its state, c
 
 
 class Seconds(NamedTuple):
-    """What one step took."""
+    """Seconds of one step."""
 
     step: float  # in whole: the batch, the passes, the losses, backward, the optimizer
     data: float  # of it, until the batch was there

@@ -30,7 +30,7 @@ class Quartiles:
 
 @dataclass(frozen=True)
 class Cost:
-    """What a method costs a step; ratios are to cross-entropy in the same round."""
+    """Cost of a method per step; ratios are to cross-entropy in the same round."""
 
     method: str
     images_per_second: float

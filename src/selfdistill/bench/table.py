@@ -13,7 +13,7 @@ def rows(costs: Sequence[Cost]) -> list[tuple[str, ...]]:
 
 
 def footer(rounds: int, steps: int, where: str) -> list[str]:
-    """What the numbers are of."""
+    """Describe the setting of the measurement."""
     return [
         f"{where}; medians of {rounds} interleaved rounds of {steps} step(s). Ratios are to ce() in the same round; "
         "its second row is ce() against itself: differences of that size mean nothing.",

@@ -106,12 +106,12 @@ class DistillationStep(nn.Module):
 
     @property
     def mixing(self) -> Mixing | None:
-        """How the method wants its batches mixed."""
+        """Return the mixing of the method's batches, or None."""
         return self.method.mixing
 
     @property
     def needs(self) -> Mapping[str, Need]:
-        """What the method asks of the data beside images and labels."""
+        """Return the method's requirements on the data besides images and labels."""
         return self.method.needs
 
     def forward(
@@ -180,7 +180,7 @@ class DistillationStep(nn.Module):
         self._calls = self._calls + 1
 
     def _progress(self) -> Progress:
-        """Where this call stands; at the start for ever where the epochs are not known."""
+        """Return the progress of this call; always the start if the number of epochs is unknown."""
         if self.epochs is None or self.steps_per_epoch is None:
             return Progress(*(torch.zeros_like(self._calls),) * 3)
         steps = torch.div(self._calls, self.accumulate, rounding_mode="floor")

@@ -1,4 +1,4 @@
-"""What a training loop of the caller's own must bring; each raises `UserError` where it does not."""
+"""Checks of a custom training loop; each raises `UserError` if the loop lacks what the method needs."""
 
 from collections.abc import Iterator
 
@@ -80,7 +80,7 @@ def require_optimised(step: Distiller, before: Versions) -> None:
 
 
 def versions(step: Distiller) -> Versions:
-    """How often parameters have been written to by now."""
+    """Return how often the parameters have been written to, in all."""
     heads = sum(each._version for each in step.terms.parameters())
     return sum(each._version for each in step.student.parameters()), heads
 

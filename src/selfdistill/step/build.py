@@ -40,7 +40,7 @@ def shapes(taps: list[str], found: Anatomy, rows: int) -> dict[str, Size]:
 
 
 def tails(student: nn.Module, found: Anatomy, like: Tensor) -> Callable[[str], Branch]:
-    """What makes the tail behind a tap, by its name; `like` has the student's device and dtype."""
+    """Return a function that builds the branch behind a tap; `like` has the student's device and dtype."""
     return partial(_cut, student, torch.zeros(2, *found.images).to(like), found)
 
 

@@ -32,7 +32,7 @@ from selfdistill.terms import (
 
 
 class Step(NamedTuple):
-    """What a step gives."""
+    """The result of one step."""
 
     losses: dict[str, Tensor]  # by term, or "term.learn" and "term.mimic"; [] each, before their weights
     remembered: dict[str, Memory]  # by term, for the next step
@@ -109,7 +109,7 @@ class Distiller(nn.Module):
         progress: Progress,
         memories: Mapping[str, Memory],
     ) -> Step:
-        """What the terms make of what the passes showed."""
+        """Compute the losses and the next memory of every term from the recorded passes."""
         losses, remembered = {}, {}
         with no_autocast(anchor.logits):
             for name, term in self.terms.items():
@@ -130,7 +130,7 @@ class Distiller(nn.Module):
         return self.total(learn) if learn else zero, self.total(mimic) if mimic else zero
 
     def weight(self, loss: str) -> float:
-        """What a loss of this name counts in the total; nothing where it imitates in a control."""
+        """Return the weight of a loss in the total; 0 for the distillation losses of a control."""
         weight = self.method.weights[loss.partition(".")[0]]
         return 0.0 if self.method.control and is_distillation_loss(loss) else weight
 
@@ -142,7 +142,7 @@ class Distiller(nn.Module):
             return self._seen_alone(batch, anchor, Progress(zero, zero, zero)).cross_entropy(anchor.logits)
 
     def training_info(self, batch: int, images: int = 0) -> TrainingInfo:
-        """What terms may know before the first step of so many rows, of so many training images."""
+        """Return the facts that terms know before the first step, for `batch` rows and `images` training images."""
         embedding = self.anatomy.embedding
         return TrainingInfo(
             self.anatomy.logits[-1], embedding[-1] if embedding else None, batch, reference_tensor(self.student), images
@@ -188,7 +188,7 @@ class Distiller(nn.Module):
         progress: Progress,
         memory: Memory,
     ) -> StepContext:
-        """What this term may see: of the views it asked for, with gradient only where it asked."""
+        """Build a term's context: only the passes that it asked for, with gradient only where it asked for that."""
         shown = {view.name: views[view.name] if view.grad else detached(views[view.name]) for view in term.views}
         return replace(self._seen_alone(batch, anchor, progress), views=shown, memory=memory)
 
@@ -219,7 +219,7 @@ class Distiller(nn.Module):
             return to_float32(ModelOutputs(logits, features.pop("embedding", None), features))
 
     def _classify(self, embedding: Tensor) -> Tensor:
-        """What the student's classifier says of any embeddings, without gradient. [*, D] -> [*, C]."""
+        """Apply the student's classifier to embeddings, without gradient. [*, D] -> [*, C]."""
         module = self._classifier()
         inputs = embedding.to(next(module.parameters()).dtype).reshape(-1, *self.anatomy.classifier_input or ())
         with torch.no_grad():
@@ -239,7 +239,7 @@ class Distiller(nn.Module):
 
 
 def is_distillation_loss(loss: str) -> bool:
-    """Whether a loss of this name is distillation: "guidance.mimic", or a term's that has no parts."""
+    """Return whether a loss of this name is distillation: "guidance.mimic", or a term without parts."""
     term, _, part = loss.partition(".")
     return part == "mimic" or (not part and term != "task")
 

@@ -76,18 +76,16 @@ class MemorySlots:
 def commit(
     memories: Mapping[str, Memory], remembered: Mapping[str, Memory], sound: Tensor | None = None
 ) -> dict[str, Memory]:
-    """What was remembered, term by term; a term that met an infinite value keeps what it had.
+    """Return the next memory of each term; a term with a non-finite value keeps its old memory.
 
-    Where `sound` [] is false, each does.
-
-    Rows are gathered from all ranks and written into the table where it lies: a copy of a large
+    All do if `sound` [] is false. Table updates are gathered from all ranks and written in place: a copy of a large
     table costs seconds.
     """
     return {name: _finite_or(_from_all_ranks(new), memories[name], sound) for name, new in remembered.items()}
 
 
 def ahead(new: Memory, old: Memory) -> Memory:
-    """What will be remembered, for the next part of the same step; tables stay as they are until it is done."""
+    """Return the memory for the next part of the same step; tables are written only after the step."""
     match new:
         case TableUpdate():
             return old

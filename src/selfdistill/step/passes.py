@@ -21,7 +21,7 @@ def merge_passes(terms: Iterable[LossTerm]) -> tuple[ForwardPass, ...]:
 
 
 def images_of(view: ForwardPass, batch: Batch) -> Tensor:
-    """What a view shows. -> [B, 3, H, W]."""
+    """Return the inputs of a forward pass. -> [B, 3, H, W]."""
     images = batch.extra[view.source] if view.source else batch.images
     return view.transform(images) if view.transform else images
 
@@ -37,6 +37,6 @@ def split(shown: ModelOutputs, rows: list[int]) -> list[ModelOutputs]:
 
 
 def detached(shown: ModelOutputs) -> ModelOutputs:
-    """What a pass shows, without gradient."""
+    """Detach the outputs of a pass."""
     embedding = None if shown.embedding_or_none is None else shown.embedding.detach()
     return ModelOutputs(shown.logits.detach(), embedding, {k: v.detach() for k, v in shown.features.items()})

@@ -1,4 +1,4 @@
-"""What a study is asked for: methods, models, data sets, shares of wrong labels and seeds, each with each."""
+"""The grid of a study: the full cross product of methods, models, data sets, label noise and seeds."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -56,7 +56,7 @@ class Grid:
 
     @property
     def questions(self) -> EvaluationRequest | None:
-        """What is asked of the finished runs, if anything is. Raises `UserError` for a measure that is none."""
+        """Return the requested metrics of the finished runs, or None. Raises `UserError` for an unknown metric."""
         if not self.measures and self.ood is None:
             return None
         accelerator = self.recipe.accelerator
@@ -66,11 +66,11 @@ class Grid:
 
     @property
     def folder(self) -> Path:
-        """Where it lies if it is given no folder."""
+        """Return the default folder."""
         return usual_folder(self.recipe, self.models, self.data, self.label_noise)
 
     def pairs(self, folder: Path) -> Iterator[tuple[RunConfig, Path]]:
-        """What the runs of each data set, model and noise share, and where they lie: in `folder` where all is one."""
+        """Return the shared configuration and the folder of each combination of data set, model and label noise."""
         recipe, several = self.recipe, len(self.label_noise) > 1
         shares = self.label_noise or [recipe.label_noise]
         pairs = list(product(self.data or [recipe.data], self.models or [recipe.model], shares))

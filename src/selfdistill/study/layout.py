@@ -1,4 +1,4 @@
-"""Where studies and their runs lie."""
+"""Paths of studies and their runs."""
 
 import hashlib
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ from selfdistill.train.config import RunConfig
 def usual_folder(
     base: RunConfig, models: Sequence[str] = (), data: Sequence[str] = (), label_noise: Sequence[float] = ()
 ) -> Path:
-    """Where a study lies that is given no folder: one for each data set, its limit and noise, model and length."""
+    """Return the default folder of a study, by data set, limit, label noise, model and epochs."""
     sets, networks = [_last(each) for each in data or [base.data]], [_last(each) for each in models or [base.model]]
     noises = [_noise(each) for each in label_noise or [base.label_noise]]
     parts = [*sets, base.limit, *(noises if any(label_noise or [base.label_noise]) else ()), *networks]
@@ -20,13 +20,13 @@ def usual_folder(
 
 
 def pair_folder(folder: Path, data: str, model: str, label_noise: float | None = None) -> Path:
-    """Where the study of one of several data sets and models lies, and of one of several shares of wrong labels."""
+    """Return the folder of one study among several data sets, models and levels of label noise."""
     noise = [] if label_noise is None else [_noise(label_noise)]
     return folder / folder_name("-".join([_last(data), _last(model), *noise]))
 
 
 def run_folder(folder: Path, row: str, seed: int) -> Path:
-    """Where a run of a study lies: a name that can be read and is this row's alone."""
+    """Return the folder of a run: readable, and unique to the row."""
     words = folder_name(row)
     if words != row.removesuffix("()"):
         words = f"{words[:60]}-{hashlib.sha256(row.encode()).hexdigest()[:6]}"

@@ -14,7 +14,7 @@ STUDY = "study.json"
 
 
 def is_study(folder: str | Path) -> bool:
-    """Whether a folder holds a study, or folders of studies."""
+    """Return whether a folder holds a study, or folders of studies."""
     return (Path(folder) / STUDY).is_file() or any(Path(folder).glob(f"*/{STUDY}"))
 
 
@@ -56,7 +56,7 @@ def missing(study: Study) -> list[tuple[str, int]]:
 
 
 def _read(folder: Path) -> Study:
-    """What study.json says."""
+    """Read study.json."""
     said: dict[str, Any] = read_json(folder / STUDY)
     try:
         rows, seeds = tuple(said["methods"]), tuple(said["seeds"])

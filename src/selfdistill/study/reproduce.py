@@ -31,7 +31,7 @@ class Line:
 
     @property
     def verdict(self) -> str:
-        """Whether one more run of ours might well have given the printed number.
+        """Whether one more run could plausibly have given the published number.
 
         "agrees" where it lies in the 95 % prediction interval of our seeds; "higher" and "lower" say where ours lie.
         """

@@ -11,7 +11,7 @@ BASELINE_METHOD = "ce()"  # what every method is to be better than
 
 
 def about(config: RunConfig) -> str:
-    """What runs are of, beside method and seed: "resnet8, digits, label noise 0.4"."""
+    """Describe the runs besides method and seed: "resnet8, digits, label noise 0.4"."""
     noise = f", label noise {config.label_noise:g}" if config.label_noise else ""
     return f"{config.model}, {config.data}{noise}"
 
@@ -34,7 +34,7 @@ class Study:
 
     @property
     def baseline(self) -> str:
-        """What the others are compared with: plain cross-entropy, or the first method."""
+        """Return the row that the others are compared with: plain cross-entropy, or the first method."""
         return BASELINE_METHOD if BASELINE_METHOD in self.methods else self.methods[0]
 
     def finished(self, method: str) -> list[dict[str, Any]]:
@@ -42,7 +42,7 @@ class Study:
         return [self.results[method][seed] for seed in self.seeds if seed in self.results.get(method, {})]
 
     def config(self, method: str, seed: int) -> RunConfig:
-        """What a row trains with."""
+        """Return the configuration of a row's run."""
         if method in self.epochs:
             return replace(self.base, method=BASELINE_METHOD, seed=seed, epochs=self.epochs[method])
         return replace(self.base, method=method, seed=seed)
@@ -54,6 +54,6 @@ class Study:
         return same[0] if same else None
 
     def to_json(self) -> dict[str, Any]:
-        """What study.json says: all but what lies in the runs' own folders."""
+        """Return the contents of study.json: everything but the files in the runs' own folders."""
         facts = {"methods": list(self.methods), "seeds": list(self.seeds), "base": self.base.to_json()}
         return facts | {"epochs": dict(self.epochs), "compute": dict(self.compute)}

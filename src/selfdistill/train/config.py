@@ -23,7 +23,7 @@ CHOICES = {
 
 @dataclass(frozen=True)
 class RunConfig:
-    """What a run depends on: the same configuration on the same machine gives the same weights.
+    """The configuration of a run: the same configuration on the same machine gives the same weights.
 
     Raises `UserError` for values that no run could have.
     """

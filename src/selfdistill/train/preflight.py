@@ -1,4 +1,4 @@
-"""Whether a run has room, before it starts: memory for its batches, disk for its checkpoints."""
+"""Checks before a run: memory for its batches, disk for its checkpoints."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -23,7 +23,7 @@ MARGIN = 1.1  # libraries take memory of their own, and a step's peak grows a li
 
 @dataclass(frozen=True)
 class Finding:
-    """What a check found; where it is not ok, the words end in the way out."""
+    """The result of a check; if it is not ok, the words end with the way out."""
 
     check: str
     ok: bool
@@ -83,7 +83,7 @@ def few(trainer: Trainer) -> int:
 
 
 def _memory(trainer: Trainer, fixed: float, each: float, least: int) -> Finding:
-    """Whether a step fits: `fixed` bytes and `each` of them an image; `least` is the smallest batch."""
+    """Check the memory of a step: `fixed` bytes and `each` bytes per image; `least` is the smallest batch size."""
     rows, device = trainer.loader.batch_size, trainer.fabric.device
     needed, there = fixed + each * rows, _free(device)
     where = "memory" if device.type == "cpu" else f"{device.type} memory"

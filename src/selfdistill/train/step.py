@@ -68,7 +68,7 @@ class TrainStep:
         return losses, torch.stack(right).mean()
 
     def state_dict(self) -> dict[str, Any]:
-        """What must survive of all ranks together. Teachers are left out: they are files of their own."""
+        """Return the state for a checkpoint, gathered from all ranks; teachers are files of their own and left out."""
         return {
             "student": self.weights.state_dict(self.distiller.student),
             "terms": self.weights.state_dict(self.distiller.terms),
@@ -78,7 +78,7 @@ class TrainStep:
         }
 
     def finite(self) -> Tensor:
-        """Whether all weights and running statistics that lie here are finite numbers. -> []."""
+        """Return whether all weights and running statistics on this rank are finite. -> []."""
         parts = (self.distiller.student, self.distiller.terms, *(each for _, each in self._living()))
         values = [each for part in parts for each in part.state_dict().values() if isinstance(each, Tensor)]
         values = [each for each in self.weights.here(values) if each.numel()]
@@ -127,7 +127,7 @@ class TrainStep:
             self.fabric.backward(share * self.distiller.total(losses))
 
     def _judge(self, losses: dict[str, Tensor]) -> Tensor:
-        """Whether the step is to be taken, [], on all ranks alike; and cut its gradient to what it should be."""
+        """Decide on all ranks alike whether the step is taken, [], and clip and unscale the gradients."""
         found = self._found()
         norm, share = self.weights.norm(found), torch.ones((), device=self.fabric.device)
         if self.scale:

@@ -214,7 +214,7 @@ class Trainer:
         return learning_rate(step, self.config.epochs * len(self.loader), len(self.loader), self.config)
 
     def progress(self, step: int) -> Progress:
-        """Where a step stands, as tensors: numbers would be compiled in, and a copy from the host be waited for."""
+        """Return a step's progress as tensors: numbers would be compiled in, and a copy would wait for the device."""
         steps = len(self.loader)
         times = (step // steps, self.config.epochs, step / (self.config.epochs * steps))
         return Progress(*(torch.full((), float(each), device=self.fabric.device) for each in times))

@@ -22,7 +22,7 @@ class Comparison:
 
     @property
     def seeds_needed(self) -> int | None:
-        """How many seeds would tell the two apart among so many comparisons; None where 1,000 would not do."""
+        """Seeds needed to distinguish the two among this number of comparisons; None if 1,000 are too few."""
         return self.difference.seeds_needed(LEVEL / self.among)
 
 

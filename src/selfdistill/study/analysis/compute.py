@@ -1,4 +1,4 @@
-"""What a method's training costs, by arithmetic: the same on every machine."""
+"""Compute of a method's training in FLOPs: the same on every machine."""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace

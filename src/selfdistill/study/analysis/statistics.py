@@ -1,4 +1,4 @@
-"""What a few seeds can say."""
+"""Paired t-tests, confidence intervals and Holm correction."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -64,11 +64,11 @@ class Difference:
 
     @property
     def verdict(self) -> str:
-        """What this comparison alone says: "better", "worse", "not distinguishable", or "one seed"."""
+        """The verdict of this comparison alone: "better", "worse", "not distinguishable" or "one seed"."""
         return verdict(self.mean, self.p)
 
     def seeds_needed(self, level: float = LEVEL) -> int | None:
-        """How many seeds would show this difference at this spread, with 80 % power at a p below `level`.
+        """Seeds needed to detect this difference at this standard deviation, with 80 % power at p < `level`.
 
         None where more than 1,000 would not do, or nothing is known of the spread.
         """

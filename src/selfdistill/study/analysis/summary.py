@@ -98,7 +98,7 @@ class Row:
 
     @property
     def verdict(self) -> str:
-        """What the table says of it; empty where there is nothing to compare with."""
+        """The verdict in the table; empty if there is nothing to compare with."""
         return "baseline" if self.is_baseline else self.against.verdict if self.against else ""
 
     @property
@@ -139,7 +139,7 @@ def comparable(rows: Sequence[Row]) -> list[Row]:
 
 
 def costs(rows: Sequence[Row]) -> tuple[str, list[float]]:
-    """What each row costs relative to the baseline, and how that is measured.
+    """Return each row's cost relative to the baseline, and the unit of cost.
 
     By arithmetic, the same on every machine, where the study has that of all rows; else by the clock.
     """

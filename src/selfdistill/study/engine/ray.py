@@ -1,4 +1,4 @@
-"""Ray: the runs of a study on a cluster, or in its processes on this machine."""
+"""An engine on Ray: a cluster, or processes on this machine."""
 
 import os
 import socket
@@ -17,9 +17,9 @@ NOT_THERE = "the engine ray needs Ray: pip install 'selfdistill[ray]', or choose
 
 
 class RayEngine:
-    """So many runs at a time as Ray tasks of so many threads each; without an address on this machine alone.
+    """Run jobs as Ray tasks, `workers` at a time with `threads` threads each; without an address on this machine.
 
-    A run whose process dies is made once more by Ray. All must see the study's folder, and have this package.
+    Ray retries a job once if its process dies. All machines must have this package and see the study's folder.
     """
 
     def __init__(self, workers: int | None, threads: int | None, address: str | None):
@@ -65,7 +65,7 @@ class RayEngine:
             ) from None
 
     def _shares(self, ray: Any) -> tuple[int, dict[str, Any]]:
-        """How many runs go on at a time, and what each of them takes of the cluster."""
+        """Return the number of concurrent runs, and the resources that each takes from the cluster."""
         whole = ray.cluster_resources()
         workers = self.workers or max(1, sum(each["Alive"] for each in ray.nodes()))
         threads = self.threads or threads_per_worker(int(whole["CPU"]), workers)

@@ -36,7 +36,7 @@ class EvaluationJob(Job):
 
     @property
     def done(self) -> bool:
-        """Whether all that is asked is answered."""
+        """Whether all requested metrics are stored."""
         return not self.questions.left(read(path_of(self.folder, self.questions.data)))
 
     @property
@@ -51,7 +51,7 @@ class EvaluationJob(Job):
         return measure(self.folder, self.questions, listener)
 
     def summarize(self, result: dict[str, Any]) -> str:
-        """How many were taken."""
+        """Format the number of computed metrics."""
         return f"{len(result)} taken" if result else "nothing left to take"
 
 

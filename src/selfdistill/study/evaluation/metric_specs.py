@@ -1,4 +1,4 @@
-"""What the measured numbers are called, how they are written, and which way is better."""
+"""Names, formats and direction (higher or lower is better) of the metrics in a study's tables."""
 
 from collections.abc import Iterable
 
@@ -44,7 +44,7 @@ def with_means(values: dict[str, float]) -> dict[str, float]:
 
 
 def is_derived(place: str) -> bool:
-    """Whether a number is one of these means, and not in a run's file."""
+    """Return whether a number is a mean of others and not stored itself."""
     return place.startswith(("kind.", "severity."))
 
 

@@ -1,4 +1,4 @@
-"""What is asked of finished runs: measures by name, and of which images."""
+"""A request for metrics of finished runs: their names, and the images to evaluate on."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -48,7 +48,7 @@ class EvaluationRequest:
         return self._few(data_of(replace(shown, data=self.data, size=size) if self.data else shown))
 
     def whole(self, config: RunConfig, size: int) -> MetricsFile:
-        """What is known of these images before anything is measured."""
+        """Describe the images before anything is evaluated."""
         splits = replace(self, limit=None).splits(config, size)
         return MetricsFile(splits.name, len(splits.test))
 
@@ -86,7 +86,7 @@ class EvaluationRequest:
         return name != "outside" or numbers["data"] == self.ood
 
     def _few(self, splits: Splits) -> Splits:
-        """Those with as many test images as are asked for."""
+        """Reduce the test set to the requested number of images, class-stratified."""
         if self.limit is None or self.limit >= len(splits.test):
             return splits
         return replace(splits, test=_stratified(splits.test, self.limit))

@@ -47,7 +47,7 @@ class MetricTable:
 
     @property
     def places(self) -> list[str]:
-        """Where there are numbers."""
+        """Return the places that have numbers."""
         return list(self.values)
 
 

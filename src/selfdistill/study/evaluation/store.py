@@ -1,4 +1,4 @@
-"""What a run was measured: the file in its folder, read and added to."""
+"""The file of a run's metrics: read and extended."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -20,7 +20,7 @@ class MetricsFile:
     groups: dict[str, Any] = field(default_factory=dict)
 
     def of(self, group: str) -> int:
-        """How many test images a group was taken of."""
+        """Return the number of test images of a group of metrics."""
         return self.limited.get(group, self.images)
 
     def with_group(self, name: str, numbers: Any, images: int) -> "MetricsFile":
@@ -34,7 +34,7 @@ class MetricsFile:
 
 
 def path_of(folder: Path, data: str | None = None) -> Path:
-    """Where a run's measures lie: of its own test set, or of other images in a file of their own."""
+    """Return the path of a run's metrics, for its own test set or for other images."""
     return folder / ("measures.json" if data is None else f"measures-{folder_name(data)}.json")
 
 
@@ -63,7 +63,7 @@ def add(path: Path, empty: MetricsFile, name: str, numbers: Any, images: int) ->
 
 
 def of_same_images(found: MetricsFile | None, other: MetricsFile) -> MetricsFile | None:
-    """What was measured, if it is of the same test set as the other."""
+    """Return the stored metrics if they are of the same test set, or None."""
     return found if found and (found.data, found.images) == (other.data, other.images) else None
 
 

@@ -56,4 +56,4 @@ def column(model: str, expected: Mapping[str, float], measure: Measure = "top-1"
 
 
 BEST_EPOCH = "the best epoch on the test set of one run, which is higher than the last epoch's that we report"
-"""What most self-distillation repositories print."""
+"""The metric that most self-distillation repositories print."""

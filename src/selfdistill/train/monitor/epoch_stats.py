@@ -1,4 +1,4 @@
-"""What the steps of an epoch have shown so far."""
+"""Statistics of the steps of one epoch."""
 
 from typing import Any
 

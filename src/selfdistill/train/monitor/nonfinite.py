@@ -1,4 +1,4 @@
-"""What is said of a step whose numbers were none."""
+"""Errors for non-finite losses and weights."""
 
 from collections.abc import Iterator, Mapping
 from math import isfinite

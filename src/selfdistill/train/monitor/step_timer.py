@@ -1,4 +1,4 @@
-"""How long a step takes."""
+"""Timing of training steps."""
 
 import time
 from collections.abc import Iterator

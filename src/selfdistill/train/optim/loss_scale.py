@@ -1,4 +1,4 @@
-"""What a float16 loss is multiplied with, so that small gradients do not vanish."""
+"""Loss scaling for float16, so that small gradients do not underflow."""
 
 import torch
 from torch import Tensor
@@ -20,7 +20,7 @@ class LossScale:
         self.good = torch.where(finite & ~grow, self.good + 1, 0.0)
 
     def state_dict(self) -> dict[str, Tensor]:
-        """What must survive."""
+        """Return the state for a checkpoint."""
         return {"scale": self.scale, "good": self.good}
 
     def load_state_dict(self, state: dict[str, Tensor]) -> None:

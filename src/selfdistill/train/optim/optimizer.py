@@ -27,7 +27,7 @@ def make_optimizer(
 
 
 def parameter_groups(trained: nn.Module, decay: float, decay_norms: bool) -> list[dict[str, Any]]:
-    """What decays and, without `decay_norms`, what does not: vectors, which are norms and biases."""
+    """Split the parameters into those with weight decay and, without `decay_norms`, norms and biases without it."""
     parameters = [each for each in trained.parameters() if each.requires_grad]
     vectors = [] if decay_norms else [each for each in parameters if each.dim() <= 1]
     spared = set(map(id, vectors))

@@ -1,4 +1,4 @@
-"""What a step changes beside the parameters that the optimizer moves."""
+"""Snapshots of buffers and frozen parameters, which a step changes outside the optimizer."""
 
 from collections.abc import Iterable
 from itertools import groupby
@@ -19,7 +19,7 @@ class BufferSnapshot:
 
     @torch.no_grad()
     def copied(self) -> list[Tensor]:
-        """Where all of them are now."""
+        """Copy all of them."""
         return [torch.cat([each.reshape(-1) for each in group]) for group in self.groups]
 
     @torch.no_grad()

@@ -55,7 +55,7 @@ class DDPWeights:
         return torch.nn.utils.get_total_norm(gradients)
 
     def here(self, tensors: Iterable[Tensor]) -> list[Tensor]:
-        """What of these lies on this rank."""
+        """Return the tensors on this rank: all of them."""
         return list(tensors)
 
     def state_dict(self, module: nn.Module) -> dict[str, Any]:
@@ -81,5 +81,5 @@ class DDPWeights:
 
 
 def fusible(parameters: Iterable[Tensor]) -> bool:
-    """Whether torch has one kernel for the whole update, a third of the time and equal but for rounding."""
+    """Return whether torch has a fused kernel for the update: a third of the time, equal up to rounding."""
     return all(each.device.type in ("cpu", "cuda", "mps") and each.is_floating_point() for each in parameters)

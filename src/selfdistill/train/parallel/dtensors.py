@@ -8,7 +8,7 @@ from torch.distributed.tensor import DTensor, distribute_tensor
 
 
 def local(value: Tensor) -> Tensor:
-    """What of a tensor lies on this rank."""
+    """Return the shard of a tensor on this rank."""
     return value.to_local() if isinstance(value, DTensor) else value
 
 
@@ -24,7 +24,7 @@ def whole(value: Any) -> Any:
 
 
 def joined(value: Any, like: Tensor) -> Any:
-    """What was kept for the part of a parameter that lies here, put together from all ranks as the parameter is."""
+    """Gather the optimizer state of a sharded parameter from all ranks."""
     if not isinstance(like, DTensor) or not isinstance(value, Tensor) or value.shape != like.to_local().shape:
         return value
     mesh, placements = like.device_mesh, like.placements

@@ -101,7 +101,7 @@ class FSDPWeights:
         return (squares + torch.nn.utils.get_total_norm(wholes).to(squares).square()).sqrt()
 
     def here(self, tensors: Iterable[Tensor]) -> list[Tensor]:
-        """What of these lies on this rank."""
+        """Return the shards on this rank."""
         return [dtensors.local(each) for each in tensors]
 
     def state_dict(self, module: nn.Module) -> dict[str, Any]:
@@ -134,7 +134,7 @@ class FSDPWeights:
         return made.to(self.device)
 
     def _each_kept(self, state: dict[str, Any], change: Any) -> dict[int, dict[str, Any]]:
-        """What the optimizer keeps for each parameter, changed as the whole parameter says."""
+        """Convert the optimizer state of each parameter between shards and whole tensors."""
         wholes = {shard: parameter for parameter, shard in self.shards.items()}
         order = [wholes[each] for group in self.optimizer.param_groups for each in group["params"]]
         return {
@@ -144,7 +144,7 @@ class FSDPWeights:
 
 
 def _parts(distiller: Distiller) -> list[nn.Module]:
-    """What is cut: all but teachers."""
+    """Return the modules that are sharded: all but teachers."""
     roles = distiller.method.networks
     living = [each for name, each in distiller.networks.items() if not isinstance(roles[name], Teacher)]
     return [distiller.student, distiller.terms, *living]

@@ -47,7 +47,7 @@ def launched(config: RunConfig) -> Fabric:
 
 
 def _starting(config: RunConfig) -> str:
-    """What Fabric starts the processes by: those of FSDP as DDP's, and none where one has nothing to share."""
+    """Return the strategy by which Fabric starts the processes; FSDP's are started like DDP's."""
     if config.strategy != "fsdp":
         return config.strategy
     return "ddp" if config.devices * config.nodes > 1 else "auto"

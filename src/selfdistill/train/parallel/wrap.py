@@ -1,4 +1,4 @@
-"""Where a network may be cut into blocks, each of which is gathered for its own passes alone."""
+"""Blocks of a network that FSDP gathers one at a time."""
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping

@@ -23,7 +23,7 @@ class Best:
             self.weights = {key: value.detach().cpu().clone() for key, value in network.state_dict().items()}
 
     def state_dict(self) -> dict[str, Any]:
-        """What must survive an interruption."""
+        """Return the state for a checkpoint."""
         return {"epoch": self.epoch, "top1": self.top1, "weights": self.weights}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:

@@ -63,7 +63,7 @@ def latest(folder: Path, require: Callable[[dict[str, Any]], None], tell: Callab
 
 
 def random_state(device: torch.device) -> dict[str, Any]:
-    """Where the random streams of torch, NumPy and Python stand, on the CPU and on this device."""
+    """Return the random states of torch (CPU and this device), NumPy and Python."""
     _, keys, *place = np.random.get_state(legacy=True)
     return {
         "cpu": torch.get_rng_state(),
