@@ -8,7 +8,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1] / "src" / "selfdistill"
 FLOORS = (
-    ("errors", "distributed", "system", "rng", "files"),
+    ("errors", "distributed", "system", "rng", "files", "records"),
     ("functional", "data"),
     ("terms", "features", "heads", "models"),
     ("method", "step"),

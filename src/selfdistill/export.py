@@ -5,7 +5,7 @@ import shutil
 import warnings
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import TypeVar, cast
 
 import torch
 from safetensors.torch import load_file
@@ -15,6 +15,7 @@ from selfdistill.errors import UserError
 from selfdistill.features.trace import logits_of
 from selfdistill.files import make_folder, write_atomic
 from selfdistill.models import create
+from selfdistill.records import RunInfo
 from selfdistill.train.config import RunConfig
 from selfdistill.train.networks import WEIGHTS, load_run
 
@@ -44,31 +45,31 @@ def export(folder: str | Path, to: str, out: str | Path | None = None) -> tuple[
     """
     if to not in SUFFIXES:
         raise UserError(f"there is no format {to!r}; there are {', '.join(SUFFIXES)}")
-    student, facts = load_run(folder)
+    student, info = load_run(folder)
     path = Path(out) if out else Path(folder) / f"student{SUFFIXES[to]}"
     make_folder(path.parent)
-    images = torch.randn(3, 3, facts["size"], facts["size"], generator=torch.Generator().manual_seed(0))
+    images = torch.randn(3, 3, info["size"], info["size"], generator=torch.Generator().manual_seed(0))
     model = LogitsOnly(student.eval())
     with torch.no_grad():
         want = model(images)
-    got = _FORMATS[to](model, images, path, Path(folder), facts)
+    got = _FORMATS[to](model, images, path, Path(folder), info)
     gap = (got - want).abs().max().item()
     if gap > TOLERANCE:
         raise UserError(f"{path} gives logits that differ by {gap:.1e} from the student's; try another format")
     return path, gap
 
 
-def _safetensors(model: nn.Module, images: Tensor, path: Path, folder: Path, facts: dict[str, Any]) -> Tensor:
+def _safetensors(model: nn.Module, images: Tensor, path: Path, folder: Path, info: RunInfo) -> Tensor:
     if path.resolve() != (folder / WEIGHTS).resolve():
         write_atomic(path, lambda beside: shutil.copyfile(folder / WEIGHTS, beside))
-    config = RunConfig.from_json(facts["config"])
-    again = create(config.model, facts["classes"], size=facts["size"])
+    config = RunConfig.from_json(info["config"])
+    again = create(config.model, info["classes"], size=info["size"])
     again.load_state_dict(load_file(path))
     with torch.no_grad():
         return logits_of(again.eval()(images))
 
 
-def _torch_export(model: nn.Module, images: Tensor, path: Path, folder: Path, facts: dict[str, Any]) -> Tensor:
+def _torch_export(model: nn.Module, images: Tensor, path: Path, folder: Path, info: RunInfo) -> Tensor:
     program = _without_warnings(
         lambda: torch.export.export(model, (images,), dynamic_shapes=({0: torch.export.Dim("batch")},))
     )
@@ -82,7 +83,7 @@ def _save_program(program: torch.export.ExportedProgram, path: Path) -> None:
         torch.export.save(program, file)
 
 
-def _onnx(model: nn.Module, images: Tensor, path: Path, folder: Path, facts: dict[str, Any]) -> Tensor:
+def _onnx(model: nn.Module, images: Tensor, path: Path, folder: Path, info: RunInfo) -> Tensor:
     if missing := [name for name in ("onnx", "onnxscript", "onnxruntime") if importlib.util.find_spec(name) is None]:
         raise UserError(f"ONNX needs {', '.join(missing)}: pip install 'selfdistill[onnx]'")
     import onnxruntime

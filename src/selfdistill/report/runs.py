@@ -3,10 +3,11 @@
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias, cast
 
 from selfdistill.errors import UserError
 from selfdistill.files import folder_name, read_json
+from selfdistill.records import RunInfo, RunResult
 from selfdistill.study import Study
 from selfdistill.study.layout import run_folder
 from selfdistill.train.networks import RUN
@@ -25,8 +26,8 @@ class Run:
     method: str
     seed: int
     folder: Path
-    result: dict[str, Any]
-    facts: dict[str, Any]  # run.json
+    result: RunResult
+    facts: RunInfo  # run.json
     log: "list[LogRow]"  # a row per epoch
 
 
@@ -75,7 +76,9 @@ def _seeds(study: Study, method: str) -> list[int]:
 
 def _run(study: Study, method: str, seed: int) -> Run:
     folder = run_folder(study.folder, method, seed)
-    return Run(method, seed, folder, study.results[method][seed], read_json(folder / RUN), _log(folder / LOG))
+    return Run(
+        method, seed, folder, study.results[method][seed], cast(RunInfo, read_json(folder / RUN)), _log(folder / LOG)
+    )
 
 
 def _log(path: Path) -> "list[LogRow]":

@@ -3,8 +3,10 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import cast
 
 from selfdistill.files import make_folder, write_json
+from selfdistill.records import RunResult
 from selfdistill.study.analysis.compute import longer_rows, relative_compute
 from selfdistill.study.engine.engine import Engine, SerialEngine, run_jobs
 from selfdistill.study.engine.job import Job, Outcome, attempt, data_of
@@ -96,6 +98,6 @@ def _jobs(study: Study, teachers: Path) -> Iterator[Job]:
 
 def _keep(study: Study, job: Job, outcome: Outcome) -> None:
     if outcome.result is not None:
-        study.results.setdefault(job.row, {})[job.config.seed] = outcome.result
+        study.results.setdefault(job.row, {})[job.config.seed] = cast(RunResult, outcome.result)
     else:
         study.errors[job.row] = str(outcome.error)

@@ -1,10 +1,11 @@
 """A study's folder read back."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from selfdistill.errors import UserError
 from selfdistill.files import read_json
+from selfdistill.records import RunResult
 from selfdistill.study.layout import run_folder
 from selfdistill.study.study import Study
 from selfdistill.train.config import RunConfig
@@ -31,7 +32,7 @@ def load(folder: str | Path) -> Study:
     for method, seed in missing(study):
         path = run_folder(folder, method, seed) / RESULT
         if path.is_file():
-            study.results.setdefault(method, {})[seed] = read_json(path)
+            study.results.setdefault(method, {})[seed] = cast(RunResult, read_json(path))
     return study
 
 

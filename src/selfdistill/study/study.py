@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from selfdistill.records import RunResult
 from selfdistill.train.config import RunConfig
 
 BASELINE_METHOD = "ce()"  # what every method is to be better than
@@ -27,7 +28,7 @@ class Study:
     methods: tuple[str, ...]  # the rows
     seeds: tuple[int, ...]
     folder: Path
-    results: dict[str, dict[int, dict[str, Any]]] = field(default_factory=dict)
+    results: dict[str, dict[int, RunResult]] = field(default_factory=dict)
     errors: dict[str, str] = field(default_factory=dict)
     epochs: Mapping[str, int] = field(default_factory=dict)  # of the rows at equal compute
     compute: Mapping[str, float] = field(default_factory=dict)  # of a row's whole training, relative to ce()
@@ -37,7 +38,7 @@ class Study:
         """Return the row that the others are compared with: plain cross-entropy, or the first method."""
         return BASELINE_METHOD if BASELINE_METHOD in self.methods else self.methods[0]
 
-    def finished(self, method: str) -> list[dict[str, Any]]:
+    def finished(self, method: str) -> list[RunResult]:
         """A row's results, in the order of the seeds."""
         return [self.results[method][seed] for seed in self.seeds if seed in self.results.get(method, {})]
 

@@ -8,7 +8,7 @@ from importlib.metadata import version
 from os import cpu_count
 from pathlib import Path
 from statistics import median
-from typing import Any, NotRequired, TypedDict, cast
+from typing import cast
 
 import torch
 from safetensors.torch import save_file
@@ -19,50 +19,10 @@ from selfdistill.files import write_atomic
 from selfdistill.method import Method
 from selfdistill.metrics.accuracy import evaluate
 from selfdistill.metrics.cost import added_parameters, parameters
+from selfdistill.records import RunInfo, RunResult
 from selfdistill.step import Distiller
 from selfdistill.train.config import RunConfig
 from selfdistill.train.trainer import Trainer
-
-
-class RunInfo(TypedDict):
-    """Contents of `run.json`: everything needed to repeat a run or to use its student."""
-
-    config: dict[str, Any]  # `RunConfig.to_json`
-    method: str
-    resolved: str  # the method with all its arguments
-    classes: int
-    class_names: list[str]
-    size: int  # pixels
-    mean: list[float]  # by channel, of pixels from 0 to 1
-    std: list[float]
-    images: dict[str, int]  # by split
-    versions: dict[str, str]  # by library
-    commit: str | None
-    machine: dict[str, str | int | None]
-
-
-class RunResult(TypedDict):
-    """Contents of `result.json`: accuracy on the test set after the last epoch and at the best one, and the cost."""
-
-    top1: float  # percent
-    top5: NotRequired[float]  # percent; above five classes
-    nll: float  # nats
-    ece: float  # percent
-    validation_top1: NotRequired[float]  # these four with validation images only
-    best_validation_top1: NotRequired[float]
-    best_epoch: NotRequired[int]
-    best_epoch_top1: NotRequired[float]
-    method: str
-    resolved: str
-    model: str
-    data: str
-    seed: int
-    epochs: int
-    parameters: int
-    added_parameters: int
-    step_ms: float
-    images_per_second: float
-    train_seconds: float
 
 
 def run_metadata(config: RunConfig, method: Method, splits: Splits, augment: Augmentation) -> RunInfo:

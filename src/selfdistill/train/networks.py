@@ -5,7 +5,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import cast
 
 import torch
 import torch.nn.functional as F
@@ -19,6 +19,7 @@ from selfdistill.method import Method
 from selfdistill.method.networks import PeerNetwork, Role, Teacher
 from selfdistill.methods import parse_method
 from selfdistill.models import create
+from selfdistill.records import RunInfo
 from selfdistill.rng import fork_rng_named
 from selfdistill.step import Distiller
 from selfdistill.train.config import RunConfig
@@ -93,7 +94,7 @@ def is_run(folder: str | Path) -> bool:
     return (Path(folder) / RUN).is_file()
 
 
-def load_run(folder: str | Path) -> tuple[nn.Module, dict[str, Any]]:
+def load_run(folder: str | Path) -> tuple[nn.Module, RunInfo]:
     """Load the student of a finished run, and the contents of run.json. Raises `UserError`."""
     folder = Path(folder)
     if not is_run(folder):
@@ -102,10 +103,10 @@ def load_run(folder: str | Path) -> tuple[nn.Module, dict[str, Any]]:
         raise UserError(
             f"the run in '{folder}' is not finished (no {WEIGHTS}); the train command that began it goes on with it"
         )
-    facts = read_json(folder / RUN)
-    config = RunConfig.from_json(facts["config"])
-    model = create(config.model, facts["classes"], size=facts["size"], weights=folder / WEIGHTS)
-    return model, facts
+    info = cast(RunInfo, read_json(folder / RUN))
+    config = RunConfig.from_json(info["config"])
+    model = create(config.model, info["classes"], size=info["size"], weights=folder / WEIGHTS)
+    return model, info
 
 
 def plan(role: Teacher, config: RunConfig) -> RunConfig | Path:
@@ -138,21 +139,21 @@ def folder_for(config: RunConfig, teachers: Path) -> Path:
     return teachers / f"{config.model.replace('/', '-')}-{hashlib.sha256(text.encode()).hexdigest()[:10]}"
 
 
-def require_classes(facts: Mapping[str, Any], splits: Splits, folder: Path) -> None:
+def require_classes(info: RunInfo, splits: Splits, folder: Path) -> None:
     """Raise `UserError` for a teacher with another number of classes than the data."""
-    if facts["classes"] != len(splits.classes):
+    if info["classes"] != len(splits.classes):
         raise UserError(
-            f"the network in '{folder}' has {facts['classes']} classes, but {splits.name} has "
+            f"the network in '{folder}' has {info['classes']} classes, but {splits.name} has "
             f"{len(splits.classes)}; take one trained on the same data"
         )
 
 
-def adapted(model: nn.Module, facts: Mapping[str, Any], augment: Augmentation, size: int) -> nn.Module:
+def adapted(model: nn.Module, info: RunInfo, augment: Augmentation, size: int) -> nn.Module:
     """Wrap a teacher so that it takes the student's images: resized and normalized as in its own training."""
-    mean, std = tuple(facts["mean"]), tuple(facts["std"])
-    if facts["size"] == size and mean == augment.mean and std == augment.std:
+    mean, std = tuple(info["mean"]), tuple(info["std"])
+    if info["size"] == size and mean == augment.mean and std == augment.std:
         return model
-    return Adapted(model, facts["size"], (augment.mean, augment.std), (mean, std))
+    return Adapted(model, info["size"], (augment.mean, augment.std), (mean, std))
 
 
 class Adapted(nn.Module):

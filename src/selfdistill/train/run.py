@@ -21,10 +21,10 @@ from selfdistill.files import read_json, write_json
 from selfdistill.method import Method
 from selfdistill.methods import parse_method
 from selfdistill.models import create
+from selfdistill.records import RunResult
 from selfdistill.rng import fork_rng_named
 from selfdistill.step import Distiller
 from selfdistill.train import artifacts, preflight
-from selfdistill.train.artifacts import RunResult
 from selfdistill.train.config import RunConfig
 from selfdistill.train.monitor.listener import Listener
 from selfdistill.train.networks import BEST, RESULT, RUN, WEIGHTS, folder_for, is_run, resolve_networks

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 from lightning_fabric import Fabric
@@ -20,6 +20,7 @@ from selfdistill.train.optim.dual_momentum import DualMomentumSGD
 from selfdistill.train.optim.loss_scale import LEAST, LossScale
 from selfdistill.train.optim.rollback import BufferSnapshot
 from selfdistill.train.parallel.ddp import DDPWeights
+from selfdistill.train.persist.checkpoint import State
 
 if TYPE_CHECKING:
     from selfdistill.train.parallel.fsdp import FSDPWeights
@@ -67,7 +68,7 @@ class TrainStep:
         ]
         return losses, torch.stack(right).mean()
 
-    def state_dict(self) -> dict[str, Any]:
+    def state_dict(self) -> State:
         """Return the state for a checkpoint, gathered from all ranks; teachers are files of their own and left out."""
         return {
             "student": self.weights.state_dict(self.distiller.student),
@@ -84,7 +85,7 @@ class TrainStep:
         values = [each for each in self.weights.here(values) if each.numel()]
         return torch.stack([each.isfinite().all() for each in values]).all()
 
-    def load_state_dict(self, state: dict[str, Any], memories: list[dict[str, Any]]) -> None:
+    def load_state_dict(self, state: State, memories: list[State]) -> None:
         """Go on where a state was taken, with these memories."""
         self.weights.load_state_dict(self.distiller.student, state["student"])
         self.weights.load_state_dict(self.distiller.terms, state["terms"])

@@ -5,18 +5,18 @@ import signal
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 import torch
 from lightning_fabric import Fabric
 from lightning_fabric.utilities import move_data_to_device
 
 from selfdistill import distributed
-from selfdistill.data import Augmentation, Loader, Splits
+from selfdistill.data import Augmentation, Images, Loader, Splits
 from selfdistill.data.batch import Batch
 from selfdistill.errors import Interrupted
 from selfdistill.files import write_atomic
 from selfdistill.metrics.accuracy import accuracy, predict
+from selfdistill.records import EpochRow
 from selfdistill.step import Distiller, memory
 from selfdistill.terms import Progress
 from selfdistill.train.config import RunConfig
@@ -64,10 +64,10 @@ class Trainer:
         self.save_every, self.saved = save_every, time.monotonic()
         self.epoch, self.step = 0, 0  # what is done: whole epochs, and steps of the one that runs
         self.epoch_stats, self.seconds = EpochStats(), 0.0  # of the epoch that runs
-        self.log: list[dict[str, Any]] = []
+        self.log: list[EpochRow] = []
         self.best = Best()
 
-    def fit(self) -> list[dict[str, Any]]:
+    def fit(self) -> list[EpochRow]:
         """Train to the last epoch; give the log's rows.
 
         Raises `UserError` where a loss is no finite number, and `Interrupted` after a signal.
@@ -84,7 +84,7 @@ class Trainer:
             self.listener.on_run_end()
         return self.log
 
-    def state_dict(self) -> dict[str, Any]:
+    def state_dict(self) -> checkpoint.State:
         """Everything that must survive; all ranks must call this."""
         terms, memories = self.distiller.terms, move_data_to_device(self.train_step.memory.slots, "cpu")
         own = {
@@ -105,13 +105,13 @@ class Trainer:
             "step_seconds": self.stopwatch.seconds,
         }
 
-    def require_own(self, state: dict[str, Any]) -> None:
+    def require_own(self, state: checkpoint.State) -> None:
         """Raise `checkpoint.Unusable` for the state of another run."""
         found = RunConfig.from_json(state["config"]).to_json() if "config" in state else None
         if found != self.config.to_json() or len(state["ranks"]) != self.fabric.world_size:
             raise checkpoint.CheckpointError("it is of another configuration or number of processes")
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:
+    def load_state_dict(self, state: checkpoint.State) -> None:
         """Go on where a state was taken."""
         own = state["ranks"][self.fabric.global_rank]
         self.train_step.load_state_dict(state, [{**each, **state["memories"]} for each in own["memories"]])
@@ -182,15 +182,22 @@ class Trainer:
             )
 
     def _end_epoch(self) -> None:
-        """Measure, write the checkpoint and the log, tell the listener."""
-        shown = self.epoch_stats.means()  # waits for the device
+        """Validate, write the checkpoint and the log, and tell the listener."""
+        losses, top1 = self.epoch_stats.means()  # waits for the device
         seconds = max(self.seconds, 1e-9)
         self._require_finite()
-        speed = {"seconds": seconds, "images_per_second": len(self.epoch_stats) * self.loader.batch_size / seconds}
-        rate = self.rate(self.epoch * len(self.loader))
+        row: EpochRow = {
+            "epoch": self.epoch + 1,
+            "lr": self.rate(self.epoch * len(self.loader)),
+            "losses": losses,
+            "train_top1": top1,
+            "seconds": seconds,
+            "images_per_second": len(self.epoch_stats) * self.loader.batch_size / seconds,
+        }
         self.epoch, self.step = self.epoch + 1, 0
         self.epoch_stats, self.seconds = EpochStats(), 0.0
-        row = {"epoch": self.epoch, "lr": rate, **shown, **speed, **self._validated()}
+        if self.splits.validation is not None:
+            row["validation_top1"] = self._validate(self.splits.validation)
         self.log.append(row)
         self.save()
         self._write_log()
@@ -200,14 +207,12 @@ class Trainer:
         lines = "".join(json.dumps(each) + "\n" for each in self.log)
         distributed.on_rank_zero(lambda: write_atomic(self.folder / LOG, lambda beside: beside.write_text(lines)))
 
-    def _validated(self) -> dict[str, float]:
-        """Accuracy on the images held out; the test set is not looked at before the end."""
-        if self.splits.validation is None:
-            return {}
+    def _validate(self, images: Images) -> float:
+        """Return top-1 accuracy on held-out images in percent; the test set is not read before the end."""
         network = self.train_step.weights.whole().deployed()
-        top1 = accuracy(*predict(network, self.splits.validation, self.augment, device=self.fabric.device))
+        top1 = accuracy(*predict(network, images, self.augment, device=self.fabric.device))
         self.best.offer(self.epoch, top1, network)
-        return {"validation_top1": top1}
+        return top1
 
     def rate(self, step: int) -> float:
         """The learning rate of a step."""

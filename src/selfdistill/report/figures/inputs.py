@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
 
 import torch
 from torch import nn
@@ -11,6 +10,7 @@ from torch import nn
 from selfdistill.data import Augmentation, Images, Splits
 from selfdistill.plots import CollectedOutputs, collect, first_per_class
 from selfdistill.plots.curves import LogRow
+from selfdistill.records import RunInfo
 from selfdistill.report.runs import Run
 from selfdistill.study import Study
 from selfdistill.train.config import RunConfig
@@ -52,7 +52,7 @@ class FigureInputs:
         return 2 if row in self.study.epochs or row.startswith("control(") else 1
 
     @cached_property
-    def networks(self) -> dict[str, tuple[nn.Module, dict[str, Any]]]:
+    def networks(self) -> dict[str, tuple[nn.Module, RunInfo]]:
         """Trained networks with their run.json. Raises `UserError` if one is missing."""
         return {method: load_run(run.folder) for method, run in self.first_runs.items()}
 

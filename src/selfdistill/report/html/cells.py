@@ -3,14 +3,14 @@
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any
 
+from selfdistill.records import RunResult
 from selfdistill.report.runs import anchor
 from selfdistill.report.tables.accuracy import header, rows
 from selfdistill.study import Study
 from selfdistill.study.analysis.summary import gaps, rows_of
 
-Result = dict[str, Any]
+Result = RunResult
 PER_SEED: dict[str, Callable[[Result, float | None], str]] = {  # a run's value in a column, by the column's first word
     "top-1": lambda result, gap: f"{result['top1']:.2f} %",
     "against": lambda result, gap: "" if gap is None else f"{gap:+.2f}",

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean, median
-from typing import Any
 
+from selfdistill.records import RunResult
 from selfdistill.study.analysis.comparison import Comparison, against_baseline, at_equal_compute
 from selfdistill.study.analysis.statistics import Difference, MeanStd
 from selfdistill.study.study import Study
@@ -40,10 +40,10 @@ def summaries(study: Study) -> list[Summary]:
 def _summary(
     study: Study,
     row: str,
-    found: Sequence[dict[str, Any]],
+    found: Sequence[RunResult],
     against: Comparison | None,
     equal: Comparison | None,
-    base: Sequence[dict[str, Any]],
+    base: Sequence[RunResult],
 ) -> Summary:
     return Summary(
         method=row,
@@ -59,18 +59,18 @@ def _summary(
     )
 
 
-def _validation(found: Sequence[dict[str, Any]]) -> tuple[float, float] | None:
+def _validation(found: Sequence[RunResult]) -> tuple[float, float] | None:
     if not all("best_validation_top1" in each for each in found):
         return None
     return fmean(each["validation_top1"] for each in found), fmean(each["best_validation_top1"] for each in found)
 
 
-def _best(found: Sequence[dict[str, Any]]) -> MeanStd | None:
+def _best(found: Sequence[RunResult]) -> MeanStd | None:
     values = [each["best_epoch_top1"] for each in found if "best_epoch_top1" in each]
     return MeanStd.of(values) if len(values) == len(found) else None
 
 
-def _step_ms(found: Sequence[dict[str, Any]]) -> float:
+def _step_ms(found: Sequence[RunResult]) -> float:
     return float(median(each["step_ms"] for each in found))
 
 

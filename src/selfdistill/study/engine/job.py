@@ -1,11 +1,11 @@
 """A job of a study: one run, executed anywhere."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import cast
 
 from filelock import FileLock
 
@@ -14,6 +14,7 @@ from selfdistill.errors import UserError
 from selfdistill.files import make_folder
 from selfdistill.method.networks import Teacher
 from selfdistill.methods import parse_method
+from selfdistill.records import RunResult
 from selfdistill.study.study import about
 from selfdistill.train import networks as teacher
 from selfdistill.train.config import RunConfig
@@ -43,18 +44,16 @@ class Job:
         """Epochs of the run."""
         return self.config.epochs
 
-    def make(self, listener: Listener | None = None) -> dict[str, Any]:
+    def make(self, listener: Listener | None = None) -> Mapping[str, object]:
         """Train the run, its teachers first, and return the result."""
         splits = None if self.done else data_of(self.config)
         if splits is not None:
             _make_teachers(self.config, self.teachers, splits, listener)
-        return dict(
-            run(self.config, self.folder, resume=True, listener=listener, teachers=self.teachers, splits=splits)
-        )
+        return run(self.config, self.folder, resume=True, listener=listener, teachers=self.teachers, splits=splits)
 
-    def summarize(self, result: dict[str, Any]) -> str:
+    def summarize(self, result: Mapping[str, object]) -> str:
         """Format the result in a few words."""
-        return f"top-1 {result['top1']:.2f}%"
+        return f"top-1 {cast(RunResult, result)['top1']:.2f}%"
 
     def status(self, outcome: "Outcome") -> JobStatus:
         """Describe the job and its outcome for a listener."""
@@ -67,7 +66,7 @@ class Job:
 class Outcome:
     """The outcome of a job: a result, or an error."""
 
-    result: dict[str, Any] | None = None
+    result: Mapping[str, object] | None = None
     error: str | None = None
 
 

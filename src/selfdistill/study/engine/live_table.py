@@ -1,14 +1,14 @@
 """Progress of a study as a live table on the terminal."""
 
 import time
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable
 
 from rich.console import Console, Group
 from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from selfdistill.records import EpochRow
 from selfdistill.study.analysis.statistics import MeanStd
 from selfdistill.study.engine.progress import StudyLines
 from selfdistill.train.monitor.listener import JobStatus, Listener, RowStatus
@@ -70,7 +70,7 @@ class JobLine(Listener):
         """Add the line."""
         self.running[self.name] = [title, f"of {epochs} epochs" if epochs else ""]
 
-    def on_epoch(self, row: Mapping[str, Any]) -> None:
+    def on_epoch(self, row: EpochRow) -> None:
         """Show the epoch's numbers."""
         self.running[self.name][1] = f"epoch {row['epoch']}  {format_row(row)}"
 

@@ -5,7 +5,7 @@ import os
 import signal
 import threading
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from multiprocessing.connection import Connection, wait
 from typing import Any
@@ -13,6 +13,7 @@ from typing import Any
 import torch
 
 from selfdistill.errors import Interrupted
+from selfdistill.records import EpochRow
 from selfdistill.study.engine.job import Job, Outcome, attempt
 from selfdistill.train.monitor.listener import Listener
 
@@ -120,9 +121,9 @@ class PipeListener(Listener):
         """Send it."""
         self.connection.send(("on_run_start", title, epochs, steps))
 
-    def on_epoch(self, row: Mapping[str, Any]) -> None:
+    def on_epoch(self, row: EpochRow) -> None:
         """Send it."""
-        self.connection.send(("on_epoch", dict(row)))
+        self.connection.send(("on_epoch", row))
 
     def on_note(self, text: str) -> None:
         """Send it."""

@@ -1,10 +1,10 @@
 """Progress of a study as lines of text."""
 
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable
 
 from rich.console import Console
 
+from selfdistill.records import EpochRow
 from selfdistill.train.monitor.listener import JobStatus, Listener, RowStatus
 from selfdistill.train.monitor.progress import format_row
 
@@ -28,7 +28,7 @@ class StudyLines(Listener):
         if self.epochs:
             self._print(title)
 
-    def on_epoch(self, row: Mapping[str, Any]) -> None:
+    def on_epoch(self, row: EpochRow) -> None:
         """Print the epoch's numbers."""
         if self.epochs:
             self._print(f"  epoch {row['epoch']}/{self.total}  {format_row(row)}")

@@ -1,6 +1,6 @@
 """Finished runs are measured, by the engine that made them."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -44,13 +44,13 @@ class EvaluationJob(Job):
         """None: it trains nothing."""
         return 0
 
-    def make(self, listener: Listener | None = None) -> dict[str, Any]:
+    def make(self, listener: Listener | None = None) -> Mapping[str, object]:
         """Take the measures that are not there yet."""
         listener = listener or Listener()
         listener.on_run_start(str(self), 0, 0)
         return measure(self.folder, self.questions, listener)
 
-    def summarize(self, result: dict[str, Any]) -> str:
+    def summarize(self, result: Mapping[str, object]) -> str:
         """Format the number of computed metrics."""
         return f"{len(result)} taken" if result else "nothing left to take"
 

@@ -1,7 +1,5 @@
 """Statistics of the steps of one epoch."""
 
-from typing import Any
-
 import torch
 from torch import Tensor
 
@@ -28,11 +26,11 @@ class EpochStats:
         self.names = list(losses)
         self.rows.append(torch.stack([*losses.values(), right, sound.to(right.dtype)]))
 
-    def means(self) -> dict[str, Any]:
-        """Each loss's mean over the steps, and the accuracy in percent; over all ranks, and all must call this."""
+    def means(self) -> tuple[dict[str, float], float]:
+        """Return the mean of each loss and the accuracy in percent, over all ranks; a collective call."""
         means = (distributed.all_reduce_sum(torch.stack(self.rows).mean(dim=0)) / distributed.world_size()).tolist()
         losses = dict(zip(self.names, means[:RIGHT], strict=True))
-        return {"losses": losses, "train_top1": 100 * means[RIGHT]}
+        return losses, 100 * means[RIGHT]
 
     def first_nonfinite(self) -> tuple[int, dict[str, float]]:
         """The first step that was not sound, and its losses; there must be one."""

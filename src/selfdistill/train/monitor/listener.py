@@ -3,7 +3,8 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+
+from selfdistill.records import EpochRow
 
 
 @dataclass(frozen=True)
@@ -23,7 +24,7 @@ class JobStatus:
     name: str
     folder: Path
     summary: str  # "top-1 61.69%", or "failed: …"
-    result: Mapping[str, Any] | None  # None if it failed
+    result: Mapping[str, object] | None  # None if it failed
 
 
 class Listener:
@@ -33,10 +34,10 @@ class Listener:
     even if it fails. A study calls `on_study_start`, `on_job_end` after each job, and `on_study_end`; the runs of a job
     go to the listener that `for_job` returns.
 
-    >>> class Epochs(Listener):
-    ...     def on_epoch(self, row): print(row["epoch"])
-    >>> Epochs().on_epoch({"epoch": 1})
-    1
+    >>> class Notes(Listener):
+    ...     def on_note(self, text): print(text)
+    >>> Notes().on_note("resumed")
+    resumed
     """
 
     def on_run_start(self, title: str, epochs: int, steps: int) -> None:
@@ -45,7 +46,7 @@ class Listener:
     def on_step(self) -> None:
         """The optimizer has taken a step."""
 
-    def on_epoch(self, row: Mapping[str, Any]) -> None:
+    def on_epoch(self, row: EpochRow) -> None:
         """An epoch has ended; `row` is its line of log.jsonl."""
 
     def on_checkpoint(self, path: Path) -> None:
@@ -87,7 +88,7 @@ class Listeners(Listener):
         for each in self.listeners:
             each.on_step()
 
-    def on_epoch(self, row: Mapping[str, Any]) -> None:
+    def on_epoch(self, row: EpochRow) -> None:
         """Pass it on."""
         for each in self.listeners:
             each.on_epoch(row)

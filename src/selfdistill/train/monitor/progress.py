@@ -1,11 +1,9 @@
 """Progress of a run on the terminal: a bar, or a line per epoch."""
 
-from collections.abc import Mapping
-from typing import Any
-
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
+from selfdistill.records import EpochRow
 from selfdistill.train.monitor.listener import Listener
 
 
@@ -24,7 +22,7 @@ class EpochLines(Listener):
         """Print the note on a line of its own."""
         self.console.print(text, highlight=False, markup=False, soft_wrap=True)
 
-    def on_epoch(self, row: Mapping[str, Any]) -> None:
+    def on_epoch(self, row: EpochRow) -> None:
         """Print the epoch's numbers."""
         words = f"  epoch {row['epoch']}/{self.epochs}  {format_row(row)}"
         self.console.print(words, highlight=False, markup=False, soft_wrap=True)
@@ -51,7 +49,7 @@ class ProgressBar(Listener):
         if self.progress:
             self.progress.advance(self.task)
 
-    def on_epoch(self, row: Mapping[str, Any]) -> None:
+    def on_epoch(self, row: EpochRow) -> None:
         """Show the epoch's numbers."""
         if self.progress:
             words = f"epoch {row['epoch']}  {format_row(row)}"
@@ -72,7 +70,7 @@ def progress_for(console: Console) -> Listener:
     return ProgressBar(console) if console.is_terminal else EpochLines(console)
 
 
-def format_row(row: Mapping[str, Any]) -> str:
+def format_row(row: EpochRow) -> str:
     """Format an epoch's losses, accuracy and speed as one line."""
     losses = "  ".join(f"{name} {loss:.3f}" for name, loss in row["losses"].items())
     held = f"  validation top-1 {row['validation_top1']:.2f}%" if "validation_top1" in row else ""

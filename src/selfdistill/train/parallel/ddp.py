@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable
 from contextlib import AbstractContextManager
-from typing import Any
 
 import torch
 from lightning_fabric import Fabric
@@ -13,6 +12,7 @@ from selfdistill.step import Distiller
 from selfdistill.train.config import RunConfig
 from selfdistill.train.optim.dual_momentum import DualMomentumSGD, gradients_of
 from selfdistill.train.optim.optimizer import make_optimizer
+from selfdistill.train.persist.checkpoint import State
 
 
 class DDPWeights:
@@ -58,20 +58,20 @@ class DDPWeights:
         """Return the tensors on this rank: all of them."""
         return list(tensors)
 
-    def state_dict(self, module: nn.Module) -> dict[str, Any]:
+    def state_dict(self, module: nn.Module) -> State:
         """The state of a part of the distiller, whole."""
         return module.state_dict()
 
-    def optimizer_state(self) -> dict[str, Any]:
+    def optimizer_state(self) -> State:
         """The optimizer's state, whole."""
-        state: dict[str, Any] = self.optimizer.state_dict()
+        state: State = self.optimizer.state_dict()
         return state
 
-    def load_state_dict(self, module: nn.Module, state: dict[str, Any]) -> None:
+    def load_state_dict(self, module: nn.Module, state: State) -> None:
         """Give a part of the distiller its state."""
         module.load_state_dict(state)
 
-    def take_up_optimizer(self, state: dict[str, Any]) -> None:
+    def take_up_optimizer(self, state: State) -> None:
         """Give the optimizer its state."""
         self.optimizer.load_state_dict(state)
 

@@ -25,6 +25,7 @@ from selfdistill.train.optim.rollback import BufferSnapshot
 from selfdistill.train.parallel import dtensors
 from selfdistill.train.parallel.ddp import fusible
 from selfdistill.train.parallel.wrap import blocks
+from selfdistill.train.persist.checkpoint import State
 
 
 class FSDPWeights:
@@ -104,21 +105,21 @@ class FSDPWeights:
         """Return the shards on this rank."""
         return [dtensors.local(each) for each in tensors]
 
-    def state_dict(self, module: nn.Module) -> dict[str, Any]:
+    def state_dict(self, module: nn.Module) -> State:
         """The state of a part of the distiller, whole and its weights on the CPU; all ranks must call this."""
         return {key: dtensors.whole(value) for key, value in module.state_dict().items()}
 
-    def optimizer_state(self) -> dict[str, Any]:
+    def optimizer_state(self) -> State:
         """The optimizer's state, whole; all ranks must call this."""
-        state: dict[str, Any] = self.optimizer.state_dict()
+        state: State = self.optimizer.state_dict()
         return state | {"state": self._each_kept(state, dtensors.joined)}
 
-    def load_state_dict(self, module: nn.Module, state: dict[str, Any]) -> None:
+    def load_state_dict(self, module: nn.Module, state: State) -> None:
         """Give a part of the distiller its state."""
         own = module.state_dict()
         module.load_state_dict({key: dtensors.cut(value, own[key]) for key, value in state.items()})
 
-    def take_up_optimizer(self, state: dict[str, Any]) -> None:
+    def take_up_optimizer(self, state: State) -> None:
         """Give the optimizer its state."""
         cut = self._each_kept(state, lambda value, like: dtensors.local(dtensors.cut(value, like)))
         self.optimizer.load_state_dict(state | {"state": cut})
@@ -133,7 +134,7 @@ class FSDPWeights:
                 setattr(empty.get_submodule(owner), own, buffer.clone())
         return made.to(self.device)
 
-    def _each_kept(self, state: dict[str, Any], change: Any) -> dict[int, dict[str, Any]]:
+    def _each_kept(self, state: State, change: Any) -> dict[int, State]:
         """Convert the optimizer state of each parameter between shards and whole tensors."""
         wholes = {shard: parameter for parameter, shard in self.shards.items()}
         order = [wholes[each] for group in self.optimizer.param_groups for each in group["params"]]

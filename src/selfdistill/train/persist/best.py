@@ -1,8 +1,8 @@
 """The network of the epoch that did best on the images held out."""
 
-from typing import Any
-
 from torch import Tensor, nn
+
+from selfdistill.train.persist.checkpoint import State
 
 
 class Best:
@@ -22,10 +22,10 @@ class Best:
             self.epoch, self.top1 = epoch, top1
             self.weights = {key: value.detach().cpu().clone() for key, value in network.state_dict().items()}
 
-    def state_dict(self) -> dict[str, Any]:
+    def state_dict(self) -> State:
         """Return the state for a checkpoint."""
         return {"epoch": self.epoch, "top1": self.top1, "weights": self.weights}
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:
+    def load_state_dict(self, state: State) -> None:
         """Go on where a state was taken."""
         self.epoch, self.top1, self.weights = state["epoch"], state["top1"], state["weights"]

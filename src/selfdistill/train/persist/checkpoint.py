@@ -4,7 +4,7 @@ import hashlib
 import random
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, TypeAlias
 
 import numpy as np
 import torch
@@ -16,17 +16,19 @@ LAST, PREVIOUS, UNUSABLE = "last.ckpt", "previous.ckpt", "unusable.ckpt"
 HEAD = b"selfdistill checkpoint 1\n"  # then the checksum of what follows it, a newline, and torch's file
 DIGITS = 64  # of a checksum, SHA-256 in hexadecimal
 
+State: TypeAlias = dict[str, Any]  # tensors and plain values, nested: read with weights_only=True
+
 
 class CheckpointError(Exception):
     """A checkpoint that a run cannot go on from, and why."""
 
 
-def save(folder: Path, state: dict[str, Any]) -> None:
+def save(folder: Path, state: State) -> None:
     """Write the checkpoint of a run, keeping the one before it. Raises `UserError`."""
     write_atomic(folder / LAST, lambda beside: _write(beside, state), before=folder / PREVIOUS)
 
 
-def read(path: Path) -> dict[str, Any]:
+def read(path: Path) -> State:
     """Read a checkpoint; nothing in it is executed. Raises `CheckpointError`."""
     try:
         with path.open("rb") as file:
@@ -35,7 +37,7 @@ def read(path: Path) -> dict[str, Any]:
         raise CheckpointError(f"it cannot be read: {error.strerror}") from None
 
 
-def latest(folder: Path, require: Callable[[dict[str, Any]], None], tell: Callable[[str], None]) -> Any:
+def latest(folder: Path, require: Callable[[State], None], tell: Callable[[str], None]) -> State | None:
     """The newest checkpoint of a folder that is whole and that `require` lets pass; None where there is none.
 
     `require` raises `CheckpointError`. The last one, if it is unusable, is put aside and the one before it taken, and
@@ -62,7 +64,7 @@ def latest(folder: Path, require: Callable[[dict[str, Any]], None], tell: Callab
     return None
 
 
-def random_state(device: torch.device) -> dict[str, Any]:
+def random_state(device: torch.device) -> State:
     """Return the random states of torch (CPU and this device), NumPy and Python."""
     _, keys, *place = np.random.get_state(legacy=True)
     return {
@@ -73,7 +75,7 @@ def random_state(device: torch.device) -> dict[str, Any]:
     }
 
 
-def set_random_state(state: dict[str, Any], device: torch.device) -> None:
+def set_random_state(state: State, device: torch.device) -> None:
     """Put the random streams where `random_state` found them."""
     torch.set_rng_state(state["cpu"])
     if device.type != "cpu" and state["device"] is not None:
@@ -83,7 +85,7 @@ def set_random_state(state: dict[str, Any], device: torch.device) -> None:
     random.setstate(state["python"])
 
 
-def _write(path: Path, state: dict[str, Any]) -> None:
+def _write(path: Path, state: State) -> None:
     with path.open("wb") as file:
         file.write(HEAD + b"0" * DIGITS + b"\n")
         body = Summed(file)
@@ -94,7 +96,7 @@ def _write(path: Path, state: dict[str, Any]) -> None:
         file.write(body.sum.hexdigest().encode())
 
 
-def _read(file: BinaryIO) -> dict[str, Any]:
+def _read(file: BinaryIO) -> State:
     if file.read(len(HEAD)) != HEAD:
         raise CheckpointError("it is no checkpoint of this version of selfdistill")
     wanted = file.read(DIGITS + 1)[:-1]
@@ -103,7 +105,7 @@ def _read(file: BinaryIO) -> dict[str, Any]:
         raise CheckpointError("its checksum is wrong: it was cut short or changed on the disk")
     file.seek(start)
     try:
-        state: dict[str, Any] = torch.load(file, map_location="cpu", weights_only=True)
+        state: State = torch.load(file, map_location="cpu", weights_only=True)
     except Exception as error:  # torch's kinds for files of somebody else's making differ
         raise CheckpointError(
             f"it holds something else than tensors and plain values ({type(error).__name__})"
