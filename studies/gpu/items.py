@@ -70,17 +70,18 @@ def text_of(case: ElementTree.Element, kind: str) -> str:
     return "" if found is None else str(found.get("message") or found.text or "")[:500]
 
 
-def bench(model: str, data: str, batch_size: int, precision: str, compiled: bool, rounds: int = 10) -> Callable:
-    """Steps of methods beside those of cross-entropy, in interleaved rounds."""
+def bench(model: str, data: str, batch_size: int, precision: str, mode: str | None, rounds: int = 10) -> Callable:
+    """Steps of methods beside those of cross-entropy, in interleaved rounds; `mode` is that of torch.compile."""
 
     def run(place: Place) -> dict[str, Any]:
         from selfdistill.bench.rounds import run_rounds
         from selfdistill.train.config import RunConfig
         from selfdistill.train.run import load_data
 
-        base = RunConfig("ce()", data=data, model=model, batch_size=batch_size, precision=precision, compile=compiled)
+        compiled = {"compile": mode is not None, "compile_mode": mode or "default"}
+        base = RunConfig("ce()", data=data, model=model, batch_size=batch_size, precision=precision, **compiled)
         costs = run_rounds(CHEAP, base, load_data(base), rounds=rounds, steps=5)
-        return {"model": model, "batch_size": batch_size, "costs": [asdict(each) for each in costs]}
+        return {"model": model, "batch_size": batch_size, "compiled": mode, "costs": [asdict(each) for each in costs]}
 
     return run
 
@@ -180,17 +181,23 @@ def restored(folder: Path, files: dict[str, str]) -> None:
 def gpu_items() -> list[Item]:
     """What half an hour on a GPU is worth most for, first things first."""
     small, large = "fake:classes=100,train=12800,test=100", "fake:classes=1000,train=2560,test=100,size=224"
-    modes = list(product(("32", "bf16"), (False, True)))
+    modes = [*product(("32", "bf16"), (None, "default")), ("bf16", "reduce-overhead")]
     return [
         Item("cuda-tests", 3, cuda_tests),
         Item("loops-resnet18", 2, loops("resnet18", small, 512)),
-        *(Item(f"bench-resnet18-{p}{'-compiled' * c}", 3, bench("resnet18", small, 512, p, c)) for p, c in modes),
-        Item("bench-resnet50", 3, bench("torchvision/resnet50", large, 128, "bf16", False)),
-        Item("bench-resnet50-compiled", 4, bench("torchvision/resnet50", large, 128, "bf16", True)),
+        *(Item(named("bench-resnet18", p, m), 3, bench("resnet18", small, 512, p, m)) for p, m in modes),
+        Item("bench-resnet50", 3, bench("torchvision/resnet50", large, 128, "bf16", None)),
+        Item("bench-resnet50-compiled", 4, bench("torchvision/resnet50", large, 128, "bf16", "default")),
         Item("sharing", 2, sharing(4, (1, 2, 4), "resnet20", 2, 512)),
         Item("cifar100-30", 1, study("cifar100-30", STUDIED, 5, **short()), open_ended=True),
         Item("cifar100-200", 1, study("cifar100-200", STUDIED, 3, **long()), open_ended=True),
     ]
+
+
+def named(name: str, precision: str, mode: str | None) -> str:
+    """Return the name of a benchmark, with its precision and mode of torch.compile."""
+    compiled = {None: "", "default": "-compiled"}
+    return f"{name}-{precision}" + compiled.get(mode, f"-{mode}")
 
 
 def short() -> dict[str, Any]:
@@ -212,7 +219,7 @@ def toy_items() -> list[Item]:
     return [
         Item("cuda-tests", 1, cuda_tests),
         Item("loops", 1, loops("resnet8", fake, 64, rounds=2)),
-        Item("bench", 1, bench("resnet8", fake, 64, "32", False, rounds=2)),
+        Item("bench", 1, bench("resnet8", fake, 64, "32", None, rounds=2)),
         Item("sharing", 1, sharing(2, (1, 2), "resnet8", 1, 64)),
         Item("digits", 0.2, study("digits", ("ce()", "csd()"), 4, equal_compute=False, **digits), open_ended=True),
     ]

@@ -76,6 +76,15 @@ def test_a_compiled_run_learns_alike(text, tmp_path):
     assert compiled["top1"] == pytest.approx(eager["top1"], abs=5)
 
 
+@pytest.mark.parametrize("accumulate", [1, 2])
+@pytest.mark.parametrize("text", METHODS)
+def test_cuda_graphs_keep_the_memory(text, accumulate, tmp_path):
+    config = small(text, accelerator="cuda", batch_size=40, accumulate=accumulate)
+    graphs = replace(config, compile=True, compile_mode="reduce-overhead")
+    eager, replayed = run(config, tmp_path / "eager"), run(graphs, tmp_path / "graphs")
+    assert replayed["top1"] == pytest.approx(eager["top1"], abs=5)
+
+
 def test_the_memory_of_a_step_is_measured(digits, tmp_path):
     torch.cuda.reset_peak_memory_stats()
     run(small(accelerator="cuda"), tmp_path)

@@ -104,6 +104,9 @@ def test_a_compiled_step_gives_what_an_eager_one_does(digits, tmp_path, monkeypa
         ({"nodes": 0}, "nodes must be 1 or more"),
         ({"accumulate": 0}, "accumulate must be 1 or more"),
         ({"clip_norm": 0.0}, "clip norm must be above 0, but is 0.0"),
+        ({"compile_mode": "fast", "compile": True}, "compile mode must be default or reduce-overhead or max-autotune"),
+        ({"compile_mode": "reduce-overhead"}, "unless the step is compiled: add --compile"),
+        ({"compile_mode": "reduce-overhead", "compile": True, "devices": 2}, "collectives cannot be part of a CUDA"),
         ({"strategy": "deepspeed"}, "strategy must be auto or ddp or fsdp, but is deepspeed"),
     ],
 )

@@ -12,7 +12,10 @@ if TYPE_CHECKING:
     from selfdistill.bench.rounds import Cost
 
 DEFAULT = ("dsr()", "csd()", "scd()", "sad()", "drg()", "drg(head='gated')", "cs_kd()", "ddgsd()", "byot()", "kd()")
-OPTIONS = ("data", "model", "batch_size", "limit", "size", "classifier", "accelerator", "precision")
+OPTIONS = (
+    *("data", "model", "batch_size", "limit", "size", "classifier"),
+    *("accelerator", "precision", "compile", "compile_mode"),
+)
 
 
 @run_options(*OPTIONS, data="fake:classes=100,train=2048,test=100", model="resnet20", batch_size=128)
@@ -47,6 +50,8 @@ def bench(
         )
     where = f"{config.data}, {config.model}, batches of {config.batch_size}"
     where += f", {torch.get_num_threads()} thread(s), torch {torch.__version__}"
+    if config.compile:
+        where += f", compiled ({config.compile_mode})"
     _show(costs, rounds, steps, where)
     if out:
         _write(out, {"of": where, "rounds": rounds, "steps": steps}, costs)

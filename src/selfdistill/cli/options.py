@@ -52,6 +52,7 @@ HELP = {  # by the field of RunConfig, which gives type, {choices} and default
     "accumulate": "Gradient accumulation steps.",
     "clip_norm": "Clip the gradient norm (default: off).",
     "compile": "Compile the training step with torch.compile.",
+    "compile_mode": "Mode of torch.compile: {choices}; reduce-overhead records CUDA graphs.",
 }
 
 

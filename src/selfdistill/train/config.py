@@ -1,7 +1,7 @@
 """One run's configuration, in full."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from math import inf
 from typing import Any, Literal, get_args
 
@@ -12,11 +12,13 @@ Precision = Literal["32", "bf16", "16"]
 Decode = Literal["auto", "once", "stream"]
 Accelerator = Literal["auto", "cpu", "gpu", "cuda", "mps"]
 Strategy = Literal["auto", "ddp", "fsdp"]
+CompileMode = Literal["default", "reduce-overhead", "max-autotune"]
 CHOICES = {
     "schedule": Schedule,
     "accelerator": Accelerator,
     "precision": Precision,
     "strategy": Strategy,
+    "compile_mode": CompileMode,
     "decode": Decode,
 }
 
@@ -60,6 +62,7 @@ class RunConfig:
     accumulate: int = 1  # parts of a process's batch, passed one after the other
     clip_norm: float | None = None  # of the gradient, at most
     compile: bool = False
+    compile_mode: CompileMode = "default"  # of torch.compile
     decode: Decode = "auto"  # when files become pixels; changes nothing of what is trained
 
     def __post_init__(self) -> None:
@@ -72,6 +75,10 @@ class RunConfig:
     def parts(self) -> int:
         """Into how many parts a batch is cut: for processes, and for passes one after the other."""
         return self.devices * self.nodes * self.accumulate
+
+    def seedless(self) -> "RunConfig":
+        """Return the recipe: the same configuration at seed 0."""
+        return replace(self, seed=0, generation=0)
 
     def to_json(self) -> dict[str, Any]:
         """Give the fields that the weights depend on, as JSON knows them."""
@@ -106,6 +113,16 @@ class RunConfig:
             "batch_size",
             self.batch_size % max(self.parts, 1) == 0,
             f"a multiple of the {self.parts} parts it is cut into (devices, nodes, accumulate)",
+        )
+        yield (
+            "compile_mode",
+            self.compile or self.compile_mode == "default",
+            "'default' unless the step is compiled: add --compile (in Python, compile=True)",
+        )
+        yield (
+            "compile_mode",
+            self.compile_mode != "reduce-overhead" or self.devices * self.nodes == 1,
+            "'default' with several processes: their collectives cannot be part of a CUDA graph",
         )
         for name, kind in CHOICES.items():
             yield name, getattr(self, name) in get_args(kind), " or ".join(get_args(kind))

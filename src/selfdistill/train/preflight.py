@@ -34,7 +34,7 @@ def room(make: Callable[[RunConfig], Trainer], config: RunConfig, folder: Path) 
     """Check memory and disk by two steps of two small batches each. `make` gives a new trainer of a configuration."""
     whole = make(config)
     rows = few(whole)
-    small = (replace(config, batch_size=each, compile=False) for each in (rows, 2 * rows))
+    small = (replace(config, batch_size=each, compile=False, compile_mode="default") for each in (rows, 2 * rows))
     sizes = [MARGIN * peak(make(each)) for each in small]
     each = max(sizes[1] - sizes[0], 1) / rows
     return [_memory(whole, sizes[0] - each * rows, each, rows), _disk(whole, folder)]

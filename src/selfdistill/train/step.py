@@ -12,6 +12,7 @@ from selfdistill import distributed
 from selfdistill.data.batch import Batch
 from selfdistill.method.networks import Teacher
 from selfdistill.step import Distiller, Step
+from selfdistill.step.compile import ReplayedGraphs
 from selfdistill.step.memory import MemorySlots
 from selfdistill.step.networks import CompanionNetwork
 from selfdistill.terms import Progress, TrainingInfo
@@ -41,6 +42,7 @@ class TrainStep:
         self.memory = MemorySlots(distiller.terms, facts, config.accumulate)
         self.moving = BufferSnapshot(self.weights.here(_moving(distiller, (each for _, each in self._living()))))
         self.scale = LossScale(fabric.device) if config.precision == "16" else None
+        self.replayed = ReplayedGraphs(config.compile and config.compile_mode != "default")
         self.sound = torch.ones((), dtype=torch.bool, device=fabric.device)
 
     def start_epoch(self) -> None:
@@ -104,11 +106,12 @@ class TrainStep:
     def _pass(self, part: int, batch: Batch, progress: Progress, before: list[Step]) -> Step:
         """Pass one part of the batch, and add its gradients to those of the parts before it."""
         memories = self.memory.after(before[-1].remembered, part) if before else self.memory.slots[part]
+        self.replayed.begin_step()
         with self.weights.passing(last=part == self.config.accumulate - 1):
             with self._precision():
                 made: Step = self.run(batch, progress, memories)
             self._gradients(made.losses)
-        return made
+        return self.replayed.own(made)
 
     def _precision(self) -> AbstractContextManager[None]:
         """Autocast around the passes only: the distiller's terms leave it by themselves."""

@@ -138,6 +138,7 @@ def _step_bytes(config: RunConfig, splits: Splits, accelerator: str) -> int:
         strategy="auto",
         batch_size=config.batch_size // processes,
         sync_batchnorm=False,
+        compile_mode="default",
         compile=False,  # compiled code makes its tensors unseen
         accelerator=device_of(accelerator).type,  # type: ignore[arg-type]  # torch's names are ours
     )

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from selfdistill import distributed
 from selfdistill.step import Distiller
+from selfdistill.step.compile import compile_distiller
 from selfdistill.train.config import RunConfig
 from selfdistill.train.optim.dual_momentum import DualMomentumSGD, gradients_of
 from selfdistill.train.optim.optimizer import make_optimizer
@@ -23,7 +24,7 @@ class DDPWeights:
 
     def __init__(self, distiller: Distiller, config: RunConfig, fabric: Fabric):
         if config.compile:
-            distiller.compile(fullgraph=True)
+            compile_distiller(distiller, config.compile_mode, config.seedless())
         optimizer = make_optimizer(
             distiller, config, distiller.method.momentum_gap, fused=fusible(distiller.parameters())
         )

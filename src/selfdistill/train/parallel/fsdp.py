@@ -18,6 +18,7 @@ from selfdistill.errors import UserError
 from selfdistill.method.networks import Teacher
 from selfdistill.metrics.cost import held_bytes
 from selfdistill.step import Distiller
+from selfdistill.step.compile import compile_blocks
 from selfdistill.step.networks import CompanionNetwork
 from selfdistill.train.config import RunConfig
 from selfdistill.train.optim.optimizer import make_optimizer
@@ -45,8 +46,7 @@ class FSDPWeights:
         self.gathered = _gathered(distiller, found)
         _cut(distiller, found, fabric.device.type)
         if config.compile:
-            for each in found:  # a block is a graph of its own: exchanges lie between them
-                each.forward = torch.compile(each.forward, fullgraph=True)
+            compile_blocks(found, config.compile_mode, config.seedless())
         self.shards = {each: dtensors.held(each) for each in distiller.parameters() if each.requires_grad}
         held = nn.ParameterList(self.shards.values())
         optimizer = make_optimizer(held, config, distiller.method.momentum_gap, fused=fusible(held))
