@@ -1,4 +1,5 @@
 import math
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -7,7 +8,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import brier_score_loss
 
-from selfdistill.metrics.calibration import adaptive_calibration_error, brier, calibration, calibration_error
+from selfdistill.metrics.accuracy import classification_metrics
+from selfdistill.metrics.calibration import (
+    adaptive_calibration_error,
+    brier,
+    calibration,
+    calibration_error,
+    equal_width_bins,
+)
+from selfdistill.plots.reliability import reliability
 from tests.helpers.metric_rows import any_logits, logits_and_labels
 
 
@@ -61,3 +70,73 @@ def test_many_small_bins_hide_nothing():
     logits, labels = logits_and_labels(1500)
     assert calibration_error(logits * 5, labels) > calibration_error(logits, labels)  # surer, and right no more often
     assert adaptive_calibration_error(logits * 5, labels) > adaptive_calibration_error(logits, labels)
+
+
+def expected_error(confidence, right, bins):
+    """ECE in exact arithmetic: bin k is [k / bins, (k + 1) / bins), the last one closed."""
+    parts = [[] for _ in range(bins)]
+    for sure, good in zip(confidence, right, strict=True):
+        parts[min(int(sure * bins), bins - 1)].append(sure - good)
+    return float(100 * sum(abs(sum(part)) for part in parts) / len(confidence))
+
+
+def sure_rows():
+    """Ten rows whose probability is 1, half of them wrong, and ten of 0.95, all right; all are in the last bin."""
+    logits = torch.zeros(20, 3)
+    logits[:10, 0] = 60
+    logits[10:, 0] = math.log(2 * 0.95 / 0.05)
+    return logits, torch.tensor([1] * 5 + [0] * 15)
+
+
+def test_a_probability_of_one_is_in_the_last_bin():
+    logits, labels = sure_rows()
+    assert calibration_error(logits, labels) == pytest.approx(22.5, abs=1e-5)
+    assert reliability(logits, labels).error == pytest.approx(0.225, abs=1e-7)
+    assert classification_metrics(logits, labels)["ece"] == pytest.approx(22.5, abs=1e-5)
+
+
+@pytest.mark.parametrize("gap", [18, 40, 1e4, 1e30])
+def test_surer_rows_stay_in_the_last_bin(gap):
+    logits, labels = sure_rows()
+    logits[:10, 0] = gap
+    assert calibration_error(logits, labels) == pytest.approx(22.5, abs=1e-5)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_half_precision_logits_are_computed_in_float64(dtype):
+    logits, labels = sure_rows()
+    rounded = logits.to(dtype)
+    assert calibration_error(rounded, labels) == calibration_error(rounded.double(), labels)
+
+
+@pytest.mark.parametrize("bins", [5, 10, 15, 20])
+def test_a_bin_begins_at_its_edge(bins):
+    edges = torch.arange(bins + 1, dtype=torch.float64) / bins
+    assert equal_width_bins(edges, bins).tolist() == [*range(bins), bins - 1]
+    inside = (edges[:-1] + edges[1:]) / 2
+    assert equal_width_bins(inside, bins).tolist() == list(range(bins))
+    assert equal_width_bins(edges[1:-1] - 1e-6, bins).tolist() == list(range(bins - 1))
+
+
+@pytest.mark.parametrize("classes", [2, 3, 5, 15, 30])
+def test_equal_logits_lie_on_an_edge(classes):
+    logits, labels = torch.zeros(6, classes), torch.tensor([0, 0, 1, 1, 1, 1])
+    want = expected_error([Fraction(1, classes)] * 6, [1, 1, 0, 0, 0, 0], 15)
+    assert calibration_error(logits, labels) == pytest.approx(want)
+    assert 100 * reliability(logits, labels).error == pytest.approx(want)
+
+
+def test_two_groups_about_an_edge_are_told_apart():
+    logits = torch.zeros(4, 5)
+    logits[2:, 0] = -1e-3  # the last two just above 1/5, the first two on it: one bin, [3/15, 4/15)
+    labels = torch.tensor([0, 1, 1, 2])
+    sure = logits.double().softmax(dim=1).amax(dim=1).tolist()
+    assert calibration_error(logits, labels) == pytest.approx(100 * abs(sum(sure) - 2) / 4)
+
+
+def test_adaptive_bins_order_what_rounds_to_one():
+    logits = torch.stack([torch.arange(40.0, 70.0), torch.zeros(30)], dim=1)  # of probability 1 in float64
+    labels = (torch.arange(30) < 10).long()  # the ten least sure are wrong
+    assert adaptive_calibration_error(logits, labels) == pytest.approx(100 / 3)
+    mixed = (torch.arange(30) % 4 == 1).long()  # one of two in each other bin
+    assert adaptive_calibration_error(logits, mixed) == pytest.approx(100 * 8 / 30)

@@ -4,10 +4,13 @@ import torch
 from torch import Tensor, nn
 
 from selfdistill.data import Augmentation, Images, batches
+from selfdistill.errors import UserError
 from selfdistill.features.trace import logits_of
 from selfdistill.metrics.calibration import calibration_error
 from selfdistill.metrics.context import EvaluationContext
+from selfdistill.metrics.inputs import checked_pair
 from selfdistill.metrics.model import eval_mode
+from selfdistill.metrics.prediction import label_rank
 
 
 def evaluate(
@@ -69,19 +72,35 @@ def accuracy_and_nll(logits: Tensor, labels: Tensor) -> dict[str, float]:
     0.6931471805599453
     """
     top5 = {"top5": accuracy(logits, labels, 5)} if logits.shape[1] > 5 else {}
-    nll = nn.functional.cross_entropy(logits.double(), labels).item()
-    return {"top1": accuracy(logits, labels), **top5, "nll": nll}
+    return {"top1": accuracy(logits, labels), **top5, "nll": negative_log_likelihood(logits, labels)}
 
 
 def accuracy(logits: Tensor, labels: Tensor, top: int = 1) -> float:
     """Percentage of rows whose label is among the `top` largest logits. logits [N, C], labels [N].
 
+    Of equal logits the lower class ranks first, so top-1 is the share of rows whose `argmax` is the label.
+
     >>> logits = torch.tensor([[3.0, 2.0, 1.0], [3.0, 2.0, 1.0]])
     >>> accuracy(logits, torch.tensor([0, 1])), accuracy(logits, torch.tensor([0, 1]), top=2)
     (50.0, 100.0)
     """
-    right = (logits.topk(top, dim=1).indices == labels[:, None]).any(dim=1)
-    return 100 * int(right.sum()) / len(labels)
+    return 100 * int((label_rank(logits, labels) < top).sum()) / len(labels)
+
+
+def negative_log_likelihood(logits: Tensor, labels: Tensor) -> float:
+    """NLL in nats, mean over rows. logits [N, C], labels [N]. Raises `UserError` where a label's class is masked.
+
+    >>> round(negative_log_likelihood(torch.zeros(1, 2), torch.tensor([0])), 4)
+    0.6931
+    """
+    logits, labels = checked_pair(logits, labels)
+    rows = nn.functional.cross_entropy(logits, labels, reduction="none")
+    if masked := int(rows.isinf().sum()):
+        raise UserError(
+            f"the NLL is infinite: {masked} of {len(labels)} images are of a class whose logit is minus infinity; "
+            "leave them out, or mask classes by a finite number, such as -10,000"
+        )
+    return rows.mean().item()
 
 
 def compute(context: EvaluationContext) -> dict[str, float]:

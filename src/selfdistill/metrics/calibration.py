@@ -2,9 +2,10 @@
 
 import torch
 from torch import Tensor, nn
-from torchmetrics.functional.classification import multiclass_calibration_error
 
 from selfdistill.metrics.context import EvaluationContext
+from selfdistill.metrics.inputs import checked_pair, checked_scores
+from selfdistill.metrics.prediction import log_odds, max_probability, predicted_class
 
 BINS = 15  # of the calibration errors
 
@@ -28,8 +29,19 @@ def calibration_error(logits: Tensor, labels: Tensor) -> float:
     >>> calibration_error(torch.eye(2) * 100, torch.tensor([0, 0]))  # confidence 100 %, accuracy 50 %
     50.0
     """
-    error = multiclass_calibration_error(logits.softmax(dim=1), labels, logits.shape[1], n_bins=BINS)
-    return 100 * float(error)
+    logits, labels = checked_pair(logits, labels)
+    sure = max_probability(logits)
+    gap = sure - (predicted_class(logits) == labels).double()
+    return 100 * float(equal_width_bins(sure, BINS).bincount(gap).abs().sum()) / len(labels)
+
+
+def equal_width_bins(confidence: Tensor, bins: int) -> Tensor:
+    """Bin of each confidence from 0 to 1: bin k is [k / bins, (k + 1) / bins), and the last one is closed. [N] -> [N].
+
+    >>> equal_width_bins(torch.tensor([0.0, 0.5, 0.99, 1.0]), 2)
+    tensor([0, 1, 1, 1])
+    """
+    return (confidence.double() * bins + 1e-9).long().clamp(max=bins - 1)  # 1/3 may round to just below an edge
 
 
 def adaptive_calibration_error(logits: Tensor, labels: Tensor) -> float:
@@ -38,9 +50,10 @@ def adaptive_calibration_error(logits: Tensor, labels: Tensor) -> float:
     >>> adaptive_calibration_error(torch.eye(2) * 100, torch.tensor([0, 0]))
     50.0
     """
-    confidence, guess = logits.double().softmax(dim=1).max(dim=1)
-    gap = confidence - mean_over_ties(guess == labels, confidence)
-    bins = gap[confidence.argsort()].tensor_split(BINS)
+    logits, labels = checked_pair(logits, labels)
+    order = log_odds(logits)
+    gap = max_probability(logits) - mean_over_ties(predicted_class(logits) == labels, order)
+    bins = gap[order.argsort()].tensor_split(BINS)
     return 100 * sum(abs(float(each.sum())) for each in bins) / len(labels)
 
 
@@ -50,8 +63,9 @@ def brier(logits: Tensor, labels: Tensor) -> float:
     >>> brier(torch.zeros(1, 2), torch.tensor([0]))
     0.5
     """
+    logits, labels = checked_pair(logits, labels)
     wanted = nn.functional.one_hot(labels, logits.shape[1])
-    return (logits.double().softmax(dim=1) - wanted).square().sum(dim=1).mean().item()
+    return (logits.softmax(dim=1) - wanted).square().sum(dim=1).mean().item()
 
 
 def mean_over_ties(values: Tensor, scores: Tensor) -> Tensor:
@@ -60,7 +74,7 @@ def mean_over_ties(values: Tensor, scores: Tensor) -> Tensor:
     >>> mean_over_ties(torch.tensor([1, 0, 1]), torch.tensor([0.5, 0.5, 0.9]))
     tensor([0.5000, 0.5000, 1.0000], dtype=torch.float64)
     """
-    _, group = torch.unique(scores, return_inverse=True)
+    _, group = torch.unique(checked_scores(scores), return_inverse=True)
     means: Tensor = group.bincount(values.double()) / group.bincount()
     return means[group]
 

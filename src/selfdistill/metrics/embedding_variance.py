@@ -4,6 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from selfdistill.metrics.context import EvaluationContext
+from selfdistill.metrics.inputs import checked_embeddings
 
 
 def class_variance(embeddings: Tensor, labels: Tensor) -> dict[str, float | None]:
@@ -14,7 +15,8 @@ def class_variance(embeddings: Tensor, labels: Tensor) -> dict[str, float | None
     >>> class_variance(torch.eye(2), torch.arange(2))["inter_normalised"]
     0.5
     """
-    own, unit = variances(embeddings, labels), variances(nn.functional.normalize(embeddings.double()), labels)
+    embeddings = checked_embeddings(embeddings)
+    own, unit = variances(embeddings, labels), variances(nn.functional.normalize(embeddings), labels)
     return own | {f"{name}_normalised": value for name, value in unit.items()}
 
 
@@ -26,7 +28,7 @@ def variances(embeddings: Tensor, labels: Tensor) -> dict[str, float | None]:
     >>> variances(torch.tensor([[0.0], [2.0], [4.0], [6.0]]), torch.tensor([0, 0, 1, 1]))
     {'intra': 1.0, 'inter': 4.0, 'ratio': 0.25}
     """
-    embeddings = embeddings.double()
+    embeddings = checked_embeddings(embeddings)
     _, group = torch.unique(labels, return_inverse=True)
     means = class_means(embeddings, group)[group]
     intra = (embeddings - means).square().sum(dim=1).mean().item()

@@ -14,6 +14,7 @@ from selfdistill.features import read_anatomy
 from selfdistill.metrics.adversarial import EPSILONS
 from selfdistill.metrics.catalog import BASIC, METRICS
 from selfdistill.metrics.context import EvaluationContext
+from selfdistill.metrics.inputs import checked_logits
 from selfdistill.metrics.model import EvaluatedModel, eval_mode
 from selfdistill.metrics.values import MetricValues
 
@@ -142,7 +143,7 @@ def _with_anatomy(model: EvaluatedModel, splits: Splits, classifier: str | None)
 def _require_fit(model: EvaluatedModel, splits: Splits, ood: Splits | None, epsilons: Sequence[float]) -> None:
     """Raise `UserError` where model, data and settings do not fit; costs a pass of two images."""
     with eval_mode(model.model), torch.no_grad():
-        classes = model.logits(splits.test.images[:2].to(model.device)).shape[1]
+        classes = checked_logits(model.logits(splits.test.images[:2].to(model.device))).shape[1]
     if classes != len(splits.classes):
         raise UserError(f"the model has {classes} classes, but {splits.name} has {len(splits.classes)}")
     if ood is not None and ood.test.size != splits.test.size:

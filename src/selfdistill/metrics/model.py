@@ -12,6 +12,7 @@ from selfdistill.data import Augmentation, Images
 from selfdistill.features import Anatomy
 from selfdistill.features.hooks import FeatureHooks
 from selfdistill.features.trace import logits_of
+from selfdistill.metrics.prediction import label_rank
 
 
 class Predictions(NamedTuple):
@@ -61,7 +62,7 @@ class EvaluatedModel:
 
     @torch.no_grad()
     def _right(self, pixels: Tensor, labels: Tensor) -> int:
-        return int((self.logits(pixels).argmax(dim=1) == labels).sum())
+        return int((label_rank(self.logits(pixels), labels) == 0).sum())
 
     def _outputs(self, pixels: Tensor, labels: Tensor, hooks: FeatureHooks | None) -> tuple[Tensor, Tensor, Tensor]:
         if hooks is None:

@@ -1,13 +1,17 @@
 """Out-of-distribution detection metrics (AUROC, FPR@95)."""
 
+from math import ceil
+
 import torch
 from torch import Tensor
-from torchmetrics.functional.classification import binary_auroc, binary_roc
 
+from selfdistill.functional import sort_logits
 from selfdistill.metrics.context import EvaluationContext
+from selfdistill.metrics.inputs import checked_logits, checked_scores
+from selfdistill.metrics.prediction import log_odds
 from selfdistill.metrics.values import MetricValue
 
-TRUE_POSITIVE_RATE = 0.95  # of the threshold: share of in-distribution images accepted
+ACCEPTED = 95  # percent of in-distribution images, at the threshold of FPR@95
 
 
 def ood_detection(known: Tensor, ood: Tensor) -> dict[str, dict[str, float]]:
@@ -24,12 +28,12 @@ def ood_detection(known: Tensor, ood: Tensor) -> dict[str, dict[str, float]]:
 
 
 def max_softmax(logits: Tensor) -> Tensor:
-    """Log of the largest probability: its order, without rounding to 1. [N, C] -> [N] float64.
+    """Order of the largest softmax, as its log-odds: probabilities of sure networks round to 1. [N, C] -> [N] float64.
 
-    >>> max_softmax(torch.zeros(1, 2)).exp()
-    tensor([0.5000], dtype=torch.float64)
+    >>> max_softmax(torch.tensor([[100.0, 0.0], [200.0, 0.0]]))
+    tensor([100., 200.], dtype=torch.float64)
     """
-    return logits.double().log_softmax(dim=1).amax(dim=1)
+    return log_odds(logits)
 
 
 def negative_energy(logits: Tensor) -> Tensor:
@@ -38,7 +42,7 @@ def negative_energy(logits: Tensor) -> Tensor:
     >>> negative_energy(torch.zeros(1, 2)).exp()
     tensor([2.], dtype=torch.float64)
     """
-    return logits.double().logsumexp(dim=1)
+    return sort_logits(checked_logits(logits)).logsumexp(dim=1)  # sorted, so that the order of classes has no effect
 
 
 def auroc_and_fpr95(known: Tensor, ood: Tensor) -> dict[str, float]:
@@ -47,13 +51,12 @@ def auroc_and_fpr95(known: Tensor, ood: Tensor) -> dict[str, float]:
     >>> auroc_and_fpr95(torch.tensor([2.0, 3.0]), torch.tensor([1.0, 4.0]))
     {'auroc': 50.0, 'fpr95': 50.0}
     """
-    _, place = torch.unique(torch.cat([known, ood]), return_inverse=True)
-    ranked = place.double() / place.max().clamp(min=1)  # torchmetrics passes scores beyond 0 to 1 through a sigmoid
-    truth = torch.cat([torch.ones_like(known), torch.zeros_like(ood)]).long()
-    false_rate, true_rate, _ = binary_roc(ranked, truth)
+    known, ood = checked_scores(known).sort().values, checked_scores(ood).sort().values
+    below, up_to = (torch.searchsorted(ood, known, right=right).double().mean() for right in (False, True))
+    threshold = known[len(known) - ceil(ACCEPTED * len(known) / 100)]
     return {
-        "auroc": 100 * float(binary_auroc(ranked, truth)),
-        "fpr95": 100 * float(false_rate[true_rate >= TRUE_POSITIVE_RATE].min()),
+        "auroc": 100 * float(below + up_to) / (2 * len(ood)),  # ties count as half
+        "fpr95": 100 * float((ood >= threshold).double().mean()),
     }
 
 

@@ -6,6 +6,8 @@ from torch import Tensor
 from torchmetrics.functional.classification import multiclass_confusion_matrix
 
 from selfdistill.metrics.context import EvaluationContext
+from selfdistill.metrics.inputs import checked_pair
+from selfdistill.metrics.prediction import predicted_class
 from selfdistill.metrics.values import ClassRow
 
 
@@ -19,7 +21,8 @@ def per_class_metrics(logits: Tensor, labels: Tensor, names: Sequence[str]) -> l
     >>> per_class_metrics(torch.eye(2)[[0, 0]], torch.tensor([0, 1]), ["cat", "dog"])[1]
     {'class': 'dog', 'images': 1, 'top1': 0.0, 'precision': None, 'taken_for': 'cat'}
     """
-    table = multiclass_confusion_matrix(logits.argmax(dim=1), labels, logits.shape[1])  # [label, guess]
+    logits, labels = checked_pair(logits, labels)
+    table = multiclass_confusion_matrix(predicted_class(logits), labels, logits.shape[1])  # [label, guess]
     return [_row(table, k, names) for k in range(len(names))]
 
 

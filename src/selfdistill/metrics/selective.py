@@ -5,6 +5,8 @@ from torch import Tensor
 
 from selfdistill.metrics.calibration import mean_over_ties
 from selfdistill.metrics.context import EvaluationContext
+from selfdistill.metrics.inputs import checked_pair, checked_scores
+from selfdistill.metrics.prediction import log_odds, predicted_class
 
 
 def selective_risk(logits: Tensor, labels: Tensor) -> dict[str, float]:
@@ -16,18 +18,19 @@ def selective_risk(logits: Tensor, labels: Tensor) -> dict[str, float]:
     >>> selective_risk(torch.eye(2) * torch.tensor([[9.0], [1.0]]), torch.tensor([0, 0]))
     {'aurc': 25.0, 'aurc_excess': 0.0}
     """
-    confidence, guess = logits.double().softmax(dim=1).max(dim=1)
-    wrong = (guess != labels).double()
-    area = aurc(confidence, wrong)
+    logits, labels = checked_pair(logits, labels)
+    wrong = (predicted_class(logits) != labels).double()
+    area = aurc(log_odds(logits), wrong)
     return {"aurc": area, "aurc_excess": area - aurc(-wrong, wrong)}
 
 
 def aurc(confidence: Tensor, wrong: Tensor) -> float:
-    """Area under the risk-coverage curve, in percent. confidence [N], wrong [N] of 0 and 1.
+    """Area under the risk-coverage curve, in percent. confidence [N], any score of its order; wrong [N] of 0 and 1.
 
     >>> aurc(torch.tensor([0.9, 0.6]), torch.tensor([0.0, 1.0]))
     25.0
     """
+    confidence = checked_scores(confidence)
     errors = mean_over_ties(wrong, confidence)[confidence.argsort(descending=True)].cumsum(0)
     return 100 * (errors / torch.arange(1, len(errors) + 1)).mean().item()
 

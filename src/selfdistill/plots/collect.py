@@ -11,6 +11,8 @@ from selfdistill.errors import UserError
 from selfdistill.features import read_anatomy
 from selfdistill.features.hooks import FeatureHooks
 from selfdistill.features.trace import logits_of
+from selfdistill.metrics.inputs import checked_logits
+from selfdistill.metrics.prediction import predicted_class
 
 
 class CollectedOutputs(NamedTuple):
@@ -24,7 +26,7 @@ class CollectedOutputs(NamedTuple):
     @property
     def correct(self) -> Tensor:
         """Boolean mask of the correctly classified images. -> [N]."""
-        return self.logits.argmax(dim=1) == self.labels
+        return predicted_class(self.logits) == self.labels
 
 
 def collect(
@@ -39,7 +41,8 @@ def collect(
     """Run a network on images, on its own device, and keep the outputs on the CPU.
 
     `taps` are names as in a term: "stage2", "layer2", or "stages" for all. Feature maps are large: use few images.
-    The model's modes are restored and its hooks removed. Raises `UserError` for an unknown tap or an empty set.
+    The model's modes are restored and its hooks removed. Raises `UserError` for an unknown tap, an empty
+    set, and logits that are NaN or infinite.
     """
     if not len(images):
         raise UserError("the set of images is empty; pass at least one image")
@@ -55,6 +58,7 @@ def collect(
             module.training = mode
     features = {name: torch.cat([kept[name] for _, kept in passes]) for name in tapped.names}
     logits = torch.cat([logits for logits, _ in passes])
+    checked_logits(logits)
     return CollectedOutputs(logits, images.labels.cpu(), features.pop("embedding", None), features)
 
 

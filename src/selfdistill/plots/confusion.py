@@ -9,6 +9,8 @@ from matplotlib.colors import PowerNorm
 from matplotlib.figure import Figure
 from torch import Tensor
 
+from selfdistill.metrics.inputs import checked_pair
+from selfdistill.metrics.prediction import predicted_class
 from selfdistill.plots.style import FADE, INK, PAGE, colorbar, panel_grid, set_title, styled
 
 WRITTEN = 12  # maximum number of classes for which counts are printed
@@ -24,8 +26,9 @@ class Mistake(NamedTuple):
 
 def confusion(logits: Tensor, labels: Tensor) -> np.ndarray:
     """Count images by true class (row) and predicted class (column). [N, C], [N] -> [C, C]."""
+    logits, labels = checked_pair(logits, labels)
     classes = logits.shape[1]
-    pairs = labels * classes + logits.argmax(dim=1)
+    pairs = labels * classes + predicted_class(logits)
     return np.bincount(pairs.numpy(), minlength=classes**2).reshape(classes, classes)
 
 

@@ -10,6 +10,9 @@ from matplotlib.container import BarContainer
 from matplotlib.figure import Figure
 from torch import Tensor
 
+from selfdistill.metrics.calibration import equal_width_bins
+from selfdistill.metrics.inputs import checked_pair
+from selfdistill.metrics.prediction import max_probability, predicted_class
 from selfdistill.plots.style import COLORS, INK, PAGE, legend, panel_grid, set_title, styled
 
 
@@ -29,14 +32,13 @@ class Reliability(NamedTuple):
 
 def reliability(logits: Tensor, labels: Tensor, bins: int = 15) -> Reliability:
     """Bin predictions by confidence (the largest probability). [N, C], [N]."""
-    top, predicted = logits.double().softmax(dim=1).max(dim=1)
-    confidence, correct = top.numpy(), (predicted == labels).double().numpy()
-    edges = np.linspace(0, 1, bins + 1)
-    place = np.clip(np.searchsorted(edges, confidence, side="right") - 1, 0, bins - 1)  # bins are [low, high)
+    logits, labels = checked_pair(logits, labels)
+    sure, correct = max_probability(logits), (predicted_class(logits) == labels).double()
+    place = equal_width_bins(sure, bins).numpy()
     counts = np.bincount(place, minlength=bins)
     with np.errstate(invalid="ignore"):
-        sums = [np.bincount(place, weights=each, minlength=bins) / counts for each in (confidence, correct)]
-    return Reliability(edges, counts / counts.sum(), *sums)
+        sums = [np.bincount(place, weights=each, minlength=bins) / counts for each in (sure, correct)]
+    return Reliability(np.linspace(0, 1, bins + 1), counts / counts.sum(), *sums)
 
 
 @styled
