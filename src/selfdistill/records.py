@@ -3,6 +3,14 @@
 from typing import Any, NotRequired, TypedDict
 
 
+class DataFingerprint(TypedDict):
+    """Count, size and digest of the files, or of the images in memory, that a run's data came from."""
+
+    count: int
+    bytes: int
+    digest: str
+
+
 class RunInfo(TypedDict):
     """Contents of `run.json`: everything needed to repeat a run or to use its student."""
 
@@ -15,6 +23,7 @@ class RunInfo(TypedDict):
     mean: list[float]  # by channel, of pixels from 0 to 1
     std: list[float]
     images: dict[str, int]  # by split
+    data_fingerprint: NotRequired[DataFingerprint | None]
     versions: dict[str, str]  # by library
     commit: str | None
     machine: dict[str, str | int | None]

@@ -1,11 +1,30 @@
 """Named random streams."""
 
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from threading import RLock
 
 import torch
 from torch import Generator
+
+_GLOBAL = RLock()  # held by the thread that draws from the global generators: there is one of each in a process
+
+
+@contextmanager
+def global_rng(on_wait: Callable[[], object] = lambda: None) -> Iterator[None]:
+    """Reserve the global random generators for this thread; other threads wait here, after a call of `on_wait`.
+
+    >>> with global_rng():
+    ...     weights = torch.randn(2)
+    """
+    if not _GLOBAL.acquire(blocking=False):
+        on_wait()
+        _GLOBAL.acquire()
+    try:
+        yield
+    finally:
+        _GLOBAL.release()
 
 
 @contextmanager
@@ -15,7 +34,7 @@ def fork_rng_named(name: str) -> Iterator[None]:
     >>> with fork_rng_named("0:student"):
     ...     weights = torch.randn(2)
     """
-    with torch.random.fork_rng():
+    with global_rng(), torch.random.fork_rng():
         torch.manual_seed(zlib.crc32(name.encode()))
         yield
 

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from selfdistill.data.lazy import LazyImages
 from selfdistill.errors import UserError
+from selfdistill.records import DataFingerprint
 
 BLOCK = 1024  # images per histogram update
 PREFETCH = 2  # batches decoded ahead
@@ -57,6 +58,7 @@ class Splits:
     classes: tuple[str, ...]
     name: str
     flip: bool = True  # a horizontal flip keeps the class
+    fingerprint: DataFingerprint | None = None  # of the files that the images came from
 
     @cached_property
     def mean(self) -> tuple[float, ...]:

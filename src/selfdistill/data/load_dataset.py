@@ -7,6 +7,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from selfdistill.data.fingerprint import fingerprint
 from selfdistill.data.images import Images, Splits, require_classes
 from selfdistill.data.label_noise import add_label_noise
 from selfdistill.data.lazy import LazyImages
@@ -48,12 +49,13 @@ def load(
         require_classes(labels, classes, spec)
         return torch.arange(len(labels)) if limit is None else stratified(labels, limit, seed)
 
+    files = fingerprint(spec)
     raw = read(spec, pick, size)
     _require_one_size(raw, spec)
     raw = _decoded(raw, decode)
     train, held = _hold_out(raw.train, validation, seed) if validation else (raw.train, raw.validation)
     train = replace(train, labels=add_label_noise(train.labels, label_noise, len(raw.classes), seed))
-    return Splits(train, held, raw.test, raw.classes, spec, raw.flip)
+    return Splits(train, held, raw.test, raw.classes, spec, raw.flip, files)
 
 
 def _decoded(raw: SourceData, when: Decode) -> SourceData:

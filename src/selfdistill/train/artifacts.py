@@ -15,6 +15,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from selfdistill.data import Augmentation, Splits
+from selfdistill.data.fingerprint import fingerprint
 from selfdistill.files import write_atomic
 from selfdistill.method import Method
 from selfdistill.metrics.accuracy import evaluate
@@ -44,6 +45,7 @@ def run_metadata(config: RunConfig, method: Method, splits: Splits, augment: Aug
         "mean": list(augment.mean),
         "std": list(augment.std),
         "images": {"train": len(splits.train), "test": len(splits.test)},
+        "data_fingerprint": fingerprint(splits),
         "versions": libraries | build,
         "commit": _commit(),
         "machine": machine,

@@ -16,13 +16,14 @@ from torch import nn
 
 from selfdistill import data, distributed
 from selfdistill.data import Images, Loader, Splits
+from selfdistill.data.fingerprint import fingerprint
 from selfdistill.errors import UserError
 from selfdistill.files import read_json, write_json
 from selfdistill.method import Method
 from selfdistill.methods import parse_method
 from selfdistill.models import create
 from selfdistill.records import RunResult
-from selfdistill.rng import fork_rng_named
+from selfdistill.rng import fork_rng_named, global_rng
 from selfdistill.step import Distiller
 from selfdistill.train import artifacts, preflight
 from selfdistill.train.config import RunConfig
@@ -32,6 +33,8 @@ from selfdistill.train.parallel.launch import as_launched, launched, together
 from selfdistill.train.persist import checkpoint
 from selfdistill.train.persist.lock import run_lock
 from selfdistill.train.trainer import SAVE_EVERY, Trainer
+
+WAITS = "waiting for another run of this process: all threads draw from the same random generators"
 
 
 @dataclass(frozen=True)
@@ -77,15 +80,15 @@ def run(
     Raises `UserError` for a mistake that the caller can mend, `Interrupted` after a signal.
     """
     plan = resolve(config, folder, teachers=teachers, save_every=save_every, listener=listener)
-    if (finished := stored_result(plan, resume)) is not None:
+    if (finished := stored_result(plan, resume, splits)) is not None:
         return finished
     fabric = launched(plan.config)
     if distributed.rank() != 0:
         plan = replace(plan, listener=Listener())
-    with together(), ExitStack() as locks:
+    with global_rng(partial(plan.listener.on_note, WAITS)), together(), ExitStack() as locks:
         note = plan.listener.on_note if wait else None
         distributed.on_rank_zero(lambda: locks.enter_context(run_lock(plan.folder, note)))
-        if (finished := stored_result(plan, resume)) is not None:
+        if (finished := stored_result(plan, resume, splits)) is not None:
             return finished  # another process has finished it meanwhile
         trainer = build(prepare(plan, fabric, splits, networks))
         trainer.fit()
@@ -216,7 +219,7 @@ def make_trainer(
     return Trainer(distiller, parts, splits, augment, config, fabric, folder, listener, save_every)
 
 
-def stored_result(plan: RunPlan, resume: bool) -> RunResult | None:
+def stored_result(plan: RunPlan, resume: bool, splits: Splits | None = None) -> RunResult | None:
     """Return the stored result of this configuration, or None if it is not finished.
 
     Raises `UserError` if the folder holds another run, or an unfinished one that must not be resumed.
@@ -227,11 +230,25 @@ def stored_result(plan: RunPlan, resume: bool) -> RunResult | None:
     stored, wanted = RunConfig.from_json(read_json(folder / RUN)["config"]).to_json(), plan.config.to_json()
     if others := [key.replace("_", " ") for key in wanted if stored[key] != wanted[key]]:
         raise UserError(f"{folder} holds a run with another {' and another '.join(others)}; choose another --out")
+    _require_same_data(plan, splits)
     if (folder / RESULT).exists():
         return cast(RunResult, read_json(folder / RESULT))
     if (folder / checkpoint.LAST).exists() and not resume:
         raise UserError(f"{folder} holds this run, unfinished; go on with it by --resume, or choose another --out")
     return None
+
+
+def _require_same_data(plan: RunPlan, splits: Splits | None) -> None:
+    """Raise `UserError` if the data have changed since the run in the folder began."""
+    stored = read_json(plan.folder / RUN).get("data_fingerprint")
+    found = fingerprint(splits or plan.config.data)
+    if stored is None or found is None or stored["digest"] == found["digest"]:
+        return
+    then, now = (f"{each['count']:,} files or images of {each['bytes']:,} bytes" for each in (stored, found))
+    raise UserError(
+        f"the data of {plan.config.data} have changed since the run in {plan.folder}: {then} then, {now} now; "
+        "choose another --out to train on the new data, or delete the folder"
+    )
 
 
 def _student(config: RunConfig, splits: Splits, fabric: Fabric) -> nn.Module:

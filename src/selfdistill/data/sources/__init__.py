@@ -50,6 +50,14 @@ def read(spec: str, pick: "PickRows", size: int | None) -> "SourceData":
     return module.read(name, argument, pick, size)
 
 
+def path_of(spec: str) -> Path | None:
+    """Return the path that a specification such as "folder:PATH" reads; None for sources without a path."""
+    name, _, argument = spec.partition(":")
+    if name not in SOURCES or not SOURCES[name].usage.startswith(f"{name}:PATH"):
+        return None
+    return Path(argument.partition("?")[0]).expanduser()
+
+
 def first_line(error: Exception) -> str:
     """First line of another library's error message, or the type of the error."""
     return next(iter(str(error).splitlines()), "") or type(error).__name__

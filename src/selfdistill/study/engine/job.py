@@ -10,6 +10,7 @@ from typing import cast
 from filelock import FileLock
 
 from selfdistill.data import Splits
+from selfdistill.data.fingerprint import fingerprint
 from selfdistill.errors import UserError
 from selfdistill.files import make_folder
 from selfdistill.method.networks import Teacher
@@ -84,12 +85,13 @@ def attempt(job: Job, listener: Listener | None = None) -> Outcome:
 
 
 def data_of(config: RunConfig) -> Splits:
-    """Load the data of a run; cached until another seed or data set is loaded."""
-    return _loaded(replace(config, method="", model="", epochs=1, warmup=0))
+    """Load the data of a run; cached until another seed or data set is loaded, or the files change."""
+    files = fingerprint(config.data)
+    return _loaded(replace(config, method="", model="", epochs=1, warmup=0), files and files["digest"])
 
 
 @lru_cache(maxsize=1)
-def _loaded(config: RunConfig) -> Splits:
+def _loaded(config: RunConfig, digest: str | None) -> Splits:
     return load_data(config)
 
 

@@ -1,0 +1,69 @@
+"""Fingerprints of data: they tell a run that its data have changed."""
+
+import os
+from collections.abc import Iterator
+from contextlib import suppress
+from hashlib import blake2b
+from pathlib import Path
+
+from torch import Tensor
+
+from selfdistill.data.images import Images, Splits
+from selfdistill.data.sources import path_of
+from selfdistill.records import DataFingerprint
+
+CONTENT = 256 * 2**20  # bytes up to which contents are read; above, names, sizes and times of files stand for them
+
+
+def fingerprint(data: str | Splits) -> DataFingerprint | None:
+    """Return the fingerprint of a data specification's files, or of images in memory.
+
+    It is None for built-in data sets such as "digits", whose files cannot change.
+    """
+    if isinstance(data, Splits):
+        return data.fingerprint or _of_images([data.train, data.validation, data.test])
+    path = path_of(data)
+    return None if path is None or not path.exists() else _of_files(path)
+
+
+def _of_files(root: Path) -> DataFingerprint:
+    """Return count, size and digest of all files below a path."""
+    found = {path.relative_to(root).as_posix(): path for path in sorted(_files(root))}
+    stats = {name: path.stat() for name, path in found.items()}
+    total = sum(each.st_size for each in stats.values())
+    digest = blake2b(digest_size=16)
+    for name, path in found.items():
+        digest.update(f"{name}\n{stats[name].st_size}\n".encode(errors="surrogateescape"))
+        digest.update(_content(path) if total <= CONTENT else str(stats[name].st_mtime_ns).encode())
+    return {"count": len(found), "bytes": total, "digest": digest.hexdigest()}
+
+
+def _files(root: Path) -> Iterator[Path]:
+    """Yield the regular files below a path, through links, without hidden ones."""
+    if root.is_file():
+        yield root
+    seen = set()
+    for folder, folders, files in os.walk(root, followlinks=True):
+        real = os.path.realpath(folder)
+        folders[:] = [] if real in seen else [each for each in folders if not each.startswith(".")]
+        names = [] if real in seen else [each for each in files if not each.startswith(".")]
+        seen.add(real)  # a link may lead back
+        yield from (path for name in names if (path := Path(folder, name)).is_file())
+
+
+def _content(path: Path) -> bytes:
+    with suppress(OSError):  # the source that reads the file says so, in words
+        return path.read_bytes()
+    return b""
+
+
+def _of_images(splits: list[Images | None]) -> DataFingerprint:
+    """Return count, size and digest of images in memory; of images that are files, of their labels alone."""
+    digest, count, size = blake2b(digest_size=16), 0, 0
+    for images in filter(None, splits):
+        for each in (images.labels, images.images):
+            if isinstance(each, Tensor):
+                digest.update(each.cpu().contiguous().numpy().tobytes())
+                size += each.nbytes
+        count += len(images)
+    return {"count": count, "bytes": size, "digest": digest.hexdigest()}
