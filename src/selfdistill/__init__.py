@@ -7,8 +7,8 @@ change in any release.
 - Training: `teach` and `loader` for your own loop; `run` with a `RunConfig` for the library's.
 - Studies: `compare`, `Grid`; `evaluate` for the metrics of one model; `create` for a model by name.
 - Methods: `sd.methods.drg()` and the like, `Method`, `control`.
-- Your own loss term: `LossTerm`, `BuildContext`, `TrainingInfo`, `StepContext`, `ForwardPass`, `ModelOutputs`,
-  `TableUpdate`, `LossValue`, `Batch`.
+- Your own loss term and method: `method_constructor`, `LossTerm`, `BuildContext`, `TrainingInfo`, `StepContext`,
+  `ForwardPass`, `ModelOutputs`, `TableUpdate`, `LossValue`, `Batch`.
 - Errors: `UserError`.
 
 Names are loaded on first use: `import selfdistill` does not import torch.
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from selfdistill.errors import UserError
     from selfdistill.loop.teach import teach
     from selfdistill.method import Method
+    from selfdistill.method.constructor import method_constructor
     from selfdistill.metrics import evaluate
     from selfdistill.models import create
     from selfdistill.study import Grid
@@ -65,6 +66,7 @@ __all__ = [
     "evaluate",
     "functional",
     "loader",
+    "method_constructor",
     "methods",
     "metrics",
     "run",
@@ -89,6 +91,7 @@ _MODULES = {
     "create": "models",
     "evaluate": "metrics",
     "loader": "data",
+    "method_constructor": "method.constructor",
     "run": "train.run",
     "teach": "loop.teach",
 }

@@ -5,6 +5,7 @@ import signal
 from pathlib import Path
 
 from selfdistill.method import Method
+from selfdistill.method.constructor import method_constructor
 from selfdistill.terms import LossTerm
 
 
@@ -21,6 +22,7 @@ class Dies(LossTerm):
         return seen.logits.sum() * 0
 
 
+@method_constructor
 def dies(marker: str = "/nowhere/to/write") -> Method:
     """Killed in its second epoch, unless the file `marker` is there; writes it first, if it can."""
     return Method({"dies": Dies(marker)})

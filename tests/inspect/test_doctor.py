@@ -3,6 +3,7 @@ import torch
 
 from selfdistill.inspect.doctor import check
 from selfdistill.method import Method
+from selfdistill.method.constructor import method_constructor
 from selfdistill.terms import LossTerm
 from selfdistill.train import preflight
 from tests.helpers.small_runs import small
@@ -89,9 +90,11 @@ class Endless(LossTerm):
         return seen.logits.sum() / 0
 
 
+@method_constructor
 def lost():
-    return Method({"lost": Lost()}, text="tests.inspect.test_doctor:lost()")
+    return Method({"lost": Lost()})
 
 
+@method_constructor
 def endless():
-    return Method({"endless": Endless()}, text="tests.inspect.test_doctor:endless()")
+    return Method({"endless": Endless()})

@@ -1,3 +1,5 @@
+from typing import Literal
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -6,7 +8,7 @@ from selfdistill.errors import UserError
 from selfdistill.method import Method
 from selfdistill.method.constructor import method_constructor, signature
 from selfdistill.method.networks import Teacher
-from selfdistill.methods import REGISTRY, csd, drg, dsr, kd, mixup, parse_method, scd, stkd
+from selfdistill.methods import REGISTRY, csd, drg, dsr, kd, mixup, parse_method, parse_stored_method, scd, stkd
 
 
 @method_constructor
@@ -14,12 +16,27 @@ def mine(alpha: float = 0.5) -> Method:
     return Method()
 
 
-def plain() -> Method:
+@method_constructor
+def counted(share: float = 0.5, count: int = 3, kind: Literal["a", 1] = "a", detach: bool = True) -> Method:
     return Method()
 
 
+@method_constructor
 def nothing() -> int:
     return 3
+
+
+@method_constructor
+def fails() -> Method:
+    raise RuntimeError("on purpose")
+
+
+def plain() -> Method:
+    raise AssertionError("an unmarked function was called")
+
+
+NUMBER = 3
+HERE = "tests.method.test_expression"
 
 
 def test_text_comes_back():
@@ -57,7 +74,6 @@ def test_a_method_of_ones_own():
     made = parse_method("tests.method.test_expression:mine(alpha=0.1) + dsr()")
     assert made.text == "tests.method.test_expression:mine(alpha=0.1) + dsr()"
     assert "tests.method.test_expression:mine(alpha=0.1)" in made.resolved
-    assert parse_method("tests.method.test_expression:plain()").text == "tests.method.test_expression:plain()"
 
 
 def test_colons_in_text_stay():
@@ -86,8 +102,8 @@ def test_a_method_passes_through():
         ("dsr(1, 2, 'never', 4)", r"dsr: too many positional arguments"),
         ("scd(pairs='all')", r"scd: pairs must be 'adjacent' or 'last', but is 'all'"),
         ("drg(alpha='a')", r"drg: alpha must be a number of 0 or more, but is 'a'"),
-        ("mixup(images=2.5)", r"mixup: images must be a whole number of 2 or more, but is 2.5"),
-        ("mixup(images=1)", r"mixup: images must be a whole number of 2 or more, but is 1"),
+        ("mixup(images=2.5)", r"mixup: images must be a whole number from 2 to 1,000,000, but is 2.5"),
+        ("mixup(images=1)", r"mixup: images must be a whole number from 2 to 1,000,000, but is 1"),
         ("mixup(alpha=0)", r"mixup: alpha must be a number above 0, but is 0"),
         ("drg(temperature=0)", r"drg: temperature must be a number above 0, but is 0"),
         ("kd(alpha=3)", r"kd: alpha must be a number from 0 to 1, but is 3"),
@@ -151,3 +167,109 @@ def test_signature():
 def test_arguments_are_checked_early():
     with pytest.raises(UserError, match="unexpected keyword"):
         dsr(wieght=2)
+
+
+@pytest.mark.parametrize("name", [f"{HERE}:plain", f"{HERE}:NUMBER", f"{HERE}:Literal", "unittest.mock:call"])
+def test_only_marked_constructors_are_called(name):
+    with pytest.raises(UserError, match=f"{name} is not called: it is not marked as a method's constructor; write @"):
+        parse_method(f"{name}()")
+
+
+@pytest.mark.parametrize("text", ["os:mkdir('{}')", "ce() + os:mkdir('{}')", "control(os:mkdir('{}'))"])
+def test_a_name_in_a_file_calls_nothing(text, tmp_path):
+    text = text.format(tmp_path / "made")
+    with pytest.raises(UserError, match=r"the module 'os', which is not imported for a name in a file; .*--modules os"):
+        parse_stored_method(text)
+    with pytest.raises(UserError, match="os:mkdir is not called"):
+        parse_stored_method(text, ["os"])
+    with pytest.raises(UserError, match="os:mkdir is not called"):
+        parse_method(text)
+    assert not (tmp_path / "made").exists()
+
+
+def test_a_name_in_a_file_imports_nothing(tmp_path, monkeypatch):
+    (tmp_path / "stranger_module.py").write_text("raise SystemExit(7)")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(UserError, match="which is not imported for a name in a file"):
+        parse_stored_method("stranger_module:made()")
+    with pytest.raises(UserError, match="cannot import stranger_module:made: the module raised SystemExit: 7"):
+        parse_stored_method("stranger_module:made()", ["stranger_module"])
+
+
+def test_a_stored_method_is_the_registrys_or_of_a_named_module():
+    assert parse_stored_method("drg(alpha=0.3) + dsr()").text == "drg(alpha=0.3) + dsr()"
+    assert parse_stored_method(f"{HERE}:mine()", [HERE]).text == f"{HERE}:mine()"
+    with pytest.raises(UserError, match="not imported for a name in a file"):
+        parse_stored_method(f"{HERE}:mine()", ["tests", "tests.method"])
+
+
+@pytest.mark.parametrize(
+    ("text", "answer"),
+    [
+        ("kd(temperature=1, temperature=2)", "kd is given the argument temperature more than once"),
+        ("kd(**{'alpha': 0.5})", r"the arguments of kd\(…\) must be plain values"),
+        ("kd(*(1, 2))", r"the arguments of kd\(…\) must be plain values"),
+        ("kd({[]: 1})", r"the arguments of kd\(…\) must be plain values"),
+        ("dsr(weight=1e999)", "dsr: weight must be a number of 0 or more, but is inf"),
+        ("dsr(weight=-1e999)", "dsr: weight must be a number of 0 or more, but is -inf"),
+        (f"dsr(weight={'9' * 400})", "dsr: weight must be a number of 0 or more, but is a whole number of 1329 bits"),
+        (f"dsr(weight={'9' * 5000})", "cannot read the method .*limit"),
+        (f"dsr(weight=0x{'f' * 5000})", "dsr: weight must be a number .*is a whole number of 20000 bits"),
+        (f"mixup(images={10**18})", "mixup: images must be a whole number from 2 to 1,000,000, but is 1000000000000"),
+        ("mixup(images=True)", "mixup: images must be a whole number .*, but is True"),
+        ("born_again(generations=2000)", "born_again: generations must be a whole number from 1 to 20, but is 2000"),
+        ("dml(networks=21)", "dml: networks must be a whole number from 2 to 20, but is 21"),
+        ("kd(temperature=1j)", "kd: temperature must be a number above 0, but is 1j"),
+        ("csd(detach=1)", "csd: detach must be True or False, but is 1"),
+        (f"{HERE}:counted(kind=True)", "counted: kind must be 'a' or 1, but is True"),
+        (f"drg({'-' * 3000}1)", "nested too deeply"),
+        (f"drg({'(' * 500}1{')' * 500})", "cannot read the method .*nested"),
+        ("ce(a" + ".a" * 3000 + ")", "cannot read the method"),
+        ("a" + ".a" * 3000 + "()", "cannot read the method .*nested too deeply"),
+        (" + ".join(["ce()"] * 6000), r"it has 41,997 characters, and 10,000 at most are read"),
+        ("a" * 1_000_000, "it has 1,000,000 characters"),
+        ("ce()\0", "cannot read the method .*null"),
+        ("ce(\udcff)", "it has bytes that are not UTF-8"),
+        ("os._colon_.mkdir('x')", "no name may contain _colon_"),
+        (r"drg(tap='\d')", "invalid escape sequence"),
+        ("(lambda: 1)()", "is no name of a method"),
+        ("", "cannot read the method ''"),
+        (f"{HERE}:fails()", rf"{HERE}:fails\(\) raised RuntimeError: on purpose; mend it"),
+        (f"{HERE}:nowhere()", f"cannot import {HERE}:nowhere"),
+    ],
+    ids=range(30),
+)
+def test_no_expression_ends_in_another_error(text, answer):
+    with pytest.raises(UserError, match=answer) as found:
+        parse_method(text)
+    assert len(str(found.value)) < 1000
+
+
+def test_a_module_that_cannot_be_parsed(tmp_path, monkeypatch):
+    (tmp_path / "broken_module.py").write_text("def (:\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(UserError, match="cannot import broken_module:f: the module raised SyntaxError"):
+        parse_method("broken_module:f()")
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("bake(weight=1)", "bake(weight=1.0)"),
+        ("bake(weight=2)", "bake(weight=2.0)"),
+        ("kd(warmup=0)", "kd(warmup=-0.0)"),
+        ("kd(alpha=1)", "kd(alpha=1.0)"),
+        (f"{HERE}:counted(share=2)", f"{HERE}:counted(share=2.0)"),
+        ("control(dsr(weight=3))", "control(dsr(weight=3.0))"),
+    ],
+)
+def test_equal_numbers_are_one_method(one, other):
+    first, second = parse_method(one), parse_method(other)
+    assert (first.text, first.resolved) == (second.text, second.resolved)
+    assert parse_method(first.text).resolved == first.resolved
+    assert parse_method(first.resolved).resolved == first.resolved
+
+
+def test_quoted_text_with_quotes_stays():
+    assert parse_method(r"kd(teacher='it\'s os:x(y)')").networks == {"teacher": Teacher("it's os:x(y)")}
+    assert parse_method("""kd(teacher='''it's os:x(y)''')""").networks == {"teacher": Teacher("it's os:x(y)")}

@@ -8,6 +8,7 @@ import pytest
 
 from selfdistill.errors import UserError
 from selfdistill.method import Method
+from selfdistill.method.constructor import method_constructor
 from selfdistill.report.tables.accuracy import footer, header, markdown, plain, rows
 from selfdistill.study import compare
 from selfdistill.study.layout import run_folder, usual_folder
@@ -24,6 +25,7 @@ class Fails(LossTerm):
         return seen.logits.sum()
 
 
+@method_constructor
 def fails() -> Method:
     return Method({"fails": Fails()})
 

@@ -46,6 +46,10 @@ def evaluate(
         typer.Option(help="Perturbation sizes of fgsm and pgd, in units of 1/255; default: 2 and 8."),
     ] = None,
     classifier: Classifier = None,
+    modules: Annotated[
+        list[str] | None,
+        typer.Option(help="Modules of your own from which the runs' methods may be imported; default: none."),
+    ] = None,
     accelerator: Annotated[str, typer.Option(help=ACCELERATOR)] = "auto",
     engine: Engine = "local",
     workers: Workers = None,
@@ -64,7 +68,7 @@ def evaluate(
     from selfdistill.train.networks import is_run
 
     names, sizes = tuple(measures or BASIC), tuple(epsilons or EPSILONS)
-    request = EvaluationRequest(names, ood, data, test_limit, sizes, classifier, accelerator)
+    request = EvaluationRequest(names, ood, data, test_limit, sizes, classifier, accelerator, tuple(modules or ()))
     if is_run(folder):
         _evaluate_run(folder, request)
     elif is_study(folder):

@@ -7,7 +7,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from selfdistill.errors import UserError
 from selfdistill.method.citation import field, read_entries
+from selfdistill.method.syntax import Call, calls, read_expression
 
 FOLDER = Path(__file__).parents[1] / "methods"
 
@@ -55,9 +57,12 @@ def read_method(name: str) -> MethodSource:
 def cited(expression: str) -> tuple[str, ...] | None:
     """Return the papers of a sum of the library's methods; None for any other expression."""
     try:
-        names = [name for call in _summands(ast.parse(expression.strip(), mode="eval").body) for name in _named(call)]
-    except (SyntaxError, ValueError):
+        found = list(calls(read_expression(expression)))
+    except UserError:
         return None
+    if not all(map(_is_plain, found)):
+        return None
+    names = [each.name for each in found]
     return tuple(dict.fromkeys(paper for name in names for paper in read_method(name).papers))
 
 
@@ -82,19 +87,8 @@ def _papers(name: str, make: ast.FunctionDef) -> tuple[str, ...]:
     return tuple(papers) or read_entries(FOLDER / f"{name}.bib")
 
 
-def _summands(node: ast.expr) -> list[ast.expr]:
-    match node:
-        case ast.BinOp(left=left, op=ast.Add(), right=right):
-            return _summands(left) + _summands(right)
-    return [node]
-
-
-def _named(call: ast.expr) -> list[str]:
-    """Names of the methods in a call; raises `ValueError` unless the call is a known one with known arguments."""
-    match call:
-        case ast.Call(func=ast.Name(id="control"), args=[inner], keywords=[]):
-            return [name for each in _summands(inner) for name in _named(each)]
-        case ast.Call(func=ast.Name(id=name), args=[], keywords=keywords) if name in method_names():
-            if all(each.arg in read_method(name).defaults for each in keywords):
-                return [name]
-    raise ValueError(f"{ast.unparse(call)} is not a plain call")
+def _is_plain(call: Call) -> bool:
+    """Return whether a call is one of the library's methods with known arguments, all by name."""
+    if call.module or call.args or call.name not in method_names():
+        return False
+    return call.kwargs.keys() <= read_method(call.name).defaults.keys()

@@ -5,21 +5,15 @@ import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from types import NoneType, UnionType
-from typing import Annotated, Literal, NamedTuple, Union, get_args, get_origin, get_type_hints
+from types import FunctionType
+from typing import Annotated, get_type_hints
 
 from selfdistill.errors import UserError
 from selfdistill.method.citation import read_entries
 from selfdistill.method.method import Method
+from selfdistill.schema import Constraint, between, mismatches, normalized
 
 Constructor = Callable[..., Method]
-
-
-class Constraint(NamedTuple):
-    """The allowed values of an argument."""
-
-    words: str
-    holds: Callable[[float], bool]
 
 
 Positive = Annotated[float, Constraint("a number above 0", lambda value: value > 0)]
@@ -27,8 +21,12 @@ NonNegative = Annotated[float, Constraint("a number of 0 or more", lambda value:
 Share = Annotated[float, Constraint("a number from 0 to 1", lambda value: 0 <= value <= 1)]
 Part = Annotated[float, Constraint("a number from 0 to under 1", lambda value: 0 <= value < 1)]
 Power = Annotated[float, Constraint("a number of 1 or more", lambda value: value >= 1)]
-Count = Annotated[int, Constraint("a whole number of 1 or more", lambda value: value >= 1)]
-Plural = Annotated[int, Constraint("a whole number of 2 or more", lambda value: value >= 2)]
+Count = Annotated[int, between(1, 1_000_000, "whole number")]
+Plural = Annotated[int, between(2, 1_000_000, "whole number")]
+Peers = Annotated[int, between(2, 20, "whole number")]  # that train together
+Generations = Annotated[int, between(1, 20, "whole number")]  # trained one after the other
+
+_CONSTRUCTORS: set[Constructor] = set()  # the functions that `method_constructor` has decorated
 
 
 def method_constructor(make: Constructor) -> Constructor:
@@ -36,13 +34,15 @@ def method_constructor(make: Constructor) -> Constructor:
 
     A method made of others keeps their calls: `lightskd()` is `drg() + dsr()`. The papers are the
     entries of the BibTeX file beside the function's module, if there is one. Calls raise `UserError`
-    for arguments that do not fit the annotations.
+    for arguments that do not fit the annotations. An expression calls decorated functions only.
     """
 
     @functools.wraps(make)
     def constructor(*args: object, **kwargs: object) -> Method:
-        given = _bind(make, args, kwargs)
-        made = make(*args, **kwargs)
+        bound = _bind(make, args, kwargs)
+        made, given = make(*bound.args, **bound.kwargs), dict(bound.arguments)
+        if not isinstance(made, Method):
+            raise UserError(f"{make.__name__}() made a {type(made).__name__}; a method's constructor returns a Method")
         return replace(
             made,
             text=call_text(make.__name__, _non_default(make, given)),
@@ -50,7 +50,13 @@ def method_constructor(make: Constructor) -> Constructor:
             papers=made.papers or read_entries(Path(inspect.getfile(make)).with_suffix(".bib")),
         )
 
+    _CONSTRUCTORS.add(constructor)
     return constructor
+
+
+def is_constructor(found: object) -> bool:
+    """Return whether `method_constructor` has decorated a function."""
+    return isinstance(found, FunctionType) and found in _CONSTRUCTORS
 
 
 def call_text(name: str, arguments: Mapping[str, object]) -> str:
@@ -64,8 +70,8 @@ def signature(name: str, constructor: Constructor) -> str:
     return call_text(name, {each.name: each.default for each in parameters})
 
 
-def _bind(make: Constructor, args: tuple[object, ...], kwargs: Mapping[str, object]) -> dict[str, object]:
-    """Return every argument of a call by name, defaults included; raise `UserError` where one does not fit."""
+def _bind(make: Constructor, args: tuple[object, ...], kwargs: Mapping[str, object]) -> inspect.BoundArguments:
+    """Return every argument of a call, defaults included; raise `UserError` where one does not fit."""
     try:
         bound = inspect.signature(make).bind(*args, **kwargs)
     except TypeError as error:
@@ -73,35 +79,15 @@ def _bind(make: Constructor, args: tuple[object, ...], kwargs: Mapping[str, obje
         raise UserError(f"{make.__name__}: {error}; its arguments are {known}") from None
     bound.apply_defaults()
     for name, kind in get_type_hints(make, include_extras=True).items():
-        if name in bound.arguments and not _fits(bound.arguments[name], kind):
-            raise UserError(f"{make.__name__}: {name} must be {_wanted(kind)}, but is {bound.arguments[name]!r}")
-    return dict(bound.arguments)
+        if name in bound.arguments:
+            bound.arguments[name] = _checked(make, name, bound.arguments[name], kind)
+    return bound
 
 
-def _fits(value: object, kind: object) -> bool:
-    if get_origin(kind) is Annotated:
-        base, constraint = get_args(kind)
-        return _fits(value, base) and bool(constraint.holds(value))
-    if get_origin(kind) is Literal:
-        return value in get_args(kind)
-    if get_origin(kind) in (Union, UnionType):
-        return any(_fits(value, each) for each in get_args(kind))
-    if kind is float:
-        return isinstance(value, int | float) and not isinstance(value, bool)
-    return isinstance(kind, type) and isinstance(value, kind)
-
-
-def _wanted(kind: object) -> str:
-    if get_origin(kind) is Annotated:
-        return str(get_args(kind)[1].words)
-    if get_origin(kind) is Literal:
-        return " or ".join(repr(each) for each in get_args(kind))
-    if get_origin(kind) in (Union, UnionType):
-        return " or ".join(_wanted(each) for each in get_args(kind) if each is not NoneType)
-    return next((words for each, words in _WORDS.items() if each is kind), "text")
-
-
-_WORDS = {float: "a number", int: "a whole number", bool: "True or False"}
+def _checked(make: Constructor, name: str, value: object, kind: object) -> object:
+    if wrong := next(mismatches(value, kind, name), None):
+        raise UserError(f"{make.__name__}: {wrong}")
+    return normalized(value, kind)
 
 
 def _non_default(make: Constructor, given: Mapping[str, object]) -> dict[str, object]:

@@ -1,110 +1,99 @@
-"""Parser of method expressions: calls with literal arguments, joined by `+`, never evaluated."""
+"""Methods from expressions: names are the registry's, or those of modules that the caller trusts."""
 
-import ast
 import importlib
-import re
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from difflib import get_close_matches
 from functools import reduce
 from operator import add
 
 from selfdistill.errors import UserError
-from selfdistill.method.constructor import Constructor
+from selfdistill.method.constructor import Constructor, is_constructor
 from selfdistill.method.method import Method
+from selfdistill.method.syntax import Call, Control, calls, read_expression
+from selfdistill.schema import short_repr
+
+Find = Callable[[Call], Constructor]
 
 
 def parse(text: str, registry: Mapping[str, Constructor]) -> Method:
-    """Parse a method expression such as `drg(alpha=0.2) + dsr()`.
+    """Parse the user's own expression such as `drg(alpha=0.2) + dsr()`.
 
-    A name is one of the registry's, or `package.module:name` for a method outside of it; `control(…)`
-    around an expression drops its distillation. Raises `UserError` where the text is no sum of calls,
+    A name is one of the registry's, or `package.module:name` for a method outside of it, whose module is imported;
+    `control(…)` around an expression drops its distillation. Raises `UserError` where the text is no sum of calls,
     a name is unknown or an argument does not fit.
     """
-    return _sum(_tree(text), text, registry)
+    return _sum(read_expression(text), lambda call: _imported(call) if call.module else _registered(call, registry))
 
 
-def _sum(node: ast.expr, text: str, registry: Mapping[str, Constructor]) -> Method:
-    return reduce(add, [_method(call, text, registry) for call in _calls(node, text)])
+def parse_stored(text: str, registry: Mapping[str, Constructor], modules: Collection[str] = ()) -> Method:
+    """Parse an expression that a file holds: nothing is imported for it but the `modules` that the user names.
+
+    Raises `UserError` as `parse`, and for a method of any other module.
+    """
+    for call in calls(parts := read_expression(text)):
+        if call.module and call.module not in modules:
+            raise UserError(
+                f"the method {short_repr(call.text)} is of the module {short_repr(call.module)}, which is not imported "
+                f"for a name in a file; if you trust the module, pass --modules {call.module}"
+            )
+    return _sum(parts, lambda call: _imported(call) if call.module else _registered(call, registry))
 
 
-def _tree(text: str) -> ast.expr:
+def own_modules(text: str) -> list[str]:
+    """List the modules that an expression names, without importing them. Raises `UserError`.
+
+    >>> own_modules("drg() + my_package.terms:early_exit()")
+    ['my_package.terms']
+    """
+    return list(dict.fromkeys(call.module for call in calls(read_expression(text)) if call.module))
+
+
+def _sum(parts: tuple[Call | Control, ...], find: Find) -> Method:
+    return reduce(add, [_method(part, find) for part in parts])
+
+
+def _method(part: Call | Control, find: Find) -> Method:
+    if isinstance(part, Control):
+        return _sum(part.parts, find).as_control()
+    constructor = find(part)
+    return _called(constructor, part) if part.module else constructor(*part.args, **part.kwargs)
+
+
+def _called(constructor: Constructor, call: Call) -> Method:
+    """Call a constructor of another module, and put the module into the text of its method."""
     try:
-        return ast.parse(_quote_paths(text).strip(), mode="eval").body
-    except SyntaxError as error:
-        raise _unreadable(text, error.msg) from None
+        made = constructor(*call.args, **call.kwargs)
+    except UserError:
+        raise
+    except Exception as error:  # whatever the user's own code raises
+        raise UserError(f"{call.module}:{call.name}() raised {type(error).__name__}: {error}; mend it") from error
+    own = tuple(f"{call.module}:{each}" for each in made.calls)
+    return replace(made, text=f"{call.module}:{made.text}", calls=own)
 
 
-def _quote_paths(text: str) -> str:
-    """Rewrite `package.module:name(` as attribute access, which Python's grammar accepts."""
-    return _OWN.sub(lambda found: found[1] or f"{found[2]}.{_COLON}.{found[3]}", text)
-
-
-_COLON = "_colon_"
-_OWN = re.compile(r"""('[^']*'|"[^"]*")|([\w.]+):(\w+)(?=\s*\()""")  # quoted text stays as it is
-
-
-def _calls(node: ast.expr, text: str) -> list[ast.Call]:
-    match node:
-        case ast.BinOp(left=left, op=ast.Add(), right=right):
-            return _calls(left, text) + _calls(right, text)
-        case ast.Call():
-            return [node]
-        case ast.Name(id=name):
-            raise _unreadable(text, f"a method is called: write {name}()")
-    raise _unreadable(text, f"{ast.unparse(node)!r} is no method")
-
-
-def _unreadable(text: str, why: str) -> UserError:
-    return UserError(
-        f"cannot read the method {text!r}: {why}; write calls joined by +, such as 'drg(alpha=0.2) + dsr()'"
-    )
-
-
-def _method(call: ast.Call, text: str, registry: Mapping[str, Constructor]) -> Method:
-    if isinstance(call.func, ast.Name) and call.func.id == "control":
-        if len(call.args) != 1 or call.keywords:
-            raise _unreadable(text, "control( ) goes around one expression")
-        return _sum(call.args[0], text, registry).as_control()
-    module, _, name = ast.unparse(call.func).rpartition(f".{_COLON}.")
-    constructor = _imported(module, name) if module else _constructor(name, registry)
-    args, kwargs = _literals(call, name)
-    made = constructor(*args, **kwargs)
-    if not isinstance(made, Method):
-        raise UserError(f"{name}() made a {type(made).__name__}; a method's constructor returns a Method")
-    return _from_module(module, made, ast.unparse(call)) if module else made
-
-
-def _from_module(module: str, made: Method, call: str) -> Method:
-    """Return a method from outside the registry with its import path in its text."""
-    written = call.replace(f".{_COLON}.", ":")
-    if not made.text:
-        return replace(made, text=written, calls=(written,))
-    return replace(made, text=f"{module}:{made.text}", calls=tuple(f"{module}:{call}" for call in made.calls))
-
-
-def _literals(call: ast.Call, name: str) -> tuple[list[object], dict[str, object]]:
-    try:
-        args = [ast.literal_eval(each) for each in call.args]
-        return args, {str(each.arg): ast.literal_eval(each.value) for each in call.keywords}
-    except ValueError:
-        raise UserError(
-            f"the arguments of {name}(…) must be plain values (numbers, 'text', True, None, tuples), "
-            f"but found {ast.unparse(call)}"
-        ) from None
-
-
-def _constructor(name: str, registry: Mapping[str, Constructor]) -> Constructor:
-    if name in registry:
-        return registry[name]
-    near = get_close_matches(name, registry, n=3, cutoff=0.4)
+def _registered(call: Call, registry: Mapping[str, Constructor]) -> Constructor:
+    if call.name in registry:
+        return registry[call.name]
+    near = get_close_matches(call.name[:100], registry, n=3, cutoff=0.4)
     hint = f"did you mean {' or '.join(near)}?" if near else f"`selfdistill methods` lists all {len(registry)}."
+    name = call.name[:100]
     raise UserError(f"there is no method {name!r}; {hint} Your own is written package.module:{name}()")
 
 
-def _imported(module: str, name: str) -> Constructor:
+def _imported(call: Call) -> Constructor:
+    """Import a constructor; only a function that is marked as one is returned."""
+    name = f"{call.module}:{call.name}"
     try:
-        constructor: Constructor = getattr(importlib.import_module(module), name)
+        found = getattr(importlib.import_module(call.module), call.name)
     except (ImportError, AttributeError) as error:
-        raise UserError(f"cannot import {module}:{name}: {error}") from None
+        raise UserError(f"cannot import {name}: {error}") from None
+    except (Exception, SystemExit) as error:  # whatever the module does while it is imported
+        raise UserError(f"cannot import {name}: the module raised {type(error).__name__}: {error}") from error
+    if not is_constructor(found):
+        raise UserError(
+            f"{name} is not called: it is not marked as a method's constructor; "
+            "write @selfdistill.method_constructor above its def"
+        )
+    constructor: Constructor = found
     return constructor

@@ -1,10 +1,11 @@
 """Methods, one paper per file, and their registry by name."""
 
+from collections.abc import Collection
 from importlib import import_module
 
 from selfdistill.method import Method
 from selfdistill.method.constructor import Constructor
-from selfdistill.method.expression import parse
+from selfdistill.method.expression import parse, parse_stored
 
 NAMES = (
     *("ce", "label_smoothing", "focal", "max_entropy", "virtual_softmax", "adacos"),
@@ -19,7 +20,7 @@ REGISTRY: dict[str, Constructor] = {name: getattr(import_module(f"selfdistill.me
 
 
 def parse_method(text: str | Method) -> Method:
-    """Parse a method expression such as `"drg(alpha=0.2) + dsr()"`; a `Method` is returned unchanged.
+    """Parse the user's own expression such as `"drg(alpha=0.2) + dsr()"`; a `Method` is returned unchanged.
 
     Raises `UserError` where the text is no sum of calls, a name is unknown or an argument does not fit.
 
@@ -30,5 +31,13 @@ def parse_method(text: str | Method) -> Method:
     return text if isinstance(text, Method) else parse(text, REGISTRY)
 
 
+def parse_stored_method(text: str, modules: Collection[str] = ()) -> Method:
+    """Parse the method expression of a record; the only modules imported for it are those that the user names.
+
+    Raises `UserError` as `parse_method`, and for a method of any other module.
+    """
+    return parse_stored(text, REGISTRY, modules)
+
+
 globals().update(REGISTRY)
-__all__ = ["REGISTRY", "parse_method", *REGISTRY]
+__all__ = ["REGISTRY", "parse_method", "parse_stored_method", *REGISTRY]

@@ -2,7 +2,7 @@
 
 from selfdistill.functional import kl_divergence
 from selfdistill.method import Method
-from selfdistill.method.constructor import Count, method_constructor
+from selfdistill.method.constructor import Generations, method_constructor
 from selfdistill.method.networks import Teacher
 from selfdistill.terms import ForwardPass, LossTerm, LossValue, StepContext
 
@@ -18,7 +18,7 @@ class PreviousGeneration(LossTerm):
 
 
 @method_constructor
-def born_again(generations: Count = 1) -> Method:
+def born_again(generations: Generations = 1) -> Method:
     """Cross-entropy plus KL to the previous generation of the network (Furlanello et al., 2018, arXiv:1805.04770).
 
     The parent is trained with `born_again` of one generation fewer, the first with `ce`.

@@ -6,7 +6,7 @@ from torch import Tensor
 
 from selfdistill.functional import kl_divergence, kl_through_teacher, sum_tensors
 from selfdistill.method import Method
-from selfdistill.method.constructor import NonNegative, Plural, Positive, method_constructor
+from selfdistill.method.constructor import NonNegative, Peers, Positive, method_constructor
 from selfdistill.method.networks import PeerNetwork
 from selfdistill.terms import ForwardPass, LossTerm, LossValue, StepContext
 
@@ -14,7 +14,7 @@ RAISED = 1e-7  # added to targets with a gradient, which would be infinite where
 
 
 class MutualLearning(LossTerm):
-    """Networks that train together learn the labels and each other's predictions."""
+    """Peers that train together learn the labels and each other's predictions."""
 
     uses_labels = True
 
@@ -40,7 +40,7 @@ class MutualLearning(LossTerm):
 @method_constructor
 def dml(
     peer: str | None = None,
-    networks: Plural = 2,
+    networks: Peers = 2,
     temperature: Positive = 1.0,
     weight: NonNegative = 1.0,
     detach: bool = True,

@@ -5,7 +5,7 @@ from torch import Tensor, nn
 
 from selfdistill.functional import kl_through_teacher, sum_tensors
 from selfdistill.method import Method
-from selfdistill.method.constructor import NonNegative, Plural, Positive, method_constructor
+from selfdistill.method.constructor import NonNegative, Peers, Positive, method_constructor
 from selfdistill.terms import BuildContext, StepContext
 from selfdistill.terms.branches import BranchTerm
 
@@ -44,7 +44,7 @@ class DiversePeers(BranchTerm):
 @method_constructor
 def okddip(
     tap: str = "stage-2",
-    peers: Plural = 3,
+    peers: Peers = 3,
     alpha: NonNegative = 1.0,
     temperature: Positive = 3.0,
     ramp: NonNegative = 80.0,

@@ -5,7 +5,7 @@ from torch import Tensor, nn
 
 from selfdistill.functional import channels, global_average_pool, kl_through_teacher, sum_tensors
 from selfdistill.method import Method
-from selfdistill.method.constructor import NonNegative, Plural, Positive, method_constructor
+from selfdistill.method.constructor import NonNegative, Peers, Positive, method_constructor
 from selfdistill.terms import BuildContext, StepContext
 from selfdistill.terms.branches import BranchTerm
 
@@ -42,7 +42,7 @@ class NativeEnsemble(BranchTerm):
 @method_constructor
 def one(
     tap: str = "stage-2",
-    branches: Plural = 3,
+    branches: Peers = 3,
     temperature: Positive = 3.0,
     ramp: NonNegative = 0.0,
     epsilon: NonNegative = 0.0,

@@ -6,7 +6,7 @@ from selfdistill.data.requirements import ExtraAugmentation
 from selfdistill.functional import ensemble_kl, sum_tensors
 from selfdistill.heads import EMAHeads, JoinedEmbeddings
 from selfdistill.method import Method
-from selfdistill.method.constructor import NonNegative, Plural, Positive, Share, method_constructor
+from selfdistill.method.constructor import NonNegative, Peers, Positive, Share, method_constructor
 from selfdistill.method.networks import EMATeacher
 from selfdistill.terms import BuildContext, ForwardPass, StepContext
 from selfdistill.terms.branches import BranchTerm
@@ -47,7 +47,7 @@ class PeerCollaboration(BranchTerm):
 
 @method_constructor
 def pcl(
-    tap: str = "stage-2", peers: Plural = 3, temperature: Positive = 3.0, ramp: NonNegative = 80.0, decay: Share = 0.999
+    tap: str = "stage-2", peers: Peers = 3, temperature: Positive = 3.0, ramp: NonNegative = 80.0, decay: Share = 0.999
 ) -> Method:
     """Peer branches taught by their ensemble and their EMAs; the EMA is exported (Wu and Gong, 2021).
 

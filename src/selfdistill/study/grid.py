@@ -6,6 +6,7 @@ from itertools import product
 from pathlib import Path
 
 from selfdistill.errors import UserError
+from selfdistill.method.expression import own_modules
 from selfdistill.methods import parse_method
 from selfdistill.metrics import BASIC
 from selfdistill.study.evaluation.request import EvaluationRequest
@@ -59,9 +60,12 @@ class Grid:
         """Return the requested metrics of the finished runs, or None. Raises `UserError` for an unknown metric."""
         if not self.measures and self.ood is None:
             return None
-        accelerator = self.recipe.accelerator
         return EvaluationRequest(
-            tuple(self.measures) or BASIC, self.ood, limit=self.test_limit, accelerator=accelerator
+            tuple(self.measures) or BASIC,
+            self.ood,
+            limit=self.test_limit,
+            accelerator=self.recipe.accelerator,
+            modules=tuple(module for each in self.methods for module in own_modules(each)),
         )
 
     @property

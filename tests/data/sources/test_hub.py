@@ -46,7 +46,8 @@ def hub(monkeypatch):
         "org/half": {"train": split(0, [0, 1])},
     }
 
-    def load_dataset(path):
+    def load_dataset(path, trust_remote_code):
+        assert trust_remote_code is False
         if path not in sets:
             raise FileNotFoundError(f"{path} is not on the hub\nand more")
         return sets[path]

@@ -19,7 +19,7 @@ def read(name: str, argument: str, pick: PickRows, size: int | None) -> SourceDa
         raise UserError("hub: needs one more library: pip install 'selfdistill[hub]'") from None
     path, label = parse_argument(argument)
     try:
-        splits = datasets.load_dataset(path)
+        splits = datasets.load_dataset(path, trust_remote_code=False)
     except Exception as error:  # of many types
         raise UserError(f"cannot load hub:{path}: {first_line(error)}; check its name and the network") from None
     return assemble(

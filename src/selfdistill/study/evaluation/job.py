@@ -10,7 +10,7 @@ import torch
 from selfdistill.data import Augmentation, Splits
 from selfdistill.errors import UserError
 from selfdistill.files import read_json
-from selfdistill.methods import parse_method
+from selfdistill.methods import parse_stored_method
 from selfdistill.metrics import available_metrics, evaluate
 from selfdistill.study.engine.engine import Engine, SerialEngine, run_jobs
 from selfdistill.study.engine.job import Job, Outcome, data_of
@@ -87,10 +87,12 @@ def measure(folder: Path, questions: EvaluationRequest, listener: Listener, *, a
     }
     path, found = path_of(folder, questions.data), {}
     left = questions.left(None if anew else of_same_images(read(path), whole))
+    if "cost" in left:
+        parse_stored_method(config.method, questions.modules)  # refused before anything is measured
     can = available_metrics(student, splits, metrics=questions.which, **options)
 
     def keep(name: str, numbers: Any) -> None:
-        found[name] = numbers | training_cost(folder, config, questions.accelerator) if name == "cost" else numbers
+        found[name] = numbers | training_cost(folder, config, questions) if name == "cost" else numbers
         add(path, whole, name, found[name], whole.images if name == "cost" else len(splits.test))
 
     evaluate(
@@ -116,20 +118,21 @@ def device_of(accelerator: str) -> torch.device:
     return kinds[accelerator]
 
 
-def training_cost(folder: Path, config: RunConfig, accelerator: str) -> dict[str, float]:
+def training_cost(folder: Path, config: RunConfig, request: EvaluationRequest) -> dict[str, float]:
     """Of a training step: parameters beside the student's, milliseconds as the run took them, MiB at the peak.
 
-    The memory is counted on a step made for it: that of one process, of networks that know nothing.
+    The memory is counted on a step made for it: that of one process, of networks that know nothing. Raises `UserError`
+    for a method of a module that the request does not name.
     """
     result = read_json(folder / RESULT)
     return {
         "added_parameters": result["added_parameters"],
         "step_ms": result["step_ms"],
-        "step_mib": _step_bytes(config, data_of(config), accelerator) / 2**20,
+        "step_mib": _step_bytes(config, data_of(config), request) / 2**20,
     }
 
 
-def _step_bytes(config: RunConfig, splits: Splits, accelerator: str) -> int:
+def _step_bytes(config: RunConfig, splits: Splits, request: EvaluationRequest) -> int:
     processes = config.devices * config.nodes
     alone = replace(
         config,
@@ -140,9 +143,11 @@ def _step_bytes(config: RunConfig, splits: Splits, accelerator: str) -> int:
         sync_batchnorm=False,
         compile_mode="default",
         compile=False,  # compiled code makes its tensors unseen
-        accelerator=device_of(accelerator).type,  # type: ignore[arg-type]  # torch's names are ours
+        pretrained=False,  # the record's word downloads and reads nothing
+        weights=None,
+        accelerator=device_of(request.accelerator).type,  # type: ignore[arg-type]  # torch's names are ours
     )
-    method = parse_method(config.method)
+    method = parse_stored_method(config.method, request.modules)
     return preflight.peak(
         make_trainer(alone, method, splits, resolve_networks(method, alone, splits), Path(), Listener())
     )

@@ -31,6 +31,7 @@ class EvaluationRequest:
     epsilons: tuple[float, ...] = EPSILONS
     classifier: str | None = None
     accelerator: str = "auto"
+    modules: tuple[str, ...] = ()  # from which methods named in a run's files may be imported
 
     def __post_init__(self) -> None:
         resolve_metric_names(self.which)
