@@ -88,7 +88,7 @@ def test_rows_of_zeros_and_duplicates_stay_finite():
 def test_groups_are_asked_of_the_data():
     assert bake().needs == {"order": ClassGroups(3)}
     assert bake(others=1).needs == {"order": ClassGroups(1)}
-    with pytest.raises(UserError, match="others must be a whole number of 1 or more, but is 0"):
+    with pytest.raises(UserError, match="others must be a whole number from 1 to 1,000,000, but is 0"):
         bake(others=0)
     with pytest.raises(UserError, match="omega must be a number from 0 to under 1, but is 1"):
         bake(omega=1)

@@ -49,7 +49,7 @@ def test_each_generation_is_taught_by_the_one_before():
 
 @pytest.mark.parametrize("generations", [0, -1, 1.5])
 def test_generations_are_counted_from_one(generations):
-    with pytest.raises(UserError, match="generations must be a whole number of 1 or more"):
+    with pytest.raises(UserError, match="generations must be a whole number from 1 to 20"):
         born_again(generations=generations)
 
 
