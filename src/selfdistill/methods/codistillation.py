@@ -42,7 +42,7 @@ def codistillation(
     weight: NonNegative = 1.0,
     divergence: Literal["ce", "kl", "reverse"] = "ce",
 ) -> Method:
-    """Two networks, each trained towards a copy of the other renewed every `every` steps (arXiv:1804.03235).
+    """Two networks, each trained towards a copy of the other, updated every `every` steps (arXiv:1804.03235).
 
     >>> from selfdistill.methods import codistillation
     >>> print(sorted(codistillation(every=100).networks))

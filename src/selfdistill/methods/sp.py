@@ -47,7 +47,7 @@ class TeacherSimilarity(DeeperSimilarity):
 
 @method_constructor
 def sp(teacher: str | None = None, weight: NonNegative | None = None, pairs: Pairing = "adjacent") -> Method:
-    """Batch similarities of a teacher's last stage, or without one of deeper stages (Tung and Mori, 2019).
+    """Batch similarities of deeper stages, or of a teacher's last stage (Tung and Mori, 2019).
 
     The weight is 3000 with a teacher and 30 without by default.
 
