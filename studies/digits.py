@@ -19,6 +19,6 @@ STUDY = Grid(
     recipe=RunConfig("ce()", data="digits", epochs=20, validation=0.1),
     controls=True,
     equal_compute=True,
-    measures=["all"],
+    metrics=["all"],
     ood="fake:classes=10,size=8",
 )

@@ -16,13 +16,13 @@ def splits():
 
 @pytest.fixture(scope="module")
 def costs(splits):
-    told = []
-    found = run_rounds(["dsr()", "ce()", "dsr()", "ddgsd()"], CONFIG, splits, rounds=3, steps=2, tell=told.append)
-    assert told == [1, 2, 3]
+    rounds = []
+    found = run_rounds(["dsr()", "ce()", "dsr()", "ddgsd()"], CONFIG, splits, rounds=3, steps=2, on_round=rounds.append)
+    assert rounds == [1, 2, 3]
     return found
 
 
-def test_cross_entropy_comes_first_and_once_again_for_the_floor(costs):
+def test_cross_entropy_comes_first_and_again_as_the_noise_floor(costs):
     assert [each.method for each in costs] == ["ce()", "ce() again", "dsr()", "ddgsd()"]
     base, again = costs[:2]
     assert base.step == Quartiles(1.0, 1.0, 1.0)
@@ -37,7 +37,7 @@ def test_speed_and_step_are_of_the_same_steps(costs):
         assert each.terms.low >= 1
 
 
-def test_two_views_cost_two_passes_of_arithmetic_and_a_batchs_memory(costs):
+def test_two_views_cost_two_passes_and_the_memory_of_a_batch(costs):
     assert costs[-1].arithmetic == pytest.approx(2, rel=0.01)
     assert costs[-1].memory > 1.3
     assert costs[-1].bytes == pytest.approx(costs[-1].memory * costs[0].bytes)
@@ -50,7 +50,7 @@ def test_the_table_has_a_cell_for_each_column(costs):
     assert "3 interleaved rounds of 2 step(s)" in " ".join(footer(3, 2, "here"))
 
 
-def test_a_spread_is_the_median_between_the_quartiles():
+def test_quartiles():
     assert Quartiles.of([5, 1, 2, 4, 3]) == Quartiles(2, 3, 4)
 
 
@@ -58,6 +58,6 @@ def test_a_spread_is_the_median_between_the_quartiles():
     ("asked", "answer"),
     [({"rounds": 1, "steps": 1}, "rounds must be 2 or more, but is 1"), ({"rounds": 2, "steps": 0}, "steps must be 1")],
 )
-def test_too_little_is_refused(splits, asked, answer):
+def test_too_few_rounds_or_steps_are_refused(splits, asked, answer):
     with pytest.raises(UserError, match=answer):
         run_rounds(["dsr()"], CONFIG, splits, **asked)

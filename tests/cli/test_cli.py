@@ -1,4 +1,4 @@
-"""The command: what it prints, and a line or two for each mistake."""
+"""The command line: output, exit status and error messages."""
 
 import re
 import subprocess
@@ -73,11 +73,11 @@ def test_train_evaluate_export(capsys, finished, tmp_path):
         assert re.search(r"bytes; logits differ from the student's by \d", out)
 
 
-def test_evaluate_measures_what_is_named_and_keeps_it(capsys, finished):
+def test_evaluate_computes_and_stores_the_named_metrics(capsys, finished):
     import json
 
     status, out, err = command(
-        capsys, "evaluate", str(finished), "--measures", "fgsm", "classes", "selective", "--epsilons", "1", "4"
+        capsys, "evaluate", str(finished), "--metrics", "fgsm", "classes", "selective", "--epsilons", "1", "4"
     )
     assert (status, err) == (0, "")
     assert re.search(r"^fgsm 1/255 +\d+\.\d{4}$", out, re.M)
@@ -85,24 +85,24 @@ def test_evaluate_measures_what_is_named_and_keeps_it(capsys, finished):
     assert re.search(r"^class +images +top1 +precision +taken_for$", out, re.M)
     assert "top5" not in out
     command(capsys, "evaluate", str(finished), "--ood", "fake:classes=4,size=8")
-    command(capsys, "evaluate", str(finished), "--data", "fake:classes=10,size=8", "--measures", "selective")
-    kept = json.loads((finished / "measures.json").read_text())
+    command(capsys, "evaluate", str(finished), "--data", "fake:classes=10,size=8", "--metrics", "selective")
+    kept = json.loads((finished / "metrics.json").read_text())
     assert (kept["data"], kept["images"]) == ("digits", 359)
-    assert {"fgsm", "classes", "selective", "accuracy", "calibration", "outside"} == set(kept["measures"])
-    assert kept["measures"]["outside"]["data"] == "fake:classes=4,size=8"
-    other = json.loads((finished / "measures-fake-classes-10-size-8.json").read_text())
-    assert (other["data"], list(other["measures"])) == ("fake:classes=10,size=8", ["selective"])
+    assert {"fgsm", "classes", "selective", "accuracy", "calibration", "outside"} == set(kept["metrics"])
+    assert kept["metrics"]["outside"]["data"] == "fake:classes=4,size=8"
+    other = json.loads((finished / "metrics-fake-classes-10-size-8.json").read_text())
+    assert (other["data"], list(other["metrics"])) == ("fake:classes=10,size=8", ["selective"])
 
 
-def test_a_run_of_wrong_labels_is_measured_with_right_ones(capsys, tmp_path):
+def test_a_run_with_label_noise_is_evaluated_on_clean_labels(capsys, tmp_path):
     import json
 
     from selfdistill import data, metrics
     from selfdistill.train.networks import load_run
 
     main_quietly("train", "ce()", *QUICK, "--label-noise", "0.8", "--out", str(tmp_path))
-    command(capsys, "evaluate", str(tmp_path), "--measures", "knn", "--accelerator", "cpu")
-    found = json.loads((tmp_path / "measures.json").read_text())["measures"]
+    command(capsys, "evaluate", str(tmp_path), "--metrics", "knn", "--accelerator", "cpu")
+    found = json.loads((tmp_path / "metrics.json").read_text())["metrics"]
     student, facts = load_run(tmp_path)
     assert facts["config"]["label_noise"] == 0.8
     assert found == metrics.evaluate(student, data.load("digits", limit=100), metrics="knn")
@@ -112,7 +112,7 @@ def test_a_run_of_wrong_labels_is_measured_with_right_ones(capsys, tmp_path):
 def test_evaluate_all(capsys, finished):
     from selfdistill.metrics import METRICS
 
-    status, out, err = command(capsys, "evaluate", str(finished), "--measures", "all", "--epsilons", "2")
+    status, out, err = command(capsys, "evaluate", str(finished), "--metrics", "all", "--epsilons", "2")
     assert (status, err) == (0, "")
     assert re.search(r"^recall_at_1 +\d+\.\d{4}$", out, re.M)
     assert re.search(r"^corruption +1 +2 +3 +4 +5$", out, re.M)
@@ -123,12 +123,12 @@ def test_evaluate_all(capsys, finished):
     assert all(re.search(rf"\b{name}\b", shown) for name in METRICS)
 
 
-def test_evaluate_refuses_what_is_not_there(capsys, finished):
+def test_evaluate_refuses_unknown_names(capsys, finished):
     for words, answer in (
-        (("--measures", "pgdd"), "there is no metric 'pgdd'; did you mean 'pgd'? there are basic, all, accuracy"),
-        (("--measures", "outside"), "the metric outside compares with images of other classes; name them: --ood DATA"),
-        (("--accelerator", "tpu"), "cannot measure on 'tpu'; this machine has cpu, auto"),
-        (("--classifier", "nope", "--measures", "spread"), "no module 'nope' that gives logits"),
+        (("--metrics", "pgdd"), "there is no metric 'pgdd'; did you mean 'pgd'? there are basic, all, accuracy"),
+        (("--metrics", "outside"), "the metric outside compares with images of other classes; name them: --ood DATA"),
+        (("--accelerator", "tpu"), "cannot evaluate on 'tpu'; this machine has cpu, auto"),
+        (("--classifier", "nope", "--metrics", "spread"), "no module 'nope' that gives logits"),
     ):
         status, _, err = command(capsys, "evaluate", str(finished), *words)
         assert status == 2
@@ -264,7 +264,7 @@ def test_several_values_after_one_option():
 
 
 def test_options_of_several_values_are_those_whose_type_is_a_list():
-    found = {"--methods", "--models", "--datasets", "--label-noises", "--measures", "--epsilons", "--show"}
+    found = {"--methods", "--models", "--datasets", "--label-noises", "--metrics", "--epsilons", "--show"}
     assert list_options(application()) == found
     for command in application().commands.values():  # an option is a list in all commands or in none
         assert not [each.opts for each in command.params if found & set(each.opts) and not each.multiple]
@@ -322,7 +322,7 @@ WRONG = [
 
 
 @pytest.mark.parametrize(("words", "answer"), WRONG, ids=lambda each: " ".join(each) if isinstance(each, list) else "")
-def test_wrong_inputs_are_answered_in_a_line(capsys, tmp_path, monkeypatch, words, answer):
+def test_mistakes_give_a_one_line_message(capsys, tmp_path, monkeypatch, words, answer):
     monkeypatch.chdir(tmp_path)
     status, _, err = command(capsys, *words)
     assert status == 2
@@ -338,7 +338,7 @@ def test_another_run_in_the_folder(capsys, finished):
     assert "holds a run with another method; choose another --out" in err
 
 
-def test_unknown_options_are_answered(capsys):
+def test_unknown_options_are_refused(capsys):
     status, _, err = command(capsys, "train", "ce()", "--epoch", "3")
     assert status == 2
     assert "--epochs" in err

@@ -37,6 +37,6 @@ def test_a_table_alone():
     assert len(list(format_metrics({"classes": [{"class": "cat", "top1": 5.0}]}))) == 1
 
 
-def test_what_is_skipped_metrics_says_what_it_needs():
+def test_skipped_metrics_name_the_required_option():
     assert skipped_metrics({"knn": {}, "recall": {}, "spread": {}}) == "outside (needs --ood DATA)"
     assert skipped_metrics({"outside": {}, "knn": {}, "recall": {}}) == "spread (needs --classifier PATH)"

@@ -50,24 +50,24 @@ def rename(folder, method):
     (folder / "run.json").write_text(json.dumps(info))
 
 
-@pytest.mark.parametrize("words", [("evaluate",), ("export",), ("evaluate", "--measures", "knn")])
-def test_what_needs_no_method_works(capsys, stranger, words):
+@pytest.mark.parametrize("words", [("evaluate",), ("export",), ("evaluate", "--metrics", "knn")])
+def test_commands_that_need_no_method_work(capsys, stranger, words):
     name, *options = words
     status, _, err = command(capsys, name, str(stranger[1]), *options)
     assert (status, err) == (0, "")
 
 
-@pytest.mark.parametrize("measures", ["cost", "all"])
-def test_the_cost_of_a_step_is_refused(capsys, stranger, measures):
-    status, _, err = command(capsys, "evaluate", str(stranger[1]), "--measures", measures)
+@pytest.mark.parametrize("metrics", ["cost", "all"])
+def test_the_cost_of_a_step_is_refused(capsys, stranger, metrics):
+    status, _, err = command(capsys, "evaluate", str(stranger[1]), "--metrics", metrics)
     assert status == 2
     assert "of the module 'os', which is not imported for a name in a file; if you trust the module, pass --m" in err
-    assert not (stranger[1] / "measures.json").exists()
+    assert not (stranger[1] / "metrics.json").exists()
 
 
 @pytest.mark.parametrize("options", [(), ("--modules", "os")])
 def test_a_study_is_evaluated_without_its_names(capsys, stranger, options):
-    status, _, err = command(capsys, "evaluate", str(stranger[0]), "--measures", "cost", *options)
+    status, _, err = command(capsys, "evaluate", str(stranger[0]), "--metrics", "cost", *options)
     assert status == 1
     assert ("is not called: it is not marked" if options else "is not imported for a name in a file") in err
 
@@ -82,15 +82,15 @@ def test_a_module_that_the_user_names_is_imported(capsys, made, tmp_path):
         if each.is_file():
             (tmp_path / each.name).write_bytes(each.read_bytes())
     rename(tmp_path, f"{HERE}:mine()")
-    status, _, err = command(capsys, "evaluate", str(tmp_path), "--measures", "cost")
+    status, _, err = command(capsys, "evaluate", str(tmp_path), "--metrics", "cost")
     assert status == 2
     assert f"pass --modules {HERE}" in err
-    status, out, err = command(capsys, "evaluate", str(tmp_path), "--measures", "cost", "--modules", HERE)
+    status, out, err = command(capsys, "evaluate", str(tmp_path), "--metrics", "cost", "--modules", HERE)
     assert (status, err) == (0, "")
     assert "step_mib" in out
 
 
-def test_the_users_own_grid_measures_its_own_methods(capsys, tmp_path):
+def test_a_users_own_grid_evaluates_its_own_methods(capsys, tmp_path):
     words = ("compare", "--methods", f"{HERE}:mine()", "--seeds", "1", "--data", DATA, "--epochs", "1")
-    status, _, err = command(capsys, *words, "--batch-size", "8", "--measures", "cost", "--out", str(tmp_path / "s"))
+    status, _, err = command(capsys, *words, "--batch-size", "8", "--metrics", "cost", "--out", str(tmp_path / "s"))
     assert (status, err) == (0, "")

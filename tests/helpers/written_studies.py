@@ -74,10 +74,10 @@ def measured(study: Study, limited: dict[str, int] | None = None, *, classes: in
     """Write what evaluate writes, of every run: numbers that go up and down with its points of top-1."""
     for method, seeds in study.results.items():
         for seed, result in seeds.items():
-            path = run_folder(study.folder, method, seed) / "measures.json"
+            path = run_folder(study.folder, method, seed) / "metrics.json"
             facts = {"data": study.base.data, "images": 359} | ({"limited": limited} if limited else {})
             groups = of_points(result["top1"] - 95, classes) | others
-            path.write_text(json.dumps(facts | {"measures": groups}))
+            path.write_text(json.dumps(facts | {"metrics": groups}))
 
 
 def of_points(points: float, classes: int) -> dict:

@@ -9,7 +9,7 @@ from selfdistill.train import preflight
 from tests.helpers.small_runs import small
 
 
-def test_a_run_that_will_work_is_looked_at_from_data_to_disk(tmp_path):
+def test_a_valid_run_passes_all_checks(tmp_path):
     found = check(small("lightskd() + kd()"), tmp_path)
     assert all(each.ok for each in found)
     words = {each.check: each.words for each in found}
@@ -50,24 +50,24 @@ def test_a_run_that_will_work_is_looked_at_from_data_to_disk(tmp_path):
         ({"method": "tests.inspect.test_doctor:endless()"}, "step", "a non-finite loss: task"),
     ],
 )
-def test_what_is_wrong_is_said_where_it_is_found_and_ends_the_looking(config, name, answer):
+def test_the_first_failure_is_reported_and_ends_the_checks(config, name, answer):
     *fine, last = check(small(**{"text": config.pop("method", "ce()")} | config))
     assert all(each.ok for each in fine)
     assert (last.check, last.ok) == (name, False)
     assert answer in last.words
 
 
-def test_too_little_room_is_found_beside_all_that_is_well(monkeypatch):
+def test_too_little_space_fails_only_its_check(monkeypatch):
     monkeypatch.setattr(preflight, "free_memory", lambda: 1000)
     assert [each.check for each in check(small()) if not each.ok] == ["memory"]
 
 
-def test_a_batch_larger_than_the_data_is_told():
+def test_a_batch_larger_than_the_data_is_reported():
     words = {each.check: each.words for each in check(small(batch_size=500))}
     assert words["batches"] == "1 steps per epoch, batch size 200, less than the requested 500, 2 epochs"
 
 
-def test_one_of_several_processes_is_looked_at():
+def test_one_of_several_processes_is_checked():
     words = {each.check: each.words for each in check(small(batch_size=64, devices=2))}
     assert words["batches"] == "3 steps per epoch, batch size 64, 2 epochs"
     assert words["memory"].startswith("a batch of 32 needs")

@@ -1,4 +1,4 @@
-"""A grid of runs: finished ones are kept, a failing method does not take the others with it."""
+"""Comparison of methods: finished runs are reused, a failing method does not stop the others."""
 
 import json
 from dataclasses import replace
@@ -11,7 +11,7 @@ from selfdistill.method import Method
 from selfdistill.method.constructor import method_constructor
 from selfdistill.report.tables.accuracy import footer, header, markdown, plain, rows
 from selfdistill.study import compare
-from selfdistill.study.layout import run_folder, usual_folder
+from selfdistill.study.layout import default_folder, run_folder
 from selfdistill.terms import LossTerm
 from selfdistill.train.config import RunConfig
 
@@ -52,7 +52,7 @@ def test_a_grid_and_its_table(tmp_path):
     assert json.loads((tmp_path / "study.json").read_text())["seeds"] == [0, 1]
 
 
-def test_again_trains_nothing(tmp_path):
+def test_finished_runs_are_not_trained_again(tmp_path):
     first = compare(["ce()", "dsr()"], BASE, range(2), tmp_path)
     stamps = {each: each.stat().st_mtime_ns for each in tmp_path.rglob("result.json")}
     again = compare(["ce()", "dsr()", "csd()"], BASE, range(2), tmp_path)
@@ -61,7 +61,7 @@ def test_again_trains_nothing(tmp_path):
     assert len(again.results["csd()"]) == 2
 
 
-def test_what_fails_is_named_and_the_rest_goes_on(tmp_path):
+def test_a_failing_method_is_recorded_and_the_others_go_on(tmp_path):
     own = "tests.study.test_compare:fails()"
     study = compare(["ce()", own, "dsr()"], BASE, range(2), tmp_path)
     assert study.errors == {own: "ArithmeticError: on purpose"}
@@ -77,13 +77,13 @@ def test_what_fails_is_named_and_the_rest_goes_on(tmp_path):
         (["ce()", "drg(head='gated', tap='stage9')"], "nothing to tap at 'stage9'"),
     ],
 )
-def test_mistakes_are_found_before_any_training(tmp_path, methods, answer):
+def test_mistakes_are_found_before_training(tmp_path, methods, answer):
     with pytest.raises(UserError, match=answer):
         compare(methods, BASE, range(2), tmp_path / "study")
     assert not (tmp_path / "study").exists()
 
 
-def test_folders_can_be_read_and_do_not_clash(tmp_path):
+def test_run_folders_are_readable_and_unique(tmp_path):
     names = [
         run_folder(tmp_path, text, 0).parent.name
         for text in ("ce()", "drg(alpha=0.1)", "drg(alpha=0.1 )", "label_smoothing()")
@@ -101,10 +101,10 @@ def test_one_seed_has_no_interval(tmp_path):
     assert header(study)[2] == "against dsr()"
 
 
-def test_studies_of_other_data_models_and_lengths_lie_apart():
+def test_studies_of_different_data_models_and_epochs_have_different_folders():
     base = RunConfig("ce()", data="parquet:../x/cifar100/", limit=50, model="timm/convnext_atto", epochs=3)
-    assert usual_folder(base) == Path("runs/cifar100-50-convnext_atto-3epochs")
+    assert default_folder(base) == Path("runs/cifar100-50-convnext_atto-3epochs")
     others = {
-        usual_folder(replace(base, **change)) for change in ({}, {"data": "digits"}, {"epochs": 4}, {"limit": 60})
+        default_folder(replace(base, **change)) for change in ({}, {"data": "digits"}, {"epochs": 4}, {"limit": 60})
     }
     assert len(others) == 4

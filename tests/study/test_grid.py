@@ -1,4 +1,4 @@
-"""Grids: what is asked for, where it lies, and studies in files."""
+"""Grids: combinations, folders, and grid files."""
 
 import json
 from pathlib import Path
@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[2]
 BASE = RunConfig("ce()", limit=60, epochs=1, batch_size=30)
 
 
-def test_each_with_each(tmp_path):
+def test_cross_product(tmp_path):
     grid = Grid(["ce()", "dsr()"], ["resnet8", "vgg8"], ["digits", "fake:classes=4,size=8"], range(2), BASE)
     studies = compare_all(grid, tmp_path)
     names = ["digits-resnet8", "digits-vgg8", "fake-classes-4-size-8-resnet8", "fake-classes-4-size-8-vgg8"]
@@ -25,13 +25,13 @@ def test_each_with_each(tmp_path):
     assert (facts["base"]["data"], facts["base"]["model"]) == ("digits", "vgg8")
 
 
-def test_one_pair_lies_in_the_folder_itself(tmp_path):
+def test_a_single_combination_uses_the_folder_itself(tmp_path):
     (study,) = compare_all(Grid(["ce()"], ["resnet8"], seeds=[3], recipe=BASE), tmp_path)
     assert study.folder == tmp_path
     assert (tmp_path / "runs" / "ce" / "seed3" / "result.json").is_file()
 
 
-def test_the_usual_folder_names_all():
+def test_the_default_folder_names_all_dimensions():
     grid = Grid(["ce()"], ["resnet8", "timm/convnext_atto"], ["digits", "fake"], recipe=BASE)
     assert grid.folder == Path("runs/digits-fake-60-resnet8-convnext_atto-1epochs")
 
@@ -51,7 +51,7 @@ def test_label_noise_is_a_dimension(tmp_path):
     assert Grid(["ce()"], recipe=base).folder == Path("runs/digits-60-noise0.4-resnet8-1epochs")
 
 
-def test_a_mistake_in_one_pair_is_found_before_any_training(tmp_path):
+def test_a_mistake_in_one_combination_is_found_before_training(tmp_path):
     with pytest.raises(UserError, match="images of 8x8 pixels are too small for mobilenetv2"):
         compare_all(Grid(["ce()"], ["resnet8", "mobilenetv2"], recipe=BASE), tmp_path / "s")
     assert not (tmp_path / "s").exists()
@@ -64,25 +64,25 @@ def test_controls_are_rows():
 @pytest.mark.parametrize(
     ("words", "answer"),
     [
-        ({"methods": "ce()"}, "methods of a grid are several, but found the text 'ce\\(\\)'; write a list"),
+        ({"methods": "ce()"}, "methods of a grid must be a list, but found the text 'ce\\(\\)'; write a list"),
         ({"methods": []}, "a grid needs one method and one seed at least"),
         ({"methods": ["ce()"], "seeds": []}, "a grid needs one method and one seed at least"),
-        ({"methods": ["ce()"], "models": "resnet8"}, "models of a grid are several"),
+        ({"methods": ["ce()"], "models": "resnet8"}, "models of a grid must be a list"),
     ],
 )
-def test_empty_and_half_grids(words, answer):
+def test_empty_grids_are_refused(words, answer):
     with pytest.raises(UserError, match=answer):
         Grid(**words)
 
 
 @pytest.mark.parametrize("file", sorted((ROOT / "studies").glob("*.py")), ids=lambda file: file.stem)
-def test_the_studies_that_come_along(file):
+def test_the_included_studies(file):
     grid = read_grid(file)
     assert "ce()" in grid.rows
     assert f"selfdistill study studies/{file.name}" in file.read_text()
 
 
-def test_a_file_as_a_command(tmp_path, capsys):
+def test_the_study_command(tmp_path, capsys):
     file = tmp_path / "mine.py"
     file.write_text(
         "from selfdistill.study import Grid, RunConfig\n"
@@ -98,10 +98,10 @@ def test_a_file_as_a_command(tmp_path, capsys):
     assert (tmp_path / "out" / "digits-vgg8" / "table.md").is_file()
 
 
-def test_a_file_as_a_command_ends_with_its_page(tmp_path, capsys, monkeypatch):
+def test_the_study_command_writes_a_report(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr("selfdistill.report.PICTURES", [])
     file = tmp_path / "mine.py"
-    recipe = "RunConfig('ce()', limit=60, epochs=1), measures=['calibration']"
+    recipe = "RunConfig('ce()', limit=60, epochs=1), metrics=['calibration']"
     file.write_text(
         "from selfdistill.study import Grid, RunConfig\n"
         f"STUDY = Grid(['ce()', 'dsr()'], label_noise=[0, 0.4], seeds=[0, 1], recipe={recipe})\n"
@@ -119,12 +119,12 @@ def test_a_file_as_a_command_ends_with_its_page(tmp_path, capsys, monkeypatch):
     [
         ("x = 1\n", "has no STUDY that is a Grid (found NoneType); write STUDY = Grid("),
         ("\nSTUDY = [1][3]\n", "line 2 of"),
-        ("\nSTUDY = [1][3]\n", "raised IndexError: list index out of range; mend the file"),
+        ("\nSTUDY = [1][3]\n", "raised IndexError: list index out of range; correct the file"),
         ("STUDY = (\n", "raised SyntaxError: '(' was never closed"),
-        ("from selfdistill.study import Grid\nSTUDY = Grid('ce()')\n", "methods of a grid are several"),
+        ("from selfdistill.study import Grid\nSTUDY = Grid('ce()')\n", "methods of a grid must be a list"),
     ],
 )
-def test_files_that_are_no_study(tmp_path, capsys, text, answer):
+def test_files_without_a_grid_are_refused(tmp_path, capsys, text, answer):
     (tmp_path / "wrong.py").write_text(text)
     with pytest.raises(SystemExit, match="^2$"):
         main(["study", str(tmp_path / "wrong.py")])

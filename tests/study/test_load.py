@@ -1,4 +1,4 @@
-"""What compare wrote is what load reads."""
+"""Loading of studies that compare wrote."""
 
 import json
 
@@ -19,7 +19,7 @@ def made(tmp_path_factory):
     return compare(["ce()", "drg(alpha=0.1)"], BASE, range(2), tmp_path_factory.mktemp("study"))
 
 
-def test_it_is_what_compare_made(made):
+def test_a_loaded_study_equals_the_written_one(made):
     found = load(str(made.folder))
     assert (found.base, found.methods, found.seeds, found.results) == (
         made.base,
@@ -49,11 +49,11 @@ def test_all_studies_below_a_folder(made, tmp_path):
     assert [each.folder for each in load_all(made.folder)] == [made.folder]
 
 
-def test_what_is_missing_is_named(made, tmp_path):
+def test_missing_studies_and_runs_are_named(made, tmp_path):
     with pytest.raises(UserError, match=r"holds no study \(no study.json\); name the folder that compare wrote"):
         load_all(tmp_path)
     copy_facts(made.folder, tmp_path)
-    with pytest.raises(UserError, match=r"no run of the study in '.*' is finished; repeat its compare command"):
+    with pytest.raises(UserError, match=r"no run of the study in '.*' is finished; re-run its compare command"):
         load_all(tmp_path)
 
 
@@ -61,7 +61,7 @@ def test_what_is_missing_is_named(made, tmp_path):
     ("text", "answer"),
     [
         ("{", "cannot read .*study.json"),
-        ("{}", "study.json is not what compare writes .*'methods'.*; repeat the compare command"),
+        ("{}", "study.json is not what compare writes .*'methods'.*; re-run the compare command"),
         ('{"methods": [], "seeds": []}', "study.json is not what compare writes .*'base'"),
         ('{"base": {}, "methods": [], "seeds": []}', "study.json is not what compare writes .*method"),
         ('{"base": 3, "methods": [], "seeds": []}', "study.json is not what compare writes"),

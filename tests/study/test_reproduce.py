@@ -1,4 +1,4 @@
-"""Published tables: what they say, a small version made for real, and verdicts by hand."""
+"""Published tables: their values, a small reproduction, and verdicts by hand."""
 
 import re
 
@@ -10,7 +10,7 @@ from selfdistill.methods import parse_method
 from selfdistill.models import create
 from selfdistill.study.analysis.statistics import MeanStd
 from selfdistill.study.papers import PAPERS, Published, PublishedValue
-from selfdistill.study.papers.published import MEASURES, Missing, column
+from selfdistill.study.papers.published import METRICS, Missing, column
 from selfdistill.study.reproduce import Line, published, reproduce, scaled
 from selfdistill.train.config import RunConfig
 
@@ -30,7 +30,7 @@ SMALL = Published(
 
 
 @pytest.mark.parametrize("name", PAPERS)
-def test_every_table_can_be_asked_for(name):
+def test_every_table_can_be_reproduced(name):
     table = PAPERS[name]
     assert re.match(r"https://\S+, .", table.source)
     assert table.reported
@@ -38,14 +38,14 @@ def test_every_table_can_be_asked_for(name):
         create(model, 100, size=32)
     for cell in table.cells:
         assert parse_method(cell.method).resolved
-        assert cell.measure in MEASURES
+        assert cell.metric in METRICS
         assert 0 < cell.expected < 100
-    assert len({(cell.model, cell.method, cell.measure) for cell in table.cells}) == len(table.cells)
+    assert len({(cell.model, cell.method, cell.metric) for cell in table.cells}) == len(table.cells)
 
 
-def test_numbers_as_they_are_printed_there():
+def test_values_match_the_sources():
     """Spot checks against the sources, typed a second time."""
-    found = {(name, each.model, each.method, each.measure): each for name in PAPERS for each in PAPERS[name].cells}
+    found = {(name, each.model, each.method, each.metric): each for name in PAPERS for each in PAPERS[name].cells}
     assert found["crd", "resnet8x4", "crd(teacher='resnet32x4')", "top-1"].expected == 75.51
     assert found["crd", "vgg8", "kd(teacher='vgg13')", "top-1"].expected == 72.98
     assert found["crd", "resnet20", "sp(teacher='resnet110')", "top-1"].expected == 70.04
@@ -81,13 +81,13 @@ def test_scaling():
     assert (small.epochs, small.warmup, small.limit) == (2, 1, 250)
     assert scaled(SMALL, 0.01).epochs == 1
     for scale in (0, -1, 2):
-        with pytest.raises(UserError, match="a scale is a share above 0 and up to 1, but is"):
+        with pytest.raises(UserError, match="scale must be above 0 and at most 1, but is"):
             scaled(SMALL, scale)
 
 
 def test_a_table_of_two_models(tmp_path):
     lines, studies = reproduce(SMALL, tmp_path, scale=0.1, seeds=range(2), data="digits")
-    assert [(line.cell.model, line.cell.method, line.cell.measure) for line in lines] == [
+    assert [(line.cell.model, line.cell.method, line.cell.metric) for line in lines] == [
         ("resnet8", "ce()", "top-1"),
         ("resnet8", "dsr()", "top-1"),
         ("vgg8", "ce()", "NLL"),
@@ -97,7 +97,7 @@ def test_a_table_of_two_models(tmp_path):
     vgg = studies[1].finished("ce()")
     assert lines[2].ours == MeanStd.of([each["nll"] for each in vgg])
     assert lines[3].ours == MeanStd.of([100 - each["top1"] for each in vgg])
-    assert len(list(tmp_path.rglob("result.json"))) == 6  # one run serves all of its measures
+    assert len(list(tmp_path.rglob("result.json"))) == 6  # one run serves all metrics
 
 
 def test_the_command(tmp_path, capsys, monkeypatch):
@@ -106,7 +106,7 @@ def test_the_command(tmp_path, capsys, monkeypatch):
     with pytest.raises(SystemExit, match="^0$"):
         main(words)
     shown = capsys.readouterr().out
-    assert re.search(r"^model +method +measure +expected +ours +verdict$", shown, re.M)
+    assert re.search(r"^model +method +metric +expected +ours +verdict$", shown, re.M)
     assert re.search(r"^resnet8 +dsr\(\) +top-1 +99\.00 +\d+\.\d\d +scaled$", shown, re.M)
     assert "100 of 1,000 images. Scaled: not the paper's numbers." in shown
     assert "A table of two models: https://example.org." in shown

@@ -1,4 +1,4 @@
-"""A method at work: real training steps of it, to be timed."""
+"""Timed training steps of a method."""
 
 from collections.abc import Iterator, Mapping
 from copy import deepcopy
@@ -22,22 +22,22 @@ from selfdistill.train.networks import resolve_networks
 from selfdistill.train.preflight import step_bytes
 from selfdistill.train.run import make_trainer
 
-WARM = 2  # steps before the first that counts: the optimizer makes its state, caches fill
+WARMUP_STEPS = 2  # untimed steps first: the optimizer allocates its state, caches fill
 
 
 class Seconds(NamedTuple):
     """Seconds of one step."""
 
-    step: float  # in whole: the batch, the passes, the losses, backward, the optimizer
-    data: float  # of it, until the batch was there
-    terms: float  # the method's own losses and heads alone, forward and backward, made apart
+    step: float  # total: batch, forward passes, losses, backward, optimizer
+    data: float  # part of `step` spent waiting for the batch
+    terms: float  # the method's losses and heads alone, forward and backward, timed separately
 
 
 class Candidate:
-    """One method's training on a data set, a step at a time; `label` is what a table calls it.
+    """Training of one method, one step at a time; `label` is its name in the table.
 
-    It makes the steps that a run makes, on untrained networks: what a teacher says does not change how long it
-    takes. Raises `UserError` where method, model and data do not fit.
+    The steps are those of a run, but with untrained teachers, which take as long as trained ones. Raises `UserError`
+    if method, model and data do not fit.
     """
 
     def __init__(self, label: str, config: RunConfig, splits: Splits):
@@ -45,22 +45,22 @@ class Candidate:
         networks = resolve_networks(method, config, splits)
         self.trainer = make_trainer(config, method, splits, networks, Path(), Listener())
         self.trainer.train_step.run.train()
-        self._batches, self._number = self._endless(), 0
-        for _ in range(WARM):
+        self._batches, self._number = self._endless_batches(), 0
+        for _ in range(WARMUP_STEPS):
             self.step()
         self._recorded, self._memories = self._record(), deepcopy(self.trainer.train_step.memory.slots[0])
 
     def step(self) -> tuple[float, float]:
-        """Make a step of training; give its seconds, and those until its batch was there."""
+        """Run a training step; return its seconds, and the seconds spent waiting for the batch."""
         start = self._now()
         batch = next(self._batches)
-        there = self._now()
+        loaded = self._now()
         self.trainer.train_step.step(batch, self.trainer.progress(self._number), self.trainer.rate(self._number))
         self._number += 1
-        return self._now() - start, there - start
+        return self._now() - start, loaded - start
 
     def terms_alone(self) -> float:
-        """Seconds of the terms without the student: what they make of its recorded outputs, and backward to there."""
+        """Time the terms on recorded outputs of the student, forward and backward to these outputs; in seconds."""
         distiller = self.trainer.distiller
         batch, anchor, views = self._recorded
         distiller.zero_grad()
@@ -69,26 +69,26 @@ class Candidate:
         losses = {name: loss for name, loss in made.losses.items() if name != "task"}
         if losses and (total := distiller.total(losses)).requires_grad:
             total.backward()
-        memory.commit(self._memories, made.remembered)  # a copy's: tables are written where they lie
+        memory.commit(self._memories, made.remembered)  # in a copy, because tables are updated in place
         return self._now() - start
 
-    def timed(self) -> Seconds:
-        """Make a step, and the terms alone."""
+    def time_step(self) -> Seconds:
+        """Time a training step and the terms alone."""
         return Seconds(*self.step(), self.terms_alone())
 
     def flops(self) -> int:
-        """Floating-point operations of a step, by its convolutions and products of matrices."""
+        """Count the FLOPs of a step: convolutions and matrix products."""
         return flops(self.step)
 
     def bytes(self) -> int:
-        """Bytes at the peak of a step: weights, optimizer, memories, and what the step makes."""
+        """Return the peak memory of a step in bytes: weights, optimizer, memories and activations."""
         return step_bytes(self.trainer, self.step)
 
-    def _endless(self) -> Iterator[tuple[Batch, ...]]:
+    def _endless_batches(self) -> Iterator[tuple[Batch, ...]]:
         return chain.from_iterable(map(self.trainer.batches, count()))
 
     def _record(self) -> tuple[Batch, ModelOutputs, Mapping[str, ModelOutputs]]:
-        """A batch and what its passes showed, as leaves whose gradients are added up as the student's would be."""
+        """Return a batch and the outputs of its passes, as leaves with a gradient to accumulate into."""
         batch = next(self.trainer.loader.epoch(0))
         with torch.no_grad():
             anchor, views = self.trainer.distiller.passes(batch)
@@ -101,12 +101,14 @@ class Candidate:
         return perf_counter()
 
 
-def _leaves(shown: ModelOutputs) -> ModelOutputs:
-    embedding = None if shown.embedding_or_none is None else _leaf(shown.embedding)
-    return ModelOutputs(_leaf(shown.logits), embedding, {name: _leaf(each) for name, each in shown.features.items()})
+def _leaves(outputs: ModelOutputs) -> ModelOutputs:
+    embedding = None if outputs.embedding_or_none is None else _leaf(outputs.embedding)
+    return ModelOutputs(
+        _leaf(outputs.logits), embedding, {name: _leaf(each) for name, each in outputs.features.items()}
+    )
 
 
-def _leaf(shown: Tensor) -> Tensor:
-    leaf = shown.detach().clone().requires_grad_()
+def _leaf(output: Tensor) -> Tensor:
+    leaf = output.detach().clone().requires_grad_()
     leaf.grad = torch.zeros_like(leaf)
     return leaf

@@ -1,4 +1,4 @@
-"""Contenders side by side: every one in every round, so that a busy moment meets all of them."""
+"""Interleaved benchmark rounds: each measures every candidate, so that other load affects all equally."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -11,7 +11,7 @@ from selfdistill.methods import parse_method
 from selfdistill.train.config import RunConfig
 
 BASELINE = "ce()"
-FLOOR = "ce() again"  # the baseline against itself: what no difference looks like
+FLOOR = "ce() again"  # the baseline against itself: the noise floor
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class Quartiles:
 
     @classmethod
     def of(cls, values: Sequence[float]) -> "Quartiles":
-        """Of two values at least."""
+        """Compute the quartiles of two or more values."""
         return cls(*quantiles(values, n=4, method="inclusive"))
 
 
@@ -36,10 +36,10 @@ class Cost:
     images_per_second: float
     step_ms: float
     step: Quartiles  # ratio of whole steps
-    terms: Quartiles  # 1 and the terms' own share of a step of cross-entropy, measured alone
-    data: Quartiles  # share of its own step until the batch is there
-    arithmetic: float  # ratio of floating-point operations
-    memory: float  # ratio of bytes at the peak
+    terms: Quartiles  # 1 + the time of the terms alone, in steps of cross-entropy
+    data: Quartiles  # share of the step spent waiting for the batch
+    arithmetic: float  # ratio of FLOPs
+    memory: float  # ratio of peak memory
     bytes: int
 
 
@@ -50,29 +50,29 @@ def run_rounds(
     *,
     rounds: int,
     steps: int,
-    tell: Callable[[int], None] = lambda number: None,
+    on_round: Callable[[int], None] = lambda number: None,
 ) -> list[Cost]:
-    """Measure each method's steps beside those of `ce()`, in so many rounds of so many steps of each.
+    """Time the training steps of each method and of `ce()`, in `rounds` rounds of `steps` steps each.
 
-    The first two of the list are the baseline and the floor. `tell` hears each round's number.
-    Raises `UserError` where method, model and data do not fit.
+    The first two costs are the baseline and the noise floor. `on_round` is called with each round's number.
+    Raises `UserError` if a method, the model and the data do not fit.
     """
-    for count, least, what in ((rounds, 2, "rounds"), (steps, 1, "steps")):
+    for count, least, option in ((rounds, 2, "rounds"), (steps, 1, "steps")):
         if count < least:
-            raise UserError(f"{what} must be {least} or more, but is {count}")
+            raise UserError(f"{option} must be {least} or more, but is {count}")
     texts = dict.fromkeys(parse_method(each).text for each in methods)
     labels = [(BASELINE, BASELINE), (FLOOR, BASELINE), *((text, text) for text in texts if text != BASELINE)]
-    field = [Candidate(label, replace(base, method=text), splits) for label, text in labels]
-    times: list[list[Seconds]] = [[] for _ in field]
+    candidates = [Candidate(label, replace(base, method=text), splits) for label, text in labels]
+    times: list[list[Seconds]] = [[] for _ in candidates]
     for number in range(rounds):
-        first = number % len(field)  # none always runs after the same other
-        for k in [*range(first, len(field)), *range(first)]:
-            times[k].append(_mean([field[k].timed() for _ in range(steps)]))
-        tell(number + 1)
-    flops, sizes = [each.flops() for each in field], [each.bytes() for each in field]
+        first = number % len(candidates)  # rotate, so that no candidate always follows the same one
+        for k in [*range(first, len(candidates)), *range(first)]:
+            times[k].append(_mean([candidates[k].time_step() for _ in range(steps)]))
+        on_round(number + 1)
+    flops, sizes = [each.flops() for each in candidates], [each.bytes() for each in candidates]
     return [
         _cost(each.label, base.batch_size, own, times[0], flops[k] / flops[0], sizes[k] / sizes[0], sizes[k])
-        for k, (each, own) in enumerate(zip(field, times, strict=True))
+        for k, (each, own) in enumerate(zip(candidates, times, strict=True))
     ]
 
 
@@ -89,13 +89,13 @@ def _cost(
     memory: float,
     size: int,
 ) -> Cost:
-    step, usual = median(each.step for each in own), median(each.step for each in base)
+    step, base_step = median(each.step for each in own), median(each.step for each in base)
     return Cost(
         label,
         images / step,
         1000 * step,
         Quartiles.of([one.step / other.step for one, other in zip(own, base, strict=True)]),
-        Quartiles.of([1 + each.terms / usual for each in own]),
+        Quartiles.of([1 + each.terms / base_step for each in own]),
         Quartiles.of([each.data / each.step for each in own]),
         arithmetic,
         memory,

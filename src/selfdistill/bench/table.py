@@ -1,4 +1,4 @@
-"""Costs as a table."""
+"""Table of costs."""
 
 from collections.abc import Sequence
 
@@ -8,7 +8,7 @@ HEADER = ("method", "images/s", "step", "whole step", "its quartiles", "arithmet
 
 
 def rows(costs: Sequence[Cost]) -> list[tuple[str, ...]]:
-    """A row for each method."""
+    """Return one row per method."""
     return [_row(each) for each in costs]
 
 
@@ -16,11 +16,11 @@ def footer(rounds: int, steps: int, where: str) -> list[str]:
     """Describe the setting of the measurement."""
     return [
         f"{where}; medians of {rounds} interleaved rounds of {steps} step(s). Ratios are to ce() in the same round; "
-        "its second row is ce() against itself: differences of that size mean nothing.",
-        "whole step: batch, passes, losses, backward, optimizer. arithmetic: as its floating-point operations predict.",
+        "its second row is ce() against itself: differences of that size are noise.",
+        "whole step: batch, passes, losses, backward, optimizer. arithmetic: ratio of floating-point operations.",
         "terms alone: 1 + the method's losses and heads, forward and backward on recorded outputs, in steps of ce(); "
-        "more passes of a network are not in it. memory: tensors at the peak. data: share of the step until the batch "
-        "is there.",
+        "extra forward passes are not included. memory: peak of live tensors. data: share of the step spent waiting "
+        "for the batch.",
     ]
 
 

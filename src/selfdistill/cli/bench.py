@@ -42,11 +42,16 @@ def bench(
     torch.set_num_threads(threads or torch.get_num_threads())
     with console.status("") as status:
 
-        def tell(number: int) -> None:
+        def on_round(number: int) -> None:
             status.update(f"round {number} of {rounds}")
 
         costs = run_rounds(
-            method_expressions(methods, DEFAULT), config, load_data(config), rounds=rounds, steps=steps, tell=tell
+            method_expressions(methods, DEFAULT),
+            config,
+            load_data(config),
+            rounds=rounds,
+            steps=steps,
+            on_round=on_round,
         )
     where = f"{config.data}, {config.model}, batches of {config.batch_size}"
     where += f", {torch.get_num_threads()} thread(s), torch {torch.__version__}"

@@ -46,7 +46,7 @@ def compare(
     out: Annotated[Path | None, typer.Option(help="Folder of the study; default: runs/DATA-MODEL-EPOCHS.")] = None,
     controls: Controls = False,
     equal_compute: EqualCompute = False,
-    measures: Metrics = None,
+    metrics: Metrics = None,
     ood: OtherClasses = None,
     test_limit: TestLimit = None,
     report: Page = False,
@@ -60,7 +60,7 @@ def compare(
 ) -> None:
     """Train each method with each seed and print a table.
 
-    Re-running the command skips finished runs and resumes interrupted ones. With --measures, the finished runs are
+    Re-running the command skips finished runs and resumes interrupted ones. With --metrics, the finished runs are
     then evaluated on these metrics, as by the command evaluate. A method that needs a teacher but names none has
     one trained first; it is kept for later runs.
     """
@@ -78,15 +78,15 @@ def compare(
         controls,
         equal_compute,
         label_noises or (),
-        measures or (),
+        metrics or (),
         ood,
         test_limit,
     )
     studies = compare_all(grid, out, **engine_and_listener(engine, workers, threads, address))
-    show(studies, measured=grid.questions is not None, page=(out or grid.folder) if report else None)
+    show(studies, evaluated=grid.request is not None, page=(out or grid.folder) if report else None)
 
 
-def show(studies: "Sequence[Study]", *, measured: bool = False, page: Path | None = None) -> None:
+def show(studies: "Sequence[Study]", *, evaluated: bool = False, page: Path | None = None) -> None:
     """Print each study's table and metrics, write the report to `page` if given, and print the failed runs.
 
     Exit status 1 if a run failed.
@@ -96,7 +96,7 @@ def show(studies: "Sequence[Study]", *, measured: bool = False, page: Path | Non
     finished = [study for study in studies if study.results]
     for study in finished:
         show_study(study)
-        if measured:
+        if evaluated:
             show_metrics(study)
     if page is not None and finished:
         print()

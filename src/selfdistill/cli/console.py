@@ -27,10 +27,10 @@ def show_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
 
 def report_failures(studies: "Sequence[Study]") -> None:
     """Print the failed runs of these studies; exit status 1 if there are any."""
-    from selfdistill.study.study import about
+    from selfdistill.study.study import describe_runs
 
     for study in studies:
-        of = f" ({about(study.base)})" if len(studies) > 1 else ""
+        of = f" ({describe_runs(study.base)})" if len(studies) > 1 else ""
         for method, error in study.errors.items():
             errors.print(f"selfdistill: {method} failed{of}: {error}", soft_wrap=True, markup=False)
     if any(study.errors for study in studies):

@@ -35,7 +35,7 @@ ACCELERATOR = option_type("accelerator")[1].replace("train", "evaluate")
 
 def evaluate(
     folder: Folder,
-    measures: Metrics = None,
+    metrics: Metrics = None,
     ood: OtherClasses = None,
     data: Annotated[
         str | None, typer.Option(help="Data set whose test images to evaluate on; default: the run's own.")
@@ -58,7 +58,7 @@ def evaluate(
 ) -> None:
     """Evaluate the student of a finished run, or of each finished run of a study, and store the metrics.
 
-    Metrics are added to measures.json in the run's folder, or with --data to measures-DATA.json. For a study, metrics
+    Metrics are added to metrics.json in the run's folder, or with --data to metrics-DATA.json. For a study, metrics
     that are already stored are not computed again.
     """
     from selfdistill.errors import UserError
@@ -67,7 +67,7 @@ def evaluate(
     from selfdistill.study.load import is_study
     from selfdistill.train.networks import is_run
 
-    names, sizes = tuple(measures or BASIC), tuple(epsilons or EPSILONS)
+    names, sizes = tuple(metrics or BASIC), tuple(epsilons or EPSILONS)
     request = EvaluationRequest(names, ood, data, test_limit, sizes, classifier, accelerator, tuple(modules or ()))
     if is_run(folder):
         _evaluate_run(folder, request)
@@ -96,9 +96,9 @@ def show_metrics(study: "Study", data: str | None = None) -> None:
     """Print the metrics of a study: one table per group of metrics, one row per method."""
     from selfdistill.cli.console import show_table
     from selfdistill.report.tables.metrics import header, metric_tables, notes, rows
-    from selfdistill.study.evaluation.results import scores
+    from selfdistill.study.evaluation.results import read_metric_table
 
-    found = scores(study, data)
+    found = read_metric_table(study, data)
     for sheet in metric_tables(found):
         print(f"\n{sheet.title}")
         show_table(header(sheet), rows(sheet))
@@ -110,38 +110,38 @@ def _evaluate_run(folder: Path, request: "EvaluationRequest") -> None:
     from selfdistill.cli.console import console
     from selfdistill.cli.run_metrics import format_metrics, skipped_metrics
     from selfdistill.files import read_json
-    from selfdistill.study.evaluation.job import measure
+    from selfdistill.study.evaluation.job import evaluate_run
     from selfdistill.study.evaluation.store import path_of, read
     from selfdistill.train.monitor.listener import Listener
 
-    with console.status("measuring") as status:
+    with console.status("evaluating") as status:
 
         class StatusLine(Listener):
             def on_note(self, text: str) -> None:
-                status.update(f"measuring {text}")
+                status.update(f"evaluating {text}")
 
-        found = measure(folder, request, StatusLine(), anew=True)
-    path, facts = path_of(folder, request.data), read_json(folder / "run.json")
-    held = read(path)
-    assert held is not None  # something was measured
+        found = evaluate_run(folder, request, StatusLine(), recompute=True)
+    path, info = path_of(folder, request.data), read_json(folder / "run.json")
+    stored = read(path)
+    assert stored is not None  # `evaluate_run` has written it
     print("\n\n".join(format_metrics(found)))
-    if "all" in request.measures and (left := skipped_metrics(found)):
+    if "all" in request.metrics and (left := skipped_metrics(found)):
         print(f"left out: {left}")
-    images = min(request.limit or held.images, held.images)
-    few = f"{images:,} of " if images < held.images else ""
-    of = f"{few}{held.images:,} test images of {held.data}"
-    print(f"{of}, {facts['method']}, {facts['config']['model']}, last epoch")
-    print(f"measures: {path}")
+    images = min(request.limit or stored.images, stored.images)
+    few = f"{images:,} of " if images < stored.images else ""
+    of = f"{few}{stored.images:,} test images of {stored.data}"
+    print(f"{of}, {info['method']}, {info['config']['model']}, last epoch")
+    print(f"metrics: {path}")
 
 
 def _evaluate_study(folder: Path, request: "EvaluationRequest", options: EngineAndListener) -> None:
     """Evaluate the runs of one or more studies, and print the tables; exit status 1 if an evaluation failed."""
     from selfdistill.cli.console import report_failures
-    from selfdistill.study.evaluation.job import measure_all
+    from selfdistill.study.evaluation.job import evaluate_all
     from selfdistill.study.load import load_all, missing
 
     studies = load_all(folder)
-    measure_all(studies, request, **options)
+    evaluate_all(studies, request, **options)
     for study in studies:
         if len(studies) > 1:
             print(f"\n{study.folder}")

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from selfdistill.study.reproduce import Line
     from selfdistill.study.study import Study
 
-HEADER = ("model", "method", "measure", "expected", "ours", "verdict")
+HEADER = ("model", "method", "metric", "expected", "ours", "verdict")
 
 
 def reproduce(
@@ -68,7 +68,7 @@ def _cells(line: "Line") -> tuple[str, ...]:
     return (
         cell.model,
         cell.method,
-        cell.measure,
+        cell.metric,
         _mean(cell.expected, cell.std),
         _mean(ours.mean, ours.std) if ours else "",
         line.verdict,
@@ -85,7 +85,7 @@ def _footer(table: "Published", lines: "Sequence[Line]", studies: "Sequence[Stud
         f"{table.title}: {table.source}.",
         f"expected: as reported, {table.reported}.",
         f"{recipe} {SCALED.capitalize()}." if lines and lines[0].scaled else recipe,
-        "verdict: whether the expected number lies in the 95 % prediction interval of our seeds.",
+        "verdict: agrees if the expected number lies in the 95 % prediction interval of our seeds.",
         *(f"differs: {each}." for each in table.differs),
         *(f"missing: {each.what}: {each.why}." for each in table.missing),
         f"runs: {folder}",

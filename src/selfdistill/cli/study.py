@@ -29,4 +29,4 @@ def study(
     grid = read_grid(file)
     place = out or Path("runs") / file.stem
     studies = compare_all(grid, place, **engine_and_listener(engine, workers, threads, address))
-    show(studies, measured=grid.questions is not None, page=place if report else None)
+    show(studies, evaluated=grid.request is not None, page=place if report else None)

@@ -1,4 +1,4 @@
-"""Methods side by side: every method with every seed, on each model and data set."""
+"""Comparison of methods: every method with every seed, on each model and data set."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -9,17 +9,17 @@ from selfdistill.files import make_folder, write_json
 from selfdistill.records import RunResult
 from selfdistill.study.analysis.compute import longer_rows, relative_compute
 from selfdistill.study.engine.engine import Engine, SerialEngine, run_jobs
-from selfdistill.study.engine.job import Job, Outcome, attempt, data_of
-from selfdistill.study.evaluation.job import measure_all
+from selfdistill.study.engine.job import Job, Outcome, load_splits, run_job
+from selfdistill.study.evaluation.job import evaluate_all
 from selfdistill.study.grid import Grid, with_controls
-from selfdistill.study.layout import run_folder, usual_folder
+from selfdistill.study.layout import default_folder, run_folder
 from selfdistill.study.results import write_results
 from selfdistill.study.study import Study
 from selfdistill.train.config import RunConfig
 from selfdistill.train.monitor.listener import Listener
 from selfdistill.train.networks import require_fit
 
-__all__ = ["Study", "compare", "compare_all", "run_folder", "usual_folder", "with_controls"]
+__all__ = ["Study", "compare", "compare_all", "default_folder", "run_folder", "with_controls"]
 
 
 def compare(
@@ -46,22 +46,22 @@ def compare_all(
     cannot be had or do not fit.
     """
     root = Path(folder or grid.folder)
-    studies = [prepared(grid, base, place) for base, place in grid.pairs(root)]
-    make(studies, root, engine=engine, listener=listener)
-    if grid.questions:
-        measure_all(studies, grid.questions, engine=engine, listener=listener)
+    studies = [prepare(grid, base, place) for base, place in grid.pairs(root)]
+    run_studies(studies, root, engine=engine, listener=listener)
+    if grid.request:
+        evaluate_all(studies, grid.request, engine=engine, listener=listener)
     return studies
 
 
-def prepared(grid: Grid, base: RunConfig, folder: Path) -> Study:
-    """A study without runs, all of whose methods fit."""
+def prepare(grid: Grid, base: RunConfig, folder: Path) -> Study:
+    """Create a study without results. Raises `UserError` if a method, the data or a metric does not fit."""
     rows = grid.rows
     study = Study(base, rows, tuple(grid.seeds), folder)
-    splits = data_of(study.config(rows[0], study.seeds[0]))
+    splits = load_splits(study.config(rows[0], study.seeds[0]))
     for row in rows:
         require_fit(study.config(row, study.seeds[0]), splits)
-    if grid.questions:
-        grid.questions.require_answers(base, splits)
+    if grid.request:
+        grid.request.require_available(base, splits)
     if not grid.equal_compute:
         return study
     compute = {row: relative_compute(study.config(row, study.seeds[0]), splits) for row in rows}
@@ -70,10 +70,10 @@ def prepared(grid: Grid, base: RunConfig, folder: Path) -> Study:
     return replace(study, methods=(*rows, *longer), epochs=epochs, compute=compute | longer)
 
 
-def make(
+def run_studies(
     studies: Sequence[Study], root: Path, *, engine: Engine | None = None, listener: Listener | None = None
 ) -> None:
-    """Make all runs of some studies, whose teachers lie in `root`, and write down what they are."""
+    """Train the runs of studies, with their teachers in `root`, and write study.json and results.csv of each."""
     for study in studies:
         write_json(make_folder(study.folder) / "study.json", study.to_json())
     _run(studies, root / "teachers", engine or SerialEngine(), listener or Listener())
@@ -82,12 +82,12 @@ def make(
 
 
 def _run(studies: Sequence[Study], teachers: Path, engine: Engine, listener: Listener) -> None:
-    """Read the results that are there, and have the other runs made."""
+    """Read the stored results, and train the other runs."""
     owners = {job: study for study in studies for job in _jobs(study, teachers)}
     done = [job for job in owners if job.done]
     for job in done:
-        _keep(owners[job], job, attempt(job))
-    run_jobs(studies, owners, set(done), _keep, engine, listener)
+        _store(owners[job], job, run_job(job))
+    run_jobs(studies, owners, set(done), _store, engine, listener)
 
 
 def _jobs(study: Study, teachers: Path) -> Iterator[Job]:
@@ -96,7 +96,7 @@ def _jobs(study: Study, teachers: Path) -> Iterator[Job]:
             yield Job(row, study.config(row, seed), run_folder(study.folder, row, seed), teachers)
 
 
-def _keep(study: Study, job: Job, outcome: Outcome) -> None:
+def _store(study: Study, job: Job, outcome: Outcome) -> None:
     if outcome.result is not None:
         study.results.setdefault(job.row, {})[job.config.seed] = cast(RunResult, outcome.result)
     else:

@@ -10,7 +10,7 @@ from selfdistill.method.expression import own_modules
 from selfdistill.methods import parse_method
 from selfdistill.metrics import BASIC
 from selfdistill.study.evaluation.request import EvaluationRequest
-from selfdistill.study.layout import pair_folder, usual_folder
+from selfdistill.study.layout import default_folder, pair_folder
 from selfdistill.train.config import RunConfig
 
 
@@ -20,8 +20,8 @@ class Grid:
 
     `label_noise` are shares of the training labels made wrong. `controls` adds each method's heads and passes
     without its distillation; `equal_compute` adds plain cross-entropy trained for as much longer as a method costs
-    more. `measures` are taken of the finished runs, on `test_limit` test images (default: all); `ood` are the images
-    of other classes that one of them wants. Raises `UserError` for an empty grid and a measure that is none.
+    more. `metrics` are evaluated on the finished runs, on `test_limit` test images (default: all); `ood` are the images
+    of other classes for OOD detection. Raises `UserError` for an empty grid and an unknown metric.
     """
 
     methods: Sequence[str]
@@ -32,36 +32,38 @@ class Grid:
     controls: bool = False
     equal_compute: bool = False
     label_noise: Sequence[float] = ()
-    measures: Sequence[str] = ()
+    metrics: Sequence[str] = ()
     ood: str | None = None
     test_limit: int | None = None
 
     def __post_init__(self) -> None:
-        for name in ("methods", "models", "data", "label_noise", "measures"):
+        for name in ("methods", "models", "data", "label_noise", "metrics"):
             if isinstance(found := getattr(self, name), str | float | int):
                 what = f"the text {found!r}" if isinstance(found, str) else f"the number {found}"
-                raise UserError(f"{name} of a grid are several, but found {what}; write a list")
+                raise UserError(f"{name} of a grid must be a list, but found {what}; write a list")
         for share in self.label_noise:
-            replace(self.recipe, label_noise=share)  # says what a share is
-        if self.questions is None and self.test_limit is not None:
-            raise UserError('a limit of test images is for measures, but a grid names none; write measures=["basic"]')
+            replace(self.recipe, label_noise=share)  # raises `UserError` for an invalid fraction
+        if self.request is None and self.test_limit is not None:
+            raise UserError(
+                'test_limit limits the images of metrics, but the grid names no metrics; write metrics=["basic"]'
+            )
         if not self.methods or not self.seeds:
             raise UserError("a grid needs one method and one seed at least")
 
     @property
     def rows(self) -> tuple[str, ...]:
-        """The methods as they are written, each once, with their controls where these are asked for."""
+        """Return the distinct method expressions, with their controls if requested."""
         made = [parse_method(each) for each in self.methods]
         texts = [each.text for each in made] if not self.controls else with_controls(self.methods)
         return tuple(dict.fromkeys(texts))
 
     @property
-    def questions(self) -> EvaluationRequest | None:
+    def request(self) -> EvaluationRequest | None:
         """Return the requested metrics of the finished runs, or None. Raises `UserError` for an unknown metric."""
-        if not self.measures and self.ood is None:
+        if not self.metrics and self.ood is None:
             return None
         return EvaluationRequest(
-            tuple(self.measures) or BASIC,
+            tuple(self.metrics) or BASIC,
             self.ood,
             limit=self.test_limit,
             accelerator=self.recipe.accelerator,
@@ -71,7 +73,7 @@ class Grid:
     @property
     def folder(self) -> Path:
         """Return the default folder."""
-        return usual_folder(self.recipe, self.models, self.data, self.label_noise)
+        return default_folder(self.recipe, self.models, self.data, self.label_noise)
 
     def pairs(self, folder: Path) -> Iterator[tuple[RunConfig, Path]]:
         """Return the shared configuration and the folder of each combination of data set, model and label noise."""
@@ -84,7 +86,7 @@ class Grid:
 
 
 def with_controls(methods: Sequence[str]) -> list[str]:
-    """Each method and, where it has heads or more passes, the same without distillation."""
+    """Return each method, followed by its control if it has heads or extra passes."""
     made = [parse_method(method) for method in methods]
     pairs = [[each.text, each.as_control().text] if each.has_control else [each.text] for each in made]
     return [text for pair in pairs for text in pair]

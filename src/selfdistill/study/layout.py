@@ -8,7 +8,7 @@ from selfdistill.files import folder_name
 from selfdistill.train.config import RunConfig
 
 
-def usual_folder(
+def default_folder(
     base: RunConfig, models: Sequence[str] = (), data: Sequence[str] = (), label_noise: Sequence[float] = ()
 ) -> Path:
     """Return the default folder of a study, by data set, limit, label noise, model and epochs."""

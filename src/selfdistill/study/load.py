@@ -1,4 +1,4 @@
-"""A study's folder read back."""
+"""Reading of study folders."""
 
 from pathlib import Path
 from typing import Any, cast
@@ -22,8 +22,8 @@ def is_study(folder: str | Path) -> bool:
 def load(folder: str | Path) -> Study:
     """Read a study: study.json and the results of its runs, each file once.
 
-    Runs without a result are left out; `missing` lists them. Raises `UserError` where the folder holds no
-    study, or study.json lacks something.
+    Runs without a result are left out; `missing` lists them. Raises `UserError` if the folder holds no study, or
+    study.json is incomplete.
     """
     folder = Path(folder)
     if not (folder / STUDY).is_file():
@@ -37,20 +37,20 @@ def load(folder: str | Path) -> Study:
 
 
 def load_all(folder: str | Path) -> list[Study]:
-    """Read the study in a folder, and those in the folders in it, by name.
+    """Read the studies in a folder and in its subfolders, sorted by name.
 
-    Raises `UserError` where there is none, or none has a finished run.
+    Raises `UserError` if there is no study, or none has a finished run.
     """
     folder = Path(folder)
     below = sorted(path.parent for path in folder.glob(f"*/{STUDY}"))
     studies = [load(each) for each in [folder] * ((folder / STUDY).is_file() or not below) + below]
     if not any(study.results for study in studies):
-        raise UserError(f"no run of the study in '{folder}' is finished; repeat its compare command, which goes on")
+        raise UserError(f"no run of the study in '{folder}' is finished; re-run its compare command, which resumes")
     return studies
 
 
 def missing(study: Study) -> list[tuple[str, int]]:
-    """The method and seed of each run that has no result."""
+    """Return method and seed of each run without a result."""
     return [
         (method, seed) for method in study.methods for seed in study.seeds if seed not in study.results.get(method, {})
     ]
@@ -58,13 +58,15 @@ def missing(study: Study) -> list[tuple[str, int]]:
 
 def _read(folder: Path) -> Study:
     """Read study.json."""
-    said: dict[str, Any] = read_json(folder / STUDY)
+    content: dict[str, Any] = read_json(folder / STUDY)
     try:
-        rows, seeds = tuple(said["methods"]), tuple(said["seeds"])
-        dearer = {name: dict(said[name]) for name in ("epochs", "compute") if name in said}  # older files lack them
-        return Study(RunConfig.from_json(said["base"]), rows, seeds, folder, **dearer)
+        rows, seeds = tuple(content["methods"]), tuple(content["seeds"])
+        compute_fields = {
+            name: dict(content[name]) for name in ("epochs", "compute") if name in content
+        }  # older files lack them
+        return Study(RunConfig.from_json(content["base"]), rows, seeds, folder, **compute_fields)
     except (AttributeError, KeyError, TypeError) as error:
         raise UserError(
             f"{folder / STUDY} is not what compare writes ({type(error).__name__}: {error}); "
-            "repeat the compare command, which writes it anew"
+            "re-run the compare command, which rewrites it"
         ) from None

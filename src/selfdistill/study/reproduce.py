@@ -1,4 +1,4 @@
-"""A published table beside our own runs of it."""
+"""Reproduction of a published table with own runs."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -8,12 +8,12 @@ from scipy import stats
 
 from selfdistill.errors import UserError
 from selfdistill.study.analysis.statistics import LEVEL, MeanStd
-from selfdistill.study.compare import make, prepared
+from selfdistill.study.compare import prepare, run_studies
 from selfdistill.study.engine.engine import Engine
 from selfdistill.study.grid import Grid
 from selfdistill.study.layout import pair_folder
 from selfdistill.study.papers import PAPERS, Published, PublishedValue
-from selfdistill.study.papers.published import MEASURES
+from selfdistill.study.papers.published import METRICS
 from selfdistill.study.study import Study
 from selfdistill.train.config import RunConfig
 from selfdistill.train.monitor.listener import Listener
@@ -23,7 +23,7 @@ SCALED = "scaled: not the paper's numbers"
 
 @dataclass(frozen=True)
 class Line:
-    """A cell beside what we found: None where no run of it finished."""
+    """A published value and the mean of our runs; None if no run finished."""
 
     cell: PublishedValue
     ours: MeanStd | None
@@ -31,9 +31,9 @@ class Line:
 
     @property
     def verdict(self) -> str:
-        """Whether one more run could plausibly have given the published number.
+        """Return "agrees" if the published number lies in the 95 % prediction interval of our seeds.
 
-        "agrees" where it lies in the 95 % prediction interval of our seeds; "higher" and "lower" say where ours lie.
+        Otherwise "higher" or "lower" (our mean), "one seed", "scaled" or "failed".
         """
         if self.ours is None or self.scaled:
             return "failed" if self.ours is None else "scaled"
@@ -46,16 +46,16 @@ class Line:
 
 
 def published(name: str) -> Published:
-    """The published table of this name. Raises `UserError`."""
+    """Return a published table by name. Raises `UserError` for an unknown name."""
     if name not in PAPERS:
         raise UserError(f"there is no table {name!r} to reproduce; choose {', '.join(PAPERS)}")
     return PAPERS[name]
 
 
 def scaled(table: Published, scale: float) -> RunConfig:
-    """A table's recipe with that share of its epochs and images. Raises `UserError`."""
+    """Scale the epochs and images of a table's recipe. Raises `UserError` unless 0 < `scale` <= 1."""
     if not 0 < scale <= 1:
-        raise UserError(f"a scale is a share above 0 and up to 1, but is {scale:g}")
+        raise UserError(f"scale must be above 0 and at most 1, but is {scale:g}")
     if scale == 1:
         return table.recipe
     epochs, warmup = max(1, round(table.recipe.epochs * scale)), round(table.recipe.warmup * scale)
@@ -73,31 +73,31 @@ def reproduce(
     engine: Engine | None = None,
     listener: Listener | None = None,
 ) -> tuple[list[Line], list[Study]]:
-    """Make the runs of a table's cells, or of some models' only, and set each beside the printed number.
+    """Train the runs of a table, or of some of its models, and compare each value with the published one.
 
-    `data` is where the same images lie, if not where the table's name says. Raises `UserError` before any training
-    where something does not fit.
+    `data` names another source of the same images. Raises `UserError` before any training if a method, model or data
+    set does not fit.
     """
     recipe = scaled(table, scale)
     recipe = replace(recipe, data=data or recipe.data)
-    cells = [cell for cell in table.cells if cell.model in _asked(table, models)]
+    cells = [cell for cell in table.cells if cell.model in _selected_models(table, models)]
     studies = {model: _study(model, cells, recipe, seeds, folder) for model in dict.fromkeys(c.model for c in cells)}
-    make(list(studies.values()), folder, engine=engine, listener=listener)
+    run_studies(list(studies.values()), folder, engine=engine, listener=listener)
     return [_line(cell, studies[cell.model], scale < 1) for cell in cells], list(studies.values())
 
 
 def _study(model: str, cells: Sequence[PublishedValue], recipe: RunConfig, seeds: Sequence[int], folder: Path) -> Study:
     grid = Grid([cell.method for cell in cells if cell.model == model], seeds=seeds)
-    return prepared(grid, replace(recipe, model=model), pair_folder(folder, recipe.data, model))
+    return prepare(grid, replace(recipe, model=model), pair_folder(folder, recipe.data, model))
 
 
 def _line(cell: PublishedValue, study: Study, scaled: bool) -> Line:
     (row,) = Grid([cell.method]).rows
-    found = [MEASURES[cell.measure](each) for each in study.finished(row)]
+    found = [METRICS[cell.metric](each) for each in study.finished(row)]
     return Line(cell, MeanStd.of(found) if found else None, scaled)
 
 
-def _asked(table: Published, models: Sequence[str]) -> Sequence[str]:
+def _selected_models(table: Published, models: Sequence[str]) -> Sequence[str]:
     there = list(dict.fromkeys(cell.model for cell in table.cells))
     if unknown := [each for each in models if each not in there]:
         raise UserError(f"the table has no model {unknown[0]!r}; it has {', '.join(there)}")

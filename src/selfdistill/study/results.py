@@ -1,4 +1,4 @@
-"""results.csv: every finished run of a study in a line, without what the clock says."""
+"""results.csv: one line per finished run of a study, without timings."""
 
 import csv
 from collections.abc import Iterator
@@ -9,12 +9,12 @@ from selfdistill.files import write_atomic
 from selfdistill.study.study import Study
 
 NAME = "results.csv"
-OF_THE_CLOCK = {"step_ms", "images_per_second", "train_seconds"}
-NOT_MEASURES = {"method", "resolved", "model", "data", "seed", "epochs"}
+TIMINGS = {"step_ms", "images_per_second", "train_seconds"}
+NOT_METRICS = {"method", "resolved", "model", "data", "seed", "epochs"}
 
 
 def write_results(study: Study) -> None:
-    """Write the file: the same bytes wherever and in whatever order the runs were made."""
+    """Write results.csv; the bytes do not depend on where or in which order the runs were trained."""
     if study.results:
         write_atomic(study.folder / NAME, lambda beside: _write(study, beside))
 
@@ -30,7 +30,7 @@ def _write(study: Study, path: Path) -> None:
 def _rows(study: Study) -> Iterator[dict[str, Any]]:
     for method in study.methods:
         for found in study.finished(method):
-            who = {"method": method, "data": found["data"], "model": found["model"]}
-            when = {"seed": found["seed"], "epochs": found["epochs"]}
-            kept = {key: value for key, value in found.items() if key not in OF_THE_CLOCK | NOT_MEASURES}
-            yield {**who, **when, **kept}
+            names = {"method": method, "data": found["data"], "model": found["model"]}
+            numbers = {"seed": found["seed"], "epochs": found["epochs"]}
+            metrics = {key: value for key, value in found.items() if key not in TIMINGS | NOT_METRICS}
+            yield {**names, **numbers, **metrics}

@@ -8,23 +8,23 @@ from typing import Any
 from selfdistill.records import RunResult
 from selfdistill.train.config import RunConfig
 
-BASELINE_METHOD = "ce()"  # what every method is to be better than
+BASELINE_METHOD = "ce()"  # the baseline, if the study has it
 
 
-def about(config: RunConfig) -> str:
-    """Describe the runs besides method and seed: "resnet8, digits, label noise 0.4"."""
+def describe_runs(config: RunConfig) -> str:
+    """Describe the shared settings of runs: "resnet8, digits, label noise 0.4"."""
     noise = f", label noise {config.label_noise:g}" if config.label_noise else ""
     return f"{config.model}, {config.data}{noise}"
 
 
 @dataclass
 class Study:
-    """The results of a grid by row and seed, and what went wrong.
+    """The results of a grid by row and seed, and the errors of failed rows.
 
     A row is a method's expression, or plain cross-entropy for more epochs, such as "ce() at 2.1x".
     """
 
-    base: RunConfig  # of all runs but for method, seed and a row's epochs
+    base: RunConfig  # shared by all runs, except method, seed and a row's epochs
     methods: tuple[str, ...]  # the rows
     seeds: tuple[int, ...]
     folder: Path
@@ -39,7 +39,7 @@ class Study:
         return BASELINE_METHOD if BASELINE_METHOD in self.methods else self.methods[0]
 
     def finished(self, method: str) -> list[RunResult]:
-        """A row's results, in the order of the seeds."""
+        """Return the results of a row in the order of the seeds."""
         return [self.results[method][seed] for seed in self.seeds if seed in self.results.get(method, {})]
 
     def config(self, method: str, seed: int) -> RunConfig:
@@ -49,7 +49,7 @@ class Study:
         return replace(self.base, method=method, seed=seed)
 
     def equal_compute(self, method: str) -> str | None:
-        """The row of cross-entropy that was given this method's compute, if there is one."""
+        """Return the cross-entropy row with as many FLOPs as this method, or None."""
         ratio = self.compute.get(method)
         same = [row for row in self.epochs if self.compute[row] == ratio and row != method]
         return same[0] if same else None

@@ -101,7 +101,7 @@ def head(page, name):
     return page.locator("table.sortable th[data-sorts]").filter(has_text=re.compile(f"^{re.escape(name)}")).first
 
 
-def test_a_click_sorts_and_another_turns_the_order(visit):
+def test_a_click_sorts_and_another_reverses_the_order(visit):
     page = visit()
     first = methods(page)
     button = head(page, "top-1 %").get_by_role("button")
@@ -132,7 +132,7 @@ def test_the_keyboard_sorts_and_numbers_are_numbers(visit):
         assert methods(page)[-1] == "ce()"  # it has no difference, and stays last either way
 
 
-def test_the_measures_sort_by_what_they_are_worth(visit):
+def test_metrics_sort_by_value(visit):
     page = visit()
     table = page.get_by_role("region", name="Confidence")
     head = table.locator("thead th").nth(2)
@@ -150,7 +150,7 @@ def test_the_measures_sort_by_what_they_are_worth(visit):
     assert "lower is better" in head.inner_text()
 
 
-def test_what_is_folded_opens_by_keyboard(visit):
+def test_folded_sections_open_by_keyboard(visit):
     page = visit(390)
     for words in ("Corruptions by severity and kind", "Accuracy by class"):
         table = page.get_by_role("region", name=words, include_hidden=True)
@@ -165,7 +165,7 @@ def test_what_is_folded_opens_by_keyboard(visit):
         assert first.bounding_box()["x"] == before
 
 
-def test_the_first_key_offers_to_skip(visit):
+def test_the_first_tab_offers_a_skip_link(visit):
     page = visit()
     page.keyboard.press("Tab")
     assert page.evaluate("document.activeElement.textContent") == "Skip to the verdict"
@@ -226,7 +226,7 @@ def test_the_first_column_stays_while_the_table_scrolls(visit):
 
 
 @pytest.mark.parametrize("theme", THEMES)
-def test_all_text_can_be_read(visit, theme):
+def test_text_has_enough_contrast(visit, theme):
     page = visit(theme=theme)
     page.evaluate("document.querySelectorAll('details').forEach((each) => { each.open = true; })")
     found = page.evaluate(CONTRASTS)
@@ -234,14 +234,14 @@ def test_all_text_can_be_read(visit, theme):
     assert [each for each in found if each[0] < 4.5] == []
 
 
-def test_light_and_dark_are_not_the_same(visit):
+def test_light_and_dark_differ(visit):
     paper = [
         visit(theme=theme).evaluate("getComputedStyle(document.documentElement).backgroundColor") for theme in THEMES
     ]
     assert paper[0] != paper[1]
 
 
-def test_it_keeps_still_for_who_asks(visit):
+def test_reduced_motion(visit):
     page = visit(reduced_motion="reduce")
     assert page.evaluate("getComputedStyle(document.documentElement).scrollBehavior") == "auto"
 
@@ -256,7 +256,7 @@ def test_a_command_is_copied_whole(visit, address):
     assert copied.endswith(os.path.dirname(address.removeprefix("file://")))
 
 
-def test_without_scripts_all_is_there(visit):
+def test_the_page_is_complete_without_scripts(visit):
     page = visit(java_script_enabled=False)
     assert len(methods(page)) == 8
     assert page.locator("table.sortable button").count() == 0

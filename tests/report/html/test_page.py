@@ -1,4 +1,4 @@
-"""What the page holds, without a browser."""
+"""Contents of the page, without a browser."""
 
 import csv
 import io
@@ -32,7 +32,7 @@ VOID = {"meta", "link", "br", "img", "input", "hr"}
 EVIL = "<img src=x onerror=alert(1)>"
 
 
-class Seen(HTMLParser):
+class PageParser(HTMLParser):
     """Every element of a page with its attributes; raises where an end is not its beginning's."""
 
     def __init__(self, text: str):
@@ -66,8 +66,8 @@ def text(folder):
     return page([written(folder)], folder)
 
 
-def test_it_is_whole_and_links_lead_somewhere(text, folder):
-    seen = Seen(text)
+def test_the_page_is_valid_and_links_resolve(text, folder):
+    seen = PageParser(text)
     ids = seen.all("id")
     assert len(ids) == len(set(ids))
     assert not any(" " in each for each in ids)
@@ -79,8 +79,8 @@ def test_it_is_whole_and_links_lead_somewhere(text, folder):
     assert set(seen.all("aria-labelledby")) <= set(ids)
 
 
-def test_it_never_asks_the_network_or_runs_a_strangers_script(text):
-    seen = Seen(text)
+def test_no_network_access_and_no_foreign_script(text):
+    seen = PageParser(text)
     assert not re.search(r"(?:src|href)=\"(?:https?:)?//", text)
     assert "@import" not in text
     assert "url(" not in text
@@ -92,7 +92,7 @@ def test_it_never_asks_the_network_or_runs_a_strangers_script(text):
     assert not [name for _, each in seen.elements for name in each if name.startswith("on")]
 
 
-def test_it_has_the_printed_numbers(text, folder):
+def test_the_page_has_the_printed_numbers(text, folder):
     (study,) = load_all(folder)
     plain = re.sub(r"\s+", " ", text)
     for cells in rows(study):
@@ -103,7 +103,7 @@ def test_it_has_the_printed_numbers(text, folder):
 
 
 def test_every_cell_opens_to_its_runs(text, folder):
-    seen = Seen(text)
+    seen = PageParser(text)
     links = [each for each in seen.all("href") if re.search(r"-seed\d$", each)]
     (study,) = load_all(folder)
     filled = [cell for cells in rows(study) for cell in cells[1:] if cell not in ("", "baseline")]
@@ -125,7 +125,7 @@ def test_runs_without_a_result_are_listed(tmp_path):
 def test_a_study_that_has_just_begun(tmp_path, without):
     left = [(name, seed) for name in GAINS for seed in range(5) if (name == "ce()") == (without == "ce()")]
     found = page([written(tmp_path, without=left)], tmp_path)
-    Seen(found)
+    PageParser(found)
     assert "There is nothing to compare yet: finish runs of the baseline" in found
 
 
@@ -136,7 +136,7 @@ def test_several_studies_on_one_page(tmp_path):
     with pytest.raises(UserError, match="is finished"):
         written(tmp_path / "zero", without=nothing) and load_all(tmp_path / "zero")
     found = page(load_all(tmp_path), tmp_path)
-    seen = Seen(found)
+    seen = PageParser(found)
     assert len(seen.all("id")) == len(set(seen.all("id")))
     assert "<h1>3 studies</h1>" in found
     assert found.count('class="sortable"') == 3
@@ -147,7 +147,7 @@ def test_several_studies_on_one_page(tmp_path):
     assert {each for each in seen.all("href") if each in ("#one", "#two", "#zero")} == {"#one", "#two", "#zero"}
 
 
-def test_label_noise_is_said_wherever_studies_are_told_apart(tmp_path):
+def test_label_noise_distinguishes_studies(tmp_path):
     for share in (0, 0.4):
         written(tmp_path / f"digits-noise{share:g}", base=replace(BASE, label_noise=share), seeds=2)
     studies = load_all(tmp_path)
@@ -169,11 +169,11 @@ def broken(evidence):
     raise ZeroDivisionError("by zero")
 
 
-def test_pictures_and_the_reasons_where_there_is_none(tmp_path):
+def test_figures_and_the_reasons_why_they_are_unavailable(tmp_path):
     losses = PICTURES[0]
     asked = [losses, Picture("A <b>", "B.", nothing, draw_curves), Picture("C", "D.", broken, draw_curves)]
     found = page([written(tmp_path)], tmp_path, [*asked, replace(asked[1], title="E")])
-    seen = Seen(found)
+    seen = PageParser(found)
     assert len(seen.all("id")) == len(set(seen.all("id")))
     assert found.count('aria-label="Losses by epoch"') == 2  # for a desk and for a phone
     assert "Not available: A &lt;b&gt;, E: no run keeps its embeddings</p>" in found
@@ -189,9 +189,9 @@ def test_every_picture_of_a_real_study(tmp_path, monkeypatch):
     assert [(each.title, each.reason) for each in found] == [(each.title, "") for each in PICTURES]
     assert list(FigureInputs(study, runs_of(study)).outputs) == ["ce()", "csd()"]
     for each in found:
-        Seen(each.wide)
-        Seen(each.narrow)
-    Seen(page([study], tmp_path, PICTURES))
+        PageParser(each.wide)
+        PageParser(each.narrow)
+    PageParser(page([study], tmp_path, PICTURES))
 
 
 def test_networks_in_the_pictures_can_be_chosen(tmp_path):
@@ -211,7 +211,7 @@ def test_a_page_can_travel_without_its_runs(tmp_path, capsys):
     for word in ("--links", "--no-links"):
         assert command(capsys, tmp_path, "--no-pictures", word)[0] == 0
         links.append(
-            [each for each in Seen((tmp_path / "report.html").read_text()).all("href") if each.startswith("runs")]
+            [each for each in PageParser((tmp_path / "report.html").read_text()).all("href") if each.startswith("runs")]
         )
     assert len(links[0]) == 2 * 5 * len(GAINS)
     assert links[1] == []
@@ -226,13 +226,13 @@ def test_the_chosen_must_be_in_the_study(tmp_path, capsys):
     assert "no method drg() in the study; pass to --show one of ce(), csd()" in told
 
 
-def test_the_plane_is_drawn_for_methods_that_it_shows(tmp_path):
+def test_class_centers_are_drawn_only_for_supported_methods(tmp_path):
     study = compare(["drg()"], RunConfig("ce()", limit=100, epochs=1, batch_size=32), [0], tmp_path)
     (found,) = render_figures(FigureInputs(study, runs_of(study)), PICTURES[-1:], "place")
     assert found.reason == "the study has none of cs_kd(), csd()"
 
 
-def test_pictures_want_the_weights(tmp_path):
+def test_figures_need_the_weights(tmp_path):
     study = written(tmp_path)
     found = render_figures(FigureInputs(study, runs_of(study)), PICTURES[1:-1], "place")
     assert len(unavailable_reasons(found)) == 1
@@ -290,7 +290,7 @@ def test_the_commands_mistakes(capsys, tmp_path):
     assert error.startswith(f"selfdistill: cannot make the folder {blocked / 'x'}: ")
 
 
-def test_without_held_out_images_the_curves_are_of_training(tmp_path):
+def test_without_validation_the_curves_show_training_accuracy(tmp_path):
     study = written(tmp_path)
     for result in tmp_path.rglob("result.json"):
         result.write_text(json.dumps(without_validation(json.loads(result.read_text()))))

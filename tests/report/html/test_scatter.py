@@ -1,4 +1,4 @@
-"""Names find a place of their own, or make way for numbers."""
+"""Placement of labels in the scatter plot."""
 
 from itertools import combinations
 
@@ -10,7 +10,7 @@ from selfdistill.report.html.axis import Axis
 from selfdistill.report.html.scatter import scatter
 from selfdistill.study.analysis.comparison import Comparison
 from selfdistill.study.analysis.statistics import Difference, MeanStd
-from selfdistill.study.analysis.summary import Row, Summary, rows_of
+from selfdistill.study.analysis.summary import Row, Summary, summary_rows
 from tests.helpers.written_studies import write
 
 SIZES = [(700, 420), (330, 360)]
@@ -27,8 +27,8 @@ BASE = row("ce()", 1.0)
 
 
 @pytest.mark.parametrize("size", SIZES)
-def test_no_name_covers_another_or_a_point(tmp_path, size):
-    found = scatter(rows_of(write(tmp_path)), *size)
+def test_labels_do_not_overlap_labels_or_points(tmp_path, size):
+    found = scatter(summary_rows(write(tmp_path)), *size)
     assert len(found.points) == 8
     for one, other in combinations(found.points, 2):
         assert not one.label.covers(other.label)
@@ -40,7 +40,7 @@ def test_no_name_covers_another_or_a_point(tmp_path, size):
             assert box.right <= size[0]
 
 
-def test_names_make_way_for_numbers_where_there_is_no_room():
+def test_labels_are_numbers_if_names_do_not_fit():
     crowd = [BASE, *(row(f"method_{k}()", 1.1, 0.01 * k) for k in range(40))]
     found = scatter(crowd, 330, 360)
     assert found.numbered
@@ -48,7 +48,7 @@ def test_names_make_way_for_numbers_where_there_is_no_room():
     assert not scatter([BASE, row("drg()", 1.2, 1.0)], 330, 360).numbered
 
 
-def test_a_point_lies_where_its_numbers_say():
+def test_positions_of_points():
     found = scatter([BASE, row("drg()", 1.5, 2.0, reach=1.0)], 700, 420)
     base, point = found.points
     assert (point.x, point.y) == (found.x.at(1.5), found.y.at(2.0))
@@ -56,7 +56,7 @@ def test_a_point_lies_where_its_numbers_say():
     assert base.x < point.x
 
 
-def test_nothing_to_compare_is_no_drawing():
+def test_no_plot_without_a_comparison():
     assert scatter([BASE], 700, 420) is None
     assert scatter([BASE, row("drg()", 1.2)], 700, 420) is None
 
@@ -69,7 +69,7 @@ def test_one_seed_has_a_point_without_a_bar():
     assert point.row.kind == "one"
 
 
-def test_cost_is_by_arithmetic_where_all_have_it():
+def test_cost_is_compute_if_all_rows_have_it():
     counted = [row("ce()", 1.0, compute=1.0), row("drg()", 1.1, 1.0, compute=1.6)]
     found = scatter(counted, 700, 420)
     assert (found.cost, found.points[1].x) == ("compute", found.x.at(1.6))

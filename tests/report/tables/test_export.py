@@ -37,9 +37,9 @@ def test_csv_has_the_printed_numbers(study):
     assert cells[0][names.index("top-1 % at best validation")] == cells[0][names.index("top-1 %")]
 
 
-def test_csv_and_the_page_know_equal_compute(tmp_path):
-    rows_of = {name: GAINS[name] for name in ("ce()", "csd()")} | {"ce() at 2.0x": (1.0, 1.1, 0.9, 1.2, 1.0)}
-    write(tmp_path, rows_of)
+def test_csv_and_the_page_have_equal_compute(tmp_path):
+    gains = {name: GAINS[name] for name in ("ce()", "csd()")} | {"ce() at 2.0x": (1.0, 1.1, 0.9, 1.2, 1.0)}
+    write(tmp_path, gains)
     said = json.loads((tmp_path / "study.json").read_text())
     said |= {"epochs": {"ce() at 2.0x": 6}, "compute": {"ce()": 1.0, "csd()": 2.0, "ce() at 2.0x": 2.0}}
     (tmp_path / "study.json").write_text(json.dumps(said))
@@ -55,11 +55,11 @@ def test_csv_and_the_page_know_equal_compute(tmp_path):
     assert "compute, relative" in text
 
 
-def test_one_study_in_markdown_is_as_compare_writes_it(study):
+def test_markdown_of_one_study_equals_that_of_compare(study):
     assert as_markdown([study]) == markdown(study)
 
 
-def test_several_studies_are_told_apart(study, tmp_path):
+def test_several_studies_have_headings(study, tmp_path):
     other = write(tmp_path / "other", seeds=2)
     assert as_markdown([study, other]).count("\n| ce() |") == 2
     assert "## other" in as_markdown([study, other])

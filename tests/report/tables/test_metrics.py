@@ -1,4 +1,4 @@
-"""The tables of measures: means, deviations and verdicts against scipy, on numbers that lie in files."""
+"""Tables of metrics: means, deviations and verdicts against scipy."""
 
 import json
 from statistics import fmean, stdev
@@ -10,7 +10,7 @@ from scipy import stats
 from selfdistill.metrics.catalog import MetricSpec
 from selfdistill.report.tables.metrics import header, metric_tables, notes, rows
 from selfdistill.study.evaluation.metric_specs import KNOWN
-from selfdistill.study.evaluation.results import scores
+from selfdistill.study.evaluation.results import read_metric_table
 from selfdistill.study.layout import run_folder
 from selfdistill.study.load import load
 from selfdistill.study.study import Study
@@ -23,7 +23,7 @@ PLACES = ("ece", "adaptive_ece", "brier")
 
 @pytest.fixture(scope="module")
 def study(tmp_path_factory):
-    """A study of which everything is random but the methods' effects; csd() lacks a seed, scd() all measures."""
+    """A study of which everything is random but the methods' effects; csd() lacks a seed, scd() all metrics."""
     folder, draws = tmp_path_factory.mktemp("study"), np.random.default_rng(0)
     said = {"methods": list(METHODS), "seeds": list(range(SEEDS)), "base": RunConfig("ce()").to_json()}
     (folder / "study.json").write_text(json.dumps(said))
@@ -33,16 +33,16 @@ def study(tmp_path_factory):
             place.mkdir(parents=True)
             (place / "result.json").write_text(json.dumps({"top1": 90 + effect + draws.normal()}))
             numbers = dict(zip(PLACES, 5 + effect + draws.normal(0, 0.3, len(PLACES)), strict=True))
-            facts = {"data": "digits", "images": 359, "measures": {"calibration": numbers}}
+            facts = {"data": "digits", "images": 359, "metrics": {"calibration": numbers}}
             if method != "scd()":
-                (place / "measures.json").write_text(json.dumps(facts))
+                (place / "metrics.json").write_text(json.dumps(facts))
     return load(folder)
 
 
 def stored(study: Study, method: str, name: str) -> dict[int, float]:
-    files = {seed: run_folder(study.folder, method, seed) / "measures.json" for seed in range(SEEDS)}
+    files = {seed: run_folder(study.folder, method, seed) / "metrics.json" for seed in range(SEEDS)}
     read = {seed: json.loads(file.read_text()) for seed, file in files.items() if file.exists()}
-    return {seed: each["measures"]["calibration"][name] for seed, each in read.items()}
+    return {seed: each["metrics"]["calibration"][name] for seed, each in read.items()}
 
 
 def holm(p_values: dict[str, float]) -> dict[str, float]:
@@ -54,9 +54,9 @@ def holm(p_values: dict[str, float]) -> dict[str, float]:
     }
 
 
-def test_the_cells_are_those_of_scipy(study):
-    (_, table) = metric_tables(scores(study))
-    assert [scale.name for scale in table.scales] == ["ECE %", "adaptive ECE %", "Brier"]
+def test_cells_agree_with_scipy(study):
+    (_, table) = metric_tables(read_metric_table(study))
+    assert [spec.name for spec in table.specs] == ["ECE %", "adaptive ECE %", "Brier"]
     assert [row for row, _ in table.rows] == ["ce()", "dsr()", "drg()", "csd()"]
     verdicts = set()
     for k, name in enumerate(PLACES):
@@ -86,7 +86,7 @@ def test_the_cells_are_those_of_scipy(study):
 
 
 def test_higher_is_better_for_accuracy(study):
-    table, _ = metric_tables(scores(study))
+    table, _ = metric_tables(read_metric_table(study))
     top1 = {row: [study.results[row][seed]["top1"] for seed in study.results[row]] for row in METHODS}
     test = stats.ttest_rel(top1["csd()"], top1["ce()"][:5])
     assert test.statistic > 0
@@ -97,26 +97,26 @@ def test_higher_is_better_for_accuracy(study):
 
 
 def test_the_terminals_table(study):
-    _, table = metric_tables(scores(study))
+    _, table = metric_tables(read_metric_table(study))
     assert header(table) == ("method", "ECE % ↓", "adaptive ECE % ↓", "Brier ↓")
     found = stored(study, "csd()", "ece")
     assert rows(table)[3][:2] == ("csd()", f"{fmean(found.values()):.2f} ± {stdev(found.values()):.2f} worse")
-    assert notes(scores(study)) == [
+    assert notes(read_metric_table(study)) == [
         "mean ± standard deviation over seeds; better and worse than ce() on shared seeds where p (paired t-test, "
         "Holm-corrected over the methods) is below 0.05. Cost is not tested.",
         "6 finished runs have only the metrics of training.",
     ]
 
 
-def test_what_is_counted_or_timed_is_not_tested():
-    assert {scale.name for scale in KNOWN if scale.group == "Cost" and scale.tested} == set()
+def test_counts_and_times_are_not_tested():
+    assert {spec.name for spec in KNOWN if spec.group == "Cost" and spec.tested} == set()
     assert not MetricSpec("x", "y", "z").tested
-    assert all(scale.tested for scale in KNOWN if scale.group != "Cost" and scale.better)
+    assert all(spec.tested for spec in KNOWN if spec.group != "Cost" and spec.better)
 
 
 @pytest.mark.parametrize(
     ("form", "value", "wanted"),
     [("#.3g", 6.1, "6.10"), ("#.3g", 123.4, "123"), ("#.3g", 0.16, "0.160"), (",.0f", 78042, "78,042")],
 )
-def test_numbers_as_they_are_written(form, value, wanted):
+def test_number_formats(form, value, wanted):
     assert MetricSpec("x", "y", "z", form=form).text(value) == wanted

@@ -1,4 +1,4 @@
-"""The measures on the page, and in a file for other programs."""
+"""Metrics on the page, and in metrics.csv."""
 
 import csv
 import io
@@ -17,7 +17,7 @@ from selfdistill.study.layout import run_folder
 from selfdistill.study.load import load
 from tests.helpers.written_studies import GAINS, measured
 from tests.helpers.written_studies import write as written
-from tests.report.html.test_page import Seen
+from tests.report.html.test_page import PageParser
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +33,7 @@ def text(study):
 
 
 def section(text):
-    """The part of the page that tells the measures."""
+    """The page's section of metrics."""
     return re.search(r'<section aria-labelledby="[^"]*-metrics">.*?</section>', text, re.S)[0]
 
 
@@ -47,7 +47,7 @@ def table(text, label):
     ]
 
 
-def test_every_table_has_every_method_and_says_which_way_is_better(text):
+def test_every_table_has_every_method_and_the_better_direction(text):
     for label in ("Accuracy", "Confidence", "Embedding", "Robustness", "Images of other classes", "Cost"):
         head, *rows = table(text, label)
         assert [row[0].removesuffix(" baseline") for row in rows] == [escape(name) for name in GAINS]
@@ -73,7 +73,7 @@ def spread(method):
     return [0.3 * seed + points for seed, points in enumerate(GAINS[method])]
 
 
-def test_marks_turn_with_the_scale(text):
+def test_verdicts_follow_the_better_direction(text):
     marks = {row[0]: row[1:] for row in table(text, "Confidence")[1:]}
     assert marks["csd()"][1] == "7.76 ± 0.49 better"  # 9 - 0.64 - 0.6, and less is better
     assert marks["scd()"][1].startswith("12.40 ± ")
@@ -85,7 +85,7 @@ def test_marks_turn_with_the_scale(text):
     assert not any("better" in cell or "worse" in cell for row in table(text, "Accuracy by class")[1:] for cell in row)
 
 
-def test_what_training_has_measured_of_all_images_stands_before_the_same_of_few(text, study):
+def test_training_metrics_on_all_images_take_precedence(text, study):
     assert table(text, "Accuracy")[1][1].split()[0] == f"{95 + 0.6:.2f}"
     told = section(text)
     assert "On 200 of the 359 test images (class-stratified, the same for all runs): accuracy, pgd." in told
@@ -100,8 +100,8 @@ def test_a_cell_opens_to_its_difference_and_seeds(text):
     assert "<li>seed 3 <span>7.30</span></li>" in cell
 
 
-def test_the_commands_take_the_same_measures_again(study, text):
-    words = f"selfdistill evaluate {study.folder} --measures"
+def test_the_commands_compute_the_same_metrics(study, text):
+    words = f"selfdistill evaluate {study.folder} --metrics"
     assert read_metrics(study).commands == [
         f"{words} accuracy pgd --test-limit 200",
         f"{words} calibration selective recall spread classes fgsm corruption cost --ood svhn",
@@ -110,16 +110,16 @@ def test_the_commands_take_the_same_measures_again(study, text):
     assert all(command in bare for command in read_metrics(study).commands)
 
 
-def test_one_command_for_all_of_few_images_and_other_epsilons(tmp_path):
+def test_one_command_for_a_subset_of_images_and_other_epsilons(tmp_path):
     study = written(tmp_path, {"ce()": GAINS["ce()"]})
     groups = ["accuracy", "calibration", "selective", "recall", "knn", "spread", "classes", "fgsm", "pgd", "corruption"]
     measured(study, dict.fromkeys([*groups, "outside"], 50), knn={"knn": 80.0}, fgsm={"1/255": 1.0}, pgd={"1/255": 1.0})
     options = "--test-limit 50 --ood svhn --epsilons 1"
-    assert read_metrics(study).commands == [f"selfdistill evaluate {tmp_path} --measures all {options}"]
+    assert read_metrics(study).commands == [f"selfdistill evaluate {tmp_path} --metrics all {options}"]
 
 
 def test_the_page_is_whole_and_names_are_escaped(text):
-    seen = Seen(text)
+    seen = PageParser(text)
     ids = seen.all("id")
     assert len(ids) == len(set(ids))
     assert not [tag for tag, _ in seen.elements if tag == "b"]
@@ -128,11 +128,11 @@ def test_the_page_is_whole_and_names_are_escaped(text):
     assert len(keys) > 200
 
 
-def test_of_many_classes_those_that_differ_most(tmp_path):
+def test_of_many_classes_the_largest_differences_are_shown(tmp_path):
     study = written(tmp_path)
     measured(study, classes=30)
     found = read_metrics(study)
-    assert [scale.name for scale in class_table(found.scores).scales] == [f"<b>{k}</b>" for k in range(10, 30)]
+    assert [spec.name for spec in class_table(found.scores).specs] == [f"<b>{k}</b>" for k in range(10, 30)]
     assert not found.all_classes
     assert "Accuracy by class: classes with the largest differences to ce()" in page([study], tmp_path)
 
@@ -148,21 +148,21 @@ def test_corruptions_fold_away(text):
     assert first[7].split()[0] == f"{80 - 10 + 0.6:.1f}"  # the mean of five severities, seeds at 0.3 points each
 
 
-def test_a_study_that_nobody_measured_shows_what_training_has(tmp_path):
+def test_a_study_without_evaluation_shows_the_metrics_of_training(tmp_path):
     study = written(tmp_path)
     told = section(page([study], tmp_path))
     assert "These metrics come from training" in told
-    assert f"selfdistill evaluate {tmp_path} --measures all" in re.sub("<[^>]+>", "", told)
+    assert f"selfdistill evaluate {tmp_path} --metrics all" in re.sub("<[^>]+>", "", told)
     assert [row[0] for row in table(told, "Accuracy")[1:3]] == ["ce() baseline", "label_smoothing()"]
     assert "Corruptions" not in told
 
 
-def test_runs_measured_on_other_images_are_left_out_and_told(study, tmp_path):
+def test_runs_evaluated_on_other_images_are_left_out_with_a_note(study, tmp_path):
     other = written(tmp_path)
     measured(other)
-    path = run_folder(tmp_path, "csd()", 3) / "measures.json"
+    path = run_folder(tmp_path, "csd()", 3) / "metrics.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"limited": {"recall": 40}}))
-    run_folder(tmp_path, "byot()", 1).joinpath("measures.json").unlink()
+    run_folder(tmp_path, "byot()", 1).joinpath("metrics.json").unlink()
     text = page([other], tmp_path)
     rows = re.findall(r"seed 3", re.search(r'aria-label="Embedding".*?</table>', text, re.S)[0])
     assert len(rows) == 8 * 3 - 1
@@ -170,7 +170,7 @@ def test_runs_measured_on_other_images_are_left_out_and_told(study, tmp_path):
     assert "1 finished runs have only the metrics of training." in text
 
 
-def test_the_csv_has_every_number_of_every_run(study, tmp_path):
+def test_the_csv_has_every_metric_of_every_run(study, tmp_path):
     lines = list(csv.DictReader(io.StringIO(as_csv([study]))))
     assert list(lines[0]) == ["data", "model", "label_noise", "method", "seed", "metric", "value"]
     found = {(line["method"], line["seed"], line["metric"]): float(line["value"]) for line in lines}

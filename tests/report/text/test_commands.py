@@ -1,4 +1,4 @@
-"""The commands on the page make the runs they stand beside."""
+"""The commands on the page reproduce their runs."""
 
 import shlex
 from dataclasses import replace
@@ -33,7 +33,7 @@ def do(command):
         main(shlex.split(command)[1:])
 
 
-def test_they_make_the_same_again(tmp_path, monkeypatch, capsys):
+def test_commands_reproduce_the_runs(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     made = compare(["ce()", "drg(alpha=0.1) + dsr()"], ODD, range(2), "a study")
     stamps = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("result.json")}
@@ -47,7 +47,7 @@ def test_they_make_the_same_again(tmp_path, monkeypatch, capsys):
         assert read_json(again)[name] == run.result[name]
 
 
-def test_only_what_is_not_usual_is_said():
+def test_default_options_are_omitted():
     assert options(RunConfig("ce()")) == ["--data", "digits", "--model", "resnet8", "--epochs", "20"]
     assert options(replace(BASE, nesterov=False, pretrained=True, milestones=(0.3,)))[6:] == [
         "--no-nesterov",
@@ -57,7 +57,7 @@ def test_only_what_is_not_usual_is_said():
     ]
 
 
-def test_seeds_that_no_command_takes(tmp_path):
+def test_other_seeds_than_0_to_n(tmp_path):
     study = write(tmp_path)
     assert has_default_seeds(study)
     study.seeds = (1, 2)

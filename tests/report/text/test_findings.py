@@ -1,20 +1,20 @@
-"""The sentences say what the numbers say."""
+"""Findings and caveats agree with the numbers."""
 
 import re
 
 from selfdistill.report.runs import runs_of
 from selfdistill.report.text.caveats import caveats
 from selfdistill.report.text.findings import findings
-from selfdistill.study.analysis.summary import rows_of
+from selfdistill.study.analysis.summary import summary_rows
 from tests.helpers.written_studies import BASE, GAINS, write
 
 
 def told(study):
     """The sentences without their marks."""
-    return [re.sub(r"</?\w+>", "", each).replace("\u00a0", " ") for each in findings(study, rows_of(study))]
+    return [re.sub(r"</?\w+>", "", each).replace("\u00a0", " ") for each in findings(study, summary_rows(study))]
 
 
-def test_better_worse_and_alike(tmp_path):
+def test_better_worse_and_not_distinguishable(tmp_path):
     sentences = told(write(tmp_path))
     assert sentences[:3] == [
         "drg(alpha=0.1) + dsr(weight=2) is better than ce() by 1.00 points (95 % interval 0.80 to 1.20) and "
@@ -41,7 +41,7 @@ def test_one_seed_and_one_method(tmp_path):
     ]
 
 
-def test_seeds_needed_are_told_once(tmp_path):
+def test_seeds_needed_are_stated_once(tmp_path):
     gap = (1.0, -0.5, 0.8, 0.4, 0.2)
     one = told(write(tmp_path / "a", {"ce()": GAINS["ce()"], "csd()": gap}))
     two = told(write(tmp_path / "b", {"ce()": GAINS["ce()"], "csd()": gap, "drg()": gap}))
@@ -49,9 +49,9 @@ def test_seeds_needed_are_told_once(tmp_path):
     assert re.search(r"if the observed differences are true, \d+ seeds are needed to detect them\.$", two[0])
 
 
-def test_what_it_does_not_show(tmp_path):
+def test_caveats(tmp_path):
     study = write(tmp_path)
-    text = " ".join(caveats(study, rows_of(study), runs_of(study))).replace("\u00a0", " ")
+    text = " ".join(caveats(study, summary_rows(study), runs_of(study))).replace("\u00a0", " ")
     assert "With only 5 seeds, a true difference may not be significant." in text
     assert "The 7 verdicts are Holm-corrected" in text
     assert "The test set has 359 images: one image is 0.28 points." in text

@@ -8,7 +8,7 @@ from selfdistill.models import create
 from selfdistill.report.tables.accuracy import footer, markdown
 from selfdistill.study import Grid, compare_all
 from selfdistill.study.analysis.compute import longer_rows, relative_compute, step_flops
-from selfdistill.study.engine.job import data_of
+from selfdistill.study.engine.job import load_splits
 from selfdistill.train.config import RunConfig
 
 BASE = RunConfig("ce()", limit=100, epochs=5, batch_size=20)
@@ -16,7 +16,7 @@ BASE = RunConfig("ce()", limit=100, epochs=5, batch_size=20)
 
 @pytest.fixture(scope="module")
 def digits():
-    return data_of(BASE)
+    return load_splits(BASE)
 
 
 def test_a_step_by_hand(digits):

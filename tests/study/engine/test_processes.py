@@ -1,4 +1,4 @@
-"""Runs in several processes: the same results as elsewhere, and a dead process takes nothing with it."""
+"""Runs in several processes: the same results as in one, and recovery from dead processes."""
 
 import os
 import signal
@@ -22,55 +22,55 @@ BASE = RunConfig("ce()", limit=100, epochs=2, batch_size=32, accelerator="cpu")
 DIES = "tests.helpers.dying_workers:dies"
 
 
-class Heard(Listener):
+class RecordingListener(Listener):
     def __init__(self):
-        self.news = []
+        self.calls = []
 
     def for_job(self, name):
-        return Told(name.split(",")[0], self.news)
+        return JobRecorder(name.split(",")[0], self.calls)
 
     def on_job_end(self, job):
         error = None if job.result is not None else job.summary.removeprefix("failed: ")
-        self.news.append(("done", job.name.split(",")[0], error))
+        self.calls.append(("done", job.name.split(",")[0], error))
 
 
-class Told(Listener):
-    def __init__(self, row, news):
-        self.row, self.news = row, news
+class JobRecorder(Listener):
+    def __init__(self, row, calls):
+        self.row, self.calls = row, calls
 
     def on_run_start(self, title, epochs, steps):
-        self.news.append(("start", self.row, title.split(",")[0]))
+        self.calls.append(("start", self.row, title.split(",")[0]))
 
     def on_epoch(self, row):
-        self.news.append(("epoch", self.row, row["epoch"]))
+        self.calls.append(("epoch", self.row, row["epoch"]))
 
 
-def test_results_are_those_of_one_process(tmp_path):
-    heard = Heard()
-    alone = compare(["ce()", "drg()"], BASE, range(2), tmp_path / "a")
-    spread = compare(["ce()", "drg()"], BASE, range(2), tmp_path / "b", engine=ProcessEngine(2, 1), listener=heard)
-    assert not spread.errors
+def test_results_equal_those_of_one_process(tmp_path):
+    recorded = RecordingListener()
+    serial = compare(["ce()", "drg()"], BASE, range(2), tmp_path / "a")
+    parallel = compare(["ce()", "drg()"], BASE, range(2), tmp_path / "b", engine=ProcessEngine(2, 1), listener=recorded)
+    assert not parallel.errors
     assert (tmp_path / "a" / "results.csv").read_bytes() == (tmp_path / "b" / "results.csv").read_bytes()
-    assert alone.results.keys() == spread.results.keys()
+    assert serial.results.keys() == parallel.results.keys()
     once = [("start", row, row) for row in ("ce()", "drg()")]
     once += [("epoch", row, epoch) for row in ("ce()", "drg()") for epoch in (1, 2)]
     once += [("done", row, None) for row in ("ce()", "drg()")]
-    assert Counter(heard.news) == Counter(once * 2)
+    assert Counter(recorded.calls) == Counter(once * 2)
     run = read_json(tmp_path / "b" / "runs" / "ce" / "seed0" / "run.json")
     assert run["machine"]["threads"] == 1
 
 
-def test_teachers_are_trained_once_for_all(tmp_path):
-    heard = Heard()
-    study = compare(["kd()", "stkd()", "fitnet()"], BASE, [0], tmp_path, engine=ProcessEngine(3, 1), listener=heard)
+def test_teachers_are_trained_once(tmp_path):
+    recorded = RecordingListener()
+    study = compare(["kd()", "stkd()", "fitnet()"], BASE, [0], tmp_path, engine=ProcessEngine(3, 1), listener=recorded)
     assert not study.errors
     (teacher,) = [each for each in (tmp_path / "teachers").iterdir() if each.is_dir()]
     assert read_json(teacher / "run.json")["method"] == "ce()"
-    titles = [words[2] for words in heard.news if words[0] == "start"]
+    titles = [words[2] for words in recorded.calls if words[0] == "start"]
     assert Counter(titles) == Counter(["ce()", "kd()", "stkd()", "fitnet()"])
 
 
-def test_a_run_whose_process_is_killed_is_taken_up_again(tmp_path):
+def test_a_run_whose_process_is_killed_is_retried(tmp_path):
     own = f"{DIES}(marker='{tmp_path / 'died'}')"
     study = compare(["ce()", own], BASE, [0], tmp_path / "s", engine=ProcessEngine(2, 1))
     assert not study.errors
@@ -78,7 +78,7 @@ def test_a_run_whose_process_is_killed_is_taken_up_again(tmp_path):
     assert len(study.results[own]) == 1
 
 
-def test_one_that_dies_twice_is_named_and_the_rest_is_kept(tmp_path):
+def test_a_run_that_dies_twice_fails_and_the_others_finish(tmp_path):
     study = compare(["ce()", f"{DIES}()", "dsr()"], BASE, range(2), tmp_path, engine=ProcessEngine(2, 1))
     assert {row: len(each) for row, each in study.results.items()} == {"ce()": 2, "dsr()": 2}
     (error,) = study.errors.values()
@@ -90,7 +90,7 @@ def test_control_c_ends_every_process(tmp_path):
     words = [*command, "--limit", "500", "--workers", "2", "--out", str(tmp_path)]
     started = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True)
     wait_for(lambda: len(list(tmp_path.rglob("last.ckpt"))) == 2)
-    os.killpg(started.pid, signal.SIGINT)  # as a terminal does: to all of them
+    os.killpg(started.pid, signal.SIGINT)  # to the whole process group, as a terminal does
     _, err = started.communicate(timeout=60)
     assert started.returncode == 130
     assert "Traceback" not in err
@@ -107,15 +107,15 @@ def test_processes_end_with_a_killed_parent(tmp_path):
     wait_for(lambda: not living(started.pid))
 
 
-def wait_for(what):
+def wait_for(condition):
     until = time.monotonic() + 120
-    while not what():
-        assert time.monotonic() < until, "waited two minutes in vain"
+    while not condition():
+        assert time.monotonic() < until, "condition not met within two minutes"
         time.sleep(0.05)
 
 
 def living(group: int) -> list[str]:
-    """Processes of a group that are no zombies."""
+    """States of a group's processes, without zombies."""
     shown = subprocess.run(["ps", "-o", "stat=", "-g", str(group)], capture_output=True, text=True).stdout.split()
     return [state for state in shown if not state.startswith("Z")]
 
@@ -126,7 +126,7 @@ def living(group: int) -> list[str]:
         ({"workers": 0}, "workers must be 1 or more, but is 0"),
         ({"threads": 0}, "threads must be 1 or more, but is 0"),
         ({"name": "slurm"}, "there is no engine 'slurm'; choose local or ray"),
-        ({"address": "auto"}, "an address is a Ray cluster's, but the engine is local; add --engine ray"),
+        ({"address": "auto"}, "--address is for Ray clusters, but the engine is local; add --engine ray"),
     ],
 )
 def test_mistakes(words, answer):
@@ -134,7 +134,7 @@ def test_mistakes(words, answer):
         make_engine(**words)
 
 
-def test_which_engine():
+def test_choice_of_engine():
     assert isinstance(make_engine(), SerialEngine)
     assert isinstance(make_engine(workers=1), SerialEngine)
     two = make_engine(workers=2, threads=3)

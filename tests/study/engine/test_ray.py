@@ -14,7 +14,7 @@ DIES = "tests.helpers.dying_workers:dies()"
 def compare(folder, engine, *methods):
     """The command in a process of its own: Ray's daemons and warnings are none of this one's."""
     words = ["--epochs", "2", "--limit", "100", "--batch-size", "32", "--seeds", "2", "--workers", "2"]
-    words += ["--measures", "basic", "recall", "--test-limit", "50"]
+    words += ["--metrics", "basic", "recall", "--test-limit", "50"]
     command = [sys.executable, "-m", "selfdistill", "compare", "--methods", *methods, *words]
     where = ["--engine", engine, "--threads", "1", "--out", str(folder), "--accelerator", "cpu"]
     return subprocess.run([*command, *where], capture_output=True, text=True, timeout=300)
@@ -27,10 +27,10 @@ def test_two_workers_of_ray_and_two_processes_give_the_same_file(tmp_path):
     assert (here.returncode, here.stderr) == (0, "")
     assert (tmp_path / "ray" / "results.csv").read_bytes() == (tmp_path / "local" / "results.csv").read_bytes()
     assert "drg(), resnet8, digits, seed 0: top-1" in there.stdout
-    assert "measures of drg(), resnet8, digits, seed 0: 3 taken" in there.stdout
-    for file in (tmp_path / "local").rglob("measures.json"):
+    assert "metrics of drg(), resnet8, digits, seed 0: 3 computed" in there.stdout
+    for file in (tmp_path / "local").rglob("metrics.json"):
         assert file.read_bytes() == (tmp_path / "ray" / file.relative_to(tmp_path / "local")).read_bytes()
-    assert len(list((tmp_path / "ray").rglob("measures.json"))) == 6
+    assert len(list((tmp_path / "ray").rglob("metrics.json"))) == 6
     assert read_json(tmp_path / "ray" / "runs" / "drg" / "seed0" / "run.json")["machine"]["threads"] == 1
 
 

@@ -1,4 +1,4 @@
-"""A run's file of measures, and the numbers in it by their place."""
+"""The file of a run's metrics, and its values by key."""
 
 import json
 
@@ -8,49 +8,49 @@ from selfdistill.errors import UserError
 from selfdistill.study.evaluation.metric_specs import with_means
 from selfdistill.study.evaluation.store import MetricsFile, add, flat, path_of, read
 
-WHOLE = MetricsFile("digits", 359)
+EMPTY = MetricsFile("digits", 359)
 
 
-def test_groups_are_added_and_say_of_how_many_images(tmp_path):
+def test_groups_are_added_with_their_number_of_images(tmp_path):
     path = path_of(tmp_path)
     assert read(path) is None
-    add(path, WHOLE, "accuracy", {"top1": 90.0}, 359)
-    add(path, WHOLE, "corruption", {"mean": 50.0}, 100)
-    said = json.loads(path.read_text())
-    assert (said["data"], said["images"], said["limited"]) == ("digits", 359, {"corruption": 100})
-    assert said["measures"] == {"accuracy": {"top1": 90.0}, "corruption": {"mean": 50.0}}
-    add(path, WHOLE, "corruption", {"mean": 51.0}, 359)
+    add(path, EMPTY, "accuracy", {"top1": 90.0}, 359)
+    add(path, EMPTY, "corruption", {"mean": 50.0}, 100)
+    content = json.loads(path.read_text())
+    assert (content["data"], content["images"], content["limited"]) == ("digits", 359, {"corruption": 100})
+    assert content["metrics"] == {"accuracy": {"top1": 90.0}, "corruption": {"mean": 50.0}}
+    add(path, EMPTY, "corruption", {"mean": 51.0}, 359)
     assert "limited" not in json.loads(path.read_text())
-    assert [each.name for each in tmp_path.iterdir()] == ["measures.json"]
+    assert [each.name for each in tmp_path.iterdir()] == ["metrics.json"]
 
 
 def test_attacks_keep_other_epsilons_of_the_same_images(tmp_path):
     path = path_of(tmp_path)
-    add(path, WHOLE, "pgd", {"2/255": 1.0}, 359)
-    add(path, WHOLE, "pgd", {"8/255": 0.5}, 359)
+    add(path, EMPTY, "pgd", {"2/255": 1.0}, 359)
+    add(path, EMPTY, "pgd", {"8/255": 0.5}, 359)
     assert read(path).groups["pgd"] == {"2/255": 1.0, "8/255": 0.5}
-    add(path, WHOLE, "pgd", {"1/255": 2.0}, 100)
+    add(path, EMPTY, "pgd", {"1/255": 2.0}, 100)
     assert read(path).groups["pgd"] == {"1/255": 2.0}
 
 
-def test_another_test_set_takes_the_place(tmp_path):
+def test_metrics_of_another_test_set_are_replaced(tmp_path):
     path = path_of(tmp_path)
-    add(path, WHOLE, "accuracy", {"top1": 90.0}, 359)
+    add(path, EMPTY, "accuracy", {"top1": 90.0}, 359)
     add(path, MetricsFile("digits", 400), "classes", [], 400)
     assert (read(path).images, list(read(path).groups)) == (400, ["classes"])
 
 
-def test_an_older_file_is_read(tmp_path):
-    path_of(tmp_path).write_text(json.dumps({"data": "digits", "images": 359, "measures": {"knn": {"knn": 1.0}}}))
-    assert read(path_of(tmp_path)).of("knn") == 359
+def test_a_file_without_limits_is_read(tmp_path):
+    path_of(tmp_path).write_text(json.dumps({"data": "digits", "images": 359, "metrics": {"knn": {"knn": 1.0}}}))
+    assert read(path_of(tmp_path)).images_of("knn") == 359
 
 
 @pytest.mark.parametrize(
     ("text", "answer"),
     [
-        ("{", "cannot read .*measures.json"),
-        ("{}", r"measures.json is not what evaluate writes \(KeyError: 'data'\); remove it and measure again"),
-        ('{"data": "x", "images": "many", "measures": {}}', "is not what evaluate writes"),
+        ("{", "cannot read .*metrics.json"),
+        ("{}", r"metrics.json is not what evaluate writes \(KeyError: 'data'\); remove it and evaluate again"),
+        ('{"data": "x", "images": "many", "metrics": {}}', "is not what evaluate writes"),
         ("[]", "is not what evaluate writes"),
     ],
 )
@@ -60,7 +60,7 @@ def test_a_damaged_file_is_named(tmp_path, text, answer):
         read(path_of(tmp_path))
 
 
-def test_numbers_by_their_place():
+def test_values_by_key():
     groups = {
         "pgd": {"2/255": 1.0},
         "spread": {"ratio": None, "intra": 2.0},
@@ -93,4 +93,4 @@ def test_means_by_kind_and_severity_agree_with_the_mean():
     mean = sum(value for row in counted for value in row) / 70
     assert sum(found[f"severity.{k}"] for k in range(1, 6)) / 5 == pytest.approx(mean)
     del table["fog"]
-    assert not any(place.startswith("kind") for place in with_means(flat({"corruption": table})))
+    assert not any(key.startswith("kind") for key in with_means(flat({"corruption": table})))

@@ -8,7 +8,7 @@ from selfdistill.records import RunResult
 from selfdistill.report.runs import anchor
 from selfdistill.report.tables.accuracy import header, rows
 from selfdistill.study import Study
-from selfdistill.study.analysis.summary import gaps, rows_of
+from selfdistill.study.analysis.summary import gaps, summary_rows
 
 Result = RunResult
 PER_SEED: dict[str, Callable[[Result, float | None], str]] = {  # a run's value in a column, by the column's first word
@@ -61,7 +61,7 @@ def across_studies(studies: list[Study]) -> list[tuple[str, list[TableCell]]]:
 
 def _accuracies(study: Study) -> dict[str, TableCell]:
     """Return the accuracy cell of each method, with its verdict."""
-    verdicts = {row.method: row.verdict for row in rows_of(study)}
+    verdicts = {row.method: row.verdict for row in summary_rows(study)}
     return {first.text: replace(second, verdict=verdicts[first.text]) for first, second, *_ in table(study)}
 
 

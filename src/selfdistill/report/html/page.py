@@ -25,7 +25,7 @@ from selfdistill.report.tables.accuracy import footer, full_table, header
 from selfdistill.report.tables.metrics_csv import StudyMetrics, comparison_details, read_metrics, sort_key
 from selfdistill.report.text import caveats, commands, findings
 from selfdistill.study import Study
-from selfdistill.study.analysis.summary import Row, comparable, costs, rows_of
+from selfdistill.study.analysis.summary import Row, comparable, costs, summary_rows
 from selfdistill.study.load import missing
 
 WIDE, NARROW = (700, 420), (330, 360)  # pixels of a plot: wide and narrow screens
@@ -44,7 +44,7 @@ class Section:
     @cached_property
     def rows(self) -> list[Row]:
         """Summaries by method."""
-        return rows_of(self.study)
+        return summary_rows(self.study)
 
     @cached_property
     def runs(self) -> dict[str, list[Run]]:

@@ -7,8 +7,8 @@ from itertools import groupby
 from selfdistill.metrics.catalog import MetricSpec
 from selfdistill.study.analysis.comparison import Comparison, against
 from selfdistill.study.analysis.statistics import LEVEL, MeanStd
-from selfdistill.study.evaluation.metric_specs import class_scales, corruption_scales, scales
-from selfdistill.study.evaluation.results import By, MetricTable
+from selfdistill.study.evaluation.metric_specs import class_specs, corruption_specs, metric_specs
+from selfdistill.study.evaluation.results import MetricTable, ValuesByRun
 
 CLASSES_SHOWN = 20
 OPPOSITE = {"better": "worse", "worse": "better"}
@@ -18,7 +18,7 @@ OPPOSITE = {"better": "worse", "worse": "better"}
 class MetricCell:
     """A metric of a method: values by seed, and the comparison with the baseline."""
 
-    scale: MetricSpec
+    spec: MetricSpec
     by_seed: dict[int, float]
     compared: Comparison | None = None  # None for the baseline and for untested metrics
 
@@ -31,8 +31,8 @@ class MetricCell:
     def text(self) -> str:
         """Formatted value: "95.20 ± 0.31"; without standard deviation if the metric is the same for all seeds."""
         found = self.mean_std
-        std = "" if found.std is None or self.scale.counted else f" ± {self.scale.text(found.std)}"
-        return self.scale.text(found.mean) + std
+        std = "" if found.std is None or self.spec.counted else f" ± {self.spec.text(found.std)}"
+        return self.spec.text(found.mean) + std
 
     @property
     def verdict(self) -> str:
@@ -40,7 +40,7 @@ class MetricCell:
         if self.compared is None:
             return ""
         found = self.compared.verdict
-        return OPPOSITE.get(found, found) if self.scale.better < 0 else found
+        return OPPOSITE.get(found, found) if self.spec.better < 0 else found
 
     @property
     def differs(self) -> str:
@@ -53,19 +53,19 @@ class MetricsTable:
     """A table of related metrics; a cell is None if a method lacks the metric."""
 
     title: str
-    scales: list[MetricSpec]
+    specs: list[MetricSpec]
     rows: list[tuple[str, list[MetricCell | None]]]
 
 
 def metric_tables(scores: MetricTable) -> list[MetricsTable]:
     """Build one table per group of metrics."""
-    kinds = groupby(scales(scores.places), key=lambda scale: scale.group)
+    kinds = groupby(metric_specs(scores.keys), key=lambda spec: spec.group)
     return [_table(title, list(each), scores) for title, each in kinds]
 
 
 def corruption_table(scores: MetricTable) -> MetricsTable | None:
     """Build the table of accuracy by severity and kind of corruption; None if not evaluated."""
-    found = corruption_scales(scores.places)
+    found = corruption_specs(scores.keys)
     return _table(found[0].group, found, scores) if found else None
 
 
@@ -74,30 +74,30 @@ def class_table(scores: MetricTable, most: int = CLASSES_SHOWN) -> MetricsTable 
 
     There are no tests: classes selected by their difference would be significant too often.
     """
-    found = class_scales(scores.places)
+    found = class_specs(scores.keys)
     if len(found) > most:
-        found = sorted(sorted(found, key=lambda scale: -_gap(scores, scale))[:most], key=found.index)
+        found = sorted(sorted(found, key=lambda spec: -_gap(scores, spec))[:most], key=found.index)
     return _table(found[0].group, found, scores, tested=False) if found else None
 
 
 def _table(title: str, columns: Sequence[MetricSpec], scores: MetricTable, *, tested: bool = True) -> MetricsTable:
-    by_metric = [_cells(scale, scores, tested and scale.tested) for scale in columns]
+    by_metric = [_cells(spec, scores, tested and spec.tested) for spec in columns]
     rows = [row for row in scores.study.methods if any(row in each for each in by_metric)]
     return MetricsTable(title, list(columns), [(row, [each.get(row) for each in by_metric]) for row in rows])
 
 
-def _cells(scale: MetricSpec, scores: MetricTable, tested: bool) -> dict[str, MetricCell]:
-    values = scores.values[scale.place]
+def _cells(spec: MetricSpec, scores: MetricTable, tested: bool) -> dict[str, MetricCell]:
+    values = scores.values[spec.place]
     compared = against(values, scores.study.baseline) if tested else {}
-    return {row: MetricCell(scale, seeds, compared.get(row)) for row, seeds in values.items() if seeds}
+    return {row: MetricCell(spec, seeds, compared.get(row)) for row, seeds in values.items() if seeds}
 
 
-def _gap(scores: MetricTable, scale: MetricSpec) -> float:
+def _gap(scores: MetricTable, spec: MetricSpec) -> float:
     """Return the largest absolute mean difference of a method to the baseline over shared seeds."""
-    return max(map(abs, _gaps(scores.values[scale.place], scores.study.baseline)), default=0.0)
+    return max(map(abs, _gaps(scores.values[spec.place], scores.study.baseline)), default=0.0)
 
 
-def _gaps(values: By, baseline: str) -> Iterator[float]:
+def _gaps(values: ValuesByRun, baseline: str) -> Iterator[float]:
     base = values.get(baseline, {})
     for row, seeds in values.items():
         if row != baseline and (shared := seeds.keys() & base.keys()):
@@ -106,7 +106,7 @@ def _gaps(values: By, baseline: str) -> Iterator[float]:
 
 def header(table: MetricsTable) -> tuple[str, ...]:
     """Return the column names of the terminal's table, with an arrow towards better values."""
-    return ("method", *(f"{each.name} {each.arrow}".strip() for each in table.scales))
+    return ("method", *(f"{each.name} {each.arrow}".strip() for each in table.specs))
 
 
 def rows(table: MetricsTable) -> list[tuple[str, ...]]:
@@ -135,17 +135,17 @@ def _image_notes(scores: MetricTable) -> Iterator[str]:
             f"on {count:,} of the {scores.images:,} test images (class-stratified, the same for all runs): "
             f"{', '.join(names)}."
         )
-    if scores.whole:
-        yield f"{', '.join(scores.whole)} come from training, on all test images."
-    if scores.strange:
-        yield f"OOD images: {scores.strange}."
+    if scores.on_full_test_set:
+        yield f"{', '.join(scores.on_full_test_set)} come from training, on all test images."
+    if scores.ood:
+        yield f"OOD images: {scores.ood}."
 
 
 def _run_notes(scores: MetricTable) -> Iterator[str]:
-    if scores.left_out:
+    if scores.mismatched:
         yield (
-            f"{scores.left_out} runs were evaluated on different images and are left out of these metrics; evaluate "
+            f"{scores.mismatched} runs were evaluated on different images and are left out of these metrics; evaluate "
             "the study's folder again with the same options."
         )
-    if scores.unmeasured and scores.images:
-        yield f"{scores.unmeasured} finished runs have only the metrics of training."
+    if scores.unevaluated and scores.images:
+        yield f"{scores.unevaluated} finished runs have only the metrics of training."

@@ -20,7 +20,7 @@ from selfdistill.report.tables.metrics import (
 )
 from selfdistill.study import Study
 from selfdistill.study.evaluation.metric_specs import ATTACKS, is_derived
-from selfdistill.study.evaluation.results import MetricTable, scores
+from selfdistill.study.evaluation.results import MetricTable, read_metric_table
 
 COLUMNS = ("data", "model", "label_noise", "method", "seed", "metric", "value")
 COST_NOTE = (
@@ -55,8 +55,8 @@ class StudyMetrics:
     @property
     def all_classes(self) -> bool:
         """True if the table of classes is complete."""
-        places = [each for each in self.scores.places if each.startswith("classes.") and each.endswith(".top1")]
-        return self.classes is not None and len(places) == len(self.classes.scales)
+        keys = [each for each in self.scores.keys if each.startswith("classes.") and each.endswith(".top1")]
+        return self.classes is not None and len(keys) == len(self.classes.specs)
 
     @property
     def notes(self) -> list[str]:
@@ -67,7 +67,7 @@ class StudyMetrics:
 
     def note(self, table: MetricsTable) -> str:
         """Explain the metrics of one table, if necessary."""
-        return COST_NOTE if any(each.place == "cost.step_mib" for each in table.scales) else ""
+        return COST_NOTE if any(each.place == "cost.step_mib" for each in table.specs) else ""
 
     @property
     def commands(self) -> list[str]:
@@ -76,7 +76,7 @@ class StudyMetrics:
         if found.images is None:
             return [_command(found.study, ["all"])]
         by_count: dict[int | None, list[str]] = {}
-        for name in (each for each in METRICS if each in found.taken):
+        for name in (each for each in METRICS if each in found.evaluated):
             by_count.setdefault(found.limited.get(name), []).append(name)
         if len(by_count) == 2 and by_count.get(None) == ["cost"]:  # cost needs no images
             by_count[max(found.limited.values())] += by_count.pop(None)
@@ -87,7 +87,7 @@ class StudyMetrics:
 
 def read_metrics(study: Study) -> StudyMetrics:
     """Read the metrics of a study's runs."""
-    return StudyMetrics(scores(study))
+    return StudyMetrics(read_metric_table(study))
 
 
 def as_csv(studies: Sequence[Study]) -> str:
@@ -116,7 +116,7 @@ def comparison_details(cell: MetricCell, baseline: str) -> list[tuple[str, str]]
 
 
 def _gap(cell: MetricCell, value: float) -> str:
-    return format(value / cell.scale.unit, f"+{cell.scale.form}")
+    return format(value / cell.spec.unit, f"+{cell.spec.form}")
 
 
 def _columns(table: MetricsTable) -> Iterator[tuple[MetricCell | None, ...]]:
@@ -132,7 +132,7 @@ def _multiple_testing_note(tests: int) -> Iterator[str]:
 
 
 def _command(study: Study, names: Sequence[str], *more: str) -> str:
-    return shlex.join(["selfdistill", "evaluate", str(study.folder), "--measures", *names, *more])
+    return shlex.join(["selfdistill", "evaluate", str(study.folder), "--metrics", *names, *more])
 
 
 def _short(names: Sequence[str]) -> list[str]:
@@ -145,22 +145,22 @@ def _options(found: MetricTable, names: Sequence[str], count: int | None) -> Ite
     """Yield the options of the command besides the metrics."""
     if count is not None:
         yield from ("--test-limit", str(count))
-    if "outside" in names and found.strange:
-        yield from ("--ood", found.strange)
+    if "outside" in names and found.ood:
+        yield from ("--ood", found.ood)
     sizes = sorted({float(each.split(".", 1)[1].removesuffix("/255")) for each in found.values if _attack(each, names)})
     if sizes and sizes != sorted(EPSILONS):
         yield from ("--epsilons", *(f"{each:g}" for each in sizes))
 
 
-def _attack(place: str, names: Sequence[str]) -> bool:
-    group = place.split(".")[0]
+def _attack(key: str, names: Sequence[str]) -> bool:
+    group = key.split(".")[0]
     return group in ATTACKS and group in names
 
 
 def _lines(study: Study) -> Iterator[tuple[str | int | float, ...]]:
     base = study.base
-    found = {place: each for place, each in scores(study).values.items() if not is_derived(place)}
-    for place, by_row in found.items():
+    found = {key: each for key, each in read_metric_table(study).values.items() if not is_derived(key)}
+    for key, by_row in found.items():
         for row, seeds in by_row.items():
             for seed, value in seeds.items():
-                yield base.data, base.model, f"{base.label_noise:g}", row, seed, place, value
+                yield base.data, base.model, f"{base.label_noise:g}", row, seed, key, value

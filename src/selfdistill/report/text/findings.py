@@ -34,12 +34,12 @@ def _equal_compute(rows: Sequence[Row]) -> dict[str, Comparison]:
 def _compared(found: Compared, base: Markup) -> Iterator[Markup]:
     """Yield a sentence for each verdict."""
     for word in ("better", "worse"):
-        yield from _significant(_of(found, word), word, base)
-    yield from _not_distinguishable(_of(found, "not distinguishable"), base)
-    yield from _one_seed(_of(found, "one seed"), base)
+        yield from _significant(_with_verdict(found, word), word, base)
+    yield from _not_distinguishable(_with_verdict(found, "not distinguishable"), base)
+    yield from _one_seed(_with_verdict(found, "one seed"), base)
 
 
-def _of(found: Compared, verdict: str) -> Compared:
+def _with_verdict(found: Compared, verdict: str) -> Compared:
     """Select the methods with a verdict, largest difference first."""
     some = {method: each for method, each in found.items() if each.verdict == verdict}
     return dict(sorted(some.items(), key=lambda pair: -abs(pair[1].difference.mean)))
@@ -49,11 +49,11 @@ def _significant(found: Compared, word: str, base: Markup) -> Iterator[Markup]:
     """Yield the sentence about methods on one side of the baseline."""
     if found:
         (first, gap), *rest = found.items()
-        told = Markup("{} is <strong>{}</strong> than {} by {:.2f} points (95\u00a0% interval {})").format(
+        sentence = Markup("{} is <strong>{}</strong> than {} by {:.2f} points (95\u00a0% interval {})").format(
             code(first), word, base, abs(gap.difference.mean), _interval(gap.difference)
         )
         yield Markup("{}.").format(
-            join_with_and([told, *(_difference(method, each.difference) for method, each in rest)])
+            join_with_and([sentence, *(_difference(method, each.difference) for method, each in rest)])
         )
 
 
@@ -63,16 +63,16 @@ def _difference(method: str, gap: Difference) -> Markup:
 
 def _not_distinguishable(found: Compared, base: Markup) -> Iterator[Markup]:
     if found:
-        told = Markup("{} <strong>cannot be distinguished</strong> from {} with these seeds")
-        yield Markup("{}{}.").format(told.format(_names(found), base), _seeds_needed(found))
+        sentence = Markup("{} <strong>cannot be distinguished</strong> from {} with these seeds")
+        yield Markup("{}{}.").format(sentence.format(_names(found), base), _seeds_needed(found))
 
 
 def _seeds_needed(found: Compared) -> str:
     """Return the range of the number of seeds needed, assuming the observed differences."""
     needed = sorted({each.seeds_needed or MOST_SEEDS + 1 for each in found.values() if each.difference.std})
     ends = [f"{seeds:,}" if seeds <= MOST_SEEDS else f"more than {MOST_SEEDS:,}" for seeds in needed[:1] + needed[-1:]]
-    told = " to ".join(dict.fromkeys(ends))
-    return f"; if the observed differences are true, {told} seeds are needed to detect them" if told else ""
+    sentence = " to ".join(dict.fromkeys(ends))
+    return f"; if the observed differences are true, {sentence} seeds are needed to detect them" if sentence else ""
 
 
 def _one_seed(found: Compared, base: Markup) -> Iterator[Markup]:

@@ -1,4 +1,4 @@
-"""Each row of a study against its baseline, with p values corrected for the number of rows."""
+"""Comparison of each row with the baseline, with p values corrected for the number of rows."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from selfdistill.study.study import Study
 
 @dataclass(frozen=True)
 class Comparison:
-    """A row's paired difference to another, in points of top-1, and what it says among `among` comparisons."""
+    """Paired difference of a row to another in points, as one of `among` comparisons."""
 
     difference: Difference
     corrected_p: float | None  # Holm's; None from one seed
@@ -17,29 +17,29 @@ class Comparison:
 
     @property
     def verdict(self) -> str:
-        """By the corrected p value: "better", "worse", "not distinguishable", or "one seed"."""
+        """Return the verdict by the corrected p value: "better", "worse", "not distinguishable", or "one seed"."""
         return verdict(self.difference.mean, self.corrected_p)
 
     @property
     def seeds_needed(self) -> int | None:
-        """Seeds needed to distinguish the two among this number of comparisons; None if 1,000 are too few."""
+        """Return the number of seeds needed for significance after correction; None if above 1,000."""
         return self.difference.seeds_needed(LEVEL / self.among)
 
 
 def against_baseline(study: Study) -> dict[str, Comparison]:
-    """Every row but the baseline, on the seeds that both finished."""
+    """Compare every other row with the baseline on their shared seeds."""
     return _corrected({row: gap for row in study.methods if (gap := _against(study, row, study.baseline))})
 
 
 def against(values: Mapping[str, Mapping[int, float]], baseline: str) -> dict[str, Comparison]:
-    """The same of any number that is known by row and seed."""
+    """Compare values by row and seed with those of the baseline."""
     base = values.get(baseline, {})
     gaps = {row: gap for row, own in values.items() if row != baseline and (gap := _paired(own, base))}
     return _corrected(gaps)
 
 
 def at_equal_compute(study: Study) -> dict[str, Comparison]:
-    """Every method that costs more, against cross-entropy trained for as much longer."""
+    """Compare each method that costs more with cross-entropy trained for as many FLOPs."""
     return _corrected(dict(_gaps_at_equal_compute(study)))
 
 
@@ -61,6 +61,6 @@ def _against(study: Study, row: str, baseline: str) -> Difference | None:
 
 
 def _paired(own: Mapping[int, float], base: Mapping[int, float]) -> Difference | None:
-    """The difference on the seeds that both have; None where there is none."""
+    """Return the difference over shared seeds; None without shared seeds."""
     pairs = [(own[seed], base[seed]) for seed in own if seed in base]
     return Difference.paired(*zip(*pairs, strict=True)) if pairs else None

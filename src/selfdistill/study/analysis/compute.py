@@ -1,4 +1,4 @@
-"""Compute of a method's training in FLOPs: the same on every machine."""
+"""Training compute of a method in FLOPs, independent of the machine."""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
@@ -19,17 +19,17 @@ from selfdistill.train.networks import untrained_distiller
 
 
 def relative_compute(config: RunConfig, splits: Splits) -> float:
-    """Floating-point operations of a run, relative to plain cross-entropy's with as many steps, to a tenth.
+    """Return the FLOPs of a run relative to plain cross-entropy with the same number of steps, rounded to 0.1.
 
-    Counted over the matrix products and convolutions of one whole step, forward and backward, with all its
-    passes, heads and teachers. A teacher that is trained first is part of the price; one that is there is not.
+    Counts matrix products and convolutions of one training step, forward and backward, with all passes, heads and
+    teachers. The training of a teacher is included, unless the teacher is an existing run.
     """
-    price = lru_cache(lambda asked: step_flops(asked, splits))
-    return round(_price(config, price) / price(replace(config, method=BASELINE_METHOD)), 1)
+    flops = lru_cache(lambda config: step_flops(config, splits))
+    return round(_flops_with_teachers(config, flops) / flops(replace(config, method=BASELINE_METHOD)), 1)
 
 
 def step_flops(config: RunConfig, splits: Splits) -> int:
-    """Floating-point operations of one training step, its backward pass included."""
+    """Count the FLOPs of one training step, including the backward pass."""
     method = parse_method(config.method)
     loader = Loader(
         splits.train,
@@ -50,19 +50,19 @@ def step_flops(config: RunConfig, splits: Splits) -> int:
 
 
 def longer_rows(compute: Mapping[str, float]) -> dict[str, float]:
-    """Rows of plain cross-entropy with the compute of each method that costs more, and what that is.
+    """Return cross-entropy rows with the compute of each method that costs more, and their relative compute.
 
-    Ratios come rounded to a tenth, so that methods that cost about the same share a row.
+    Ratios are rounded to 0.1, so that methods of similar cost share a row.
     """
     return {f"{BASELINE_METHOD} at {ratio:.1f}x": ratio for ratio in sorted({*compute.values()}) if ratio > 1}
 
 
-def _price(config: RunConfig, price: Callable[[RunConfig], int]) -> int:
-    return price(config) + sum(_price(each, price) for each in _trained_first(config))
+def _flops_with_teachers(config: RunConfig, flops: Callable[[RunConfig], int]) -> int:
+    return flops(config) + sum(_flops_with_teachers(each, flops) for each in _teacher_runs(config))
 
 
-def _trained_first(config: RunConfig) -> Iterator[RunConfig]:
-    """The runs that make this one's teachers."""
+def _teacher_runs(config: RunConfig) -> Iterator[RunConfig]:
+    """Yield the runs that train the teachers."""
     for role in parse_method(config.method).networks.values():
         if isinstance(role, Teacher) and isinstance(planned := teacher.plan(role, config), RunConfig):
             yield planned

@@ -7,14 +7,14 @@ from statistics import fmean, stdev
 
 from scipy import stats
 
-LEVEL = 0.05  # above it a difference is not distinguishable from chance
-POWER = 0.8  # the chance of seeing a difference that is there, by which seeds are counted
+LEVEL = 0.05  # significance level
+POWER = 0.8  # of the test, for the number of seeds needed
 MOST_SEEDS = 1000
 
 
 @dataclass(frozen=True)
 class MeanStd:
-    """Mean and sample standard deviation; the deviation of one value is not known."""
+    """Mean and sample standard deviation (None for one value)."""
 
     mean: float
     std: float | None
@@ -22,12 +22,12 @@ class MeanStd:
 
     @classmethod
     def of(cls, values: Sequence[float]) -> "MeanStd":
-        """Summarise one value or more."""
+        """Summarize one or more values."""
         return cls(fmean(values), stdev(values) if len(values) > 1 else None, len(values))
 
     @property
     def reach(self) -> float | None:
-        """Half of the mean's own 95 % interval (Student's t); None from one value."""
+        """Half width of the mean's 95 % confidence interval (Student's t); None for one value."""
         if self.std is None:
             return None
         quantile = float(stats.t.ppf(1 - LEVEL / 2, self.n - 1))
@@ -36,9 +36,9 @@ class MeanStd:
 
 @dataclass(frozen=True)
 class Difference:
-    """Mean of paired differences with its 95 % interval and p value (Student's t); neither from one pair.
+    """Mean of paired differences with its 95 % interval and p value (Student's t), which one pair does not have.
 
-    Differences that are all the same say nothing of their spread: no interval, and a p of 1.
+    If all differences are equal, there is no interval and p is 1.
     """
 
     mean: float
@@ -55,7 +55,7 @@ class Difference:
         spread = MeanStd.of(gaps)
         if spread.std is None or spread.reach is None:
             return cls(spread.mean, None, None, spread.n)
-        if spread.std <= 1e-9 * max(map(abs, (*values, *baseline))):  # rounding, not spread
+        if spread.std <= 1e-9 * max(map(abs, (*values, *baseline))):  # equal up to rounding
             return cls(spread.mean, None, None, spread.n, 0.0, 1.0)
         t = spread.mean / spread.std * spread.n**0.5
         p = 2 * float(stats.t.sf(abs(t), spread.n - 1))
@@ -64,20 +64,20 @@ class Difference:
 
     @property
     def verdict(self) -> str:
-        """The verdict of this comparison alone: "better", "worse", "not distinguishable" or "one seed"."""
+        """Return the uncorrected verdict: "better", "worse", "not distinguishable" or "one seed"."""
         return verdict(self.mean, self.p)
 
     def seeds_needed(self, level: float = LEVEL) -> int | None:
-        """Seeds needed to detect this difference at this standard deviation, with 80 % power at p < `level`.
+        """Return the number of seeds that detect this difference with 80 % power at p < `level`.
 
-        None where more than 1,000 would not do, or nothing is known of the spread.
+        None if more than 1,000 are needed, or the standard deviation is unknown or 0.
         """
         if not self.std or not self.mean:
             return None
         effect = abs(self.mean) / self.std
         if power(effect, MOST_SEEDS, level) < POWER:
             return None
-        few, enough = 1, MOST_SEEDS  # few do not do, enough do
+        few, enough = 1, MOST_SEEDS  # bisection: `few` are too few, `enough` suffice
         while enough - few > 1:
             middle = (few + enough) // 2
             few, enough = (few, middle) if power(effect, middle, level) >= POWER else (middle, enough)
@@ -85,7 +85,7 @@ class Difference:
 
 
 def verdict(mean: float, p: float | None) -> str:
-    """A difference and its p value in words."""
+    """Return the verdict for a mean difference and its p value."""
     if p is None:
         return "one seed"
     if p > LEVEL:
@@ -94,14 +94,14 @@ def verdict(mean: float, p: float | None) -> str:
 
 
 def power(effect: float, n: int, level: float = LEVEL) -> float:
-    """The chance that a paired t test of n pairs sees an effect of so many standard deviations, two-sided."""
+    """Compute the power of a two-sided paired t-test of n pairs; `effect` is in standard deviations."""
     shift, edge = effect * n**0.5, float(stats.t.isf(level / 2, n - 1))
-    lower = stats.nct.sf(edge, n - 1, -shift)  # by symmetry: scipy's cdf gives no number for large shifts
+    lower = stats.nct.sf(edge, n - 1, -shift)  # by symmetry, because scipy's cdf is NaN for large shifts
     return float(stats.nct.sf(edge, n - 1, shift) + lower)
 
 
 def holm(p_values: Mapping[str, float]) -> dict[str, float]:
-    """Correct p values for their number: by Holm's way the chance of even one false find stays at the level.
+    """Correct p values for multiple tests by Holm's method, which controls the family-wise error rate.
 
     S. Holm, A simple sequentially rejective multiple test procedure, Scand. J. Statist. 6 (1979) 65-70.
     """

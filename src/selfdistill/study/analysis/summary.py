@@ -1,4 +1,4 @@
-"""A study in numbers: what each row's runs show together."""
+"""Summary of each row of a study over its seeds."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,18 +16,18 @@ class Summary:
 
     method: str
     top1: MeanStd  # on the test set, after the last epoch
-    validation: tuple[float, float] | None  # after the last epoch and at the best, means; None if none was held out
-    best: MeanStd | None  # on the test set, at each run's best epoch on the images held out; None without these
-    against: Comparison | None  # None of the baseline, or where no seed finished both
-    equal_compute: Comparison | None  # against cross-entropy trained for as much longer as this costs more
-    added: int  # parameters, in training only
-    compute: float | None  # of the whole training relative to ce(), by arithmetic; None where nobody asked
-    time: float | None  # of a step, median, relative to the baseline's
+    validation: tuple[float, float] | None  # means after the last and the best epoch; None without validation
+    best: MeanStd | None  # on the test set, at each run's epoch of best validation accuracy; None without validation
+    against: Comparison | None  # None for the baseline, or without shared seeds
+    equal_compute: Comparison | None  # against cross-entropy trained for as many FLOPs
+    added: int  # parameters used only in training
+    compute: float | None  # FLOPs of the training relative to ce(); None if not requested
+    time: float | None  # median step time relative to the baseline
     epochs: int
 
 
 def summaries(study: Study) -> list[Summary]:
-    """A summary for each row that finished a run, in the order they were asked for."""
+    """Return the summaries of all rows with a finished run, in the order of the study."""
     against, equal = against_baseline(study), at_equal_compute(study)
     base = study.finished(study.baseline)
     return [
@@ -76,7 +76,7 @@ def _step_ms(found: Sequence[RunResult]) -> float:
 
 @dataclass(frozen=True)
 class Row:
-    """A summary, and whether the others are compared with it."""
+    """A summary, marked if it is the baseline's."""
 
     summary: Summary
     is_baseline: bool
@@ -103,45 +103,45 @@ class Row:
 
     @property
     def kind(self) -> str:
-        """The verdict as one word, by which it is drawn."""
+        """The verdict as one word, for styling."""
         return (self.verdict or "unknown").split()[0]
 
     @property
     def gain(self) -> float:
-        """The mean difference; 0 of the baseline."""
+        """The mean difference; 0 for the baseline."""
         return self.difference.mean if self.difference else 0.0
 
     @property
     def low(self) -> float:
-        """The lower end of the difference's interval, or the difference where it has none."""
+        """The lower end of the difference's interval, or the difference if it has none."""
         return self.gain if self.difference is None or self.difference.low is None else self.difference.low
 
     @property
     def high(self) -> float:
-        """The upper end of the difference's interval, or the difference where it has none."""
+        """The upper end of the difference's interval, or the difference if it has none."""
         return self.gain if self.difference is None or self.difference.high is None else self.difference.high
 
 
-def rows_of(study: Study) -> list[Row]:
-    """A row for each that finished a run, in the order they were asked for."""
+def summary_rows(study: Study) -> list[Row]:
+    """Return all rows with a finished run, in the order of the study."""
     return [Row(each, each.method == study.baseline) for each in summaries(study)]
 
 
 def gaps(study: Study, method: str) -> dict[int, float]:
-    """The difference to the baseline on each seed that both finished, in points."""
+    """Return the difference to the baseline by shared seed, in points."""
     own, base = study.results.get(method, {}), study.results.get(study.baseline, {})
     return {seed: own[seed]["top1"] - base[seed]["top1"] for seed in study.seeds if seed in own and seed in base}
 
 
 def comparable(rows: Sequence[Row]) -> list[Row]:
-    """The rows with a place in a drawing of cost against gain."""
+    """Return the rows that a plot of cost and gain can show."""
     return [row for row in rows if row.summary.time is not None and (row.is_baseline or row.difference)]
 
 
 def costs(rows: Sequence[Row]) -> tuple[str, list[float]]:
     """Return each row's cost relative to the baseline, and the unit of cost.
 
-    By arithmetic, the same on every machine, where the study has that of all rows; else by the clock.
+    FLOPs if all rows have them, since they do not depend on the machine; otherwise step time.
     """
     compute = [row.summary.compute for row in rows if row.summary.compute is not None]
     if len(compute) == len(rows):

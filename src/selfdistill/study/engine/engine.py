@@ -5,10 +5,10 @@ from functools import partial
 from typing import Protocol
 
 from selfdistill.errors import UserError
-from selfdistill.study.engine.job import Job, Outcome, attempt
+from selfdistill.study.engine.job import Job, Outcome, run_job
 from selfdistill.study.engine.processes import ProcessEngine
 from selfdistill.study.engine.ray import RayEngine
-from selfdistill.study.study import Study, about
+from selfdistill.study.study import Study, describe_runs
 from selfdistill.system import available_cores, threads_per_worker
 from selfdistill.train.monitor.listener import Listener, RowStatus
 
@@ -29,7 +29,7 @@ class SerialEngine:
     def __call__(self, jobs: Iterable[Job], listener: Listener) -> Iterator[tuple[Job, Outcome]]:
         """Run the jobs in order."""
         for job in jobs:
-            yield job, attempt(job, listener.for_job(str(job)))
+            yield job, run_job(job, listener.for_job(str(job)))
 
 
 def make_engine(
@@ -39,11 +39,11 @@ def make_engine(
 
     Raises `UserError` for an unknown name or an option that does not fit.
     """
-    for what, count in (("workers", workers), ("threads", threads)):
+    for option, count in (("workers", workers), ("threads", threads)):
         if count is not None and count < 1:
-            raise UserError(f"{what} must be 1 or more, but is {count}")
+            raise UserError(f"{option} must be 1 or more, but is {count}")
     if address and name != "ray":
-        raise UserError(f"an address is a Ray cluster's, but the engine is {name}; add --engine ray")
+        raise UserError(f"--address is for Ray clusters, but the engine is {name}; add --engine ray")
     if name == "ray":
         return RayEngine(workers, threads, address)
     if name != "local":
@@ -57,11 +57,11 @@ def run_jobs(
     studies: Sequence[Study],
     owners: Mapping[Job, Study],
     done: Collection[Job],
-    keep: Callable[[Study, Job, Outcome], None],
+    store: Callable[[Study, Job, Outcome], None],
     engine: Engine,
     listener: Listener,
 ) -> None:
-    """Run all jobs but those in `done`, and call `keep` with each outcome and the job's study.
+    """Run all jobs but those in `done`, and call `store` with each outcome and the job's study.
 
     A job is left out if its row has failed before a worker is idle.
     """
@@ -69,17 +69,19 @@ def run_jobs(
     listener.on_study_start(partial(row_statuses, studies), len(owners) - len(todo), len(owners))
     try:
         for job, outcome in engine((job for job in todo if job.row not in owners[job].errors), listener):
-            keep(owners[job], job, outcome)
+            store(owners[job], job, outcome)
             listener.on_job_end(job.status(outcome))
     finally:
         listener.on_study_end()
 
 
 def row_statuses(studies: Sequence[Study]) -> list[RowStatus]:
-    """Return the rows of all studies as they stand; several studies add what they are of to the names."""
+    """Return the current rows of all studies; with several studies the names include the shared settings."""
     return [_row_status(study, row, several=len(studies) > 1) for study in studies for row in study.methods]
 
 
 def _row_status(study: Study, row: str, several: bool) -> RowStatus:
     top1 = [float(each["top1"]) for each in study.results.get(row, {}).values()]
-    return RowStatus(f"{row}, {about(study.base)}" if several else row, top1, len(study.seeds), row in study.errors)
+    return RowStatus(
+        f"{row}, {describe_runs(study.base)}" if several else row, top1, len(study.seeds), row in study.errors
+    )

@@ -1,4 +1,4 @@
-"""A job of a study: one run, executed anywhere."""
+"""A job of a study: one run, executed in any process."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -16,7 +16,7 @@ from selfdistill.files import make_folder
 from selfdistill.method.networks import Teacher
 from selfdistill.methods import parse_method
 from selfdistill.records import RunResult
-from selfdistill.study.study import about
+from selfdistill.study.study import describe_runs
 from selfdistill.train import networks as teacher
 from selfdistill.train.config import RunConfig
 from selfdistill.train.monitor.listener import JobStatus, Listener
@@ -33,11 +33,11 @@ class Job:
     teachers: Path  # runs of teachers that are trained first, shared by all jobs
 
     def __str__(self) -> str:
-        return f"{self.row}, {about(self.config)}, seed {self.config.seed}"
+        return f"{self.row}, {describe_runs(self.config)}, seed {self.config.seed}"
 
     @property
     def done(self) -> bool:
-        """Whether the result is stored."""
+        """Return True if the result is stored."""
         return (self.folder / teacher.RESULT).exists()
 
     @property
@@ -45,9 +45,9 @@ class Job:
         """Epochs of the run."""
         return self.config.epochs
 
-    def make(self, listener: Listener | None = None) -> Mapping[str, object]:
+    def run(self, listener: Listener | None = None) -> Mapping[str, object]:
         """Train the run, its teachers first, and return the result."""
-        splits = None if self.done else data_of(self.config)
+        splits = None if self.done else load_splits(self.config)
         if splits is not None:
             _make_teachers(self.config, self.teachers, splits, listener)
         return run(self.config, self.folder, resume=True, listener=listener, teachers=self.teachers, splits=splits)
@@ -71,20 +71,20 @@ class Outcome:
     error: str | None = None
 
 
-def attempt(job: Job, listener: Listener | None = None) -> Outcome:
+def run_job(job: Job, listener: Listener | None = None) -> Outcome:
     """Execute a job and return its outcome; an error becomes part of the outcome.
 
-    A user's own method may raise anything, and the other runs must not be lost.
+    Any exception is caught, since a user's own method may raise anything and the other runs must go on.
     """
     try:
-        return Outcome(job.make(listener))
+        return Outcome(job.run(listener))
     except UserError as error:
         return Outcome(error=str(error))
     except Exception as error:
         return Outcome(error=f"{type(error).__name__}: {error}")
 
 
-def data_of(config: RunConfig) -> Splits:
+def load_splits(config: RunConfig) -> Splits:
     """Load the data of a run; cached until another seed or data set is loaded, or the files change."""
     files = fingerprint(config.data)
     return _loaded(replace(config, method="", model="", epochs=1, warmup=0), files and files["digest"])
@@ -101,12 +101,12 @@ def _make_teachers(config: RunConfig, teachers: Path, splits: Splits, listener: 
         planned = teacher.plan(role, config) if isinstance(role, Teacher) else None
         if isinstance(planned, RunConfig):
             _make_teachers(planned, teachers, splits, listener)
-            with _alone(folder := teacher.folder_for(planned, teachers)):
+            with _locked(folder := teacher.folder_for(planned, teachers)):
                 run(planned, folder, resume=True, listener=listener, splits=splits, teachers=teachers)
 
 
 @contextmanager
-def _alone(folder: Path) -> Iterator[None]:
+def _locked(folder: Path) -> Iterator[None]:
     """Lock a folder against the study's other processes; a dead process releases its lock."""
     lock = make_folder(folder.parent) / f".{folder.name}.lock"
     with FileLock(lock):

@@ -75,7 +75,7 @@ class JobLine(Listener):
         self.running[self.name][1] = f"epoch {row['epoch']}  {format_row(row)}"
 
     def on_note(self, text: str) -> None:
-        """Show the note; one that comes before the start is dropped."""
+        """Show a note; notes before the start of the run are dropped."""
         if self.name in self.running:
             self.running[self.name][1] = text
 

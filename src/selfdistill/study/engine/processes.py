@@ -14,18 +14,18 @@ import torch
 
 from selfdistill.errors import Interrupted
 from selfdistill.records import EpochRow
-from selfdistill.study.engine.job import Job, Outcome, attempt
+from selfdistill.study.engine.job import Job, Outcome, run_job
 from selfdistill.train.monitor.listener import Listener
 
-PATIENCE = 10  # seconds that a process has to end before it is killed
+TERMINATE_TIMEOUT = 10  # seconds from terminate to kill
 
-_spawn = multiprocessing.get_context("spawn")  # forked ones would share torch's threads and the device
+_spawn = multiprocessing.get_context("spawn")  # forked processes would share torch's threads and the device
 
 
 class ProcessEngine:
-    """`count` processes of `threads` torch threads each; several GPUs are assigned round-robin.
+    """Run jobs in `count` processes of `threads` torch threads each; several GPUs are assigned round-robin.
 
-    A job whose process dies is queued again once. The processes end with this one, however it ends.
+    A job whose process dies is queued again once. The processes end with the parent, even if it is killed.
     """
 
     def __init__(self, count: int, threads: int):
@@ -33,43 +33,43 @@ class ProcessEngine:
 
     def __call__(self, jobs: Iterable[Job], listener: Listener) -> Iterator[tuple[Job, Outcome]]:
         """Run the jobs; a process starts when there is a job for it."""
-        waiting, again, died = iter(jobs), deque[Job](), set[Job]()
-        staff: list[_Worker] = []
+        queue, retries, died = iter(jobs), deque[Job](), set[Job]()
+        workers: list[_Worker] = []
         try:
             while True:
-                self._assign(staff, waiting, again)
-                if not (busy := [each for each in staff if each.job]):
+                self._assign(workers, queue, retries)
+                if not (busy := [each for each in workers if each.job]):
                     return
-                for worker in _with_news(busy):
-                    job, news = worker.job, worker.news()
+                for worker in _ready(busy):
+                    job, message = worker.job, worker.receive()
                     assert job is not None
-                    if isinstance(news, Outcome):
+                    if isinstance(message, Outcome):
                         worker.job = None
-                        yield job, news
-                    elif news is not None:
-                        name, *words = news
-                        getattr(listener.for_job(str(job)), name)(*words)
+                        yield job, message
+                    elif message is not None:
+                        hook, *arguments = message
+                        getattr(listener.for_job(str(job)), hook)(*arguments)
                     else:
-                        staff.remove(worker)
+                        workers.remove(worker)
                         if job in died:
-                            yield job, Outcome(error=worker.last_words())
+                            yield job, Outcome(error=worker.exit_reason())
                         else:
                             died.add(job)
-                            again.append(job)
+                            retries.append(job)
         finally:
-            for worker in staff:
+            for worker in workers:
                 worker.end()
 
-    def _assign(self, staff: "list[_Worker]", waiting: Iterator[Job], again: deque[Job]) -> None:
+    def _assign(self, workers: "list[_Worker]", queue: Iterator[Job], retries: deque[Job]) -> None:
         """Assign queued jobs to idle workers."""
-        while any(not each.job for each in staff) or len(staff) < self.count:
-            job = again.popleft() if again else next(waiting, None)
+        while any(not each.job for each in workers) or len(workers) < self.count:
+            job = retries.popleft() if retries else next(queue, None)
             if job is None:
                 return
-            free = next((each for each in staff if not each.job), None)
+            free = next((each for each in workers if not each.job), None)
             if free is None:
-                staff.append(free := _Worker(_device(len(staff)), self.threads))
-            free.give(job)
+                workers.append(free := _Worker(_device(len(workers)), self.threads))
+            free.send(job)
 
 
 class _Worker:
@@ -80,31 +80,31 @@ class _Worker:
         self.connection, theirs = _spawn.Pipe()
         self.process = _spawn.Process(target=_serve, args=(theirs, threads, device))
         self.process.start()
-        theirs.close()  # so that the process holds the only other end, and its death is news
+        theirs.close()  # the process then holds the only other end, so its death raises EOFError here
 
-    def give(self, job: Job) -> None:
+    def send(self, job: Job) -> None:
         """Send a job."""
         self.job = job
         self.connection.send(job)
 
-    def news(self) -> Any:
+    def receive(self) -> Any:
         """Receive an outcome, a call for the listener, or None from a dead process."""
         try:
             return self.connection.recv()
         except (EOFError, ConnectionError):
             return None
 
-    def last_words(self) -> str:
+    def exit_reason(self) -> str:
         """Describe how a dead process ended."""
         self.process.join()
         code = self.process.exitcode or 0
         how = signal.Signals(-code).name if code < 0 else f"exit status {code}"
-        return f"its process died twice ({how}); with SIGKILL memory is often short: try fewer --workers"
+        return f"its process died twice ({how}); SIGKILL often means out of memory: try fewer --workers"
 
     def end(self) -> None:
         """Terminate the process, and kill it if it does not end."""
         self.process.terminate()
-        self.process.join(PATIENCE)
+        self.process.join(TERMINATE_TIMEOUT)
         if self.process.is_alive():
             self.process.kill()
             self.process.join()
@@ -118,19 +118,19 @@ class PipeListener(Listener):
         self.connection = connection
 
     def on_run_start(self, title: str, epochs: int, steps: int) -> None:
-        """Send it."""
+        """Forward the call."""
         self.connection.send(("on_run_start", title, epochs, steps))
 
     def on_epoch(self, row: EpochRow) -> None:
-        """Send it."""
+        """Forward the call."""
         self.connection.send(("on_epoch", row))
 
     def on_note(self, text: str) -> None:
-        """Send it."""
+        """Forward the call."""
         self.connection.send(("on_note", text))
 
     def on_run_end(self) -> None:
-        """Send it."""
+        """Forward the call."""
         self.connection.send(("on_run_end",))
 
 
@@ -141,10 +141,10 @@ def _serve(connection: Connection, threads: int, device: str | None) -> None:
     torch.set_num_threads(threads)
     if device is not None:
         os.environ["CUDA_VISIBLE_DEVICES"] = device
-    with suppress(Interrupted):  # by the parent; all is saved
+    with suppress(Interrupted):  # by the parent, after the run has saved its checkpoint
         while True:
             job = connection.recv()
-            connection.send(attempt(job, PipeListener(connection)))
+            connection.send(run_job(job, PipeListener(connection)))
 
 
 def _end_with_the_parent() -> None:
@@ -154,7 +154,7 @@ def _end_with_the_parent() -> None:
         os._exit(1)
 
 
-def _with_news(busy: "Sequence[_Worker]") -> "list[_Worker]":
+def _ready(busy: "Sequence[_Worker]") -> "list[_Worker]":
     """Wait for messages, and return the workers that sent one."""
     ready = wait([each.connection for each in busy])
     return [each for each in busy if each.connection in ready]

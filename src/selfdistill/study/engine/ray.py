@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from selfdistill.errors import UserError
-from selfdistill.study.engine.job import Job, Outcome, attempt
+from selfdistill.study.engine.job import Job, Outcome, run_job
 from selfdistill.system import available_cores, threads_per_worker
 from selfdistill.train.monitor.listener import Listener
 
-KNOCK = 10  # seconds to wait for an answer
-NOT_THERE = "the engine ray needs Ray: pip install 'selfdistill[ray]', or choose --engine local"
+CONNECT_TIMEOUT = 10  # seconds
+RAY_MISSING = "the engine ray needs Ray: pip install 'selfdistill[ray]', or choose --engine local"
 
 
 class RayEngine:
@@ -24,23 +24,23 @@ class RayEngine:
 
     def __init__(self, workers: int | None, threads: int | None, address: str | None):
         self.workers, self.threads, self.address = workers, threads, address
-        _ray()  # said before anything is loaded or trained
+        _import_ray()  # raises `UserError` before anything is loaded or trained
 
     def __call__(self, jobs: Iterable[Job], listener: Listener) -> Iterator[tuple[Job, Outcome]]:
-        """Make the jobs; the cluster that was started here ends with them."""
-        ray = _ray()
+        """Run the jobs; a cluster that was started here is shut down afterwards."""
+        ray = _import_ray()
         self._connect(ray)
         try:
-            yield from self._made(ray, iter(jobs), listener)
+            yield from self._run(ray, iter(jobs), listener)
         finally:
             ray.shutdown()
 
-    def _made(self, ray: Any, waiting: Iterator[Job], listener: Listener) -> Iterator[tuple[Job, Outcome]]:
-        workers, options = self._shares(ray)
-        task = ray.remote(**options)(make_there)
+    def _run(self, ray: Any, queue: Iterator[Job], listener: Listener) -> Iterator[tuple[Job, Outcome]]:
+        workers, options = self._resources(ray)
+        task = ray.remote(**options)(run_remotely)
         running: dict[Any, Job] = {}
         while True:
-            while len(running) < workers and (job := next(waiting, None)) is not None:
+            while len(running) < workers and (job := next(queue, None)) is not None:
                 listener.for_job(str(job)).on_run_start(str(job), job.epochs, 0)
                 running[task.remote(job, os.getcwd(), sys.path)] = job
             if not running:
@@ -55,16 +55,16 @@ class RayEngine:
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
         os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
         try:
-            _knock(self.address or "")
+            _require_reachable(self.address or "")
             ray.init(**there, log_to_driver=False, logging_level="ERROR")
         except (OSError, ValueError, RuntimeError) as error:
             first = str(error).strip().splitlines()[0]
             raise UserError(
                 f"cannot reach a Ray cluster at {self.address}: {first}; start one with ray start --head and "
-                "give its RAY_AUTH_TOKEN, or leave out --address"
+                "give its RAY_AUTH_TOKEN, or omit --address"
             ) from None
 
-    def _shares(self, ray: Any) -> tuple[int, dict[str, Any]]:
+    def _resources(self, ray: Any) -> tuple[int, dict[str, Any]]:
         """Return the number of concurrent runs, and the resources that each takes from the cluster."""
         whole = ray.cluster_resources()
         workers = self.workers or max(1, sum(each["Alive"] for each in ray.nodes()))
@@ -73,25 +73,27 @@ class RayEngine:
         return workers, {"num_cpus": threads, "num_gpus": gpus, "max_retries": 1}
 
 
-def make_there(job: Job, folder: str, path: list[str]) -> Outcome:
-    """Make a run in a process of the cluster, as if it were started where the study was."""
+def run_remotely(job: Job, folder: str, path: list[str]) -> Outcome:
+    """Run a job in a process of the cluster, with the study's working directory and import path."""
     import ray
     import torch
 
     sys.path.extend(each for each in path if each not in sys.path)
     if not Path(folder).is_dir() or not job.teachers.absolute().parent.is_dir():
         node = ray.util.get_node_ip_address()
-        return Outcome(error=f"the folder {job.teachers.parent} is not seen on {node}; give an --out that all share")
+        return Outcome(
+            error=f"the folder {job.teachers.parent} does not exist on {node}; choose an --out that all machines share"
+        )
     os.chdir(folder)
     torch.set_num_threads(int(ray.get_runtime_context().get_assigned_resources()["CPU"]))
-    return attempt(job, None)
+    return run_job(job, None)
 
 
-def _knock(address: str) -> None:
-    """Raise `OSError` where nobody listens at HOST:PORT: Ray itself would go on trying for minutes."""
+def _require_reachable(address: str) -> None:
+    """Raise `OSError` if HOST:PORT refuses connections; Ray itself would retry for minutes."""
     host, _, port = address.removeprefix("ray://").rpartition(":")
     if host and port.isdecimal():
-        socket.create_connection((host, int(port)), KNOCK).close()
+        socket.create_connection((host, int(port)), CONNECT_TIMEOUT).close()
 
 
 def _outcome(ray: Any, ref: Any) -> Outcome:
@@ -103,10 +105,10 @@ def _outcome(ray: Any, ref: Any) -> Outcome:
     return outcome
 
 
-def _ray() -> Any:
-    """The library, if it is there."""
+def _import_ray() -> Any:
+    """Import Ray. Raises `UserError` if it is not installed."""
     try:
         import ray
     except ImportError:
-        raise UserError(NOT_THERE) from None
+        raise UserError(RAY_MISSING) from None
     return ray

@@ -1,4 +1,4 @@
-"""Finished runs are measured, by the engine that made them."""
+"""Jobs that evaluate finished runs, executed by a study's engine."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -13,7 +13,7 @@ from selfdistill.files import read_json
 from selfdistill.methods import parse_stored_method
 from selfdistill.metrics import available_metrics, evaluate
 from selfdistill.study.engine.engine import Engine, SerialEngine, run_jobs
-from selfdistill.study.engine.job import Job, Outcome, data_of
+from selfdistill.study.engine.job import Job, Outcome, load_splits
 from selfdistill.study.evaluation.request import EvaluationRequest
 from selfdistill.study.evaluation.store import add, of_same_images, path_of, read
 from selfdistill.study.layout import run_folder
@@ -27,108 +27,111 @@ from selfdistill.train.run import make_trainer
 
 @dataclass(frozen=True)
 class EvaluationJob(Job):
-    """A finished run that is to be measured."""
+    """The evaluation of a finished run."""
 
-    questions: EvaluationRequest = field(default=EvaluationRequest())
+    request: EvaluationRequest = field(default=EvaluationRequest())
 
     def __str__(self) -> str:
-        return f"measures of {super().__str__()}"
+        return f"metrics of {super().__str__()}"
 
     @property
     def done(self) -> bool:
-        """Whether all requested metrics are stored."""
-        return not self.questions.left(read(path_of(self.folder, self.questions.data)))
+        """Return True if all requested metrics are stored."""
+        return not self.request.remaining(read(path_of(self.folder, self.request.data)))
 
     @property
     def epochs(self) -> int:
-        """None: it trains nothing."""
+        """Always 0, since nothing is trained."""
         return 0
 
-    def make(self, listener: Listener | None = None) -> Mapping[str, object]:
-        """Take the measures that are not there yet."""
+    def run(self, listener: Listener | None = None) -> Mapping[str, object]:
+        """Compute the metrics that are not stored yet."""
         listener = listener or Listener()
         listener.on_run_start(str(self), 0, 0)
-        return measure(self.folder, self.questions, listener)
+        return evaluate_run(self.folder, self.request, listener)
 
     def summarize(self, result: Mapping[str, object]) -> str:
         """Format the number of computed metrics."""
-        return f"{len(result)} taken" if result else "nothing left to take"
+        return f"{len(result)} computed" if result else "all stored already"
 
 
-def measure_all(
+def evaluate_all(
     studies: Sequence[Study],
-    questions: EvaluationRequest,
+    request: EvaluationRequest,
     *,
     engine: Engine | None = None,
     listener: Listener | None = None,
 ) -> None:
-    """Measure all finished runs of some studies; what a run's folder holds already is not measured again.
+    """Evaluate all finished runs of studies; metrics that are stored already are not computed again.
 
-    A run that cannot be measured is told in its study's `errors`.
+    A failed evaluation is recorded in its study's `errors`.
     """
-    owners = {job: study for study in studies for job in _jobs(study, questions)}
+    owners = {job: study for study in studies for job in _jobs(study, request)}
     done = {job for job in owners if job.done}
-    run_jobs(studies, owners, done, _keep, engine or SerialEngine(), listener or Listener())
+    run_jobs(studies, owners, done, _record_error, engine or SerialEngine(), listener or Listener())
 
 
-def measure(folder: Path, questions: EvaluationRequest, listener: Listener, *, anew: bool = False) -> dict[str, Any]:
-    """Measure a finished run's student and keep each group of numbers in its folder; give those that were taken.
+def evaluate_run(
+    folder: Path, request: EvaluationRequest, listener: Listener, *, recompute: bool = False
+) -> dict[str, Any]:
+    """Evaluate the student of a finished run, store each metric in the run's folder, and return the computed ones.
 
-    Those that are there of the same images are left out, unless all is to be taken `anew`. Raises `UserError`.
+    Metrics already stored for the same images are skipped, unless `recompute`. Raises `UserError` if the folder holds
+    no finished run, or if the data or a metric does not fit it.
     """
-    student, facts = load_run(folder)
-    config, size = RunConfig.from_json(facts["config"]), facts["size"]
-    splits, whole = questions.splits(config, size), questions.whole(config, size)
-    require_classes(facts, splits, folder)
+    student, info = load_run(folder)
+    config, size = RunConfig.from_json(info["config"]), info["size"]
+    splits, empty = request.splits(config, size), request.empty_file(config, size)
+    require_classes(info, splits, folder)
     options: dict[str, Any] = {
-        "ood": questions.strange(size),
-        "classifier": questions.classifier or config.classifier,
-        "epsilons": questions.epsilons,
+        "ood": request.ood_splits(size),
+        "classifier": request.classifier or config.classifier,
+        "epsilons": request.epsilons,
     }
-    path, found = path_of(folder, questions.data), {}
-    left = questions.left(None if anew else of_same_images(read(path), whole))
-    if "cost" in left:
-        parse_stored_method(config.method, questions.modules)  # refused before anything is measured
-    can = available_metrics(student, splits, metrics=questions.which, **options)
+    path, computed = path_of(folder, request.data), {}
+    remaining = request.remaining(None if recompute else of_same_images(read(path), empty))
+    if "cost" in remaining:
+        parse_stored_method(config.method, request.modules)  # raises `UserError` before anything is evaluated
+    available = available_metrics(student, splits, metrics=request.metric_names, **options)
 
-    def keep(name: str, numbers: Any) -> None:
-        found[name] = numbers | training_cost(folder, config, questions) if name == "cost" else numbers
-        add(path, whole, name, found[name], whole.images if name == "cost" else len(splits.test))
+    def store(name: str, values: Any) -> None:
+        computed[name] = values | training_cost(folder, config, request) if name == "cost" else values
+        add(path, empty, name, computed[name], empty.images if name == "cost" else len(splits.test))
 
     evaluate(
-        student.to(device_of(questions.accelerator)),
+        student.to(device_of(request.accelerator)),
         splits,
-        metrics=[name for name in left if name in can],
-        augment=Augmentation(0, False, tuple(facts["mean"]), tuple(facts["std"])),  # what it was trained with
+        metrics=[name for name in remaining if name in available],
+        augment=Augmentation(0, False, tuple(info["mean"]), tuple(info["std"])),  # the normalization of the training
         on_start=listener.on_note,
-        on_result=keep,
+        on_result=store,
         **options,
     )
-    return found
+    return computed
 
 
 def device_of(accelerator: str) -> torch.device:
-    """The device of this name; raises `UserError` where there is none."""
+    """Return a device by name. Raises `UserError` if this machine has none of this name."""
     there = torch.accelerator.current_accelerator(check_available=True)
     kinds = {"cpu": torch.device("cpu"), "auto": there or torch.device("cpu")}
     if there:
         kinds |= {"gpu": there, there.type: there}
     if accelerator not in kinds:
-        raise UserError(f"cannot measure on {accelerator!r}; this machine has {', '.join(kinds)}")
+        raise UserError(f"cannot evaluate on {accelerator!r}; this machine has {', '.join(kinds)}")
     return kinds[accelerator]
 
 
 def training_cost(folder: Path, config: RunConfig, request: EvaluationRequest) -> dict[str, float]:
-    """Of a training step: parameters beside the student's, milliseconds as the run took them, MiB at the peak.
+    """Return the cost of a training step: extra parameters, the run's step time (ms), and peak memory (MiB).
 
-    The memory is counted on a step made for it: that of one process, of networks that know nothing. Raises `UserError`
-    for a method of a module that the request does not name.
+    The memory is that of one process, measured in a training step of untrained networks. Raises `UserError` for a
+    method of a module that the request does not name.
     """
     result = read_json(folder / RESULT)
     return {
         "added_parameters": result["added_parameters"],
         "step_ms": result["step_ms"],
-        "step_mib": _step_bytes(config, data_of(config), request) / 2**20,
+        "step_mib": _step_bytes(config, load_splits(config), request) / 2**20,
     }
 
 
@@ -142,10 +145,10 @@ def _step_bytes(config: RunConfig, splits: Splits, request: EvaluationRequest) -
         batch_size=config.batch_size // processes,
         sync_batchnorm=False,
         compile_mode="default",
-        compile=False,  # compiled code makes its tensors unseen
-        pretrained=False,  # the record's word downloads and reads nothing
+        compile=False,  # the tensors of compiled code cannot be counted
+        pretrained=False,  # a name in a run's files must not download or read anything
         weights=None,
-        accelerator=device_of(request.accelerator).type,  # type: ignore[arg-type]  # torch's names are ours
+        accelerator=device_of(request.accelerator).type,  # type: ignore[arg-type]  # torch's names are those of RunConfig
     )
     method = parse_stored_method(config.method, request.modules)
     return preflight.peak(
@@ -153,13 +156,13 @@ def _step_bytes(config: RunConfig, splits: Splits, request: EvaluationRequest) -
     )
 
 
-def _jobs(study: Study, questions: EvaluationRequest) -> Iterator[Job]:
-    for seed in study.seeds:  # whose data are loaded once for all methods
+def _jobs(study: Study, request: EvaluationRequest) -> Iterator[Job]:
+    for seed in study.seeds:  # outer loop, because the data of a seed are loaded once for all methods
         for row in (each for each in study.methods if seed in study.results.get(each, {})):
             folder = run_folder(study.folder, row, seed)
-            yield EvaluationJob(row, study.config(row, seed), folder, study.folder / "teachers", questions)
+            yield EvaluationJob(row, study.config(row, seed), folder, study.folder / "teachers", request)
 
 
-def _keep(study: Study, job: Job, outcome: Outcome) -> None:
+def _record_error(study: Study, job: Job, outcome: Outcome) -> None:
     if outcome.result is None:
-        study.errors[job.row] = f"its measures: {outcome.error}"
+        study.errors[job.row] = f"evaluation failed: {outcome.error}"

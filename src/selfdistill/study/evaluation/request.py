@@ -10,83 +10,83 @@ from selfdistill.errors import UserError
 from selfdistill.metrics import available_metrics, resolve_metric_names
 from selfdistill.metrics.adversarial import EPSILONS
 from selfdistill.models import create
-from selfdistill.study.engine.job import data_of
+from selfdistill.study.engine.job import load_splits
 from selfdistill.study.evaluation.store import MetricsFile
 from selfdistill.train.config import RunConfig
 
-SEED = 0  # of the few test images: the same for all runs
+SEED = 0  # of the subset of test images, the same for all runs
 
 
 @dataclass(frozen=True)
 class EvaluationRequest:
-    """Measures, the images of other classes that one of them wants, and how many test images are shown.
+    """Metrics to compute, and the test images and OOD images to compute them on.
 
-    Raises `UserError` for a measure that is none and a number of images below 1.
+    Raises `UserError` for an unknown metric, or for a limit below 1.
     """
 
-    measures: tuple[str, ...] = ("basic",)
+    metrics: tuple[str, ...] = ("basic",)
     ood: str | None = None
-    data: str | None = None  # other images than the run's own test set
-    limit: int | None = None  # test images, and images of other classes, stratified
+    data: str | None = None  # source of other test images than the run's own
+    limit: int | None = None  # of test images and of OOD images, as stratified subsets
     epsilons: tuple[float, ...] = EPSILONS
     classifier: str | None = None
     accelerator: str = "auto"
     modules: tuple[str, ...] = ()  # from which methods named in a run's files may be imported
 
     def __post_init__(self) -> None:
-        resolve_metric_names(self.which)
+        resolve_metric_names(self.metric_names)
         if self.limit is not None and self.limit < 1:
-            raise UserError(f"the test images to measure on must be 1 or more, but are {self.limit}")
+            raise UserError(f"the number of test images must be 1 or more, but is {self.limit}")
 
     @property
-    def which(self) -> list[str]:
-        """The names as `measure.evaluate` takes them."""
-        return [*self.measures, *(["outside"] if self.ood else [])]
+    def metric_names(self) -> list[str]:
+        """Names for `metrics.evaluate`, with `outside` if OOD images are given."""
+        return [*self.metrics, *(["outside"] if self.ood else [])]
 
     def splits(self, config: RunConfig, size: int) -> Splits:
-        """The images of a run of images of `size` pixels, with right labels. Raises `UserError`."""
-        shown = replace(config, label_noise=0.0)
-        return self._few(data_of(replace(shown, data=self.data, size=size) if self.data else shown))
+        """Load the images at `size` pixels, without label noise. Raises `UserError` if they cannot be loaded."""
+        clean = replace(config, label_noise=0.0)
+        return self._limited(load_splits(replace(clean, data=self.data, size=size) if self.data else clean))
 
-    def whole(self, config: RunConfig, size: int) -> MetricsFile:
-        """Describe the images before anything is evaluated."""
+    def empty_file(self, config: RunConfig, size: int) -> MetricsFile:
+        """Create a metrics file of the full test set, without metrics."""
         splits = replace(self, limit=None).splits(config, size)
         return MetricsFile(splits.name, len(splits.test))
 
-    def strange(self, size: int) -> Splits | None:
-        """The images of other classes, if any are named. Raises `UserError`."""
-        return self._few(_loaded(self.ood, size)) if self.ood else None
+    def ood_splits(self, size: int) -> Splits | None:
+        """Load the OOD images; None if none are requested. Raises `UserError` if they cannot be loaded."""
+        return self._limited(_loaded(self.ood, size)) if self.ood else None
 
-    def left(self, held: MetricsFile | None) -> list[str]:
-        """The measures asked for that a run has not, of these images."""
-        return [name for name in self._names() if held is None or not self._answered(name, held)]
+    def remaining(self, stored: MetricsFile | None) -> list[str]:
+        """Return the requested metrics that are not stored for the requested images."""
+        return [name for name in self._names() if stored is None or not self._is_stored(name, stored)]
 
-    def require_answers(self, config: RunConfig, splits: Splits) -> None:
-        """Raise `UserError` where a run of this kind could not be measured; costs a few passes of two images."""
+    def require_available(self, config: RunConfig, splits: Splits) -> None:
+        """Raise `UserError` if a run of this configuration could not be evaluated; runs a few passes of two images."""
         size = splits.train.size
         available_metrics(
             create(config.model, len(splits.classes), size=size),
             self.splits(config, size),
-            metrics=self.which,
-            ood=self.strange(size),
+            metrics=self.metric_names,
+            ood=self.ood_splits(size),
             classifier=self.classifier or config.classifier,
             epsilons=self.epsilons,
         )
 
     def _names(self) -> Iterator[str]:
-        """The measures that may be had: outside only where images of other classes are named."""
-        return (name for name, named in resolve_metric_names(self.which).items() if named or name != "outside")
+        """Return the requested metrics; "all" includes `outside` only with OOD images."""
+        return (name for name, named in resolve_metric_names(self.metric_names).items() if named or name != "outside")
 
-    def _answered(self, name: str, held: MetricsFile) -> bool:
-        numbers = held.groups.get(name)
-        wanted = held.images if name == "cost" else min(self.limit or held.images, held.images)
-        if numbers is None or held.of(name) != wanted:
+    def _is_stored(self, name: str, stored: MetricsFile) -> bool:
+        numbers = stored.groups.get(name)
+        wanted = stored.images if name == "cost" else min(self.limit or stored.images, stored.images)
+        if numbers is None or stored.images_of(name) != wanted:
             return False
         if name in ("fgsm", "pgd"):
             return {f"{each:g}/255" for each in self.epsilons} <= set(numbers)
         return name != "outside" or numbers["data"] == self.ood
 
-    def _few(self, splits: Splits) -> Splits:
+    def _limited(self, splits: Splits) -> Splits:
         """Reduce the test set to the requested number of images, class-stratified."""
         if self.limit is None or self.limit >= len(splits.test):
             return splits
@@ -96,9 +96,7 @@ class EvaluationRequest:
 def _stratified(images: Images, count: int) -> Images:
     classes = len(images.labels.unique())
     if count < classes:
-        raise UserError(
-            f"{count} test images cannot hold one of each of {classes} classes; measure on {classes} or more"
-        )
+        raise UserError(f"{count} test images cannot include each of {classes} classes; evaluate on {classes} or more")
     return images.rows(stratified(images.labels, count, SEED))
 
 

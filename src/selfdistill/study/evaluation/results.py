@@ -1,4 +1,4 @@
-"""All that was measured of a study's runs: numbers by their place, method and seed."""
+"""Metrics of a study's runs, by key, method and seed."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -10,7 +10,7 @@ from selfdistill.study.evaluation.store import MetricsFile, flat, path_of, read
 from selfdistill.study.layout import run_folder
 from selfdistill.study.study import Study
 
-IN_RESULTS = {  # what training itself measures, and its place among the measures
+IN_RESULTS = {  # metrics in result.json, and their keys
     "top1": "accuracy.top1",
     "best_epoch_top1": "accuracy.best_epoch_top1",
     "top5": "accuracy.top5",
@@ -20,57 +20,57 @@ IN_RESULTS = {  # what training itself measures, and its place among the measure
     "added_parameters": "cost.added_parameters",
     "step_ms": "cost.step_ms",
 }
-By = dict[str, dict[int, float]]  # a number by method and seed
+ValuesByRun = dict[str, dict[int, float]]  # by method and seed
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True)
 class MetricTable:
-    """A study's numbers. Of a group only those of one number of test images: of most runs' that have it."""
+    """Metrics of a study. Of each group only those on the test images that most runs were evaluated on."""
 
     study: Study
-    values: dict[str, By] = field(default_factory=dict)  # by place
-    taken: list[str] = field(default_factory=list)  # groups that were measured beside training
-    limited: dict[str, int] = field(default_factory=dict)  # groups taken of fewer images than the test set has
-    images: int | None = None  # of the test set, where something was measured beside training
-    strange: str | None = None  # the images of other classes
-    trained: frozenset[str] = frozenset()  # places whose numbers training has measured
-    left_out: int = 0  # runs with a group of another number of images
-    unmeasured: int = 0  # finished runs of which training alone has measured something
+    values: dict[str, ValuesByRun] = field(default_factory=dict)  # by key
+    evaluated: list[str] = field(default_factory=list)  # groups computed after training
+    limited: dict[str, int] = field(default_factory=dict)  # groups evaluated on a subset, and its number of images
+    images: int | None = None  # in the test set; None if nothing was evaluated after training
+    ood: str | None = None  # data set of the OOD images
+    from_training: frozenset[str] = frozenset()  # keys whose values come from result.json
+    mismatched: int = 0  # runs with a group on other images, which is left out
+    unevaluated: int = 0  # finished runs without metrics besides those of training
 
     @property
-    def whole(self) -> list[str]:
-        """The numbers of groups taken of fewer images that training has taken of all."""
+    def on_full_test_set(self) -> list[str]:
+        """Names of metrics on the full test set in groups that are otherwise evaluated on a subset."""
         names = {"accuracy.top1": "top-1", "accuracy.top5": "top-5", "accuracy.nll": "NLL", "calibration.ece": "ECE"}
-        return [name for place, name in names.items() if place in self.trained and place.split(".")[0] in self.limited]
+        return [name for key, name in names.items() if key in self.from_training and key.split(".")[0] in self.limited]
 
     @property
-    def places(self) -> list[str]:
-        """Return the places that have numbers."""
+    def keys(self) -> list[str]:
+        """Keys that have values."""
         return list(self.values)
 
 
-def scores(study: Study, data: str | None = None) -> MetricTable:
-    """Read the measures of a study's finished runs; of other images than the test set, if these are named.
+def read_metric_table(study: Study, data: str | None = None) -> MetricTable:
+    """Read the metrics of a study's finished runs, on its test set or on the test images of `data`.
 
-    What training has measured of the whole test set stands before the same from a measures file.
+    Metrics in result.json, on the full test set, take precedence over those in metrics.json.
     """
     runs = [(row, seed) for row in study.methods for seed in study.seeds if seed in study.results.get(row, {})]
     found = {run: each for run in runs if (each := read(path_of(run_folder(study.folder, *run), data)))}
-    usual = {group: _usual(group, found.values()) for group in _groups(found.values())}
-    kept = {run: _kept(each, usual) for run, each in found.items()}
-    results = {} if data else {run: _of_training(study.results[run[0]][run[1]]) for run in runs}
-    images = _most(each.images for each in found.values()) if found else None
+    common = {group: _most_common_images(group, found.values()) for group in _groups(found.values())}
+    matching = {run: _matching(each, common) for run, each in found.items()}
+    results = {} if data else {run: _training_metrics(study.results[run[0]][run[1]]) for run in runs}
+    images = _most_common(each.images for each in found.values()) if found else None
     return MetricTable(
         study,
-        _by_place({run: with_means(flat(kept.get(run, {}))) | results.get(run, {}) for run in runs}),
-        list(usual),
-        {group: most[1] for group, most in usual.items() if most and most[1] != images},
+        _by_key({run: with_means(flat(matching.get(run, {}))) | results.get(run, {}) for run in runs}),
+        list(common),
+        {group: most[1] for group, most in common.items() if most and most[1] != images},
         images,
-        _most(each.groups["outside"]["data"] for each in found.values() if "outside" in each.groups),
-        frozenset(place for each in results.values() for place in each),
-        sum(kept[run].keys() != each.groups.keys() for run, each in found.items()),
+        _most_common(each.groups["outside"]["data"] for each in found.values() if "outside" in each.groups),
+        frozenset(key for each in results.values() for key in each),
+        sum(matching[run].keys() != each.groups.keys() for run, each in found.items()),
         len(runs) - len(found),
     )
 
@@ -79,35 +79,35 @@ def _groups(found: Iterable[MetricsFile]) -> list[str]:
     return list(dict.fromkeys(group for each in found for group in each.groups))
 
 
-def _of(measured: MetricsFile, group: str) -> tuple[Any, int]:
-    """The images that a group is of: those of other classes, and how many of the test set."""
-    strange = measured.groups[group].get("data") if group == "outside" else measured.data
-    return strange, measured.of(group)
+def _images(stored: MetricsFile, group: str) -> tuple[Any, int]:
+    """Return the data set and the number of test images that a group was evaluated on."""
+    source = stored.groups[group].get("data") if group == "outside" else stored.data
+    return source, stored.images_of(group)
 
 
-def _usual(group: str, found: Iterable[MetricsFile]) -> tuple[Any, int] | None:
-    """Return the images that most runs measured a group on."""
-    return _most(_of(each, group) for each in found if group in each.groups)
+def _most_common_images(group: str, found: Iterable[MetricsFile]) -> tuple[Any, int] | None:
+    """Return the images that most runs evaluated a group on."""
+    return _most_common(_images(each, group) for each in found if group in each.groups)
 
 
-def _most(values: Iterable[T]) -> T | None:
-    """Return the most common value, among equally common ones the first; None for no values."""
+def _most_common(values: Iterable[T]) -> T | None:
+    """Return the most common value, the first of ties; None for no values."""
     counted = Counter(values).most_common(1)
     return counted[0][0] if counted else None
 
 
-def _kept(measured: MetricsFile, usual: Mapping[str, tuple[Any, int] | None]) -> dict[str, Any]:
-    return {group: numbers for group, numbers in measured.groups.items() if _of(measured, group) == usual[group]}
+def _matching(stored: MetricsFile, common: Mapping[str, tuple[Any, int] | None]) -> dict[str, Any]:
+    return {group: numbers for group, numbers in stored.groups.items() if _images(stored, group) == common[group]}
 
 
-def _of_training(result: Mapping[str, Any]) -> dict[str, float]:
-    return {place: result[name] for name, place in IN_RESULTS.items() if name in result}
+def _training_metrics(result: Mapping[str, Any]) -> dict[str, float]:
+    return {key: result[name] for name, key in IN_RESULTS.items() if name in result}
 
 
-def _by_place(runs: Mapping[tuple[str, int], Mapping[str, float]]) -> dict[str, By]:
-    """The same numbers by place, method and seed, those of a method in the order of the seeds."""
-    found: dict[str, By] = {}
+def _by_key(runs: Mapping[tuple[str, int], Mapping[str, float]]) -> dict[str, ValuesByRun]:
+    """Regroup values by key, method and seed, in the order of the seeds."""
+    found: dict[str, ValuesByRun] = {}
     for (row, seed), values in runs.items():
-        for place, value in values.items():
-            found.setdefault(place, {}).setdefault(row, {})[seed] = value
+        for key, value in values.items():
+            found.setdefault(key, {}).setdefault(row, {})[seed] = value
     return found

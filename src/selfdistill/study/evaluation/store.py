@@ -1,4 +1,4 @@
-"""The file of a run's metrics: read and extended."""
+"""metrics.json: the stored metrics of a run."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -12,54 +12,56 @@ from selfdistill.train.persist.lock import run_lock
 
 @dataclass(frozen=True)
 class MetricsFile:
-    """Numbers by group as `measure.evaluate` gives them, and the test images that they are of."""
+    """Groups of metrics as `metrics.evaluate` returns them, and the test images that they were evaluated on."""
 
     data: str
-    images: int  # of the whole test set
-    limited: dict[str, int] = field(default_factory=dict)  # groups that were taken of fewer, and how many
+    images: int  # in the full test set
+    limited: dict[str, int] = field(default_factory=dict)  # groups evaluated on a subset, and its number of images
     groups: dict[str, Any] = field(default_factory=dict)
 
-    def of(self, group: str) -> int:
-        """Return the number of test images of a group of metrics."""
+    def images_of(self, group: str) -> int:
+        """Return the number of test images that a group was evaluated on."""
         return self.limited.get(group, self.images)
 
-    def with_group(self, name: str, numbers: Any, images: int) -> "MetricsFile":
-        """The same with one group more; attacks keep those of other epsilons, of the same images."""
+    def with_group(self, name: str, values: Any, images: int) -> "MetricsFile":
+        """Return a copy with a group added or replaced; attacks keep other epsilons on the same images."""
         before = self.groups.get(name)
-        if name in ("fgsm", "pgd") and before and self.of(name) == images:
-            numbers = before | numbers
+        if name in ("fgsm", "pgd") and before and self.images_of(name) == images:
+            values = before | values
         others = {group: count for group, count in self.limited.items() if group != name}
         limited = others | ({name: images} if images != self.images else {})
-        return MetricsFile(self.data, self.images, limited, self.groups | {name: numbers})
+        return MetricsFile(self.data, self.images, limited, self.groups | {name: values})
 
 
 def path_of(folder: Path, data: str | None = None) -> Path:
     """Return the path of a run's metrics, for its own test set or for other images."""
-    return folder / ("measures.json" if data is None else f"measures-{folder_name(data)}.json")
+    return folder / ("metrics.json" if data is None else f"metrics-{folder_name(data)}.json")
 
 
 def read(path: Path) -> MetricsFile | None:
-    """The measures in a file; None where there is none. Raises `UserError` for one that is damaged."""
+    """Read the file; None if it does not exist. Raises `UserError` if it is damaged."""
     if not path.is_file():
         return None
-    said = read_json(path)
+    content = read_json(path)
     try:
-        return MetricsFile(said["data"], int(said["images"]), dict(said.get("limited", {})), dict(said["measures"]))
+        return MetricsFile(
+            content["data"], int(content["images"]), dict(content.get("limited", {})), dict(content["metrics"])
+        )
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise UserError(
-            f"{path} is not what evaluate writes ({type(error).__name__}: {error}); remove it and measure again"
+            f"{path} is not what evaluate writes ({type(error).__name__}: {error}); remove it and evaluate again"
         ) from None
 
 
-def add(path: Path, empty: MetricsFile, name: str, numbers: Any, images: int) -> None:
-    """Add a group that was taken of so many images to a file; what it holds of another test set makes way.
+def add(path: Path, empty: MetricsFile, name: str, values: Any, images: int) -> None:
+    """Add a group, evaluated on `images` test images, to a file; metrics of another test set are removed.
 
-    `empty` says of which test set. Processes that add to one file wait for each other.
+    `empty` describes the test set. The run's lock serializes processes that write to the same file.
     """
     with run_lock(path.parent, wait=lambda holder: None):
-        found = (of_same_images(read(path), empty) or empty).with_group(name, numbers, images)
+        found = (of_same_images(read(path), empty) or empty).with_group(name, values, images)
         limited = {"limited": found.limited} if found.limited else {}
-        write_json(path, {"data": found.data, "images": found.images, **limited, "measures": found.groups})
+        write_json(path, {"data": found.data, "images": found.images, **limited, "metrics": found.groups})
 
 
 def of_same_images(found: MetricsFile | None, other: MetricsFile) -> MetricsFile | None:
@@ -68,17 +70,17 @@ def of_same_images(found: MetricsFile | None, other: MetricsFile) -> MetricsFile
 
 
 def flat(groups: Mapping[str, Any]) -> dict[str, float]:
-    """All single numbers by their place: "pgd.2/255", "corruption.fog.3", "classes.cat.top1"."""
+    """Flatten groups to single values by key: "pgd.2/255", "corruption.fog.3", "classes.cat.top1"."""
     return dict(_flat(groups, ""))
 
 
-def _flat(value: Any, place: str) -> Iterator[tuple[str, float]]:
+def _flat(value: Any, key: str) -> Iterator[tuple[str, float]]:
     if isinstance(value, Mapping):
-        for key, each in value.items():
-            yield from _flat(each, f"{place}.{key}" if place else key)
+        for name, each in value.items():
+            yield from _flat(each, f"{key}.{name}" if key else name)
     elif isinstance(value, list):
         for number, each in enumerate(value, 1):
             name = each["class"] if isinstance(each, Mapping) else number
-            yield from _flat(each, f"{place}.{name}")
+            yield from _flat(each, f"{key}.{name}")
     elif isinstance(value, int | float) and not isinstance(value, bool):
-        yield place, value
+        yield key, value

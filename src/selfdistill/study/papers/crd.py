@@ -21,7 +21,7 @@ STUDENTS = {
     "resnet8x4": 72.50,
     "vgg8": 70.36,
 }
-METHODS = {  # by the pairs' order
+METHODS = {  # in the order of PAIRS
     "kd": (74.92, 73.54, 70.66, 70.67, 73.08, 73.33, 72.98),
     "fitnet": (73.58, 72.24, 69.21, 68.99, 71.06, 73.50, 71.02),
     "at": (74.08, 72.77, 70.55, 70.22, 72.31, 73.44, 71.43),
@@ -49,7 +49,7 @@ RECIPE = RunConfig(
 CRD = Published(
     title="Distillation from a teacher of the same family on CIFAR-100",
     source="https://github.com/HobbitLong/RepDistiller, README, benchmark results on CIFAR-100, table 1",
-    reported="the last epoch; of how many runs is not said there",
+    reported="the last epoch; the number of runs is not stated",
     recipe=RECIPE,
     images=50_000,
     cells=(
@@ -61,5 +61,5 @@ CRD = Published(
         ),
     ),
     missing=(Missing("the rows AB, FT and FSP", "we do not have these methods"),),
-    differs=("each seed has a teacher of its own, trained here; there one teacher serves all runs",),
+    differs=("each seed trains its own teacher; the source uses one teacher for all runs",),
 )

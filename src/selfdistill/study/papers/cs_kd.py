@@ -8,7 +8,7 @@ MODEL = "preact_resnet18"
 CS_KD = Published(
     title="Class-wise self-distillation and output regularisation on CIFAR-100, ResNet-18",
     source="https://arxiv.org/abs/2003.13964, error rates on CIFAR-100 with ResNet-18",
-    reported="mean and deviation of three runs where one is given; the code keeps the best epoch on the test set",
+    reported="mean and standard deviation of three runs where given; the code keeps the best epoch on the test set",
     recipe=RunConfig(
         "ce()",
         data="cifar100",
@@ -37,5 +37,8 @@ CS_KD = Published(
             "top-5 error",
         ),
     ),
-    differs=("its PreAct ResNet-18 ends without BatchNorm and ReLU", "the weights of its rivals are our defaults"),
+    differs=(
+        "its PreAct ResNet-18 ends without BatchNorm and ReLU",
+        "the weights of the compared methods are our defaults",
+    ),
 )

@@ -1,11 +1,11 @@
-"""mdistiller's results for decoupled distillation and for two momenta, on CIFAR-100."""
+"""mdistiller's results for DKD and DOT on CIFAR-100."""
 
 from dataclasses import replace
 
 from selfdistill.study.papers.crd import RECIPE
 from selfdistill.study.papers.published import BEST_EPOCH, Missing, Published, PublishedValue
 
-DKD_WEIGHTS = (  # teacher, student, beta there, expected
+DKD_WEIGHTS = (  # teacher, student, the source's beta, expected
     ("resnet56", "resnet20", 2.0, 71.97),
     ("resnet110", "resnet32", 2.0, 74.11),
     ("resnet32x4", "resnet8x4", 8.0, 76.32),
@@ -26,10 +26,10 @@ DKD = Published(
         for teacher, student, beta, value in DKD_WEIGHTS
     ),
     missing=(
-        Missing("students MobileNetV2 and ShuffleNet", "they learn at another rate than their teachers did"),
-        Missing("the tables on ImageNet", "they are not made at 32 pixels"),
+        Missing("students MobileNetV2 and ShuffleNet", "their learning rate differs from their teachers'"),
+        Missing("the tables on ImageNet", "their images are larger than 32 pixels"),
     ),
-    differs=("each seed has a teacher of its own, trained here",),
+    differs=("each seed trains its own teacher",),
 )
 
 DOT = Published(
@@ -47,8 +47,8 @@ DOT = Published(
         for more, value in (("", alone), (" + dot()", both))
     ),
     missing=(
-        Missing("the student ShuffleNetV2", "it learns at another rate than its teacher did"),
-        Missing("the tables on Tiny-ImageNet and ImageNet", "they are not made at 32 pixels"),
+        Missing("the student ShuffleNetV2", "its learning rate differs from its teacher's"),
+        Missing("the tables on Tiny-ImageNet and ImageNet", "their images are larger than 32 pixels"),
     ),
-    differs=("each seed has a teacher of its own, trained here",),
+    differs=("each seed trains its own teacher",),
 )

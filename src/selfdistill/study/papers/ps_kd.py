@@ -28,7 +28,7 @@ PS_KD = Published(
         *column(MODEL, dict(zip(METHODS, (11.84, 10.79, 6.24, 1.77), strict=True)), "ECE"),
     ),
     missing=(
-        Missing("PreAct ResNet-18 with TF-KD 22.88", "which of its two forms, and its weights, are not said there"),
+        Missing("PreAct ResNet-18 with TF-KD 22.88", "the source states neither the variant nor its weights"),
         Missing("PreAct ResNet-101: CE 20.75, PS-KD 19.43", "we have no PreAct ResNet-101 for 32 pixels"),
         Missing("DenseNet-121: CE 20.05, PS-KD 18.73", "we have no DenseNet for 32 pixels"),
         Missing("ResNeXt-29: CE 18.65, PS-KD 17.28", "we have no ResNeXt-29"),

@@ -1,4 +1,4 @@
-"""A published table: what was reported of which runs, where, and what of it we cannot make."""
+"""Published tables: reported values, their source and recipe, and the cells that cannot be reproduced."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -6,9 +6,9 @@ from typing import Any, Literal
 
 from selfdistill.train.config import RunConfig
 
-Measure = Literal["top-1", "top-1 error", "top-5 error", "NLL", "ECE"]
+ReportedMetric = Literal["top-1", "top-1 error", "top-5 error", "NLL", "ECE"]
 
-MEASURES: Mapping[str, Callable[[Mapping[str, Any]], float]] = {
+METRICS: Mapping[str, Callable[[Mapping[str, Any]], float]] = {
     "top-1": lambda found: found["top1"],
     "top-1 error": lambda found: 100 - found["top1"],
     "top-5 error": lambda found: 100 - found["top5"],
@@ -19,18 +19,18 @@ MEASURES: Mapping[str, Callable[[Mapping[str, Any]], float]] = {
 
 @dataclass(frozen=True)
 class PublishedValue:
-    """One number as it was printed: of a method on a model, in percent (NLL in nats)."""
+    """A published value of a method on a model, in percent (NLL in nats)."""
 
     model: str
     method: str
     expected: float
-    measure: Measure = "top-1"
-    std: float | None = None  # where the source gives one
+    metric: ReportedMetric = "top-1"
+    std: float | None = None  # None if the source gives none
 
 
 @dataclass(frozen=True)
 class Missing:
-    """A number that we cannot make, and why."""
+    """A cell that cannot be reproduced, and the reason."""
 
     what: str
     why: str
@@ -38,10 +38,10 @@ class Missing:
 
 @dataclass(frozen=True)
 class Published:
-    """A table with its recipe. `reported` says how its numbers came about, `differs` what our runs do otherwise."""
+    """A table with its recipe; `reported` is its protocol, `differs` lists deviations of our runs."""
 
     title: str
-    source: str  # an address, and which table
+    source: str  # URL and table
     reported: str
     recipe: RunConfig
     images: int  # in the whole training set
@@ -50,9 +50,9 @@ class Published:
     differs: tuple[str, ...] = ()
 
 
-def column(model: str, expected: Mapping[str, float], measure: Measure = "top-1") -> tuple[PublishedValue, ...]:
-    """The cells of one model and measure, by method."""
-    return tuple(PublishedValue(model, method, value, measure) for method, value in expected.items())
+def column(model: str, expected: Mapping[str, float], metric: ReportedMetric = "top-1") -> tuple[PublishedValue, ...]:
+    """Return the cells of one model and metric, by method."""
+    return tuple(PublishedValue(model, method, value, metric) for method, value in expected.items())
 
 
 BEST_EPOCH = "the best epoch on the test set of one run, which is higher than the last epoch's that we report"

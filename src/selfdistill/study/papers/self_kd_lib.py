@@ -41,7 +41,7 @@ SELF_KD_LIB = Published(
         },
     ),
     missing=(
-        Missing("Tf-KD-reg 76.61", "its code there is a function of its own, with almost no effect on the loss"),
+        Missing("Tf-KD-reg 76.61", "the source's code is a different function, with almost no effect on the loss"),
         Missing(
             "Random Erase 76.75, AutoAugment 77.97, RandAugment 76.86, AugMix 76.22, TrivialAugment 76.03",
             "we have no such augmentation",
@@ -49,6 +49,6 @@ SELF_KD_LIB = Published(
     ),
     differs=(
         "its PreAct ResNet-18 ends without BatchNorm and ReLU",
-        "heads, weights and details of each method are ours; its card says which",
+        "heads, weights and details of each method are ours, as listed on its card",
     ),
 )

@@ -33,5 +33,8 @@ TF_KD = Published(
         Missing("DenseNet-121 79.04, 80.26", "we have no DenseNet for 32 pixels"),
         Missing("ResNeXt-29 81.03, 82.08", "we have no ResNeXt-29"),
     ),
-    differs=("it also turns images by up to 15 degrees", "MobileNetV2 and ShuffleNetV2 are those of RepDistiller here"),
+    differs=(
+        "the source also rotates images by up to 15 degrees",
+        "our MobileNetV2 and ShuffleNetV2 are RepDistiller's",
+    ),
 )
