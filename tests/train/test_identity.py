@@ -8,7 +8,7 @@ from PIL import Image
 
 from selfdistill.data import load
 from selfdistill.errors import UserError
-from selfdistill.study.engine.job import data_of
+from selfdistill.study.engine.job import load_splits
 from selfdistill.train.run import run
 from tests.helpers.small_runs import Interrupted, StopAfter, small, weights
 
@@ -51,9 +51,9 @@ def test_other_images_in_memory_are_refused(tmp_path):
 
 
 def test_changed_files_are_loaded_again(config, tmp_path):
-    before = len(data_of(config).train)
+    before = len(load_splits(config).train)
     write_images(tmp_path / "images", range(4, 6))
-    assert (before, len(data_of(config).train)) == (8, 12)
+    assert (before, len(load_splits(config).train)) == (8, 12)
 
 
 def test_runs_in_threads_are_those_of_a_run_alone(tmp_path):
