@@ -18,6 +18,8 @@ from selfdistill.step.memory import MemorySlots
 from selfdistill.step.precision import reference_tensor
 from selfdistill.terms import Memory, Progress
 
+LOOK_EVERY = 16  # calls on a GPU between looks at running statistics: a look waits for the device
+
 
 def teach(
     model: nn.Module,
@@ -95,7 +97,7 @@ class DistillationStep(nn.Module):
         self.losses: dict[str, Tensor] = {}
         self.logits: Tensor | None = None
         self._draws = Generator().manual_seed(seed)
-        self._started, self._closed = 0, False
+        self._started, self._closed, self._unseen = 0, False, 0
         self._versions: validate.Versions = (0, 0)
         self._start(len(images))
 
@@ -129,6 +131,8 @@ class DistillationStep(nn.Module):
         """
         batch = images if isinstance(images, Batch) else _batch(images, labels, index, extra)
         self._require_open()
+        if not torch.compiler.is_compiling():
+            self._look()
         if not (self.student.training and torch.is_grad_enabled()):
             return self.step.task_loss(batch)
         return self._train(self._ready(batch), remember)
@@ -138,7 +142,9 @@ class DistillationStep(nn.Module):
         if self._started and not self._closed:
             self.step.after_step()
         self._closed = True
-        return self.step.close()
+        model = self.step.close()
+        validate.require_statistics(self.step)
+        return model
 
     def get_extra_state(self) -> dict[str, Any]:
         """Memory, time and draws, for `state_dict`."""
@@ -217,6 +223,14 @@ class DistillationStep(nn.Module):
         if self._started == 0:
             self._versions = validate.versions(self.step)
         self._started = min(self._started + 1, self.accumulate + 1)
+
+    def _look(self) -> None:
+        """Require finite running statistics: before validation, and every so often in training."""
+        self._unseen += 1
+        often = 1 if self._calls.device.type == "cpu" else LOOK_EVERY
+        if self._unseen >= often or not self.student.training:
+            validate.require_statistics(self.step)
+            self._unseen = 0
 
     def _require_open(self) -> None:
         if self._closed:

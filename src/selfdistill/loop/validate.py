@@ -7,6 +7,7 @@ from selfdistill.data.requirements import KEYS
 from selfdistill.errors import UserError
 from selfdistill.method import Method
 from selfdistill.step import Distiller
+from selfdistill.step.batch_norm import nonfinite_statistics
 
 Versions = tuple[int, int]  # how often the student's and the heads' parameters have been written to
 
@@ -66,6 +67,19 @@ def require_extra(step: Distiller, batch: Batch) -> None:
             raise UserError(
                 f"{step.method.text} also needs `{name}`: {WORDS.get(name, 'images [B, 3, H, W]')}; pass "
                 f"teach(images, labels, {name}=…), or take batches from sd.loader(dataset, teach, …)"
+            )
+
+
+def require_statistics(step: Distiller) -> None:
+    """Running statistics, which no loss of training shows, are finite."""
+    parts = {"the student": step.student, "the heads": step.terms, "the networks beside it": step.networks}
+    for part, module in parts.items():
+        if wrong := nonfinite_statistics(module):
+            raise UserError(
+                f"a running statistic of {part} is NaN or infinite ({wrong[0]}"
+                f"{f' and {len(wrong) - 1} more' if len(wrong) > 1 else ''}), so the network gives NaN in eval mode; "
+                f"{step.method.text} has diverged or an image was infinite: load the last weights that were sound, and "
+                "train with a lower learning rate, smaller image values or float32"
             )
 
 

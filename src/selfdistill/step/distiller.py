@@ -14,6 +14,7 @@ from selfdistill.features.hooks import FeatureHooks
 from selfdistill.features.trace import logits_of
 from selfdistill.method import Method
 from selfdistill.rng import fork_rng_named
+from selfdistill.step.batch_norm import one_value_refused
 from selfdistill.step.build import require, shapes, tails, tapped
 from selfdistill.step.networks import CompanionNetwork, build_companions
 from selfdistill.step.passes import detached, images_of, merge_passes, split
@@ -99,7 +100,10 @@ class Distiller(nn.Module):
 
     def forward(self, batch: Batch, progress: Progress, memories: Mapping[str, Memory]) -> Step:
         """Make the passes; give each term's loss before its weight, and what each remembers."""
-        return self.compute_losses(batch, *self.passes(batch), progress, memories)
+        if torch.compiler.is_compiling():
+            return self.compute_losses(batch, *self.passes(batch), progress, memories)
+        with one_value_refused(self.method.text, len(batch.labels)):
+            return self.compute_losses(batch, *self.passes(batch), progress, memories)
 
     def compute_losses(
         self,

@@ -12,6 +12,7 @@ from selfdistill import distributed
 from selfdistill.data.batch import Batch
 from selfdistill.method.networks import Teacher
 from selfdistill.step import Distiller, Step
+from selfdistill.step.batch_norm import one_value_refused
 from selfdistill.step.compile import ReplayedGraphs
 from selfdistill.step.memory import MemorySlots
 from selfdistill.step.networks import CompanionNetwork
@@ -108,7 +109,7 @@ class TrainStep:
         memories = self.memory.after(before[-1].remembered, part) if before else self.memory.slots[part]
         self.replayed.begin_step()
         with self.weights.passing(last=part == self.config.accumulate - 1):
-            with self._precision():
+            with self._precision(), one_value_refused(self.distiller.method.text, len(batch.labels)):
                 made: Step = self.run(batch, progress, memories)
             self._gradients(made.losses)
         return self.replayed.own(made)
