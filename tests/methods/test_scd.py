@@ -20,7 +20,7 @@ def features(seed=0, dtype=torch.float64):
 
 
 def built(**options):
-    term = only(scd(**options), "similarity")
+    term = only(scd(**{"weight": 1.0, **options}), "similarity")
     term.build(build_context(**SHAPES, logits=(5, 10)))
     return term
 
@@ -159,3 +159,35 @@ def test_gradient_check():
     shallow, deep = maps["stage2"], maps["stage3"].detach()
     term.matched = [("stage2", "stage3")]
     assert torch.autograd.gradcheck(lambda f: value(term, {"stage2": f, "stage3": deep}), shallow)
+
+
+def test_the_default_weight():
+    assert only(scd(), "similarity").weight == 3.0
+
+
+BOUNDS = [
+    ({"normalised": True}, 300.0, "normalised=True"),
+    ({"centered": True}, 1.0, "centered=True"),
+    ({"pairs": "last"}, 2.0, "pairs='last'"),
+    ({"pairs": "last", "centered": True}, 1.0, "centered=True"),
+    ({"centered": True, "normalised": True}, 300.0, "normalised=True"),
+]
+
+
+@pytest.mark.parametrize(("options", "most", "name"), BOUNDS)
+def test_options_bound_the_weight(options, most, name):
+    assert only(scd(weight=most, **options), "similarity").weight == most
+    with pytest.raises(
+        UserError,
+        match=rf"scd: with {name} weight must be {most:g} or less, but is {1.5 * most:g}; .*: pass weight={most:g}",
+    ):
+        scd(weight=1.5 * most, **options)
+
+
+def test_without_options_any_weight_fits():
+    assert only(scd(weight=1000.0), "similarity").weight == 1000.0
+
+
+def test_the_default_with_an_option_says_which_weight_fits():
+    with pytest.raises(UserError, match="weight must be 1 or less, but is 3"):
+        scd(centered=True)

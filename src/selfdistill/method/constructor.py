@@ -59,6 +59,15 @@ def is_constructor(found: object) -> bool:
     return isinstance(found, FunctionType) and found in _CONSTRUCTORS
 
 
+def require_at_most(method: str, argument: str, value: float, bound: tuple[str, float] | None) -> None:
+    """Raise `UserError` where an argument is above the bound that an option gives it: (option, largest value)."""
+    if bound is not None and value > bound[1]:
+        raise UserError(
+            f"{method}: with {bound[0]} {argument} must be {bound[1]:g} or less, but is {value:g}; above it the term's "
+            f"gradient outweighs cross-entropy's: pass {argument}={bound[1]:g}"
+        )
+
+
 def call_text(name: str, arguments: Mapping[str, object]) -> str:
     """Format a call as Python source: `drg(alpha=0.2)`."""
     return f"{name}({', '.join(f'{key}={value!r}' for key, value in arguments.items())})"

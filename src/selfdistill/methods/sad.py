@@ -45,7 +45,7 @@ class NextStageAttention(LossTerm):
 
 @method_constructor
 def sad(
-    weight: NonNegative = 10.0,
+    weight: NonNegative = 1.0,
     form: Literal["paper", "lib"] = "paper",
     start: NonNegative = 0.0,
     detach: bool = True,

@@ -5,7 +5,7 @@ from torch import Tensor
 
 from selfdistill.functional import attention, cosine_similarity
 from selfdistill.method import Method
-from selfdistill.method.constructor import NonNegative, Power, method_constructor
+from selfdistill.method.constructor import NonNegative, Power, method_constructor, require_at_most
 from selfdistill.terms import BuildContext, LossTerm, LossValue, StepContext
 from selfdistill.terms.pairs import Pairing, stage_pairs
 
@@ -42,7 +42,7 @@ class AttentionSimilarity(LossTerm):
 
 @method_constructor
 def scd(
-    weight: NonNegative = 100.0,
+    weight: NonNegative = 3.0,
     power: Power = 2.0,
     pairs: Pairing = "adjacent",
     centered: bool = False,
@@ -51,10 +51,12 @@ def scd(
 ) -> Method:
     """Shallow stages imitate the attention similarities of deeper ones (Wan et al., 2023).
 
-    With `normalised`, rows of the similarity get L2 norm 1 as in SP; then a weight of about 3000 fits.
+    `normalised` gives rows L2 norm 1 as in SP. Options bound the weight: 300, else 1 if `centered`, else 2 to the last.
 
     >>> from selfdistill.methods import scd
-    >>> print(scd(weight=3000.0, normalised=True).text)
-    scd(weight=3000.0, normalised=True)
+    >>> print(scd(weight=300.0, normalised=True).text)
+    scd(weight=300.0, normalised=True)
     """
+    bounds = (normalised, "normalised=True", 300), (centered, "centered=True", 1), (pairs == "last", "pairs='last'", 2)
+    require_at_most("scd", "weight", weight, next((each[1:] for each in bounds if each[0]), None))
     return Method({"similarity": AttentionSimilarity(power, pairs, centered, normalised, warmup, weight)})
