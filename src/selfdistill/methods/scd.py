@@ -49,9 +49,7 @@ def scd(
     normalised: bool = False,
     warmup: NonNegative = 0.0,
 ) -> Method:
-    """Shallow stages imitate the attention similarities of deeper ones (Wan et al., 2023).
-
-    `normalised` gives rows L2 norm 1 as in SP. Options bound the weight: 300, else 1 if `centered`, else 2 to the last.
+    """Shallow stages imitate the attention similarities of deeper ones (Wan et al., 2023); options bound the weight.
 
     >>> from selfdistill.methods import scd
     >>> print(scd(weight=300.0, normalised=True).text)
