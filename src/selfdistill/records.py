@@ -24,6 +24,8 @@ class RunInfo(TypedDict):
     std: list[float]
     images: dict[str, int]  # by split
     data_fingerprint: NotRequired[DataFingerprint | None]
+    left_out: NotRequired[list[str]]  # notes on files that were not read
+    skipped: NotRequired[list[str]]  # names of unreadable images
     versions: dict[str, str]  # by library
     commit: str | None
     machine: dict[str, str | int | None]

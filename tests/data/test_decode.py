@@ -29,11 +29,21 @@ def test_every_kind_of_image_becomes_rgb(mode):
     assert (decode([file.getvalue()], name, None) == 255).all()
 
 
-def test_the_first_broken_image_is_named():
+def test_a_broken_image_is_named():
     sources = [encoded(k) for k in range(200)]
-    sources[70], sources[190] = sources[70][:60], b"no image"
-    with pytest.raises(UserError, match=r"cannot read the image in row 70: .*; repair or remove it"):
+    sources[70] = sources[70][:60]
+    with pytest.raises(UserError, match=r"cannot read the image in row 70: .*; repair or remove it, or pass --skip-u"):
         decode(sources, name, None)
+
+
+def test_broken_images_are_counted_and_ten_named():
+    sources = [encoded(k) for k in range(200)]
+    sources[190], sources[191] = sources[190][:60], b""
+    with pytest.raises(UserError, match=r"2 images: in row 190 \(.*truncated.*\), in row 191 \(it is empty\); repair"):
+        decode(sources, name, None)
+    sources[:13] = [b"no image"] * 13
+    with pytest.raises(UserError, match=r"^cannot read 15 images: in row 0 .*in row 9 \([^)]*\), and 5 more; repair"):
+        decode(sources, name, 4)
 
 
 def test_what_is_no_image_is_said_without_addresses():

@@ -1,12 +1,15 @@
 """`selfdistill doctor`: checks before a run."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from selfdistill.cli.options import run_options
 from selfdistill.train.config import RunConfig
+
+if TYPE_CHECKING:
+    from selfdistill.train.preflight import Finding
 
 
 @run_options()
@@ -18,7 +21,7 @@ def doctor(
 ) -> None:
     """Check a run without starting it: data, model, taps, heads, batches, memory, disk. Options as for train.
 
-    Each check prints ok or what to change; the exit status is 1 if any check fails. Nothing is written.
+    Each check prints ok, a note, or what to change; the exit status is 1 if any check fails. Nothing is written.
     """
     from dataclasses import replace
 
@@ -26,6 +29,12 @@ def doctor(
     from selfdistill.inspect.doctor import check
 
     found = check(replace(config, method=method), out)
-    print(aligned([("ok" if each.ok else "change", each.check, each.words) for each in found]))
+    print(aligned([(_mark(each), each.check, each.words) for each in found]))
     if not all(each.ok for each in found):
         raise typer.Exit(1)
+
+
+def _mark(finding: "Finding") -> str:
+    if not finding.ok:
+        return "change"
+    return "note" if finding.remark else "ok"

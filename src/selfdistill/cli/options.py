@@ -38,6 +38,7 @@ HELP = {  # by the field of RunConfig, which gives type, {choices} and default
     "limit": "Training images to keep, as a stratified subset; default: all.",
     "validation": "Fraction of the training images held out for validation.",
     "label_noise": "Fraction of the training labels replaced by wrong ones.",
+    "skip_unreadable": "Skip images that cannot be read, and record their names in run.json.",
     "size": "Image size in pixels per side, by resizing; default: the data set's own.",
     "pretrained": "Start from the pretrained weights of timm or torchvision, with a new classifier.",
     "weights": "File of weights to start from.",

@@ -1,12 +1,12 @@
-"""Decoding of image files and bytes, with errors that name the image."""
+"""Decoding of image files and bytes, with errors that name the images."""
 
 import io
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import torch
@@ -14,39 +14,59 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from selfdistill.data.pixels import require_memory
+from selfdistill.data.rgb import UsedRange, ValueRange, has_frames, to_rgb, used_range
 from selfdistill.errors import UserError
 
 if TYPE_CHECKING:  # imported with the first image
     from PIL import Image
 
 BLOCK = 64  # images per task of a thread
+NAMED = 10  # unreadable images that a message names
+
+Sources = Sequence[bytes | Path]
+Name = Callable[[int], str]  # names the image of a row in messages
 
 
-def decode(sources: Sequence[bytes | Path], name: Callable[[int], str], size: int | None) -> Tensor:
+class UnreadableImage(UserError):
+    """An image that is broken, missing, or no image at all."""
+
+    def __init__(self, name: str, reason: str):
+        self.name, self.reason = name, reason
+        super().__init__(f"cannot read the image {name}: {reason}; repair or remove it, or pass --skip-unreadable")
+
+
+class UnreadableImages(UserError):
+    """All unreadable images among those that were read; the text has their count and the first names."""
+
+    def __init__(self, errors: Sequence[UnreadableImage]):
+        self.errors = errors
+        many = f"cannot read {len(errors)} images: {in_words(errors)}; repair or remove them, or pass --skip-unreadable"
+        super().__init__(str(errors[0]) if len(errors) == 1 else many)
+
+
+def decode(sources: Sources, name: Name, size: int | None, shown: ValueRange | None = None) -> Tensor:
     """Decode images in threads. -> [N, 3, S, S] uint8.
 
-    With `size` S the shorter side is resized to S and the center cropped; without, all images must be squares
-    of one size. `name(row)` names an image in messages. Raises `UserError`.
+    With `size` S the shorter side is resized to S and the center cropped; without, all images must be squares of one
+    size. `shown` is the range of deep pixels. Raises `UserError`, with the count and names of all unreadable images.
     """
-    side = size or square_side(sources[0], name(0))
+    side = size or first_side(sources, name)
     require_memory(len(sources), side)
     pixels = np.empty((len(sources), 3, side, side), dtype=np.uint8)
 
-    def fill(start: int) -> None:
-        for row in range(start, min(start + BLOCK, len(sources))):
-            pixels[row] = decode_one(sources, row, name, size, side)
+    def fill(row: int) -> None:
+        pixels[row] = decode_one(sources, row, name, size, side, shown)
 
-    with ThreadPoolExecutor(os.cpu_count()) as threads:
-        for _ in threads.map(fill, range(0, len(sources), BLOCK)):
-            pass  # the error of the first row that has one is raised here
+    require_readable(each_unreadable(fill, len(sources)).values())
     return torch.from_numpy(pixels)
 
 
 def decode_one(
-    sources: Sequence[bytes | Path], row: int, name: Callable[[int], str], size: int | None, side: int
+    sources: Sources, row: int, name: Name, size: int | None, side: int, shown: ValueRange | None = None
 ) -> NDArray[np.uint8]:
     """Decode one image; without `size` its side must be `side`. -> [3, S, S] uint8."""
-    image = _open(sources[row], name(row))
+    with _reading(sources[row], name(row)) as opened:
+        image = to_rgb(opened, name(row), shown)
     if size:
         image = _resize_and_crop(image, size)
     else:
@@ -54,13 +74,86 @@ def decode_one(
     return np.ascontiguousarray(np.asarray(image).transpose(2, 0, 1))
 
 
-def require_side(sources: Sequence[bytes | Path], row: int, name: Callable[[int], str], side: int) -> None:
+def require_side(sources: Sources, row: int, name: Name, side: int) -> None:
     """Raise `UserError` unless an image has the given side; reads only its header."""
     with _reading(sources[row], name(row)) as image:
         _require_side(image.size, row, name, side)
 
 
-def _require_side(size: tuple[int, int], row: int, name: Callable[[int], str], side: int) -> None:
+def require_whole(sources: Sources, row: int, name: Name) -> None:
+    """Raise `UnreadableImage` unless all pixels of an image can be read."""
+    with _reading(sources[row], name(row)) as image:
+        image.load()
+
+
+class Probe(NamedTuple):
+    """Properties of an image that its pixels do not show."""
+
+    used: UsedRange | None  # of more than 8 bits
+    frames: bool  # more than one
+
+
+def probe(source: bytes | Path, name: str) -> Probe | None:
+    """Look at one image; None if it is unreadable."""
+    try:
+        with _reading(source, name) as image:
+            return Probe(used_range(image), has_frames(image))
+    except UnreadableImage:  # named when all are read
+        return None
+
+
+def each_unreadable(check: Callable[[int], None], count: int) -> dict[int, UnreadableImage]:
+    """Call `check` for rows below `count` in threads; return the unreadable images by row."""
+
+    def check_block(start: int) -> dict[int, UnreadableImage]:
+        found = {}
+        for row in range(start, min(start + BLOCK, count)):
+            try:
+                check(row)
+            except UnreadableImage as error:
+                found[row] = error
+        return found
+
+    with ThreadPoolExecutor(os.cpu_count()) as threads:
+        blocks = threads.map(check_block, range(0, count, BLOCK))
+        return {row: error for block in blocks for row, error in block.items()}
+
+
+def require_readable(errors: Iterable[UnreadableImage]) -> None:
+    """Raise `UnreadableImages` if there are any."""
+    if errors := list(errors):
+        raise UnreadableImages(errors)
+
+
+def in_words(errors: Sequence[UnreadableImage]) -> str:
+    """The first names, each with its reason."""
+    more = f", and {len(errors) - NAMED} more" if len(errors) > NAMED else ""
+    return ", ".join(f"{each.name} ({each.reason})" for each in errors[:NAMED]) + more
+
+
+def first_side(sources: Sources, name: Name) -> int:
+    """Side length of the first readable image in pixels; raises `UserError` if it is not square or there is none."""
+    errors = []
+    for row, source in enumerate(sources):
+        try:
+            return _square_side(source, name(row))
+        except UnreadableImage as error:
+            errors.append(error)
+    raise UnreadableImages(errors)
+
+
+def _square_side(source: bytes | Path, name: str) -> int:
+    with _reading(source, name) as image:
+        width, height = image.size
+    if width != height:
+        raise UserError(
+            f"the image {name} has {width}x{height} pixels and is not square; pass --size to resize "
+            "the shorter side and crop the center"
+        )
+    return width
+
+
+def _require_side(size: tuple[int, int], row: int, name: Name, side: int) -> None:
     if size != (side, side):
         raise UserError(
             f"images differ in size: {name(0)} has {side}x{side} pixels, {name(row)} "
@@ -68,36 +161,27 @@ def _require_side(size: tuple[int, int], row: int, name: Callable[[int], str], s
         )
 
 
-def square_side(source: bytes | Path, name: str) -> int:
-    """Side length of a square image in pixels; raises `UserError` if it is not square."""
-    image = _open(source, name)
-    if image.width != image.height:
-        raise UserError(
-            f"the image {name} has {image.width}x{image.height} pixels and is not square; pass --size to resize "
-            "the shorter side and crop the center"
-        )
-    return image.width
-
-
-def _open(source: bytes | Path, name: str) -> "Image.Image":
-    with _reading(source, name) as image:
-        return image.convert("RGB")
-
-
 @contextmanager
 def _reading(source: bytes | Path, name: str) -> "Iterator[Image.Image]":
-    """Open an image; convert errors to `UserError` with its name."""
+    """Open an image; convert errors to `UnreadableImage`."""
     from PIL import Image, UnidentifiedImageError
 
     try:
-        with Image.open(io.BytesIO(source) if isinstance(source, bytes) else source) as image:
+        with Image.open(io.BytesIO(source) if isinstance(source, bytes) else _regular(source)) as image:
             yield image
     except UserError:
         raise
+    except UnidentifiedImageError:
+        raise UnreadableImage(name, "it has no known image format" if source != b"" else "it is empty") from None
     except Exception as error:  # PIL raises a dozen types on broken files
-        known = not isinstance(error, UnidentifiedImageError)
-        reason = f"{type(error).__name__}: {error}" if known else "it has no known image format"
-        raise UserError(f"cannot read the image {name}: {reason}; repair or remove it") from None
+        raise UnreadableImage(name, f"{type(error).__name__}: {error}") from None
+
+
+def _regular(path: Path) -> Path:
+    """Return the path of a file; raise `OSError` for a FIFO, which would wait for a writer, and the like."""
+    if not path.is_file() and path.exists():
+        raise OSError("it is not a regular file")
+    return path
 
 
 def _resize_and_crop(image: "Image.Image", size: int) -> "Image.Image":

@@ -2,7 +2,7 @@
 
 import os
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cached_property, partial
 from pathlib import Path
@@ -12,29 +12,48 @@ import torch
 from numpy.typing import NDArray
 from torch import Size, Tensor
 
-from selfdistill.data.decode import decode, decode_one, require_side, square_side
+from selfdistill.data.decode import (
+    UnreadableImage,
+    decode,
+    decode_one,
+    each_unreadable,
+    first_side,
+    probe,
+    require_readable,
+    require_side,
+    require_whole,
+)
+from selfdistill.data.rgb import UsedRange, ValueRange
+from selfdistill.errors import UserError
 
 CACHE = 2**28  # bytes of decoded images that are cached
 CACHED_CALLS = 8  # the cache holds at least the images of this many `prefetch` calls
+PROBED = 16  # images, evenly spaced, that must use their value range
+USED = 1 / 4  # of the range at least by one of them: 64 of the 256 grey levels
 
 
 class LazyImages:
     """Square images of one size, decoded by threads on access; indexed like a tensor [N, 3, S, S] uint8.
 
     `names` identify images in messages. With `size` S the shorter side is resized to S and the center cropped;
-    without, all must be squares of the size of the first. Raises `UserError` on access to an image that is broken
-    or of another size.
+    without, all must be squares of the size of the first. `shown` is the value range of deep pixels; without, their
+    format's. Raises `UserError` on access to an image that is unreadable or of another size.
     """
 
     device = torch.device("cpu")  # of indices and pixels
 
     def __init__(
-        self, sources: Sequence[bytes | Path], names: Sequence[str], size: int | None, side: int | None = None
+        self,
+        sources: Sequence[bytes | Path],
+        names: Sequence[str],
+        size: int | None,
+        side: int | None = None,
+        shown: ValueRange | None = None,
     ):
-        self.sources, self.names, self.size = sources, names, size
-        self.side = side or size or square_side(sources[0], names[0])
+        self.sources, self.names, self.size, self.shown = sources, names, size, shown
+        self._side = side or size
         self._pending: OrderedDict[int, Future[NDArray[np.uint8]]] = OrderedDict()
-        self._capacity = CACHE // (3 * self.side**2)
+        self._prefetched = 0  # most images of a `prefetch` call
 
     def __len__(self) -> int:
         return len(self.sources)
@@ -46,6 +65,11 @@ class LazyImages:
         for place, pending in enumerate([self._submit(row) for row in rows.flatten().tolist()]):
             pixels[place] = torch.from_numpy(pending.result())
         return pixels.view(*rows.shape, *self.shape[1:])
+
+    @cached_property
+    def side(self) -> int:
+        """Side length in pixels: of the first readable image, unless all are resized."""
+        return self._side or first_side(self.sources, self.names.__getitem__)
 
     @property
     def shape(self) -> Size:
@@ -65,15 +89,33 @@ class LazyImages:
         """Select images in the given order, without decoding. index [M]."""
         chosen = index.tolist()
         part = [self.sources[k] for k in chosen], [self.names[k] for k in chosen]
-        return LazyImages(*part, self.size, self.side)
+        return LazyImages(*part, self.size, self._side, self.shown)
 
     def decode_all(self) -> Tensor:
         """Decode all images. -> [N, 3, S, S]; raises `UserError` if they would fill most of the memory."""
-        return decode(self.sources, self.names.__getitem__, self.size)
+        return decode(self.sources, self.names.__getitem__, self.size, self.shown)
+
+    def unreadable(self) -> dict[int, UnreadableImage]:
+        """Read all images; return the errors of the unreadable ones by row."""
+        return each_unreadable(partial(require_whole, self.sources, name=self.names.__getitem__), len(self))
+
+    def notes(self) -> tuple[str, ...]:
+        """Sentences on what is not shown of the images; looks at a few of them.
+
+        Raises `UserError` if those of more than 8 bits use so little of their value range that they would be black.
+        """
+        rows = torch.linspace(0, len(self) - 1, min(PROBED, len(self))).long().tolist()
+        found = {self.names[row]: probed for row in rows if (probed := probe(self.sources[row], self.names[row]))}
+        _require_used_range(
+            {name: used for name, (used, _) in found.items() if used and not (used.grey and self.shown)}
+        )
+        if framed := [name for name, (_, frames) in found.items() if frames]:
+            return (f"images such as {framed[0]} have several frames or pages, of which the first is read",)
+        return ()
 
     def prefetch(self, index: Tensor) -> None:
         """Start decoding rows in the background. index [M]."""
-        self._capacity = max(self._capacity, CACHED_CALLS * len(index))
+        self._prefetched = max(self._prefetched, len(index))
         for row in index.tolist():
             self._submit(row)
 
@@ -81,18 +123,34 @@ class LazyImages:
         """Raise `UserError` if sizes differ and no size to resize to is given; reads headers only."""
         if self.size is None:
             check = partial(require_side, self.sources, name=self.names.__getitem__, side=self.side)
-            for _ in self._threads.map(check, range(len(self))):
-                pass  # the error of the first row that has one is raised here
+            require_readable(each_unreadable(check, len(self)).values())
 
     def _submit(self, row: int) -> "Future[NDArray[np.uint8]]":
         if row not in self._pending:
-            image = (self.sources, row, self.names.__getitem__, self.size, self.side)
+            image = (self.sources, row, self.names.__getitem__, self.size, self.side, self.shown)
             self._pending[row] = self._threads.submit(decode_one, *image)
         pending = self._pending[row]
-        while len(self._pending) > max(self._capacity, 1):
+        while len(self._pending) > self._capacity:
             self._pending.popitem(last=False)
         return pending
+
+    @property
+    def _capacity(self) -> int:
+        """Decoded images that are cached, at least one."""
+        return max(CACHE // (3 * self.side**2), CACHED_CALLS * self._prefetched, 1)
 
     @cached_property
     def _threads(self) -> ThreadPoolExecutor:
         return ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="decode")
+
+
+def _require_used_range(used: Mapping[str, UsedRange]) -> None:
+    if not used or (most := max(each.share for each in used.values())) >= USED:
+        return
+    name, (_, grey) = next(iter(used.items()))
+    out = "add the values of black and white to --data, such as ?range=0..4095 for 12 bits, or ?range=0..65535 if they "
+    out = f"{out}are this dark" if grey else "scale them to the full range, or convert them to 8 bits a channel"
+    raise UserError(
+        f"images such as {name} have more than 8 bits, but use only {100 * most:.2g} % of their range, so they would "
+        f"be nearly black; {out}"
+    )

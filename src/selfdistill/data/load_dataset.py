@@ -1,12 +1,14 @@
 """Loading of a data set by its specification: subset, validation split, label noise, decoding."""
 
-from collections.abc import Sequence
+import warnings
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Literal
+from typing import Literal, TypeVar
 
 import torch
 from torch import Tensor
 
+from selfdistill.data.decode import UnreadableImage, UnreadableImages, in_words, require_readable
 from selfdistill.data.fingerprint import fingerprint
 from selfdistill.data.images import Images, Splits, require_classes
 from selfdistill.data.label_noise import add_label_noise
@@ -17,6 +19,7 @@ from selfdistill.data.subsets import split_validation, stratified
 from selfdistill.errors import UserError
 from selfdistill.system import free_memory
 
+T = TypeVar("T")
 Decode = Literal["auto", "once", "stream"]
 
 
@@ -29,6 +32,8 @@ def load(
     size: int | None = None,
     label_noise: float = 0.0,
     decode: Decode = "auto",
+    skip_unreadable: bool = False,
+    on_note: Callable[[str], None] = warnings.warn,
 ) -> Splits:
     """Load a data set by its specification: "digits", "parquet:PATH", "folder:PATH", "cifar100", "fake".
 
@@ -36,7 +41,8 @@ def load(
     then split off, in place of the source's own validation set; both are drawn by `seed`. Images are resized to
     `size` pixels a side. `label_noise` is the share of the remaining training labels that are replaced by wrong
     ones. `decode` is when image files are decoded: "once" (in advance), "stream" (on access), or "auto" (once if
-    all fit into half of the free memory); batches are the same. Raises `UserError` for invalid data or options.
+    all fit into half of the free memory); batches are the same. `skip_unreadable` leaves out images that cannot be
+    read. `on_note` is told what is left out. Raises `UserError` for invalid data or options.
 
     >>> splits = load("digits", limit=100, validation=0.2)
     >>> len(splits.train), len(splits.validation), len(splits.test), splits.train.images.shape
@@ -50,29 +56,76 @@ def load(
         return torch.arange(len(labels)) if limit is None else stratified(labels, limit, seed)
 
     files = fingerprint(spec)
-    raw = read(spec, pick, size)
+    raw, skipped = read(spec, pick, size), list[UnreadableImage]()
+    seen = raw.train.images.notes() if isinstance(raw.train.images, LazyImages) else ()
+    if skip_unreadable:
+        raw, skipped = _without_unreadable(raw)
+        require_classes(raw.train.labels, raw.classes, spec)
     _require_one_size(raw, spec)
     raw = _decoded(raw, decode)
+    notes = (
+        *raw.notes,
+        *seen,
+        *([f"skipped {len(skipped)} unreadable images: {in_words(skipped)}"] if skipped else []),
+    )
+    for note in notes:
+        on_note(note)
     train, held = _hold_out(raw.train, validation, seed) if validation else (raw.train, raw.validation)
     train = replace(train, labels=add_label_noise(train.labels, label_noise, len(raw.classes), seed))
-    return Splits(train, held, raw.test, raw.classes, spec, raw.flip, files)
+    names = tuple(each.name for each in skipped)
+    return Splits(train, held, raw.test, raw.classes, spec, raw.flip, files, notes, names)
+
+
+def _lazy(raw: SourceData) -> list[LazyImages]:
+    """Files of all splits that are not decoded yet."""
+    splits = (raw.train, raw.validation, raw.test)
+    return [each.images for each in splits if each is not None and isinstance(each.images, LazyImages)]
+
+
+def _without_unreadable(raw: SourceData) -> tuple[SourceData, list[UnreadableImage]]:
+    """Leave out images that cannot be read, in all splits."""
+    errors: list[UnreadableImage] = []
+
+    def readable(images: Images, split: str) -> Images:
+        broken = images.images.unreadable() if isinstance(images.images, LazyImages) else {}
+        if broken and len(broken) == len(images):
+            raise UserError(f"none of the {len(broken)} {split} images can be read: {in_words(list(broken.values()))}")
+        errors.extend(broken.values())
+        kept = [row for row in range(len(images)) if row not in broken]
+        return images.rows(torch.tensor(kept)) if broken else images
+
+    held = None if raw.validation is None else readable(raw.validation, "validation")
+    return raw._replace(train=readable(raw.train, "training"), validation=held, test=readable(raw.test, "test")), errors
 
 
 def _decoded(raw: SourceData, when: Decode) -> SourceData:
     """Decode the files now, or keep them lazy."""
-    splits = [each.images for each in (raw.train, raw.validation, raw.test) if each is not None]
-    needed = sum(each.nbytes for each in splits if isinstance(each, LazyImages))
-    if when == "stream" or (when == "auto" and needed > free_memory() / 2):
-        for each in splits:
-            if isinstance(each, LazyImages):
-                each.require_one_size()
+    lazy = _lazy(raw)
+    if when == "stream" or (when == "auto" and sum(each.nbytes for each in lazy) > free_memory() / 2):
+        _for_each(lazy, LazyImages.require_one_size)
         return raw
-    held = None if raw.validation is None else _decode_images(raw.validation)
-    return raw._replace(train=_decode_images(raw.train), validation=held, test=_decode_images(raw.test))
+    return _with_pixels(raw, _for_each(lazy, LazyImages.decode_all))
 
 
-def _decode_images(images: Images) -> Images:
-    return Images(images.images.decode_all(), images.labels) if isinstance(images.images, LazyImages) else images
+def _for_each(lazy: Sequence[LazyImages], read: Callable[[LazyImages], T]) -> dict[LazyImages, T]:
+    """Call `read` with the images of each split; raise one error for the unreadable ones of all."""
+    found, errors = {}, list[UnreadableImage]()
+    for images in lazy:
+        try:
+            found[images] = read(images)
+        except UnreadableImages as error:
+            errors.extend(error.errors)
+    require_readable(errors)
+    return found
+
+
+def _with_pixels(raw: SourceData, pixels: Mapping[LazyImages, Tensor]) -> SourceData:
+    def decoded(images: Images) -> Images:
+        found = images.images
+        return Images(pixels[found], images.labels) if isinstance(found, LazyImages) else images
+
+    held = None if raw.validation is None else decoded(raw.validation)
+    return raw._replace(train=decoded(raw.train), validation=held, test=decoded(raw.test))
 
 
 def _hold_out(images: Images, share: float, seed: int) -> tuple[Images, Images]:

@@ -1,6 +1,6 @@
 """Check a run before it starts: data, model, method, batches, first step, memory and disk."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -26,6 +26,8 @@ from selfdistill.train.networks import resolve_networks
 from selfdistill.train.preflight import Finding
 from selfdistill.train.run import load_data, make_trainer
 from selfdistill.train.trainer import Trainer
+
+FEW_IMAGES = 5  # of a class, below which it can hardly be learned
 
 # Heading of a plan's line → name of its finding
 HEADINGS = {
@@ -95,7 +97,26 @@ def _data(run: PlannedRun) -> list[Finding]:
         f"{len(splits.train):,} training, {held}{len(splits.test):,} test images, {size} pixels; "
         f"{len(splits.classes)} classes with {counts.min():,} to {counts.max():,} training images each"
     )
-    return [Finding("data", True, words)]
+    return [Finding("data", True, words), *(Finding("data", True, each, remark=True) for each in _remarks(splits))]
+
+
+def _remarks(splits: Splits) -> Iterator[str]:
+    """Sentences on files that were left out and on classes with few images."""
+    yield from splits.notes
+    train, test = (torch.bincount(each.labels, minlength=len(splits.classes)) for each in (splits.train, splits.test))
+    if (few := train < FEW_IMAGES).any():
+        yield f"{_class_names(few, splits)} fewer than {FEW_IMAGES} training images; add some, or remove the class"
+    if (untested := test == 0).any():
+        yield f"{_class_names(untested, splits)} no test image, so nothing is measured on it; add some to the test set"
+
+
+def _class_names(chosen: Tensor, splits: Splits) -> str:
+    """Count and first names of chosen classes, with their verb. chosen [K] bool."""
+    names = [splits.classes[k] for k in chosen.nonzero().flatten().tolist()]
+    more = ", …" if len(names) > 3 else ""
+    return (
+        f"{len(names)} of {len(chosen)} classes ({', '.join(names[:3])}{more}) {'has' if len(names) == 1 else 'have'}"
+    )
 
 
 def _model(run: PlannedRun) -> list[Finding]:

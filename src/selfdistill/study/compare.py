@@ -46,18 +46,20 @@ def compare_all(
     cannot be had or do not fit.
     """
     root = Path(folder or grid.folder)
-    studies = [prepare(grid, base, place) for base, place in grid.pairs(root)]
+    studies = [prepare(grid, base, place, listener) for base, place in grid.pairs(root)]
     run_studies(studies, root, engine=engine, listener=listener)
     if grid.request:
         evaluate_all(studies, grid.request, engine=engine, listener=listener)
     return studies
 
 
-def prepare(grid: Grid, base: RunConfig, folder: Path) -> Study:
-    """Create a study without results. Raises `UserError` if a method, the data or a metric does not fit."""
+def prepare(grid: Grid, base: RunConfig, folder: Path, listener: Listener | None = None) -> Study:
+    """Create a study without results; notes on its data go to the listener. Raises `UserError` if a method, the data or a metric does not fit."""
     rows = grid.rows
     study = Study(base, rows, tuple(grid.seeds), folder)
     splits = load_splits(study.config(rows[0], study.seeds[0]))
+    for note in splits.notes:
+        (listener or Listener()).on_note(note)
     for row in rows:
         require_fit(study.config(row, study.seeds[0]), splits)
     if grid.request:

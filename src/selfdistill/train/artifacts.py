@@ -46,6 +46,8 @@ def run_metadata(config: RunConfig, method: Method, splits: Splits, augment: Aug
         "std": list(augment.std),
         "images": {"train": len(splits.train), "test": len(splits.test)},
         "data_fingerprint": fingerprint(splits),
+        "left_out": list(splits.notes),
+        "skipped": list(splits.skipped),
         "versions": libraries | build,
         "commit": _commit(),
         "machine": machine,

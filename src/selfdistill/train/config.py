@@ -49,6 +49,7 @@ class RunConfig:
     limit: int | None = None  # training images
     validation: float = 0.0  # share of the training images held out
     label_noise: float = 0.0  # share of the training labels made wrong
+    skip_unreadable: bool = False  # leave out images that cannot be read
     size: int | None = None  # pixels of a side; None: the data's own
     pretrained: bool = False
     weights: str | None = None  # a file

@@ -28,6 +28,7 @@ class Finding:
     check: str
     ok: bool
     words: str
+    remark: bool = False  # ok, but worth a look
 
 
 def room(make: Callable[[RunConfig], Trainer], config: RunConfig, folder: Path) -> list[Finding]:

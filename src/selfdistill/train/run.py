@@ -118,7 +118,10 @@ def prepare(
 
     Raises `UserError` for data or teachers that cannot be loaded, and for too little memory or disk.
     """
-    splits = splits or _load_data(plan.config)
+    if splits is None:
+        splits = _load_data(plan.config)
+        for note in splits.notes:
+            plan.listener.on_note(note)
     train = partial(_train_teacher, teachers=plan.teachers, splits=splits, listener=plan.listener)
     networks = resolve_networks(plan.method, plan.config, splits, given=networks, train=train)
     room = preflight.room(
@@ -151,7 +154,7 @@ def _train_teacher(config: RunConfig, *, teachers: Path, splits: Splits, listene
 
 
 def load_data(config: RunConfig) -> Splits:
-    """Load the data of a run."""
+    """Load the data of a run; what was left out of them is in their notes."""
     return data.load(
         config.data,
         limit=config.limit,
@@ -160,6 +163,8 @@ def load_data(config: RunConfig) -> Splits:
         size=config.size,
         label_noise=config.label_noise,
         decode=config.decode,
+        skip_unreadable=config.skip_unreadable,
+        on_note=lambda _: None,
     )
 
 

@@ -81,7 +81,7 @@ def test_only_the_chosen_images_are_decoded(tmp_path):
         if channels_first(picture(k + int(file.stem))).tobytes() not in names:
             file.write_bytes(b"broken")
     assert read(tmp_path, limit=2, seed=0).train.images.equal(few.train.images)
-    with pytest.raises(UserError, match=r"cannot read the image .*train/[ab]/\d\d.png"):
+    with pytest.raises(UserError, match=r"cannot read 10 images: .*train/[ab]/\d\d.png"):
         read(tmp_path)
 
 

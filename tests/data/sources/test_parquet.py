@@ -185,5 +185,5 @@ def test_files_of_different_columns_are_refused(tmp_path):
 
 
 def test_an_unknown_option_is_refused(tmp_path):
-    with pytest.raises(UserError, match=r"cannot read \?split=x; the only option is \?label=COLUMN"):
+    with pytest.raises(UserError, match=r"cannot read \?split=x; the options are \?label=COLUMN, \?range="):
         read(tmp_path, "?split=x")

@@ -23,10 +23,14 @@ SOURCES = {
     "digits": Source("digits", "digits", "scikit-learn's 1797 handwritten digits of 8x8, no download"),
     "parquet": Source(
         "parquet",
-        "parquet:PATH[?label=COLUMN]",
+        "parquet:PATH[?label=COLUMN&range=BLACK..WHITE]",
         "a folder of train-*.parquet and test-*.parquet, as on the hub",
     ),
-    "folder": Source("folder", "folder:PATH", "class folders in train/ and val/ or test/; CINIC-10, Tiny-ImageNet-200"),
+    "folder": Source(
+        "folder",
+        "folder:PATH[?classes=leaf&range=BLACK..WHITE]",
+        "class folders in train/ and val/ or test/; CINIC-10, Tiny-ImageNet-200",
+    ),
     "cifar10": Source("torchvision", "cifar10", "CIFAR-10, downloaded once"),
     "cifar100": Source("torchvision", "cifar100", "CIFAR-100, downloaded once"),
     "svhn": Source("torchvision", "svhn", "Street View House Numbers, downloaded once"),

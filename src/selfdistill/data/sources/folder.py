@@ -1,6 +1,7 @@
 """Class folders of images, and the layouts of CINIC-10 and Tiny-ImageNet-200."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping
+from itertools import groupby
 from pathlib import Path
 from typing import NamedTuple
 
@@ -8,120 +9,147 @@ import torch
 
 from selfdistill.data.images import Images
 from selfdistill.data.lazy import LazyImages
+from selfdistill.data.rgb import ValueRange
+from selfdistill.data.sources.folder_layout import (
+    SPLITS,
+    FolderLayout,
+    LabelledFiles,
+    labelled,
+    require_train,
+    split_folders,
+)
+from selfdistill.data.sources.image_files import ImageFiles, describe_left_out, find_images, folders, loose_files
+from selfdistill.data.sources.options import parse_range, split_options
 from selfdistill.data.sources.source_data import PickRows, SourceData
+from selfdistill.data.sources.tiny_imagenet import is_tiny_imagenet, tiny_imagenet
 from selfdistill.errors import UserError
 
-ENDINGS = {".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".gif"}
-VALIDATION = ("val", "valid", "validation")  # CINIC-10 says "valid"
+OPTIONS = {"classes": "top or leaf", "range": "BLACK..WHITE"}
+LEVELS = (None, "top", "leaf")  # the folders in a split, those that hold images, or the first where both are the same
 
 
-class Files(NamedTuple):
-    """Image files of a split and their class ids."""
+class ClassFiles(NamedTuple):
+    """Files of a split by class, and the files outside all classes."""
 
-    folder: Path
-    files: list[Path]
-    labels: list[int]
-
-
-class FolderLayout(NamedTuple):
-    """Image files of a data set by split."""
-
-    train: Files
-    validation: Files | None
-    test: Files
-    classes: tuple[str, ...]
+    classes: dict[str, list[Path]]
+    left_out: list[Path]
+    unlabelled: list[Path]
 
 
 def read(name: str, argument: str, pick: PickRows, size: int | None) -> SourceData:
-    """Read `folder:PATH`."""
-    root = Path(argument).expanduser()
+    """Read `folder:PATH`, `folder:PATH?classes=leaf` or `folder:PATH?range=BLACK..WHITE`."""
+    path, options = split_options(argument, OPTIONS)
+    root, level, shown = Path(path).expanduser(), options.get("classes"), parse_range(options.get("range"))
+    if level not in LEVELS:
+        raise UserError(f"cannot read ?classes={level}; write ?classes=top or ?classes=leaf")
     if not root.is_dir():
-        raise UserError(f"there is no folder {argument!r}; folder:PATH holds train/CLASS/ and test/CLASS/ images")
-    layout = _tiny_imagenet(root) if (root / "wnids.txt").exists() else _class_folders(root)
+        raise UserError(f"there is no folder {path!r}; folder:PATH holds train/CLASS/ and test/CLASS/ images")
+    layout = tiny_imagenet(root) if level is None and is_tiny_imagenet(root) else _class_folders(root, level)
     chosen = pick(torch.tensor(layout.train.labels, dtype=torch.long), layout.classes).tolist()
-    train = Files(layout.train.folder, *([each[k] for k in chosen] for each in layout.train[1:]))
-    held = None if layout.validation is None else _images(layout.validation, size)
-    return SourceData(_images(train, size), held, _images(layout.test, size), layout.classes)
-
-
-def _images(split: Files, size: int | None) -> Images:
-    if not split.files:
-        raise UserError(f"there are no images in {str(split.folder)!r}; add some, or remove the folder")
-    return Images(LazyImages(split.files, [str(each) for each in split.files], size), torch.tensor(split.labels))
-
-
-def _class_folders(root: Path) -> FolderLayout:
-    train = _require_folder(root, "train")
-    held = next((root / each for each in VALIDATION if (root / each).is_dir()), None)
-    test = root / "test" if (root / "test").is_dir() else held
-    if test is None:
-        raise UserError(
-            f"{str(root)!r} has no test folder beside train, nor {', '.join(VALIDATION)}; move some images there"
-        )
-    classes = tuple(_folders(train))
-    validation = _split(held, classes) if held and held != test else None
-    return FolderLayout(_split(train, classes), validation, _split(test, classes), classes)
-
-
-def _split(folder: Path, classes: Sequence[str]) -> Files:
-    if strange := sorted(set(_folders(folder)) - set(classes)):
-        raise UserError(
-            f"{str(folder / strange[0])!r} is a class that train does not have; add training images or remove it"
-        )
-    return _files(folder, [(file, k) for k, name in enumerate(classes) for file in _image_files(folder / name)])
-
-
-def _tiny_imagenet(root: Path) -> FolderLayout:
-    """Layout of Tiny-ImageNet-200; its validation set is the test set, as its test images have no labels."""
-    ids = (root / "wnids.txt").read_text().split()
-    number = {each: k for k, each in enumerate(ids)}
-    folder = _require_folder(root, "train")
-    train = [(file, k) for each, k in number.items() for file in _image_files(folder / each)]
-    return FolderLayout(
-        _files(folder, train), None, _annotated_files(_require_folder(root, "val"), number), _class_words(root, ids)
+    train = LabelledFiles(layout.train.folder, *([each[k] for k in chosen] for each in layout.train[1:3]))
+    held = None if layout.validation is None else _images(layout.validation, size, shown)
+    return SourceData(
+        _images(train, size, shown),
+        held,
+        _images(layout.test, size, shown),
+        layout.classes,
+        notes=layout.notes(),
     )
 
 
-def _annotated_files(folder: Path, number: dict[str, int]) -> Files:
-    """Images with their classes in val_annotations.txt (lines of FILE, CLASS, box)."""
-    notes = folder / "val_annotations.txt"
-    if not notes.exists():
-        raise UserError(f"{str(notes)!r} is missing though wnids.txt is there; unpack Tiny-ImageNet-200 again")
-    rows = [line.split("\t") for line in notes.read_text().splitlines() if line]
-    for line, row in enumerate(rows, start=1):
-        if len(row) < 2 or row[1] not in number:
-            raise UserError(f"line {line} of {str(notes)!r} names no class of wnids.txt: {' '.join(row[:2])}")
-    return _files(folder, [(folder / "images" / row[0], number[row[1]]) for row in rows])
-
-
-def _class_words(root: Path, ids: Sequence[str]) -> tuple[str, ...]:
-    """Class names from words.txt, or the ids."""
-    if not (root / "words.txt").exists():
-        return tuple(ids)
-    lines = (root / "words.txt").read_text().splitlines()
-    words = dict(line.split("\t", 1) for line in lines if "\t" in line)
-    return tuple(words.get(each, each) for each in ids)
-
-
-def _require_folder(root: Path, split: str) -> Path:
-    if not (root / split).is_dir():
-        there = ", ".join(_folders(root)[:5]) or "no folders"
+def _images(split: LabelledFiles, size: int | None, shown: ValueRange | None) -> Images:
+    if not split.files and split.unlabelled:
         raise UserError(
-            f"{str(root)!r} has no {split} folder, it holds {there}; put the class folders into train, and "
-            f"some images of each into test or {', '.join(VALIDATION)}"
+            f"the {len(split.unlabelled)} images in {str(split.folder)!r} lie in no class folder, so they have no "
+            "labels; sort them into class folders, or move the folder away: without a test folder, the validation "
+            "images are tested on"
         )
-    return root / split
+    if not split.files:
+        raise UserError(
+            f"there are no images in {str(split.folder)!r}{describe_left_out(split.left_out)}; add some, or remove "
+            "the folder"
+        )
+    names = [str(each) for each in split.files]
+    return Images(LazyImages(split.files, names, size, shown=shown), torch.tensor(split.labels))
 
 
-def _folders(folder: Path) -> list[str]:
-    return sorted(each.name for each in folder.iterdir() if each.is_dir() and not each.name.startswith("."))
+def _class_folders(root: Path, level: str | None) -> FolderLayout:
+    splits = split_folders(root)
+    train = _files_by_class(require_train(root, splits), level)
+    if not splits.keys() & {"validation", "test"}:
+        raise UserError(
+            f"{str(root)!r} has no test folder beside {splits['train'].name}, nor {', '.join(SPLITS['validation'])}; "
+            "move some images there"
+        )
+    _require_images(splits["train"], train)
+    number = {name: k for k, name in enumerate(sorted(train.classes))}
+    test = splits.get("test", splits.get("validation", root))
+    held = splits.get("validation") if "test" in splits else None
+    return FolderLayout(
+        root,
+        _numbered(splits["train"], train, number),
+        _split(held, level, number) if held else None,
+        _split(test, level, number),
+        tuple(number),
+    )
 
 
-def _image_files(folder: Path) -> list[Path]:
-    """Image files anywhere below a folder, sorted; empty if it is missing."""
-    images = (each for each in folder.rglob("*") if each.suffix.lower() in ENDINGS)
-    return sorted(each for each in images if not each.name.startswith("."))
+def _split(folder: Path, level: str | None, number: Mapping[str, int]) -> LabelledFiles:
+    found = _files_by_class(folder, level)
+    if strange := sorted(found.classes.keys() - number.keys()):
+        raise UserError(
+            f"{str(folder / strange[0])!r} is a class that train does not have; add training images or remove it"
+        )
+    return _numbered(folder, found, number)
 
 
-def _files(folder: Path, pairs: Sequence[tuple[Path, int]]) -> Files:
-    return Files(folder, [file for file, _ in pairs], [label for _, label in pairs])
+def _numbered(folder: Path, found: ClassFiles, number: Mapping[str, int]) -> LabelledFiles:
+    pairs = ((file, k) for name, k in number.items() for file in found.classes.get(name, ()))
+    return labelled(folder, pairs, found.left_out, found.unlabelled)
+
+
+def _files_by_class(folder: Path, level: str | None) -> ClassFiles:
+    """Files of each class; raises `UserError` where folders inside class folders may be classes too."""
+    tops, loose = {name: find_images(folder / name) for name in folders(folder)}, loose_files(folder)
+    if level is None:
+        _require_flat(folder, tops)
+    left_out = [file for each in tops.values() for file in each.left_out] + loose.left_out
+    if level == "leaf":
+        return ClassFiles(_by_parent(folder, tops), left_out, loose.images)
+    return ClassFiles({name: found.images for name, found in tops.items()}, left_out, loose.images)
+
+
+def _by_parent(folder: Path, tops: Mapping[str, ImageFiles]) -> dict[str, list[Path]]:
+    """Files by the folder that they lie in, as a path from the split's folder; an empty class folder stays a class."""
+    empty: dict[str, list[Path]] = {name: [] for name, found in tops.items() if not found.images}
+    files = sorted((file for found in tops.values() for file in found.images), key=lambda file: (file.parent, file))
+    return empty | {
+        parent.relative_to(folder).as_posix(): list(group) for parent, group in groupby(files, lambda file: file.parent)
+    }
+
+
+def _require_flat(folder: Path, tops: Mapping[str, ImageFiles]) -> None:
+    """Raise `UserError` unless the images of all classes lie in one place of their folder, as in CLASS/images."""
+    inner = {name: {file.parent for file in found.images} for name, found in tops.items() if found.images}
+    places = {name: sorted(each.relative_to(folder / name).as_posix() for each in inner[name]) for name in inner}
+    if len(set(map(tuple, places.values()))) <= 1 and all(len(each) == 1 for each in places.values()):
+        return
+    name = max(places, key=lambda each: len(places[each]))
+    shown = ", ".join("itself" if each == "." else each for each in places[name][:3])
+    more = ", …" if len(places[name]) > 3 else ""
+    raise UserError(
+        f"class folders of {str(folder)!r} hold further folders of images: {name} holds {shown}{more}, so there may "
+        f"be {len(places)} classes or {sum(map(len, places.values()))}; add ?classes=leaf to --data to make every "
+        "folder of images a class, or ?classes=top for the outer folders alone"
+    )
+
+
+def _require_images(folder: Path, train: ClassFiles) -> None:
+    """Raise `UserError` for a class whose files are all of a kind that is not read."""
+    for name in (name for name, files in train.classes.items() if not files):
+        others = [file for file in train.left_out if file.is_relative_to(folder / name)]
+        if others:
+            raise UserError(
+                f"{str(folder / name)!r} has no image that Pillow reads{describe_left_out(others)}; convert them, "
+                "or remove the class"
+            )

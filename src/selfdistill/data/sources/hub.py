@@ -3,7 +3,8 @@
 from typing import TYPE_CHECKING
 
 from selfdistill.data.sources import first_line
-from selfdistill.data.sources.parquet import ParquetRows, assemble, parse_argument
+from selfdistill.data.sources.options import split_options
+from selfdistill.data.sources.parquet import OPTIONS, ParquetRows, assemble
 from selfdistill.data.sources.source_data import PickRows, SourceData
 from selfdistill.errors import UserError
 
@@ -17,7 +18,7 @@ def read(name: str, argument: str, pick: PickRows, size: int | None) -> SourceDa
         import datasets  # pyright: ignore[reportMissingImports]
     except ImportError:
         raise UserError("hub: needs one more library: pip install 'selfdistill[hub]'") from None
-    path, label = parse_argument(argument)
+    path, options = split_options(argument, OPTIONS)
     try:
         splits = datasets.load_dataset(path, trust_remote_code=False)
     except Exception as error:  # of many types
@@ -25,7 +26,7 @@ def read(name: str, argument: str, pick: PickRows, size: int | None) -> SourceDa
     return assemble(
         {split: _encoded(each, split, datasets.Image) for split, each in splits.items()},
         f"hub:{path}",
-        label,
+        options,
         pick,
         size,
     )

@@ -12,10 +12,13 @@ from torch import Tensor
 
 from selfdistill.data.images import Images
 from selfdistill.data.lazy import LazyImages
+from selfdistill.data.rgb import ValueRange
 from selfdistill.data.sources import first_line
+from selfdistill.data.sources.options import parse_range, split_options
 from selfdistill.data.sources.source_data import PickRows, SourceData
 from selfdistill.errors import UserError
 
+OPTIONS = {"label": "COLUMN", "range": "BLACK..WHITE"}
 LABELS = ("fine_label", "label", "labels")  # by priority
 SPLITS = {"train": ("train",), "validation": ("validation", "valid", "val"), "test": ("test",)}
 
@@ -44,27 +47,22 @@ class Columns(NamedTuple):
 
 
 def read(name: str, argument: str, pick: PickRows, size: int | None) -> SourceData:
-    """Read `parquet:PATH` or `parquet:PATH?label=COLUMN`."""
-    path, label = parse_argument(argument)
+    """Read `parquet:PATH`, `parquet:PATH?label=COLUMN` or `parquet:PATH?range=BLACK..WHITE`."""
+    path, options = split_options(argument, OPTIONS)
     splits = {split: _rows(files) for split, files in _files(Path(path).expanduser()).items()}
-    return assemble(splits, f"parquet:{path}", label, pick, size)
+    return assemble(splits, f"parquet:{path}", options, pick, size)
 
 
-def parse_argument(argument: str) -> tuple[str, str]:
-    """Split "PATH?label=COLUMN" into path and column; the column may be empty."""
-    path, _, query = argument.partition("?")
-    if query and not query.startswith("label="):
-        raise UserError(f"cannot read ?{query}; the only option is ?label=COLUMN")
-    return path, query.removeprefix("label=")
-
-
-def assemble(splits: Mapping[str, ParquetRows], where: str, label: str, pick: PickRows, size: int | None) -> SourceData:
+def assemble(
+    splits: Mapping[str, ParquetRows], where: str, options: Mapping[str, str], pick: PickRows, size: int | None
+) -> SourceData:
     """Build the splits with encoded images; `pick` chooses the training rows."""
     test = "test" if "test" in splits else "validation"
     if not {"train", test} <= set(splits):
         there = ", ".join(splits) or "nothing"
         raise UserError(f"{where} has no train, or no test and no validation split; it has {there}")
-    columns = _columns(splits["train"].table.schema, label, where)
+    shown = parse_range(options.get("range"))
+    columns = _columns(splits["train"].table.schema, options.get("label", ""), where)
     labels = {split: _labels(rows, columns, where) for split, rows in splits.items()}
     classes = columns.classes or _numbered_classes(labels["train"], columns, where)
     _require_range(labels["train"], classes, splits["train"])
@@ -75,7 +73,7 @@ def assemble(splits: Mapping[str, ParquetRows], where: str, label: str, pick: Pi
 
     def images(split: str, which: Tensor | None = None) -> Images:
         which = torch.arange(len(labels[split])) if which is None else which
-        return Images(_encoded(splits[split], columns, which.tolist(), size), labels[split][which])
+        return Images(_encoded(splits[split], columns, which.tolist(), size, shown), labels[split][which])
 
     held = images("validation") if test == "test" and "validation" in splits else None
     return SourceData(images("train", chosen), held, images(test), classes)
@@ -85,7 +83,7 @@ def _files(folder: Path) -> dict[str, list[Path]]:
     """List the files of each split, in the folder or in its subfolder `data`."""
     if not folder.is_dir():
         raise UserError(f"there is no folder {str(folder)!r}; parquet:PATH holds train-*.parquet and test-*.parquet")
-    there = [*folder.glob("*.parquet"), *folder.glob("data/*.parquet")]
+    there = [each for each in (*folder.glob("*.parquet"), *folder.glob("data/*.parquet")) if each.is_file()]
     found = {
         split: sorted(each for each in there if each.stem.split("-")[0] in names) for split, names in SPLITS.items()
     }
@@ -178,11 +176,13 @@ def _require_range(labels: Tensor, classes: Sequence[str], rows: ParquetRows) ->
         )
 
 
-def _encoded(rows: ParquetRows, columns: Columns, chosen: Sequence[int], size: int | None) -> LazyImages:
+def _encoded(
+    rows: ParquetRows, columns: Columns, chosen: Sequence[int], size: int | None, shown: ValueRange | None
+) -> LazyImages:
     column = rows.table[columns.image]
     cells = (column[row].as_py() for row in chosen)
     encoded = [cell["bytes"] if isinstance(cell, dict) else cell for cell in cells]
     if None in encoded:
         missing = rows.name(chosen[encoded.index(None)])
         raise UserError(f"there is no image {missing}; repair or remove it")
-    return LazyImages(encoded, [rows.name(row) for row in chosen], size)
+    return LazyImages(encoded, [rows.name(row) for row in chosen], size, shown=shown)

@@ -18,6 +18,7 @@ class SourceData(NamedTuple):
     test: Images
     classes: tuple[str, ...]
     flip: bool = True  # a horizontal flip keeps the class
+    notes: tuple[str, ...] = ()  # what lies there and was not read
 
 
 class SourceModule(Protocol):

@@ -23,6 +23,7 @@ class LiveTable(Listener):
         self.count = self.jobs = self.finished = 0
         self.began = 0.0
         self.running: dict[str, list[str]] = {}  # by job: title, and the last epoch's numbers
+        self.console = console
         self.live = Live(console=console, get_renderable=self.render, refresh_per_second=2, transient=True)
 
     def on_study_start(self, rows: Callable[[], list[RowStatus]], done: int, jobs: int) -> None:
@@ -31,6 +32,10 @@ class LiveTable(Listener):
         self.began = time.monotonic()
         if done < jobs:
             self.live.start()
+
+    def on_note(self, text: str) -> None:
+        """Print the note above the table."""
+        self.console.print(text, highlight=False, markup=False, soft_wrap=True)
 
     def for_job(self, name: str) -> Listener:
         """Return the listener of one job's line below the table."""

@@ -28,6 +28,10 @@ class StudyLines(Listener):
         if self.epochs:
             self._print(title)
 
+    def on_note(self, text: str) -> None:
+        """Print the note on a line of its own."""
+        self._print(text)
+
     def on_epoch(self, row: EpochRow) -> None:
         """Print the epoch's numbers."""
         if self.epochs:

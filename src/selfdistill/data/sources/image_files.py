@@ -1,0 +1,122 @@
+"""Image files below a folder: regular files with an ending that Pillow reads; hidden ones are passed over."""
+
+import os
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import NamedTuple
+
+from selfdistill.errors import UserError
+
+HIDDEN = {"__macosx", "@eadir", "$recycle.bin", "system volume information", "lost+found", "__pycache__"}
+HIDDEN |= {"thumbs.db", "ehthumbs.db", "desktop.ini"}  # beside every name that begins with a dot
+UNREADABLE = {"EPS", "MPEG"}  # needs another program; video
+NAMED = 3  # files that a note names
+
+
+class ImageFiles(NamedTuple):
+    """Image files below a folder, and the other files and folders that were not read; sorted."""
+
+    images: list[Path]
+    left_out: list[Path]
+
+
+def find_images(folder: Path) -> ImageFiles:
+    """Find the image files anywhere below a folder; empty if it is missing.
+
+    Linked files and folders are followed, each folder once. FIFOs, sockets, devices and broken links are left out.
+    """
+    images: list[Path] = []
+    left_out: list[Path] = []
+    for file, regular in _walk(folder, set()) if folder.is_dir() else ():
+        (images if regular and file.suffix.lower() in image_endings() else left_out).append(file)
+    return ImageFiles(sorted(images), sorted(left_out))
+
+
+@lru_cache
+def image_endings() -> frozenset[str]:
+    """Endings of the formats that Pillow reads, plug-ins included, in lower case with their dot."""
+    from PIL import Image, ImageFile
+
+    Image.init()
+    endings = Image.registered_extensions()
+    stubs = {
+        name
+        for name, (opened, _) in Image.OPEN.items()
+        if isinstance(opened, type) and issubclass(opened, ImageFile.StubImageFile)
+    }
+    readable = (Image.OPEN.keys() | {"MPO"}) - stubs - UNREADABLE  # JPEG's plug-in opens MPO
+    return frozenset(ending for ending, name in endings.items() if name in readable)
+
+
+def is_hidden(name: str) -> bool:
+    """Tell names of files and folders that systems and tools keep for themselves."""
+    return name.startswith(".") or name.lower() in HIDDEN
+
+
+def folders(folder: Path) -> list[str]:
+    """Names of the visible folders in a folder, sorted."""
+    return sorted(each.name for each in _visible(folder) if _is_folder(each))
+
+
+def loose_files(folder: Path) -> ImageFiles:
+    """Image files and other files directly in a folder."""
+    files = [(folder / each.name, _is_regular(each)) for each in _visible(folder) if not _is_folder(each)]
+    images = {file for file, regular in files if regular and file.suffix.lower() in image_endings()}
+    return ImageFiles(sorted(images), [file for file, _ in files if file not in images])
+
+
+def left_out_note(root: Path, left_out: Sequence[Path], why: str) -> str | None:
+    """Sentence with the count, the endings and the first names of files that were not read; None if there are none."""
+    if not left_out:
+        return None
+    names = ", ".join(str(each.relative_to(root)) for each in left_out[:NAMED])
+    more = ", …" if len(left_out) > NAMED else ""
+    return f"left out {_kinds(left_out)} of {root} that {why}: {names}{more}"
+
+
+def describe_left_out(left_out: Sequence[Path]) -> str:
+    """Clause on the files that lie there, for the end of a message; empty if there are none."""
+    return f", but {_kinds(left_out)}, such as {left_out[0].name}" if left_out else ""
+
+
+def _kinds(files: Sequence[Path]) -> str:
+    endings = Counter(each.suffix.lower() or "no ending" for each in files).most_common(NAMED)
+    counts = ", ".join(f"{count} {ending}" for ending, count in endings)
+    return f"{len(files)} {'file' if len(files) == 1 else 'files'} ({counts})"
+
+
+def _walk(folder: Path, seen: set[Path]) -> Iterator[tuple[Path, bool]]:
+    """Yield visible files, and whether each is regular; a folder seen before counts as a file that is not."""
+    seen.add(folder.resolve())
+    for entry in _visible(folder):
+        path = folder / entry.name
+        if not _is_folder(entry):
+            yield path, _is_regular(entry)
+        elif path.resolve() in seen:
+            yield path, False
+        else:
+            yield from _walk(path, seen)
+
+
+def _visible(folder: Path) -> list["os.DirEntry[str]"]:
+    try:
+        with os.scandir(folder) as entries:
+            return sorted((each for each in entries if not is_hidden(each.name)), key=lambda each: each.name)
+    except OSError as error:
+        raise UserError(f"cannot list {str(folder)!r}: {error.strerror}; change its rights, or remove it") from None
+
+
+def _is_folder(entry: "os.DirEntry[str]") -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link to where one may not look
+        return False
+
+
+def _is_regular(entry: "os.DirEntry[str]") -> bool:
+    try:
+        return entry.is_file()
+    except OSError:
+        return False

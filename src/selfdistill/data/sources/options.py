@@ -1,0 +1,56 @@
+"""Options of a data specification, PATH?KEY=VALUE&KEY=VALUE."""
+
+import math
+from collections.abc import Mapping
+from pathlib import Path
+
+from selfdistill.data.rgb import ValueRange
+from selfdistill.errors import UserError
+
+
+def split_options(argument: str, known: Mapping[str, str]) -> tuple[str, dict[str, str]]:
+    """Split an argument into its path and options; `known` maps a key to the form of its value.
+
+    A path that exists as it stands has no options. Raises `UserError` for an option that is unknown, empty or doubled.
+
+    >>> split_options("images?range=0..4095", {"range": "BLACK..WHITE"})
+    ('images', {'range': '0..4095'})
+    """
+    path, _, query = argument.partition("?")
+    options: dict[str, str] = {}
+    if not query or _exists(argument):
+        return (argument if query else path), options
+    for part in query.split("&"):
+        key, _, value = part.partition("=")
+        if key not in known or not value or key in options:
+            forms = ", ".join(f"?{each}={form}" for each, form in known.items())
+            raise UserError(f"cannot read ?{part}; the options are {forms}, each once, joined by &")
+        options[key] = value
+    return path, options
+
+
+def parse_range(text: str | None) -> ValueRange | None:
+    """Parse "BLACK..WHITE", two different numbers; None stays None. Raises `UserError`.
+
+    >>> parse_range("0..4095")
+    ValueRange(black=0.0, white=4095.0)
+    """
+    if text is None:
+        return None
+    try:
+        black, white = (float(each) for each in text.split(".."))
+        if black == white or not math.isfinite(black) or not math.isfinite(white):
+            raise ValueError
+    except ValueError:
+        raise UserError(
+            f"cannot read ?range={text}; write the values of black and white as ?range=BLACK..WHITE, "
+            "such as ?range=0..4095"
+        ) from None
+    return ValueRange(black, white)
+
+
+def _exists(path: str) -> bool:
+    try:
+        return Path(path).expanduser().exists()
+    except OSError:  # a name that the system refuses
+        return False
