@@ -12,6 +12,7 @@ from selfdistill.cli.app import application, expand_list_options, list_options, 
 from selfdistill.cli.options import HELP, option_type
 from selfdistill.data.sources import SOURCES
 from selfdistill.train.config import RunConfig
+from tests.helpers.image_files import class_folders
 
 QUICK = ["--limit", "100", "--epochs", "1", "--batch-size", "32"]
 
@@ -189,6 +190,24 @@ def test_bench(capsys, tmp_path):
     stored = json.loads((tmp_path / "costs.json").read_text())
     assert [each["method"] for each in stored["costs"]] == ["ce()", "ce() again", "drg()", "ddgsd()"]
     assert stored["rounds"] == 2
+
+
+def test_what_is_left_out_of_the_data_is_printed(capsys, tmp_path):
+    root = class_folders(tmp_path / "data", {"train/a": 4, "train/b": 4, "test/a": 2, "test/b": 2})
+    (root / "train" / "a" / "x.heic").write_bytes(b"another format")
+    (root / "train" / "b" / "00.png").write_bytes(b"no image")
+    words = ("--data", f"folder:{root}", "--epochs", "1", "--batch-size", "4", "--out", str(tmp_path / "out"))
+    status, out, err = command(capsys, "train", "ce()", *words)
+    assert (status, out) == (2, "")
+    assert re.search(r"cannot read the image .*train/b/00.png: it has no known\s+image format", err)
+    said = r"left out 1 file \(1 .heic\) .*train/a/x.heic\nskipped 1 unreadable image: .*train/b/00.png \(it has no"
+    for name in (("train", "ce()"), ("compare", "--methods", "ce()", "--seeds", "2")):
+        status, out, err = command(capsys, *name, "--skip-unreadable", *words[:-1], str(tmp_path / name[0]))
+        assert (status, err) == (0, "")
+        assert len(re.findall(said, out)) == 1
+    status, out, err = command(capsys, "doctor", "--skip-unreadable", *words)
+    assert re.search(r"^note +data +skipped 1 unreadable image", out, re.M)
+    assert re.search(r"^note +data +2 of 2 classes \(a, b\) have fewer than 5 training images", out, re.M)
 
 
 def test_doctor(capsys, tmp_path):

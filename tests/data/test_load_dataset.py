@@ -6,6 +6,7 @@ import torch
 
 from selfdistill.data import SOURCES, load
 from selfdistill.errors import UserError
+from tests.helpers import image_files
 from tests.helpers.image_files import class_folders
 
 
@@ -68,6 +69,75 @@ def test_splits_of_different_sizes_are_refused(tmp_path):
     with pytest.raises(UserError, match=r"have 8 pixels a side, its test images 9; pass --size"):
         load(f"folder:{tmp_path}")
     assert load(f"folder:{tmp_path}", size=8).test.size == 8
+
+
+def broken(root):
+    """Eight training images, three of which cannot be read, and four test images, one of which cannot."""
+    class_folders(root, {"train/a": 4, "train/b": 4, "val/a": 2, "val/b": 2, "test/a": 2, "test/b": 2})
+    (root / "train" / "a" / "00.png").write_bytes(b"no image")  # the first of all
+    (root / "train" / "b" / "02.png").write_bytes(b"")
+    whole = root / "train" / "b" / "03.png"
+    whole.write_bytes(whole.read_bytes()[:-60])
+    (root / "test" / "b" / "01.png").write_bytes(b"no image")
+    return root
+
+
+@pytest.mark.parametrize("size", [None, 4])
+def test_unreadable_images_of_all_splits_are_named_at_once(tmp_path, size):
+    names = r".*train/a/00.png \(.*train/b/02.png \(it is empty\), .*train/b/03.png \(.*test/b/01.png \("
+    with pytest.raises(UserError, match=rf"cannot read 4 images: {names}"):
+        load(f"folder:{broken(tmp_path)}", size=size)
+
+
+@pytest.mark.parametrize("decode", ["once", "stream"])
+@pytest.mark.parametrize("size", [None, 4])
+def test_unreadable_images_are_skipped_on_demand_and_told(tmp_path, decode, size):
+    with pytest.warns(
+        UserWarning, match=r"skipped 4 unreadable images: .*train/a/00.png \(it has no known image format"
+    ):
+        splits = load(f"folder:{broken(tmp_path)}", decode=decode, size=size, skip_unreadable=True)
+    assert splits.train.labels.tolist() == [0, 0, 0, 1, 1]
+    assert splits.test.labels.tolist() == [0, 0, 1]
+    assert [len(splits.train.images[:]), len(splits.test.images[:])] == [5, 3]
+    assert [name[-14:] for name in splits.skipped] == [
+        "train/a/00.png",
+        "train/b/02.png",
+        "train/b/03.png",
+        "/test/b/01.png",
+    ]
+
+
+def test_skipped_images_leave_the_others_as_they_are(tmp_path):
+    whole = class_folders(tmp_path / "whole", {"train/a": 4, "train/b": 4, "test/a": 2, "test/b": 2})
+    kept = load(f"folder:{whole}").train.images[[1, 2, 3, 4, 5]]
+    few = load(f"folder:{broken(tmp_path / 'broken')}", skip_unreadable=True, on_note=print).train
+    assert few.images.equal(kept)
+
+
+def test_nothing_is_skipped_where_all_can_be_read(tmp_path):
+    class_folders(tmp_path, {"train/a": 1, "train/b": 1, "test/a": 1, "test/b": 1})
+    assert load(f"folder:{tmp_path}", skip_unreadable=True).skipped == ()
+    assert load("fake", skip_unreadable=True).skipped == ()
+
+
+def test_a_class_or_split_that_loses_all_its_images_is_named(tmp_path):
+    class_folders(tmp_path, {"train/a": 2, "train/b": 2, "test/a": 1, "test/b": 1})
+    for file in (tmp_path / "train" / "b").iterdir():
+        file.write_bytes(b"no image")
+    with pytest.raises(UserError, match=r"1 of 2 classes in .* no training image \(b\)"):
+        load(f"folder:{tmp_path}", skip_unreadable=True)
+    for file in (tmp_path / "test").glob("*/*"):
+        file.write_bytes(b"no image")
+    with pytest.raises(UserError, match=r"none of the 2 test images can be read: .*; repair"):
+        load(f"folder:{tmp_path}", skip_unreadable=True)
+
+
+def test_unreadable_cells_are_skipped_too(tmp_path):
+    cells = [image_files.encoded(k) for k in range(4)]
+    image_files.write(tmp_path / "train.parquet", image_files.table([*cells, b"no image"], label=[0, 1, 0, 1, 1]))
+    image_files.write(tmp_path / "test.parquet", image_files.table(cells[:2], label=[0, 1]))
+    with pytest.warns(UserWarning, match=r"skipped 1 unreadable image: in row 4 of train.parquet \(it has no known"):
+        assert len(load(f"parquet:{tmp_path}", skip_unreadable=True).train) == 4
 
 
 def test_no_source_is_imported_before_it_is_read():

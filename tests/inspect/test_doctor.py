@@ -6,6 +6,7 @@ from selfdistill.method import Method
 from selfdistill.method.constructor import method_constructor
 from selfdistill.terms import LossTerm
 from selfdistill.train import preflight
+from tests.helpers.image_files import class_folders
 from tests.helpers.small_runs import small
 
 
@@ -55,6 +56,30 @@ def test_the_first_failure_is_reported_and_ends_the_checks(config, name, answer)
     assert all(each.ok for each in fine)
     assert (last.check, last.ok) == (name, False)
     assert answer in last.words
+
+
+def remarks(root, **config):
+    found = check(small(data=f"folder:{root}", limit=None, batch_size=8, **config), root / "runs")
+    assert all(each.ok for each in found)
+    return [each.words for each in found if each.remark]
+
+
+def test_classes_with_few_images_or_none_to_test_are_remarked(tmp_path):
+    class_folders(tmp_path, {"train/a": 4, "train/b": 5, "train/c": 3, "train/d": 6, "test/a": 1, "test/b": 1})
+    assert remarks(tmp_path) == [
+        "2 of 4 classes (a, c) have fewer than 5 training images; add some, or remove the class",
+        "2 of 4 classes (c, d) have no test image, so they are not measured; add some",
+    ]
+
+
+def test_files_that_are_left_out_are_remarked(tmp_path):
+    class_folders(tmp_path, {f"{split}/{name}": 5 for split in ("train", "test") for name in "abcde"})
+    assert remarks(tmp_path) == []
+    (tmp_path / "train" / "a" / "x.heic").write_bytes(b"another format")
+    (tmp_path / "test" / "a" / "00.png").write_bytes(b"no image")
+    left, skipped = remarks(tmp_path, skip_unreadable=True)
+    assert left.startswith("left out 1 file (1 .heic)")
+    assert skipped.startswith("skipped 1 unreadable image: ")
 
 
 def test_too_little_space_fails_only_its_check(monkeypatch):

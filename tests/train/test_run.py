@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import pytest
 import torch
@@ -10,9 +11,11 @@ from selfdistill.errors import UserError
 from selfdistill.metrics.accuracy import evaluate
 from selfdistill.models import create
 from selfdistill.train.artifacts import save_weights
+from selfdistill.train.monitor.listener import Listener
 from selfdistill.train.networks import load_run
 from selfdistill.train.persist import checkpoint
 from selfdistill.train.run import load_data, run
+from tests.helpers.image_files import class_folders
 from tests.helpers.small_runs import Interrupted, StopAfter, log, small, untimed
 
 
@@ -177,6 +180,32 @@ def test_images_are_loaded_as_configured():
     assert torch.equal(found.train.images, want.train.images)
     assert found.validation is not None
     assert (len(found.train), len(found.validation), found.train.size) == (80, 20, 12)
+
+
+class Heard(Listener):
+    def __init__(self):
+        self.notes = []
+
+    def on_note(self, text):
+        self.notes.append(text)
+
+
+def test_what_is_left_out_of_the_data_is_told_and_recorded(tmp_path):
+    root = class_folders(tmp_path / "data", {"train/a": 4, "train/b": 4, "test/a": 2, "test/b": 2})
+    (root / "train" / "a" / "x.heic").write_bytes(b"another format")
+    (root / "train" / "a" / "00.png").write_bytes(b"no image")
+    config, heard = small(data=f"folder:{root}", limit=None, batch_size=4, epochs=1), Heard()
+    with pytest.raises(UserError, match=r"cannot read the image .*00.png: .*, or pass --skip-unreadable"):
+        run(config, tmp_path / "run", listener=heard)
+    run(replace(config, skip_unreadable=True), tmp_path / "run", listener=heard)
+    info = json.loads((tmp_path / "run" / "run.json").read_text())
+    assert info["images"] == {"train": 7, "test": 4}
+    assert info["skipped"] == [str(root / "train" / "a" / "00.png")]
+    assert info["left_out"] == heard.notes
+    assert [note.split(" (")[0] for note in heard.notes] == [
+        "left out 1 file",
+        f"skipped 1 unreadable image: {info['skipped'][0]}",
+    ]
 
 
 def test_a_batch_too_small_for_a_term_is_refused_before_training(digits, tmp_path):

@@ -172,9 +172,13 @@ def _reading(source: bytes | Path, name: str) -> "Iterator[Image.Image]":
     except UserError:
         raise
     except UnidentifiedImageError:
-        raise UnreadableImage(name, "it has no known image format" if source != b"" else "it is empty") from None
+        raise UnreadableImage(name, "it is empty" if _empty(source) else "it has no known image format") from None
     except Exception as error:  # PIL raises a dozen types on broken files
         raise UnreadableImage(name, f"{type(error).__name__}: {error}") from None
+
+
+def _empty(source: bytes | Path) -> bool:
+    return not (source.stat().st_size if isinstance(source, Path) else source)
 
 
 def _regular(path: Path) -> Path:

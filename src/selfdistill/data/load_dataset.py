@@ -1,7 +1,7 @@
 """Loading of a data set by its specification: subset, validation split, label noise, decoding."""
 
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Literal, TypeVar
 
@@ -63,17 +63,18 @@ def load(
         require_classes(raw.train.labels, raw.classes, spec)
     _require_one_size(raw, spec)
     raw = _decoded(raw, decode)
-    notes = (
-        *raw.notes,
-        *seen,
-        *([f"skipped {len(skipped)} unreadable images: {in_words(skipped)}"] if skipped else []),
-    )
+    notes = (*raw.notes, *seen, *_skipped_note(skipped))
     for note in notes:
         on_note(note)
     train, held = _hold_out(raw.train, validation, seed) if validation else (raw.train, raw.validation)
     train = replace(train, labels=add_label_noise(train.labels, label_noise, len(raw.classes), seed))
     names = tuple(each.name for each in skipped)
     return Splits(train, held, raw.test, raw.classes, spec, raw.flip, files, notes, names)
+
+
+def _skipped_note(errors: Sequence[UnreadableImage]) -> Iterator[str]:
+    if errors:
+        yield f"skipped {len(errors)} unreadable {'image' if len(errors) == 1 else 'images'}: {in_words(errors)}"
 
 
 def _lazy(raw: SourceData) -> list[LazyImages]:
@@ -89,7 +90,9 @@ def _without_unreadable(raw: SourceData) -> tuple[SourceData, list[UnreadableIma
     def readable(images: Images, split: str) -> Images:
         broken = images.images.unreadable() if isinstance(images.images, LazyImages) else {}
         if broken and len(broken) == len(images):
-            raise UserError(f"none of the {len(broken)} {split} images can be read: {in_words(list(broken.values()))}")
+            raise UserError(
+                f"none of the {len(broken)} {split} images can be read: {in_words(list(broken.values()))}; repair some"
+            )
         errors.extend(broken.values())
         kept = [row for row in range(len(images)) if row not in broken]
         return images.rows(torch.tensor(kept)) if broken else images

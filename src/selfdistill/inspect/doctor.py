@@ -107,7 +107,7 @@ def _remarks(splits: Splits) -> Iterator[str]:
     if (few := train < FEW_IMAGES).any():
         yield f"{_class_names(few, splits)} fewer than {FEW_IMAGES} training images; add some, or remove the class"
     if (untested := test == 0).any():
-        yield f"{_class_names(untested, splits)} no test image, so nothing is measured on it; add some to the test set"
+        yield f"{_class_names(untested, splits)} no test image, so they are not measured; add some"
 
 
 def _class_names(chosen: Tensor, splits: Splits) -> str:

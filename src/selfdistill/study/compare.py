@@ -54,7 +54,10 @@ def compare_all(
 
 
 def prepare(grid: Grid, base: RunConfig, folder: Path, listener: Listener | None = None) -> Study:
-    """Create a study without results; notes on its data go to the listener. Raises `UserError` if a method, the data or a metric does not fit."""
+    """Create a study without results; notes on its data go to the listener.
+
+    Raises `UserError` if a method, the data or a metric does not fit.
+    """
     rows = grid.rows
     study = Study(base, rows, tuple(grid.seeds), folder)
     splits = load_splits(study.config(rows[0], study.seeds[0]))

@@ -127,3 +127,141 @@ def test_two_files_of_different_sizes_are_named(tmp_path):
     with pytest.raises(UserError, match=r"train/a/00.png has 8x8 pixels, .*train/b/00.png 20x20; pass --size"):
         read(tmp_path)
     assert read(tmp_path, size=8).train.size == 8
+
+
+def test_two_folders_of_one_split_are_refused(tmp_path):
+    class_folders(tmp_path, {f"{split}/{name}": 1 for split in ("train", "val", "Validation") for name in "ab"})
+    with pytest.raises(UserError, match=r"has Validation and val, which both name the validation images; rename or"):
+        read(tmp_path)
+
+
+@pytest.mark.parametrize("names", [("Training", "Testing"), ("TRAIN", "Test"), ("training", "Val"), ("Train", "VALID")])
+def test_splits_are_known_by_their_usual_names_in_any_case(tmp_path, names):
+    class_folders(
+        tmp_path, {f"{split}/{name}": count for split, count in zip(names, (2, 1), strict=True) for name in "ab"}
+    )
+    splits = read(tmp_path)
+    assert (len(splits.train), len(splits.test)) == (4, 2)
+
+
+def test_a_folder_inside_that_has_the_splits_is_named(tmp_path):
+    class_folders(tmp_path / "images", {"train/a": 1, "train/b": 1, "val/a": 1})
+    with pytest.raises(
+        UserError, match=rf"has no train folder, it holds images; did you mean folder:{tmp_path}/images\?"
+    ):
+        read(tmp_path)
+
+
+NESTED = {
+    "two levels": {"fruit/apple": 2, "fruit/pear": 2, "milk/oat": 2, "milk/soy": 2},
+    "of different depth": {"fruit/apple": 2, "fruit/pear/red": 2, "milk": 2},
+    "images beside a folder": {"cat": 2, "cat/black": 1, "dog": 2},
+    "one inner folder each": {"fruit/apple": 2, "milk/oat": 2},
+    "one class alone": {"cat": 2, "dog/dog": 2},
+    "images and masks": {"cat/images": 2, "cat/masks": 2, "dog/images": 2, "dog/masks": 2},
+}
+LEAVES = {
+    "two levels": ("fruit/apple", "fruit/pear", "milk/oat", "milk/soy"),
+    "of different depth": ("fruit/apple", "fruit/pear/red", "milk"),
+    "images beside a folder": ("cat", "cat/black", "dog"),
+}
+
+
+def nested(root, folders):
+    return class_folders(
+        root, {f"{split}/{name}": n for split in ("train", "val", "test") for name, n in folders.items()}
+    )
+
+
+@pytest.mark.parametrize("case", NESTED)
+def test_nested_folders_are_not_merged_in_silence(tmp_path, case):
+    nested(tmp_path, NESTED[case])
+    with pytest.raises(UserError, match=r"hold further folders of images: .* add \?classes=leaf .*, or \?classes=top"):
+        read(tmp_path)
+
+
+@pytest.mark.parametrize("case", LEAVES)
+def test_the_folders_of_images_are_classes_on_demand(tmp_path, case):
+    nested(tmp_path, NESTED[case])
+    splits = read(f"{tmp_path}?classes=leaf")
+    assert splits.classes == LEAVES[case]
+    assert splits.train.labels.tolist() == [k for k, n in enumerate(NESTED[case].values()) for _ in range(n)]
+    assert splits.test.labels.equal(splits.train.labels)
+    assert splits.validation is not None
+    seeds = [100 * k + n for k, count in enumerate(NESTED[case].values()) for n in range(count)]
+    for image, seed in zip(splits.train.images, seeds, strict=True):
+        assert np.array_equal(image.numpy(), channels_first(picture(seed)))
+
+
+def test_the_outer_folders_are_classes_on_demand(tmp_path):
+    nested(tmp_path, NESTED["two levels"])
+    splits = read(f"{tmp_path}?classes=top")
+    assert splits.classes == ("fruit", "milk")
+    assert splits.train.labels.tolist() == [0] * 4 + [1] * 4
+
+
+def test_nested_test_folders_alone_are_refused_too(tmp_path):
+    class_folders(tmp_path, {"train/a": 2, "train/b": 2, "test/a/x": 1, "test/a/y": 1, "test/b": 1})
+    with pytest.raises(UserError, match=r"class folders of '.*test' hold further folders of images: a holds x, y, so"):
+        read(tmp_path)
+
+
+def test_a_leaf_that_train_does_not_have_is_named(tmp_path):
+    class_folders(tmp_path, {"train/a/x": 2, "train/b/x": 2, "test/a/y": 1})
+    with pytest.raises(UserError, match=r"test/a/y' is a class that train does not have"):
+        read(f"{tmp_path}?classes=leaf")
+
+
+def test_one_folder_of_the_same_name_in_every_class_is_no_level(tmp_path):
+    class_folders(tmp_path, {"train/a/images": 2, "train/b/images": 2, "test/a": 1, "test/b": 1})
+    assert read(tmp_path).classes == ("a", "b")
+
+
+@pytest.mark.parametrize(
+    ("option", "message"),
+    [
+        ("?classes=deep", r"cannot read \?classes=deep; write \?classes=top or \?classes=leaf"),
+        ("?label=x", r"cannot read \?label=x; the options are \?classes=top or leaf, \?range=BLACK..WHITE, each once"),
+        ("?classes=top&classes=leaf", r"cannot read \?classes=leaf; the options are"),
+        ("?range=4095", r"cannot read \?range=4095; write the values of black and white as \?range=BLACK..WHITE"),
+        ("?range=1..1", r"cannot read \?range=1..1"),
+        ("?range=0..nan", r"cannot read \?range=0..nan"),
+        ("?range=0..1e999", r"cannot read \?range=0..1e999"),
+    ],
+)
+def test_options_that_do_not_fit_are_answered(tmp_path, option, message):
+    class_folders(tmp_path, {"train/a": 1, "train/b": 1, "test/a": 1, "test/b": 1})
+    with pytest.raises(UserError, match=message):
+        read(f"{tmp_path}{option}")
+
+
+def test_a_path_may_hold_a_question_mark(tmp_path):
+    class_folders(tmp_path / "what?=1", {"train/a": 1, "train/b": 1, "test/a": 1, "test/b": 1})
+    assert len(read(tmp_path / "what?=1").train) == 2
+
+
+def test_a_class_whose_files_are_all_of_another_kind_says_so(tmp_path):
+    class_folders(tmp_path, {"train/a": 1, "train/b": 0, "test/a": 1})
+    (tmp_path / "train" / "b").mkdir()
+    (tmp_path / "train" / "b" / "x.heic").write_bytes(b"another format")
+    with pytest.raises(
+        UserError, match=r"train/b' has no image that Pillow reads, but 1 file \(1 .heic\), such as x.heic"
+    ):
+        read(tmp_path)
+
+
+def test_test_images_outside_class_folders_have_no_labels(tmp_path):
+    class_folders(tmp_path, {"train/a": 1, "train/b": 1, "val/a": 1, "test": 3})
+    with pytest.raises(
+        UserError, match=r"the 3 images in '.*test' lie in no class folder, .*the validation images are"
+    ):
+        read(tmp_path)
+
+
+def test_a_class_of_tiny_imagenet_that_is_not_listed_is_told(tmp_path):
+    save(tiny_imagenet(tmp_path) / "train" / "n03" / "images" / "x.png")
+    save(tmp_path / "val" / "images" / "val_2.JPEG")
+    (tmp_path / "train" / "n01" / "n01_boxes.txt").write_text("n01_0.JPEG\t0\t0\t9\t9")
+    said = r"left out 2 files .* that belong to no class: train/n03/images/x.png, val/images/val_2.JPEG"
+    with pytest.warns(UserWarning, match=said):
+        assert read(tmp_path).classes == ("ant", "cat, true cat")

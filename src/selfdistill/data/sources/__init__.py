@@ -1,6 +1,7 @@
 """Data sources: one module each, listed in `SOURCES` and chosen by the first word of a data specification."""
 
 import importlib
+from contextlib import suppress
 from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -59,7 +60,16 @@ def path_of(spec: str) -> Path | None:
     name, _, argument = spec.partition(":")
     if name not in SOURCES or not SOURCES[name].usage.startswith(f"{name}:PATH"):
         return None
-    return Path(argument.partition("?")[0]).expanduser()
+    return Path(split_query(argument)[0]).expanduser()
+
+
+def split_query(argument: str) -> tuple[str, str]:
+    """Split "PATH?QUERY"; a path that exists as it stands has no query."""
+    path, _, query = argument.partition("?")
+    with suppress(OSError):  # a name that the system refuses
+        if query and Path(argument).expanduser().exists():
+            return argument, ""
+    return path, query
 
 
 def first_line(error: Exception) -> str:

@@ -2,9 +2,9 @@
 
 import math
 from collections.abc import Mapping
-from pathlib import Path
 
 from selfdistill.data.rgb import ValueRange
+from selfdistill.data.sources import split_query
 from selfdistill.errors import UserError
 
 
@@ -16,11 +16,9 @@ def split_options(argument: str, known: Mapping[str, str]) -> tuple[str, dict[st
     >>> split_options("images?range=0..4095", {"range": "BLACK..WHITE"})
     ('images', {'range': '0..4095'})
     """
-    path, _, query = argument.partition("?")
+    path, query = split_query(argument)
     options: dict[str, str] = {}
-    if not query or _exists(argument):
-        return (argument if query else path), options
-    for part in query.split("&"):
+    for part in filter(None, query.split("&")):
         key, _, value = part.partition("=")
         if key not in known or not value or key in options:
             forms = ", ".join(f"?{each}={form}" for each, form in known.items())
@@ -47,10 +45,3 @@ def parse_range(text: str | None) -> ValueRange | None:
             "such as ?range=0..4095"
         ) from None
     return ValueRange(black, white)
-
-
-def _exists(path: str) -> bool:
-    try:
-        return Path(path).expanduser().exists()
-    except OSError:  # a name that the system refuses
-        return False

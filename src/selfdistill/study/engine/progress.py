@@ -15,10 +15,11 @@ class StudyLines(Listener):
     def __init__(self, console: Console, epochs: bool):
         self.console, self.epochs = console, epochs
         self.total = 0
+        self.started = False
 
     def on_study_start(self, rows: Callable[[], list[RowStatus]], done: int, jobs: int) -> None:
         """Print the number of finished jobs."""
-        self.count, self.jobs = done, jobs
+        self.count, self.jobs, self.started = done, jobs, True
         if done and done < jobs:
             self._print(f"{done} of {jobs} runs are done already")
 
@@ -29,8 +30,9 @@ class StudyLines(Listener):
             self._print(title)
 
     def on_note(self, text: str) -> None:
-        """Print the note on a line of its own."""
-        self._print(text)
+        """Print a note on the data; those of the jobs are left out."""
+        if not self.started:
+            self._print(text)
 
     def on_epoch(self, row: EpochRow) -> None:
         """Print the epoch's numbers."""
