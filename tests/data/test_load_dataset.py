@@ -90,6 +90,13 @@ def test_unreadable_images_of_all_splits_are_named_at_once(tmp_path, size):
 
 
 @pytest.mark.parametrize("decode", ["once", "stream"])
+def test_sizes_that_differ_are_named_by_a_readable_image(tmp_path, decode):
+    image_files.save(broken(tmp_path) / "train" / "b" / "01.png", size=9)
+    with pytest.raises(UserError, match=r"differ in size: .*train/a/01.png has 8x8 pixels, .*train/b/01.png 9x9; pass"):
+        load(f"folder:{tmp_path}", decode=decode)
+
+
+@pytest.mark.parametrize("decode", ["once", "stream"])
 @pytest.mark.parametrize("size", [None, 4])
 def test_unreadable_images_are_skipped_on_demand_and_told(tmp_path, decode, size):
     with pytest.warns(

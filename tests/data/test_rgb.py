@@ -140,6 +140,14 @@ def test_deep_images_that_use_little_of_their_range_are_refused(tmp_path, encodi
     assert in_order(loaded(tmp_path / "named", encoded, ".png", encoding, "?range=0..4095")[0].numpy())
 
 
+def test_a_single_split_of_dark_images_is_refused(tmp_path):
+    for split, values in (("train", SIXTEEN), ("test", SIXTEEN // 16)):
+        cells = [file(Image.fromarray(values), "PNG")] * 2
+        write(tmp_path / f"{split}.parquet", table(cells, label=[0, 1]))
+    with pytest.raises(UserError, match=r"such as in row 0 of test.parquet have more than 8 bits, but use only 6.2 %"):
+        load(f"parquet:{tmp_path}")
+
+
 def test_colour_of_sixteen_bits_keeps_its_upper_eight(tmp_path):
     raw = np.repeat(SIXTEEN[..., None], 3, axis=2)
     assert in_order(pixels(png16(raw)))

@@ -70,14 +70,14 @@ def decode_one(
     if size:
         image = _resize_and_crop(image, size)
     else:
-        _require_side(image.size, row, name, side)
+        _require_side(image.size, sources, row, name, side)
     return np.ascontiguousarray(np.asarray(image).transpose(2, 0, 1))
 
 
 def require_side(sources: Sources, row: int, name: Name, side: int) -> None:
     """Raise `UserError` unless an image has the given side; reads only its header."""
     with _reading(sources[row], name(row)) as image:
-        _require_side(image.size, row, name, side)
+        _require_side(image.size, sources, row, name, side)
 
 
 def require_whole(sources: Sources, row: int, name: Name) -> None:
@@ -153,10 +153,11 @@ def _square_side(source: bytes | Path, name: str) -> int:
     return width
 
 
-def _require_side(size: tuple[int, int], row: int, name: Name, side: int) -> None:
+def _require_side(size: tuple[int, int], sources: Sources, row: int, name: Name, side: int) -> None:
     if size != (side, side):
+        first = next((k for k in range(row) if probe(sources[k], name(k))), 0)  # the readable one that gave the side
         raise UserError(
-            f"images differ in size: {name(0)} has {side}x{side} pixels, {name(row)} "
+            f"images differ in size: {name(first)} has {side}x{side} pixels, {name(row)} "
             f"{size[0]}x{size[1]}; pass --size to resize all"
         )
 

@@ -57,7 +57,7 @@ def load(
 
     files = fingerprint(spec)
     raw, skipped = read(spec, pick, size), list[UnreadableImage]()
-    seen = raw.train.images.notes() if isinstance(raw.train.images, LazyImages) else ()
+    seen = dict.fromkeys(note for images in _lazy(raw) for note in images.notes())
     if skip_unreadable:
         raw, skipped = _without_unreadable(raw)
         require_classes(raw.train.labels, raw.classes, spec)

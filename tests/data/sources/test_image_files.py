@@ -127,6 +127,15 @@ def test_links_in_circles_end_and_count_no_image_twice(root):
         assert train(root) == 4
 
 
+def test_links_to_folders_above_are_left_out_and_told(root):
+    (root / "train" / "a" / "root").symlink_to(root, target_is_directory=True)
+    (root / "train" / "c").symlink_to(root / "train", target_is_directory=True)
+    (root / "test" / "b" / "up").symlink_to("..", target_is_directory=True)
+    with pytest.warns(UserWarning, match=r"left out 3 files .*: train/a/root, train/c, test/b/up$"):
+        splits = load(f"folder:{root}")
+    assert (splits.classes, len(splits.train), len(splits.test)) == (("a", "b"), 4, 2)
+
+
 def test_a_broken_link_is_left_out_and_told(root):
     (root / "train" / "a" / "x.png").symlink_to(root / "nowhere.png")
     with pytest.warns(UserWarning, match=r"left out 1 file .*train/a/x.png"):

@@ -25,11 +25,12 @@ class ImageFiles(NamedTuple):
 def find_images(folder: Path) -> ImageFiles:
     """Find the image files anywhere below a folder; empty if it is missing.
 
-    Linked files and folders are followed, each folder once. FIFOs, sockets, devices and broken links are left out.
+    Linked files and folders are followed, each folder once. Links to a folder above, broken links, FIFOs, sockets and
+    devices are left out.
     """
     images: list[Path] = []
     left_out: list[Path] = []
-    for file, regular in _walk(folder, set()) if folder.is_dir() else ():
+    for file, regular in _walk(folder, set(_above(folder))) if folder.is_dir() else ():
         (images if regular and file.suffix.lower() in image_endings() else left_out).append(file)
     return ImageFiles(sorted(images), sorted(left_out))
 
@@ -56,13 +57,14 @@ def is_hidden(name: str) -> bool:
 
 
 def folders(folder: Path) -> list[str]:
-    """Names of the visible folders in a folder, sorted."""
-    return sorted(each.name for each in _visible(folder) if _is_folder(each))
+    """Names of the visible folders in a folder, sorted; links to a folder above are none."""
+    return sorted(each.name for each in _visible(folder) if _is_folder(each) and not _leads_up(folder, each))
 
 
 def loose_files(folder: Path) -> ImageFiles:
     """Image files and other files directly in a folder."""
-    files = [(folder / each.name, _is_regular(each)) for each in _visible(folder) if not _is_folder(each)]
+    entries = (each for each in _visible(folder) if not _is_folder(each) or _leads_up(folder, each))
+    files = [(folder / each.name, _is_regular(each)) for each in entries]
     images = {file for file, regular in files if regular and file.suffix.lower() in image_endings()}
     return ImageFiles(sorted(images), [file for file, _ in files if file not in images])
 
@@ -113,6 +115,15 @@ def _is_folder(entry: "os.DirEntry[str]") -> bool:
         return entry.is_dir()
     except OSError:  # a link to where one may not look
         return False
+
+
+def _leads_up(folder: Path, entry: "os.DirEntry[str]") -> bool:
+    return entry.is_symlink() and (folder / entry.name).resolve() in {folder.resolve(), *_above(folder)}
+
+
+def _above(folder: Path) -> list[Path]:
+    """Real paths of the folders above a folder, by its name and by what it links to."""
+    return [*(each.resolve() for each in folder.absolute().parents), *folder.resolve().parents]
 
 
 def _is_regular(entry: "os.DirEntry[str]") -> bool:
