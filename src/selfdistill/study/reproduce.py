@@ -81,14 +81,23 @@ def reproduce(
     recipe = scaled(table, scale)
     recipe = replace(recipe, data=data or recipe.data)
     cells = [cell for cell in table.cells if cell.model in _selected_models(table, models)]
-    studies = {model: _study(model, cells, recipe, seeds, folder) for model in dict.fromkeys(c.model for c in cells)}
+    studies = {
+        model: _study(model, cells, recipe, seeds, folder, listener) for model in dict.fromkeys(c.model for c in cells)
+    }
     run_studies(list(studies.values()), folder, engine=engine, listener=listener)
     return [_line(cell, studies[cell.model], scale < 1) for cell in cells], list(studies.values())
 
 
-def _study(model: str, cells: Sequence[PublishedValue], recipe: RunConfig, seeds: Sequence[int], folder: Path) -> Study:
+def _study(
+    model: str,
+    cells: Sequence[PublishedValue],
+    recipe: RunConfig,
+    seeds: Sequence[int],
+    folder: Path,
+    listener: Listener | None,
+) -> Study:
     grid = Grid([cell.method for cell in cells if cell.model == model], seeds=seeds)
-    return prepare(grid, replace(recipe, model=model), pair_folder(folder, recipe.data, model))
+    return prepare(grid, replace(recipe, model=model), pair_folder(folder, recipe.data, model), listener)
 
 
 def _line(cell: PublishedValue, study: Study, scaled: bool) -> Line:

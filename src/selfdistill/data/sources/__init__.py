@@ -36,7 +36,11 @@ SOURCES = {
     "cifar100": Source("torchvision", "cifar100", "CIFAR-100, downloaded once"),
     "svhn": Source("torchvision", "svhn", "Street View House Numbers, downloaded once"),
     "fashion-mnist": Source("torchvision", "fashion-mnist", "Fashion-MNIST, downloaded once"),
-    "hub": Source("hub", "hub:ORG/NAME[?label=COLUMN]", "a data set of the hub; needs pip install 'selfdistill[hub]'"),
+    "hub": Source(
+        "hub",
+        "hub:ORG/NAME[?label=COLUMN&range=BLACK..WHITE]",
+        "a data set of the hub; needs pip install 'selfdistill[hub]'",
+    ),
     "fake": Source("fake", "fake[:classes=10,size=32,train=256,test=64]", "random images of tinted noise, for tests"),
 }
 
