@@ -17,8 +17,8 @@ def create(
     """Create a network from images [B, 3, size, size] to logits [B, classes].
 
     `name` is one of `names()`, any "wrn-DEPTH-WIDTH", "timm/NAME" or "torchvision/NAME". `pretrained` loads the
-    library's weights, `weights` those of a file (safetensors, or a .pt or .pth state dict); a classifier with
-    another number of classes stays newly initialized. Initialization uses torch's global generator. Raises
+    library's weights, `weights` those of a file (safetensors, or a state dict or checkpoint of torch); a classifier
+    with another number of classes stays newly initialized. Initialization uses torch's global generator. Raises
     `UserError` for an unknown name, an unsupported size, unavailable weights, and a damaged or mismatched file.
 
     >>> import torch
