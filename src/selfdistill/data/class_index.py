@@ -10,7 +10,7 @@ class ClassIndex:
     """The rows of a data set by class. labels [N]."""
 
     def __init__(self, labels: Tensor):
-        self.labels = labels.cpu()
+        self.classes, self.labels = _places(labels.cpu())
         self.by_class = self.labels.argsort(stable=True)  # [N] rows sorted by class
         self.counts = torch.bincount(self.labels)
         self.starts = self.counts.cumsum(0) - self.counts
@@ -45,7 +45,7 @@ class ClassIndex:
 
     def negatives(self, rows: Tensor, count: int, generator: Generator) -> Tensor:
         """Draw `count` rows of other classes for each row, distinct where possible. [B] -> [B, count]."""
-        if (self.counts > 0).sum() < 2:
+        if len(self.classes) < 2:
             raise UserError("the method needs images of other classes, but the data has one class; add another")
         return torch.stack([self._other_classes(int(label), count, generator) for label in self.labels[rows]])
 
@@ -64,9 +64,15 @@ class ClassIndex:
 
     def _require_class_size(self, count: int) -> None:
         """Raise `UserError` for a class with fewer images than `count`."""
-        few = ((self.counts > 0) & (self.counts < count)).nonzero().flatten().tolist()
+        few = (self.counts < count).nonzero().flatten().tolist()
         if few:
             raise UserError(
-                f"class {few[0]} has {int(self.counts[few[0]])} training image, and pairs within a class need {count}; "
-                "add images, remove the class, or raise --limit"
+                f"class {int(self.classes[few[0]])} has {int(self.counts[few[0]])} training image, and pairs within a "
+                f"class need {count}; add images, remove the class, or raise --limit"
             )
+
+
+def _places(labels: Tensor) -> tuple[Tensor, Tensor]:
+    """Class ids in order, and for each label its place among them. [N] -> [K], [N]."""
+    found: tuple[Tensor, Tensor] = labels.unique(return_inverse=True)
+    return found

@@ -1,8 +1,9 @@
 """Loader for a custom training loop: batches of any map-style data set with what a method requires."""
 
+import operator
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from multiprocessing.context import BaseContext
-from typing import Any, NamedTuple, Protocol
+from typing import NamedTuple, Protocol, SupportsIndex
 
 import torch
 from torch import Tensor
@@ -10,24 +11,13 @@ from torch.utils.data import BatchSampler, DataLoader, Dataset, RandomSampler, S
 
 from selfdistill.data.batch import Batch
 from selfdistill.data.class_index import ClassIndex
+from selfdistill.data.map_dataset import MapDataset, labels_of, read_item
 from selfdistill.data.mixing import Mixing
 from selfdistill.data.requirements import ClassGroups, ExtraAugmentation, Need, Negatives, SameClassImage
 from selfdistill.errors import UserError
 from selfdistill.rng import make_generator
 
 Item = tuple[Tensor, int, int]  # image [3, H, W], class id, row
-
-
-class MapDataset(Protocol):
-    """A map-style data set of (float image [3, H, W], class id)."""
-
-    def __len__(self) -> int:
-        """Number of items."""
-        ...
-
-    def __getitem__(self, row: int, /) -> Any:
-        """Return the item of a row."""
-        ...
 
 
 class LoaderSpec(Protocol):
@@ -65,7 +55,8 @@ def loader(
     """Load batches of a data set as a method needs them, for `teach(batch)`.
 
     `spec` is what `teach(…)` returned. `seed` draws the order, the mixing and the extra images; from `num_workers`
-    on, the options are those of torch's DataLoader. Raises `UserError` for a data set without rows or length.
+    on, the options are those of torch's DataLoader. A sampler gives rows, at least one. Raises `UserError` for a data
+    set without rows or length, and for items of another kind or label than the data set's `targets`.
 
     >>> from types import SimpleNamespace
     >>> images = [(torch.zeros(3, 8, 8), label) for label in range(10)]
@@ -73,8 +64,10 @@ def loader(
     [(4, 3, 8, 8), (4, 3, 8, 8)]
     """
     items = IndexedDataset(dataset)
-    rows = sampler or _sampler(dataset, shuffle, seed)
-    requests = RequestSampler(rows, dataset, spec.needs, batch_size, drop_last and len(dataset) >= batch_size, seed)
+    if isinstance(batch_size, bool) or not isinstance(batch_size, int) or batch_size < 1:
+        raise UserError(f"a batch needs 1 row or more, but batch_size is {batch_size}")
+    rows = _sampler(dataset, shuffle, seed) if sampler is None else sampler
+    requests = RequestSampler(rows, dataset, spec.needs, batch_size, drop_last, seed)
     collated: DataLoader[dict[str, Item]] = DataLoader(
         items,
         batch_sampler=requests,
@@ -94,7 +87,8 @@ class MethodLoader:
     """Batches of a map-style data set whose items are (float image [3, H, W], class id).
 
     Each epoch has a new order. The last incomplete batch is dropped, unless it is the only one. Pairs and groups
-    within a class need all labels: the data set's `targets` or `labels`; otherwise every item is read once.
+    within a class need all labels: the data set's `targets` or `labels`; otherwise every item is read once. Raises
+    `UserError` where an item's label is another.
     """
 
     def __init__(
@@ -108,6 +102,8 @@ class MethodLoader:
 
     def __iter__(self) -> Iterator[Batch]:
         for items in self._collated:
+            for _, labels, rows in items.values():
+                self._requests.require_labels(rows, labels)
             images, labels, index = items.pop("anchor")
             extra = {name: each[0] for name, each in items.items()}
             if "last" in items:
@@ -135,21 +131,22 @@ class RequestSampler(Sampler[list[SampleRequest]]):
         drop_last: bool,
         seed: int,
     ):
-        self.needs, self.draws = needs, make_generator(seed, "beside")
+        self.needs, self.draws, self.drop_last = needs, make_generator(seed, "beside"), drop_last
         order = needs.get("order")
         self.others = order.others if isinstance(order, ClassGroups) else 0
         if batch_size % (1 + self.others):
             raise UserError(f"groups of {1 + self.others} images do not fill a batch of {batch_size} rows")
-        self.batches = BatchSampler(rows, batch_size, drop_last)
-        self.class_index = ClassIndex(_labels(dataset)) if needs.keys() & {"peer", "negatives", "order"} else None
+        self.batches = BatchSampler(rows, batch_size, drop_last=False)
+        self.labels = labels_of(dataset) if needs.keys() & {"peer", "negatives", "order"} else None
+        self.class_index = None if self.labels is None else ClassIndex(self.labels)
         self.last: list[int] = []
 
     def __len__(self) -> int:
-        return len(self.batches)
+        return max(len(BatchSampler(self.batches.sampler, self.batches.batch_size, self.drop_last)), 1)
 
     def __iter__(self) -> Iterator[list[SampleRequest]]:
-        for rows in self.batches:
-            rows = self._group(rows)
+        for each in self._batches():
+            rows = self._group(each)
             names = [name for key, need in self.needs.items() for name in _extra_images(key, need)]
             extra = [self._extra_rows(rows, name) for name in names]
             pairs = zip(*extra, strict=True) if extra else [()] * len(rows)
@@ -158,6 +155,17 @@ class RequestSampler(Sampler[list[SampleRequest]]):
             ]
             self.last = rows
 
+    def require_labels(self, rows: Tensor, labels: Tensor) -> None:
+        """Raise `UserError` for items of another label than that by which rows were drawn. [B], [B]."""
+        if self.labels is None or torch.equal(self.labels[rows], labels.cpu()):
+            return
+        first = int((self.labels[rows] != labels.cpu()).nonzero()[0])
+        raise UserError(
+            f"item {int(rows[first])} of the data set has the label {int(labels[first])}, but pairs within a class are "
+            f"drawn by {int(self.labels[rows[first]])}, which its `targets` or `labels` (or the item itself, read "
+            "before) say; set them to the labels of the items, or remove them, so that they are read from the items"
+        )
+
     def negatives(self, index: Tensor) -> dict[str, Tensor]:
         """Draw indices of images of other classes, if the method requires them. [B] -> [B, count]."""
         match self.needs.get("negatives"):
@@ -165,11 +173,20 @@ class RequestSampler(Sampler[list[SampleRequest]]):
                 return {"negatives": self.class_index.negatives(index, count, self.draws)}
         return {}
 
+    def _batches(self) -> Iterator[list[int]]:
+        """Yield the sampler's batches without a last short one, unless it is the only one."""
+        place = -1
+        for place, rows in enumerate(self.batches):
+            if place == 0 or not self.drop_last or len(rows) == self.batches.batch_size:
+                yield [_row(each) for each in rows]
+        if place < 0:
+            raise UserError("the sampler gives no rows, so an epoch would train nothing; give it at least one")
+
     def _group(self, rows: list[int]) -> list[int]:
         """Replace the batch by groups: some of its rows, each followed by others of its class."""
         if not self.others or self.class_index is None:
             return rows
-        anchors = torch.tensor(rows[: len(rows) // (1 + self.others)])
+        anchors = torch.tensor(rows[: max(len(rows) // (1 + self.others), 1)])
         grouped: list[int] = self.class_index.groups(anchors, self.others, self.draws).flatten().tolist()
         return grouped
 
@@ -190,6 +207,8 @@ class IndexedDataset(Dataset[dict[str, Item]]):
     def __init__(self, dataset: MapDataset):
         if not hasattr(dataset, "__getitem__") or not hasattr(dataset, "__len__"):
             raise UserError(f"{type(dataset).__name__} has no length or rows; give a map-style data set")
+        if len(dataset) == 0:
+            raise UserError(f"{type(dataset).__name__} has no items; give a data set with at least one")
         self.dataset = dataset
 
     def __len__(self) -> int:
@@ -199,19 +218,8 @@ class IndexedDataset(Dataset[dict[str, Item]]):
         return {"anchor": self._item(request.row)} | {name: self._item(row) for name, row in request.extra}
 
     def _item(self, row: int) -> Item:
-        try:
-            image, label = self.dataset[row]
-        except Exception as error:  # a user's data set may raise anything
-            raise UserError(
-                f"item {row} of the data set cannot be read: {type(error).__name__}: {error}; repair or remove it"
-            ) from error
-        if not isinstance(image, Tensor) or not image.is_floating_point():
-            kind = image.dtype if isinstance(image, Tensor) else type(image).__name__
-            raise UserError(
-                f"item {row} of the data set holds an image of kind {kind}, but a float tensor [3, H, W] is "
-                "needed; convert and normalize it in the data set's transform"
-            )
-        return image, int(label), row
+        image, label = read_item(self.dataset, row)
+        return image, label, row
 
 
 def _extra_images(key: str, need: Need) -> list[str]:
@@ -225,9 +233,11 @@ def _sampler(dataset: MapDataset, shuffle: bool, seed: int) -> Sampler[int]:
     return RandomSampler(dataset, generator=make_generator(seed, "order")) if shuffle else SequentialSampler(dataset)
 
 
-def _labels(dataset: MapDataset) -> Tensor:
-    """Labels of all items. -> [N]."""
-    known = getattr(dataset, "targets", getattr(dataset, "labels", None))
-    if known is not None and len(known) == len(dataset):
-        return torch.as_tensor(known)
-    return torch.tensor([int(dataset[row][1]) for row in range(len(dataset))])
+def _row(value: SupportsIndex) -> int:
+    try:
+        return operator.index(value)
+    except TypeError:
+        raise UserError(
+            f"the sampler gives {value!r:.40}, a {type(value).__name__}, but a whole number for each row is needed; "
+            "batches are made by batch_size"
+        ) from None
