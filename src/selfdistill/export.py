@@ -12,7 +12,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from selfdistill.errors import UserError
-from selfdistill.features.trace import logits_of
+from selfdistill.features.logits import logits_of
 from selfdistill.files import make_folder, write_atomic
 from selfdistill.models import create
 from selfdistill.records import RunInfo

@@ -1,9 +1,12 @@
 """What terms remember from call to call."""
 
+import pytest
 import torch
 from torch.testing import assert_close
 
 import selfdistill as sd
+from selfdistill.errors import UserError
+from selfdistill.loop.extra_state import unpack
 from tests.helpers.loops import ALL, IMAGES, LABELS, ROWS, batch, memories, sgd
 from tests.helpers.networks import network
 
@@ -44,7 +47,7 @@ def test_accumulation_keeps_a_memory_for_each_slot():
 def test_accumulation_shares_the_memory_of_the_run():
     teach = sd.teach(network(), "csd()", IMAGES, accumulate=2)
     teach(*batch(0))
-    first, second = teach.get_extra_state()["memories"]
+    first, second = unpack(teach.get_extra_state())["memories"]
     assert torch.equal(first["center"][1], second["center"][1])
     assert first["center"][1].sum() == ROWS
 
@@ -62,6 +65,7 @@ def test_an_infinite_batch_is_not_remembered():
     teach(IMAGES, LABELS)
     bad = IMAGES.clone()
     bad[0] = torch.inf
-    teach(bad, LABELS)
+    with pytest.raises(UserError, match=r"the loss 'task' of .* is nan: the student's logits are not finite"):
+        teach(bad, LABELS)
     assert all(leaf.isfinite().all() for leaf in memories(teach))
     assert teach(*batch(2)).isfinite()

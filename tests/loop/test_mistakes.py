@@ -49,12 +49,6 @@ def closed():
     return teach
 
 
-def short():
-    teach = sd.teach(network(), "dsr()", IMAGES)
-    teach(IMAGES, LABELS)
-    teach(IMAGES[:5], LABELS[:5])
-
-
 class Shared(nn.Module):
     """Logits by a matrix product: no module makes them."""
 
@@ -99,7 +93,6 @@ class Spatial(nn.Conv2d):
         (lambda: sd.teach(network(), "ce()", IMAGES)(IMAGES), "needs labels beside images"),
         (lambda: sd.teach(network(), "scd()", IMAGES)(IMAGES[:1], LABELS[:1]), r"compares the rows.*needs 2.*has 1"),
         (lambda: closed()(IMAGES, LABELS), "this teach was closed"),
-        (lambda: short(), r"dsr\(\) compares each batch.*5 rows and the last had 8.*drop_last=True"),
         (
             lambda: sd.teach(Shared(), "csd()", IMAGES),
             r"csd\(\) reads the embedding and the classifier.*pass classifier=",

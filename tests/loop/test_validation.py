@@ -31,6 +31,8 @@ def test_validation_inside_the_loop_changes_nothing(text):
 def test_in_eval_mode_a_call_gives_the_tasks_loss():
     teach = sd.teach(network("group"), ALL, IMAGES)
     teach.student.eval()
+    with pytest.warns(UserWarning, match="in eval mode"):
+        teach(IMAGES, LABELS)
     assert_close(teach(IMAGES, LABELS), F.cross_entropy(teach.student(IMAGES), LABELS))
 
 
@@ -42,8 +44,8 @@ def test_eval_mode_moves_no_memory_and_makes_no_view():
     passes = []
     teacher.register_forward_hook(lambda *_: passes.append(1))
     teach.eval()
-    teach(*batch(1, rows=3))
     with torch.no_grad():
+        teach(*batch(1, rows=3))
         teach.train()
         teach(*batch(2, rows=3))
     assert not passes

@@ -1,9 +1,8 @@
-import pytest
 import torch
 import torch.nn.functional as F
 from torch.testing import assert_close
 
-from selfdistill.errors import UserError
+from selfdistill.functional import kl_divergence
 from selfdistill.methods import dlb
 from selfdistill.terms import TrainingInfo
 from tests.contract.steps import Training, batch, distil
@@ -82,7 +81,10 @@ def test_what_is_remembered_are_the_logits_before_the_update():
     assert_close(training.memories["task"][0], logits)
 
 
-def test_batches_may_not_grow():
+def test_a_longer_batch_than_the_memory_is_remembered_in_part():
     term, labels, logits = only(dlb(), "task"), torch.arange(5), torch.randn(5, 5)
-    with pytest.raises(UserError, match="remembers the 4 rows of the first batch, but this one has 5"):
-        term(step(logits, labels, logits, labels, fresh(term, 4, 5)))
+    _, (rows, count) = term(step(logits, labels, logits, labels, fresh(term, 4, 5)))
+    assert torch.equal(rows, logits[:4])
+    assert count == 4
+    again, _ = term(step(logits, labels, 2 * logits, labels, (rows, count)))
+    assert_close(again["mimic"], kl_divergence(2 * logits[:4], logits[:4], 3.0))

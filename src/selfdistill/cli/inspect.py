@@ -15,9 +15,8 @@ def plan(
     config: RunConfig,
 ) -> None:
     """Describe a training step (passes, taps, heads, memory, data) without running it."""
-    from copy import deepcopy
-
     from selfdistill.data import default_augmentation
+    from selfdistill.features.model_copy import copy_model
     from selfdistill.inspect.plan import plan as make_plan
     from selfdistill.methods import parse_method
     from selfdistill.models import create
@@ -27,7 +26,7 @@ def plan(
     splits = load_data(config)
     student = create(config.model, len(splits.classes), size=splits.train.size)
     example = default_augmentation(splits).normalize(splits.train.images[: config.batch_size])
-    stand_ins = {role: deepcopy(student) for role in parsed.teachers}
+    stand_ins = {role: copy_model(student) for role in parsed.teachers}
     print(make_plan(parsed, student, example, stand_ins, config.classifier))
 
 

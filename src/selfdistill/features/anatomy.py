@@ -11,12 +11,12 @@ import math
 from dataclasses import dataclass
 from difflib import get_close_matches
 
-import torch
 from torch import Size, Tensor, nn
 
 from selfdistill.errors import UserError
 from selfdistill.features.classifier import classifier_of, is_linear
 from selfdistill.features.layout import Layout, layout_of
+from selfdistill.features.logits import LogitsKey
 from selfdistill.features.stages import stage_ends, trunk_points
 from selfdistill.features.trace import ModuleCall, Trace, trace_modules
 
@@ -51,6 +51,8 @@ class Anatomy:
     linear: bool  # the classifier is a linear layer, or a 1x1 convolution of one position
     images: Size  # [3, H, W] of the trace
     params_without_grad: tuple[str, ...]  # trainable parameters that get no gradient in training
+    without_graph: frozenset[str]  # paths of modules whose output is computed without gradient
+    output: LogitsKey | None = None  # what names the logits in the model's output
 
     def stage(self, name: str) -> Stage:
         """Return the activation at "stage2", "stage-1" (the last), "embedding", or a module's path.
@@ -93,13 +95,15 @@ class Anatomy:
         return UserError(f"{self.model} has nothing to tap at {name!r}; its stages are {found}{hint}")
 
 
-def read_anatomy(model: nn.Module, images: Tensor, classifier: str | None = None) -> Anatomy:
+def read_anatomy(
+    model: nn.Module, images: Tensor, classifier: str | None = None, output: LogitsKey | None = None
+) -> Anatomy:
     """Find the parts of a model by tracing a copy on two of these images [B, 3, H, W].
 
-    `classifier` names the module whose output is the logits, where it is not found. Raises
-    `UserError` for what cannot be read, with the way out.
+    `classifier` names the module whose output is the logits, and `output` the logits in the model's output, where
+    they are not found. Raises `UserError` for what cannot be read, with the way out.
     """
-    tested, trained = trace_modules(model, images)
+    tested, trained = trace_modules(model, images, output)
     head = classifier_of(tested, trained, classifier)
     taken = head.input if head else None
     overwritten = _overwritten(tested, trained)
@@ -118,6 +122,8 @@ def read_anatomy(model: nn.Module, images: Tensor, classifier: str | None = None
         linear=head is not None and is_linear(head),
         images=tested.images.shape[1:],
         params_without_grad=_idle(trained),
+        without_graph=frozenset(call.path for call in trained.calls if call.node is None),
+        output=output,
     )
 
 
@@ -141,5 +147,5 @@ def _idle(trained: Trace) -> tuple[str, ...]:
     named = {name: each for name, each in trained.model.named_parameters() if each.requires_grad}
     if not named:
         return ()
-    grads = torch.autograd.grad(trained.logits.sum(), list(named.values()), allow_unused=True)
-    return tuple(name for name, grad in zip(named, grads, strict=True) if grad is None)
+    trained.logits.sum().backward()  # not autograd.grad, which reentrant checkpoints refuse; it is a copy's gradient
+    return tuple(name for name, each in named.items() if each.grad is None)

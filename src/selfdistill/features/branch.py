@@ -1,14 +1,15 @@
 """Branches: the layers of a model behind a tap, as a network."""
 
 from collections.abc import Mapping
-from copy import deepcopy
 
 from torch import Size, Tensor, nn
 
 from selfdistill.errors import UserError
 from selfdistill.features.anatomy import Anatomy
 from selfdistill.features.hooks import FeatureHooks
-from selfdistill.features.trace import ModuleCall, Trace, logits_of
+from selfdistill.features.logits import logits_of
+from selfdistill.features.model_copy import copy_model
+from selfdistill.features.trace import ModuleCall, Trace
 from selfdistill.terms import ModelOutputs
 
 
@@ -23,9 +24,9 @@ class Branch(nn.Module):
     def __init__(self, model: nn.Module, shown: Trace, anatomy: Anatomy, tap: str):
         super().__init__()
         stage = anatomy.stage(tap)
-        self.layout = stage.layout
+        self.layout, self.output = stage.layout, anatomy.output
         self.images = shown.images.shape[1:]
-        self.network = reinitialize(deepcopy(model)).train()
+        self.network = reinitialize(copy_model(model)).train()
         self.entry = BranchInput()
         for call in _outermost_before(shown.calls, stage.path):
             self.network.set_submodule(call.path, Stub(call.shape))
@@ -40,7 +41,7 @@ class Branch(nn.Module):
         self.taps.record()
         self.entry.features = self.layout.from_canonical(features)
         images = features.new_zeros(()).expand(len(features), *self.images)
-        logits = logits_of(self.network(images))
+        logits = logits_of(self.network(images), self.output)
         self.entry.features = None
         shown = self.taps.take()
         return ModelOutputs(logits, shown.pop("embedding", None), shown)

@@ -2,6 +2,7 @@
 
 import torch
 from torch import nn
+from torch.nn.utils.parametrize import type_before_parametrizations
 
 from selfdistill.errors import UserError
 from selfdistill.features.trace import ModuleCall, Trace
@@ -19,7 +20,7 @@ def is_linear(head: ModuleCall) -> bool:
     """True where the logits are weight times embedding plus bias."""
     if isinstance(head.module, nn.Conv2d):
         return head.input is not None and head.module.weight[0].numel() == head.input[0].numel()
-    return type(head.module) is nn.Linear
+    return type_before_parametrizations(head.module) is nn.Linear
 
 
 def _found(tested: Trace, trained: Trace) -> ModuleCall | None:

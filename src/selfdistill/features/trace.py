@@ -1,16 +1,17 @@
 """Trace of a model from images to logits: every module's output, recorded on a copy of the model."""
 
-import copy
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
-from typing import NamedTuple, cast
+from typing import NamedTuple
 
 import torch
 from torch import Size, Tensor, nn
 from torch.autograd.graph import Node
 
 from selfdistill.errors import UserError
+from selfdistill.features.logits import LogitsKey, logits_of
+from selfdistill.features.model_copy import copy_model
 
 FAILURES = (RuntimeError, ValueError, AssertionError, IndexError)  # what models raise at a wrong size
 WRAPPERS = ("DistributedDataParallel", "DataParallel", "FullyShardedDataParallel")
@@ -52,17 +53,18 @@ class Trace(NamedTuple):
     logits: Tensor
 
 
-def trace_modules(model: nn.Module, images: Tensor) -> tuple[Trace, Trace]:
+def trace_modules(model: nn.Module, images: Tensor, output: LogitsKey | None = None) -> tuple[Trace, Trace]:
     """Trace a copy of the model on two of these images [B, 3, H, W], in eval and in train mode.
 
     The copy and the forked random state leave the model, its modes, whatever it caches and every
-    later draw as they were. Raises `UserError` for a model or images that cannot be passed.
+    later draw as they were. `output` names the logits in the model's output. Raises `UserError` for a
+    model or images that cannot be passed.
     """
     refuse_wrapped(model)
     with torch.random.fork_rng(devices={each.device for each in model.parameters() if each.is_cuda}):
         copied = _copied(model)
         two = _two(images, copied)
-        return _passed(copied.eval(), two), _passed(copied.train(), two)
+        return _passed(copied.eval(), two, output), _passed(copied.train(), two, output)
 
 
 def refuse_wrapped(model: nn.Module) -> None:
@@ -81,29 +83,13 @@ def refuse_wrapped(model: nn.Module) -> None:
         )
 
 
-def logits_of(output: object) -> Tensor:
-    """Extract logits [B, C] from a model's output: a tensor, `.logits`, a dict, or the first of a tuple."""
-    if isinstance(output, Tensor):
-        return output
-    if hasattr(output, "logits"):
-        return cast(Tensor, output.logits)
-    if isinstance(output, dict) and "logits" in output:
-        return cast(Tensor, output["logits"])
-    if isinstance(output, tuple | list) and output:
-        return logits_of(output[0])
-    raise UserError(
-        f"the model returned a {type(output).__name__}; it should return logits [B, C], or an object, "
-        "dict or tuple that holds them (.logits, ['logits'], or first)"
-    )
-
-
 def _copied(model: nn.Module) -> nn.Module:
     try:
-        return copy.deepcopy(model)
+        return copy_model(model)
     except RuntimeError as error:
         raise UserError(
             f"{type(model).__name__} cannot be copied, and it is read on a copy: {_first_line(error)}; "
-            "give the model as it is before its first pass"
+            "give the model as it is before its first pass; for computed weights use torch.nn.utils.parametrizations"
         ) from error
 
 
@@ -118,11 +104,11 @@ def _two(images: Tensor, model: nn.Module) -> Tensor:
     return torch.cat([images, images])[:2].detach().to(first.device, first.dtype)
 
 
-def _passed(model: nn.Module, images: Tensor) -> Trace:
+def _passed(model: nn.Module, images: Tensor, output: LogitsKey | None) -> Trace:
     """Record one pass, in the model's current mode."""
     where = f"{type(model).__name__} in {'train' if model.training else 'eval'} mode"
     try:
-        shown = _record(model, images)
+        shown = _record(model, images, output)
     except UserError:
         raise
     except FAILURES as error:
@@ -136,11 +122,11 @@ def _passed(model: nn.Module, images: Tensor) -> Trace:
     return shown
 
 
-def _record(model: nn.Module, images: Tensor) -> Trace:
+def _record(model: nn.Module, images: Tensor, output: LogitsKey | None) -> Trace:
     images = images.clone().requires_grad_()  # the trunk is looked for in the graph that starts here
     calls: list[ModuleCall] = []
     with _listening(model, calls), torch.enable_grad():
-        logits = logits_of(model(images))
+        logits = logits_of(model(images), output)
     return Trace(model, images, calls, logits)
 
 

@@ -17,6 +17,7 @@ from selfdistill.functional.divergence import (
     reverse_kl,
     soft_cross_entropy,
     softmax_with_temperature,
+    weighted_log,
 )
 from selfdistill.functional.features import (
     as_map,
@@ -115,6 +116,7 @@ __all__ = [
     "top_ranked_mask",
     "update_centers",
     "virtual_teacher",
+    "weighted_log",
     "zipf_loss",
     "zipf_weights",
 ]

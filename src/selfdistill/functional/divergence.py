@@ -44,7 +44,7 @@ def kl_to_probabilities(student: Tensor, target: Tensor, temperature: float = 1.
     >>> kl_to_probabilities(torch.zeros(1, 2), torch.tensor([[0.9, 0.1]]))
     tensor(0.3681)
     """
-    log_p = F.log_softmax(student / temperature, dim=1)
+    target, log_p = _without_zeros(target, F.log_softmax(student / temperature, dim=1))
     return F.kl_div(log_p, target, reduction="batchmean") * temperature**2
 
 
@@ -68,7 +68,7 @@ def reverse_kl(student: Tensor, teacher: Tensor) -> Tensor:
     tensor(0.3278)
     """
     own, other = student.log_softmax(dim=1), teacher.detach().log_softmax(dim=1)
-    return (own.exp() * (own - other)).sum(dim=1).mean()
+    return weighted_log(own.exp(), own - other).sum(dim=1).mean()
 
 
 def masked_kl(keep: Tensor, student: Tensor, teacher: Tensor, temperature: float = 1.0) -> Tensor:
@@ -80,8 +80,9 @@ def masked_kl(keep: Tensor, student: Tensor, teacher: Tensor, temperature: float
     >>> masked_kl(torch.tensor([True, False]), torch.eye(2), torch.eye(2).flip(0))
     tensor(0.4621)
     """
-    log_p = F.log_softmax(student / temperature, dim=1)
-    rows = F.kl_div(log_p, softmax_with_temperature(teacher, temperature).detach(), reduction="none").sum(dim=1)
+    target = softmax_with_temperature(teacher, temperature).detach()
+    target, log_p = _without_zeros(target, F.log_softmax(student / temperature, dim=1))
+    rows = F.kl_div(log_p, target, reduction="none").sum(dim=1)
     return temperature**2 * (rows * keep).sum() / keep.sum().clamp_min(1)
 
 
@@ -149,7 +150,8 @@ def soft_cross_entropy(student: Tensor, teacher: Tensor, temperature: float = 1.
     >>> soft_cross_entropy(torch.zeros(1, 2), torch.tensor([[3.0, 1.0]]), temperature=2.0)
     tensor(0.6931)
     """
-    return F.cross_entropy(student / temperature, softmax_with_temperature(teacher.detach(), temperature))
+    target = softmax_with_temperature(teacher.detach(), temperature)
+    return -weighted_log(target, F.log_softmax(student / temperature, dim=1)).sum(dim=1).mean()
 
 
 def softmax_with_temperature(logits: Tensor, temperature: float) -> Tensor:
@@ -160,6 +162,24 @@ def softmax_with_temperature(logits: Tensor, temperature: float) -> Tensor:
     tensor([[0.7311, 0.2689]])
     """
     return (logits / temperature).softmax(dim=1)
+
+
+def weighted_log(weights: Tensor, logs: Tensor) -> Tensor:
+    """Compute weights times logarithms, 0 where a weight is 0. [B, C], [B, C] -> [B, C].
+
+    The logarithm of a masked class is -inf, and 0 times -inf would be NaN.
+
+    >>> from selfdistill.functional import weighted_log
+    >>> weighted_log(torch.tensor([1.0, 0.0]), torch.tensor([-2.0, -torch.inf]))
+    tensor([-2.,  0.])
+    """
+    return weights * logs.masked_fill(weights == 0, 0)
+
+
+def _without_zeros(target: Tensor, log_p: Tensor) -> tuple[Tensor, Tensor]:
+    """Return targets and log-probabilities that are both 0, without gradient, where the target is 0. [B, C] each."""
+    zero = target == 0  # 0 log 0 = 0, but 0 times -inf, the log-probability of a masked class, is NaN
+    return target.masked_fill(zero, 0), log_p.masked_fill(zero, 0)
 
 
 def logit_standardization_kd(student: Tensor, teacher: Tensor, temperature: float = 1.0) -> Tensor:
@@ -225,7 +245,7 @@ def nkd_loss(
     own = labels[:, None]
     right = teacher.detach().softmax(dim=1).gather(1, own) * F.log_softmax(student, dim=1).gather(1, own)
     target = softmax_with_temperature(drop_label_column(teacher, labels), temperature).detach()
-    rest = target * F.log_softmax(drop_label_column(student, labels) / temperature, dim=1)
+    rest = weighted_log(target, F.log_softmax(drop_label_column(student, labels) / temperature, dim=1))
     return -true * right.mean() - others * temperature**2 * rest.sum(dim=1).mean()
 
 

@@ -3,7 +3,7 @@
 import torch.nn.functional as F
 from torch import Tensor
 
-from selfdistill.functional.divergence import softmax_with_temperature
+from selfdistill.functional.divergence import softmax_with_temperature, weighted_log
 from selfdistill.functional.normalize import drop_label_column
 from selfdistill.functional.ranking import zipf_weights
 
@@ -33,7 +33,8 @@ def zipf_loss(logits: Tensor, ranks: Tensor, labels: Tensor) -> Tensor:
     >>> zipf_loss(torch.zeros(1, 3), torch.tensor([[1.0, 2.0, 3.0]]), torch.tensor([0]))
     tensor(0.6931)
     """
-    return -(zipf_weights(ranks, labels) * F.log_softmax(drop_label_column(logits, labels), dim=1)).sum(dim=1).mean()
+    log_p = F.log_softmax(drop_label_column(logits, labels), dim=1)
+    return -weighted_log(zipf_weights(ranks, labels), log_p).sum(dim=1).mean()
 
 
 def virtual_teacher(shares: Tensor, correct: float, temperature: float) -> Tensor:

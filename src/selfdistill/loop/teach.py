@@ -1,7 +1,6 @@
 """Distillation in your own training loop: a callable that returns the loss of a step and holds its memory."""
 
 from collections.abc import Mapping
-from typing import Any
 
 import torch
 from torch import Generator, Tensor, nn
@@ -10,15 +9,18 @@ from selfdistill.data.batch import Batch
 from selfdistill.data.mixing import Mixing
 from selfdistill.data.requirements import Need
 from selfdistill.errors import UserError
+from selfdistill.features.logits import LogitsKey
 from selfdistill.loop import validate
+from selfdistill.loop.extra_state import pack, unpack
+from selfdistill.loop.labels import Labels, class_ids, require_known_classes
 from selfdistill.method import Method
 from selfdistill.methods import parse_method
-from selfdistill.step import Distiller, LossTerms
+from selfdistill.step import Distiller, LossTerms, Step
 from selfdistill.step.memory import MemorySlots
 from selfdistill.step.precision import reference_tensor
-from selfdistill.terms import Memory, Progress
+from selfdistill.terms import Memory, Progress, TaskLoss
 
-LOOK_EVERY = 16  # calls on a GPU between looks at running statistics: a look waits for the device
+LOOK_EVERY = 16  # calls on a GPU between looks at losses and running statistics: a look waits for the device
 
 
 def teach(
@@ -28,6 +30,8 @@ def teach(
     *,
     networks: Mapping[str, nn.Module] | None = None,
     classifier: str | None = None,
+    output: LogitsKey | None = None,
+    task: TaskLoss | None = None,
     seed: int = 0,
     epochs: int | None = None,
     steps_per_epoch: int | None = None,
@@ -37,7 +41,9 @@ def teach(
     """Teach a model by a method, in a training loop of your own.
 
     `images` [B, 3, H, W] is a batch as the loop will bring it. Options: `networks` (teachers by
-    role), `classifier`, `seed`, `epochs` and `steps_per_epoch` (for methods that read time),
+    role), `classifier` (the path of the module that makes the logits), `output` (position, key or function that names
+    the logits in the model's output), `task` (a loss of logits and labels in place of cross-entropy, for the student
+    and for heads that learn the labels), `seed`, `epochs` and `steps_per_epoch` (for methods that read time),
     `dataset_size` (for methods that remember each image), `accumulate` (batches per optimizer step).
     Raises `UserError` where method and model do not fit.
 
@@ -52,6 +58,8 @@ def teach(
         images,
         networks=networks,
         classifier=classifier,
+        output=output,
+        task=task,
         seed=seed,
         epochs=epochs,
         steps_per_epoch=steps_per_epoch,
@@ -67,10 +75,11 @@ class DistillationStep(nn.Module):
     of the batch, for a training accuracy.
 
     Memory rides in `state_dict()`. With the student in eval mode, or without gradient, a call gives
-    the cross-entropy and remembers nothing.
+    the task loss and remembers nothing; in eval mode with gradient it warns, once.
     """
 
     _memory: MemorySlots
+    _calls: Tensor  # []
 
     def __init__(
         self,
@@ -80,6 +89,8 @@ class DistillationStep(nn.Module):
         *,
         networks: Mapping[str, nn.Module] | None = None,
         classifier: str | None = None,
+        output: LogitsKey | None = None,
+        task: TaskLoss | None = None,
         seed: int = 0,
         epochs: int | None = None,
         steps_per_epoch: int | None = None,
@@ -89,7 +100,11 @@ class DistillationStep(nn.Module):
         super().__init__()
         validate.require_own_loop(method)
         self.method = method
-        self.step = Distiller(model, method, images, networks=networks, classifier=classifier, seed=seed)
+        if task is not None:
+            validate.require_own_task(method)
+        self.step = Distiller(
+            model, method, images, networks=networks, classifier=classifier, output=output, task=task, seed=seed
+        )
         self.epochs, self.steps_per_epoch, self.accumulate = epochs, steps_per_epoch, accumulate
         self.dataset_size = dataset_size
         validate.require_time(self.step, epochs, steps_per_epoch)
@@ -97,8 +112,10 @@ class DistillationStep(nn.Module):
         self.losses: dict[str, Tensor] = {}
         self.logits: Tensor | None = None
         self._draws = Generator().manual_seed(seed)
-        self._started, self._closed, self._unseen = 0, False, 0
-        self._versions: validate.Versions = (0, 0)
+        self._started, self._closed, self._warned, self._unseen = 0, False, False, 0
+        self._norms: validate.Norms | None = None
+        self._sound, self._looked = torch.ones((), dtype=torch.bool), 0
+        validate.warn_of_idle_parameters(self.step)
         self._start(len(images))
 
     @property
@@ -119,7 +136,7 @@ class DistillationStep(nn.Module):
     def forward(
         self,
         images: Tensor | Batch,
-        labels: Tensor | None = None,
+        labels: Labels | None = None,
         *,
         index: Tensor | None = None,
         remember: bool = True,
@@ -129,13 +146,22 @@ class DistillationStep(nn.Module):
 
         `remember=False` leaves the memory as it is, for optimizers that evaluate a batch twice.
         """
-        batch = images if isinstance(images, Batch) else _batch(images, labels, index, extra)
         self._require_open()
         if not torch.compiler.is_compiling():
             self._look()
+        validate.require_known(self.step, extra)
+        batch = images if isinstance(images, Batch) else _batch(images, labels, index, extra)
+        batch = batch._replace(labels=self._labels(batch))
         if not (self.student.training and torch.is_grad_enabled()):
-            return self.step.task_loss(batch)
+            return self._evaluate(batch)
         return self._train(self._ready(batch), remember)
+
+    def deployed(self) -> nn.Module:
+        """Return the network as it would be deployed now: the student, or a copy with its average or merged heads.
+
+        For validation during training, of `ema()` for example. An average holds the steps up to the last call.
+        """
+        return self.step.deployed()
 
     def close(self) -> nn.Module:
         """End the teaching: the model comes back without a trace of it."""
@@ -146,13 +172,14 @@ class DistillationStep(nn.Module):
         validate.require_statistics(self.step)
         return model
 
-    def get_extra_state(self) -> dict[str, Any]:
-        """Memory, time and draws, for `state_dict`."""
+    def get_extra_state(self) -> Tensor:
+        """Return memory, time and draws for `state_dict`, as one tensor. -> [bytes] uint8."""
         state = {"memories": self._memory.slots, "rows": self._rows, "calls": self._calls}
-        return state | {"started": self._started, "slot": self._slot, "draws": self._draws.get_state()}
+        return pack(state | {"started": self._started, "slot": self._slot, "draws": self._draws.get_state()})
 
-    def set_extra_state(self, state: dict[str, Any]) -> None:
-        """Take up memory, time and draws where `get_extra_state` left them."""
+    def set_extra_state(self, packed: Tensor) -> None:
+        """Restore memory, time and draws from the tensor of `get_extra_state`."""
+        state = unpack(packed, self._calls.device)
         self._memory.slots, self._rows, self._calls = state["memories"], state["rows"], state["calls"]
         self._started, self._slot = state["started"], state["slot"]
         self._draws.set_state(state["draws"].cpu())
@@ -168,16 +195,62 @@ class DistillationStep(nn.Module):
     def _terms(self) -> LossTerms:
         return self.step.terms
 
+    def _labels(self, batch: Batch) -> Tensor:
+        """Return class ids [B]; labels of another kind pass where the task loss is the caller's own."""
+        if self.step.own_task is not None and isinstance(batch.labels, Tensor) and batch.labels.is_floating_point():
+            return batch.labels.to(batch.images.device)
+        classes = self.step.anatomy.logits[-1]
+        ids = class_ids(batch.labels, len(batch.images), classes, batch.images.device)
+        # a wrong id ends a CUDA process; looking at each batch would make the device wait
+        if not torch.compiler.is_compiling() and (ids.device.type == "cpu" or self._started == 0):
+            require_known_classes(ids, classes)
+        return ids
+
+    def _evaluate(self, batch: Batch) -> Tensor:
+        """Return the task loss, with nothing learned or remembered."""
+        if torch.is_grad_enabled() and not self._warned and not torch.compiler.is_compiling():
+            self._warned = True
+            validate.warn_of_eval_mode()
+        loss, self.logits = self.step.task_loss(batch)
+        self.losses = {"task": loss.detach()}
+        return loss
+
     def _train(self, batch: Batch, remember: bool) -> Tensor:
         memories = self._read_memory()
         if self._started > 1 and self._slot == 0 and remember:
             self.step.after_step()  # the optimizer's last step is known to be done when the next batch comes
-        step = self.step(batch, self._progress(), memories)
+        step = self._step(batch, memories)
+        if not torch.compiler.is_compiling():
+            self._require_finite(step)
         self.losses = {name: loss.detach() for name, loss in step.losses.items()}
         self.logits = step.logits
         if remember:
             self._remember(memories, step.remembered)
         return self.step.total(step.losses)
+
+    def _step(self, batch: Batch, memories: dict[str, Memory]) -> Step:
+        """Make the passes and losses; errors of shapes that the caller can mend become `UserError`."""
+        try:
+            step: Step = self.step(batch, self._progress(), memories)
+        except (RuntimeError, IndexError) as error:
+            if not batch.labels.is_floating_point():
+                raise
+            raise UserError(
+                f"{self.method.text} reads class ids [B], but labels are {[*batch.labels.shape]} numbers: {error}"
+            ) from error
+        return step
+
+    def _require_finite(self, step: Step) -> None:
+        """Raise `UserError` for losses that overflowed; on a GPU every 16th call looks."""
+        losses = torch.stack([*step.losses.values()]).detach()
+        device = losses.device.type
+        if torch.is_autocast_enabled(device) and torch.get_autocast_dtype(device) == torch.float16:
+            return  # a gradient scaler skips such steps
+        self._sound = self._sound.to(losses.device) & losses.isfinite().all()
+        self._looked += 1
+        if (device == "cpu" or self._looked % LOOK_EVERY == 0) and not self._sound:
+            self._sound = torch.ones_like(self._sound)
+            validate.require_finite_losses(step.losses, step.logits, self.method)
 
     def _remember(self, before: Mapping[str, Memory], remembered: Mapping[str, Memory]) -> None:
         """Commit this slot's memories and go to the next slot."""
@@ -218,10 +291,11 @@ class DistillationStep(nn.Module):
         """At the first call fit memory to the batch and device; at the second see that heads are trained."""
         if self._started == 0 and (len(batch.images) != self._rows or self._calls.device != batch.images.device):
             self._start(len(batch.images))
-        if self._started == self.accumulate:
-            validate.require_optimised(self.step, self._versions)
+        if self._started == self.accumulate and self._norms is not None:
+            validate.require_optimized(self.step, self._norms)
         if self._started == 0:
-            self._versions = validate.versions(self.step)
+            self._norms = validate.parameter_norms(self.step)
+            validate.warn_of_equal_twins(batch, self.method)
         self._started = min(self._started + 1, self.accumulate + 1)
 
     def _look(self) -> None:
@@ -237,7 +311,7 @@ class DistillationStep(nn.Module):
             raise UserError("this teach was closed; call sd.teach(model, …) again to go on teaching")
 
 
-def _batch(images: Tensor, labels: Tensor | None, index: Tensor | None, extra: Mapping[str, Tensor]) -> Batch:
+def _batch(images: Tensor, labels: Labels | None, index: Tensor | None, extra: Mapping[str, Tensor]) -> Batch:
     if labels is None:
         raise UserError("teach needs labels beside images: teach(images, labels), or a Batch of sd.loader")
-    return Batch(images, labels, index, None, extra)
+    return Batch(images, torch.as_tensor(labels), index, None, extra)

@@ -1,6 +1,10 @@
-"""Checks of a custom training loop; each raises `UserError` if the loop lacks what the method needs."""
+"""Checks of a custom training loop: `UserError` for what cannot work, a warning for what trains less than it seems."""
 
-from collections.abc import Iterator
+import warnings
+from collections.abc import Iterator, Mapping
+
+import torch
+from torch import Tensor
 
 from selfdistill.data.batch import Batch
 from selfdistill.data.requirements import KEYS
@@ -9,7 +13,7 @@ from selfdistill.method import Method
 from selfdistill.step import Distiller
 from selfdistill.step.batch_norm import nonfinite_statistics
 
-Versions = tuple[int, int]  # how often the student's and the heads' parameters have been written to
+Norms = tuple[Tensor, Tensor]  # of all parameters of the student, and of the heads
 
 WORDS = {
     "index": "each row's place in the data set [B]",
@@ -83,20 +87,80 @@ def require_statistics(step: Distiller) -> None:
             )
 
 
-def require_optimised(step: Distiller, before: Versions) -> None:
-    """The optimizer that moved the student moved the heads too."""
-    (student, heads), (student_now, heads_now) = before, versions(step)
-    if student_now > student and heads_now == heads and any(True for _ in step.terms.parameters()):
+def require_optimized(step: Distiller, before: Norms) -> None:
+    """Raise `UserError` if the optimizer's step moved the student, but not the heads. Waits for the device."""
+    (student, heads), (student_now, heads_now) = before, parameter_norms(step)
+    heads_trained = any(each.requires_grad for each in step.terms.parameters())
+    if heads_trained and not torch.equal(student, student_now) and torch.equal(heads, heads_now):
         raise UserError(
             f"the optimizer trains the student but not the heads of {step.method.text}; "
             "make it over teach.parameters(), not model.parameters()"
         )
 
 
-def versions(step: Distiller) -> Versions:
-    """Return how often the parameters have been written to, in all."""
-    heads = sum(each._version for each in step.terms.parameters())
-    return sum(each._version for each in step.student.parameters()), heads
+@torch.no_grad()
+def parameter_norms(step: Distiller) -> Norms:
+    """Return the norms of the student's and the heads' parameters. -> [], []."""
+    student, heads = (torch.nn.utils.get_total_norm(part.parameters()) for part in (step.student, step.terms))
+    return student, heads
+
+
+def require_own_task(method: Method) -> None:
+    """Raise `UserError` for a task loss of the caller's own beside a method that has its own, or mixes labels."""
+    if method.task is not None:
+        raise UserError(f"{method.text} has a task loss of its own; leave task= out, or take another method")
+    if method.mixing is not None:
+        raise UserError(f"{method.text} mixes labels, and a task loss of your own does not know how; leave task= out")
+
+
+def require_known(step: Distiller, extra: Mapping[str, Tensor]) -> None:
+    """Raise `UserError` for a keyword that no method reads."""
+    known = [name for name in _asked(step) if name != "index"]
+    if unknown := [name for name in extra if name not in known and name not in WORDS]:
+        takes = ", ".join(known) or "nothing more"
+        raise UserError(
+            f"teach does not know {unknown[0]!r}; beside images, labels and index {step.method.text} reads {takes}"
+        )
+
+
+def require_finite_losses(losses: Mapping[str, Tensor], logits: Tensor, method: Method) -> None:
+    """Raise `UserError` for losses, now or in one of the last calls, that are infinite or NaN. Waits for the device."""
+    wrong = [name for name, loss in losses.items() if not loss.isfinite()]
+    which = f"the loss {wrong[0]!r} of {method.text} is {losses[wrong[0]].item()}" if wrong else "a loss was not finite"
+    way_out = "lower the learning rate or the weight of the term, or clip the gradient"
+    if not logits.isfinite().all():
+        way_out = "the student's logits are not finite; mask classes by a large negative number, such as -1e4"
+    raise UserError(f"{which}: {way_out}")
+
+
+def warn_of_eval_mode() -> None:
+    """Warn that a student in eval mode is not distilled."""
+    warnings.warn(
+        "the student is in eval mode, so teach gives its task loss alone, without distillation; call model.train() "
+        "before training (layers such as BatchNorm may stay in eval mode), and validate under torch.no_grad()",
+        stacklevel=4,
+    )
+
+
+def warn_of_idle_parameters(step: Distiller) -> None:
+    """Warn of trainable parameters that no loss reaches, such as those of auxiliary classifiers."""
+    if idle := step.anatomy.params_without_grad:
+        warnings.warn(
+            f"{len(idle)} parameters of {step.anatomy.model} get no gradient, such as {idle[0]}: only the main logits "
+            "are taught; freeze them, or pass find_unused_parameters=True to DistributedDataParallel",
+            stacklevel=4,
+        )
+
+
+def warn_of_equal_twins(batch: Batch, method: Method) -> None:
+    """Warn of second augmentations that equal the first. Waits for the device."""
+    for name, each in batch.extra.items():
+        if name.startswith("twin") and torch.equal(each, batch.images):
+            warnings.warn(
+                f"{name} equals the images: the data set draws no augmentation, so {method.text} compares each image "
+                "with itself; add random transforms to the data set",
+                stacklevel=6,
+            )
 
 
 def _asked(step: Distiller) -> Iterator[str]:

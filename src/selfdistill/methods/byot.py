@@ -16,7 +16,7 @@ from selfdistill.terms.pairs import stage_names
 class EarlyExits(LossTerm):
     """Exits along the depth learn the labels, the final prediction and the final feature."""
 
-    taps = ("stages",)
+    taps, min_stages = ("stages",), 2
     requires = ("embedding",)
     uses_labels = True
 

@@ -15,6 +15,7 @@ class KnowledgeSynergy(LossTerm):
     """Branches from inner stages and the final classifier all teach each other."""
 
     taps = ("stages",)
+    min_stages = 2
     uses_labels = True
 
     def __init__(self, temperature: float, weight: float):

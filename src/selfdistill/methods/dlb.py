@@ -4,7 +4,6 @@ import torch
 import torch.nn.functional as F
 
 from selfdistill.data.requirements import PreviousBatch
-from selfdistill.errors import UserError
 from selfdistill.functional import kl_divergence
 from selfdistill.method import Method
 from selfdistill.method.constructor import NonNegative, Positive, method_constructor
@@ -29,24 +28,19 @@ class LastBatch(LossTerm):
     def loss(self, context: StepContext) -> LossValue:
         """Compute CE over both batches, and T² KL(sg z_then || z_now) of the last; at the first step CE alone."""
         logits, (then, rows) = context.views["last"].logits, context.memory_pair
-        _require_room(len(then), max(len(logits), len(context.logits)))
-        known = (rows == len(logits)).to(logits.dtype)  # the remembered rows are those of this pass
+        room = min(len(then), len(logits))
+        known = (rows == room).to(logits.dtype)  # the remembered rows are those of this pass
         again = F.cross_entropy(logits, context.batch.extra["last_labels"])
         before, now = known * len(logits), len(context.logits)
         learn = (before * again + now * context.cross_entropy(context.logits)) / (before + now)
-        soft = kl_divergence(logits, then[: len(logits)], self.temperature)
+        soft = kl_divergence(logits[:room], then[:room], self.temperature)
         return {"learn": learn, "mimic": self.alpha * known * soft}
 
     def remember(self, context: StepContext) -> Memory:
-        """Return this batch's logits [B, C], zero-padded to the memory's rows, and their number."""
-        (then, rows), logits = context.memory_pair, context.logits.detach()
+        """Return this batch's logits [B, C], cut or zero-padded to the memory's rows, and their number."""
+        then, rows = context.memory_pair
+        logits = context.logits.detach()[: len(then)].clamp_min(torch.finfo(context.logits.dtype).min)  # no -inf
         return F.pad(logits, (0, 0, 0, len(then) - len(logits))), torch.full_like(rows, len(logits))
-
-
-def _require_room(room: int, rows: int) -> None:
-    if rows > room:
-        found = f"dlb() remembers the {room} rows of the first batch, but this one has {rows}"
-        raise UserError(f"{found}; use a loader whose batches do not grow")
 
 
 @method_constructor

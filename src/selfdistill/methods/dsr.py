@@ -4,7 +4,6 @@ from typing import Literal
 
 import torch
 
-from selfdistill.errors import UserError
 from selfdistill.functional import kl_divergence, sort_logits
 from selfdistill.method import Method
 from selfdistill.method.constructor import NonNegative, Positive, method_constructor
@@ -23,19 +22,22 @@ class ShapeRegularization(LossTerm):
         return torch.zeros_like(info.like).expand(info.batch, info.classes).clone(), info.like * 0
 
     def loss(self, context: StepContext) -> LossValue:
-        """Compute T² KL(sg sort(z_prev) || sort(z)); zero at the first step."""
+        """Compute T² KL(sg sort(z_prev) || sort(z)) over the rows of the shorter batch; zero at the first step."""
         last, met = context.memory_pair
-        if last.shape != context.logits.shape:
-            raise UserError(
-                f"dsr() compares each batch with the one before, row by row, but this one has "
-                f"{len(context.logits)} rows and the last had {len(last)}; use a loader with drop_last=True"
-            )
-        return met * kl_divergence(sort_logits(context.logits), last, self.temperature)
+        rows = min(len(last), len(context.logits))
+        shape = kl_divergence(sort_logits(context.logits[:rows]), last[:rows], self.temperature)
+        return torch.where(met > 0, shape, 0)  # not a product: it may be infinite before there is a memory
 
     def remember(self, context: StepContext) -> Memory:
-        """Return this batch's sorted logits [B, C], and a weight of one."""
-        _, met = context.memory_pair
-        return sort_logits(context.logits.detach()), torch.ones_like(met)
+        """Return this batch's sorted logits [B, C], and a weight of one; after a short batch older rows follow."""
+        last, met = context.memory_pair
+        rows = sort_logits(context.logits.detach()[: len(last)]).clamp_min(
+            torch.finfo(context.logits.dtype).min
+        )  # no -inf
+        if missing := len(last) - len(rows):  # a short batch
+            repeated = rows[torch.arange(len(last), device=rows.device) % len(rows)]
+            rows = torch.cat([rows, torch.where(met > 0, last, repeated)[-missing:]])
+        return rows, torch.ones_like(met)
 
 
 @method_constructor

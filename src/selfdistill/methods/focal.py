@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F
 
 from selfdistill.data.mixing import label_shares
-from selfdistill.functional import EPS
+from selfdistill.functional import EPS, weighted_log
 from selfdistill.method import Method
 from selfdistill.method.constructor import NonNegative, method_constructor
 from selfdistill.terms import LossTerm, LossValue, StepContext
@@ -22,7 +22,7 @@ class FocalLoss(LossTerm):
         log_p = F.log_softmax(context.logits, dim=1)
         doubt = (-torch.expm1(log_p)).clamp_min(EPS).pow(self.gamma)  # no power's gradient at zero
         shares = label_shares(context.batch, context.logits.shape[1])
-        return -(shares * doubt * log_p).sum(dim=1).mean()
+        return -weighted_log(shares * doubt, log_p).sum(dim=1).mean()
 
 
 @method_constructor

@@ -4,6 +4,7 @@ from typing import Literal
 
 import torch.nn.functional as F
 
+from selfdistill.functional import weighted_log
 from selfdistill.method import Method
 from selfdistill.method.constructor import NonNegative, method_constructor
 from selfdistill.terms import LossTerm, LossValue, StepContext
@@ -19,7 +20,7 @@ class ConfidencePenalty(LossTerm):
     def loss(self, context: StepContext) -> LossValue:
         """Compute the sum of p log p over classes, averaged over rows."""
         log_p = F.log_softmax(context.logits, dim=1)
-        each = log_p.exp() * log_p  # [B, C]
+        each = weighted_log(log_p.exp(), log_p)  # [B, C]
         return each.mean() if self.mean == "all" else each.sum(dim=1).mean()
 
 

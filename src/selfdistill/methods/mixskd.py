@@ -13,6 +13,7 @@ class MixupConsistency(LossTerm):
     """Mixtures of outputs for clean images agree with outputs for mixed images, in every branch."""
 
     taps = ("stages",)
+    min_stages = 2
     views = (ForwardPass("clean", grad=True, source="clean", joint=True),)
     uses_labels = True
 

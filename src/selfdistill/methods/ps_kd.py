@@ -4,6 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from selfdistill.functional import weighted_log
 from selfdistill.method import Method
 from selfdistill.method.constructor import Share, method_constructor
 from selfdistill.terms import LossTerm, LossValue, Memory, StepContext, TableUpdate, TrainingInfo
@@ -29,7 +30,7 @@ class ProgressiveTargets(LossTerm):
         """Compute (1 - α_e) CE(z, y) + α_e CE(z, P), as cross-entropy plus the soft target's change."""
         past = past_or_label(context.memory_tensor[context.index], context.batch.labels)
         log_p = F.log_softmax(context.logits, dim=1)
-        soft = -(past * log_p).sum(dim=1).mean()
+        soft = -weighted_log(past, log_p).sum(dim=1).mean()
         hard = context.cross_entropy(context.logits)
         share = self.alpha * (context.progress.epoch + 1) / context.progress.epochs
         return {"learn": hard, "mimic": share * (soft - hard)}

@@ -5,7 +5,7 @@ from torch import Tensor, nn
 
 from selfdistill.data import Augmentation, Images, batches
 from selfdistill.errors import UserError
-from selfdistill.features.trace import logits_of
+from selfdistill.features.logits import logits_of
 from selfdistill.metrics.calibration import calibration_error
 from selfdistill.metrics.context import EvaluationContext
 from selfdistill.metrics.inputs import checked_pair

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from selfdistill.data import Augmentation, Images
 from selfdistill.features import Anatomy
 from selfdistill.features.hooks import FeatureHooks
-from selfdistill.features.trace import logits_of
+from selfdistill.features.logits import logits_of
 from selfdistill.metrics.prediction import label_rank
 
 

@@ -10,7 +10,7 @@ from selfdistill.data import Augmentation, Images, batches
 from selfdistill.errors import UserError
 from selfdistill.features import read_anatomy
 from selfdistill.features.hooks import FeatureHooks
-from selfdistill.features.trace import logits_of
+from selfdistill.features.logits import logits_of
 from selfdistill.metrics.inputs import checked_logits
 from selfdistill.metrics.prediction import predicted_class
 

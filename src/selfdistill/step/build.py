@@ -19,7 +19,9 @@ def tapped(term: LossTerm, found: Anatomy) -> list[str]:
 
 
 def require(term: LossTerm, name: str, found: Anatomy, text: str) -> None:
-    """Raise `UserError` where a term reads a classifier that the model does not have."""
+    """Raise `UserError` where a term reads stages or a classifier that the model does not have."""
+    _require_stages(term, name, found, text)
+    _require_gradient(term, name, found, text)
     if term.requires and found.classifier is None:
         parts = " and the ".join(term.requires).replace("_", " ")
         raise UserError(
@@ -30,6 +32,25 @@ def require(term: LossTerm, name: str, found: Anatomy, text: str) -> None:
         raise UserError(
             f"{text} reads the weight of a linear classifier (term {name!r}), but {found.classifier!r} is none; "
             "take a model that ends in a linear layer"
+        )
+
+
+def _require_stages(term: LossTerm, name: str, found: Anatomy, text: str) -> None:
+    stages = found.stages_named(term.needs_spatial)
+    if "stages" in term.taps and len(stages) < term.min_stages:
+        raise UserError(
+            f"{text} reads the stages of a model (term {name!r}) and needs {term.min_stages} at least, but "
+            f"{found.model} has {len(stages)}; take a deeper model, larger images, or a method that reads logits alone"
+        )
+
+
+def _require_gradient(term: LossTerm, name: str, found: Anatomy, text: str) -> None:
+    """Raise `UserError` for a tap whose output has no autograd graph: its loss would not reach the student."""
+    paths = {tap: found.stage(tap).path for tap in tapped(term, found)}
+    if cut := [tap for tap, path in paths.items() if tap != "embedding" and path in found.without_graph]:
+        raise UserError(
+            f"{text} taps {cut[0]!r} (term {name!r}), which {found.model} computes without gradient: outside no_grad, "
+            "and in torch.utils.checkpoint with use_reentrant=False, it can be taught"
         )
 
 
@@ -45,4 +66,4 @@ def tails(student: nn.Module, found: Anatomy, like: Tensor) -> Callable[[str], B
 
 
 def _cut(student: nn.Module, images: Tensor, found: Anatomy, tap: str) -> Branch:
-    return Branch(student, trace_modules(student, images)[0], found, tap)
+    return Branch(student, trace_modules(student, images, found.output)[0], found, tap)

@@ -3,7 +3,7 @@
 from collections.abc import ItemsView, Mapping, ValuesView
 from copy import deepcopy
 from dataclasses import replace
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 import torch
 from torch import Size, Tensor, nn
@@ -11,7 +11,8 @@ from torch import Size, Tensor, nn
 from selfdistill.data.batch import Batch
 from selfdistill.features import read_anatomy
 from selfdistill.features.hooks import FeatureHooks
-from selfdistill.features.trace import logits_of
+from selfdistill.features.logits import LogitsKey, logits_of
+from selfdistill.features.model_copy import copy_model
 from selfdistill.method import Method
 from selfdistill.rng import fork_rng_named
 from selfdistill.step.batch_norm import one_value_refused
@@ -28,6 +29,7 @@ from selfdistill.terms import (
     ModelOutputs,
     Progress,
     StepContext,
+    TaskLoss,
     TrainingInfo,
 )
 
@@ -65,7 +67,8 @@ class Distiller(nn.Module):
 
     `student` is the caller's own object: not wrapped, no weight renamed. `images` [B, 3, H, W] is an
     example of what it will see; `networks` are teachers and peers by role; `classifier` names the module
-    that makes the logits where it cannot be found; `seed` draws the heads, leaving every other
+    that makes the logits, and `output` the logits in what the student returns, where they cannot be found; `task` is a
+    loss of logits and labels in place of cross-entropy; `seed` draws the heads, leaving every other
     random stream alone. Raises `UserError` where model and method do not fit.
     """
 
@@ -77,15 +80,17 @@ class Distiller(nn.Module):
         *,
         networks: Mapping[str, nn.Module] | None = None,
         classifier: str | None = None,
+        output: LogitsKey | None = None,
+        task: TaskLoss | None = None,
         seed: int = 0,
     ):
         super().__init__()
-        self.method = method
-        self.anatomy = read_anatomy(student, images, classifier)
+        self.method, self.own_task = method, task
+        self.anatomy = read_anatomy(student, images, classifier, output)
         self.terms = LossTerms(deepcopy(method.all_terms))  # a method is a value: it can be used again
         self.views = merge_passes(self.terms.values())
         images = images.to(reference_tensor(student))
-        self.networks = Networks(build_companions(method, networks, student, self.views, images, seed))
+        self.networks = Networks(build_companions(method, networks, student, self.views, images, seed, output))
         taps = {name: tapped(term, self.anatomy) for name, term in self.terms.items()}
         tail = tails(student, self.anatomy, reference_tensor(student))
         for name, term in self.terms.items():
@@ -138,12 +143,13 @@ class Distiller(nn.Module):
         weight = self.method.weights[loss.partition(".")[0]]
         return 0.0 if self.method.control and is_distillation_loss(loss) else weight
 
-    def task_loss(self, batch: Batch) -> Tensor:
-        """The cross-entropy of one pass of the student as it is; for validation. -> []."""
+    def task_loss(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """The task loss and the logits of one pass of the student as it is, for validation. -> [], [B, C]."""
         anchor = self._forward_student(batch.images)
         with no_autocast(anchor.logits):
             zero = anchor.logits.new_zeros(())
-            return self._seen_alone(batch, anchor, Progress(zero, zero, zero)).cross_entropy(anchor.logits)
+            context = self._seen_alone(batch, anchor, Progress(zero, zero, zero))
+            return context.cross_entropy(anchor.logits), anchor.logits.detach()
 
     def training_info(self, batch: int, images: int = 0) -> TrainingInfo:
         """Return the facts that terms know before the first step, for `batch` rows and `images` training images."""
@@ -163,7 +169,7 @@ class Distiller(nn.Module):
         """The network as it would be deployed now: the student itself, or a copy where something is folded in."""
         if self.method.export_role is None and not any(_folds(term) for term in self.terms.values()):
             return self.student
-        return self._folded(deepcopy(self.student))
+        return self._folded(copy_model(self.student))
 
     def close(self) -> nn.Module:
         """Take every trace of training from the student, and return it; teachers are as they were."""
@@ -197,7 +203,7 @@ class Distiller(nn.Module):
         return replace(self._seen_alone(batch, anchor, progress), views=shown, memory=memory)
 
     def _seen_alone(self, batch: Batch, anchor: ModelOutputs, progress: Progress) -> StepContext:
-        return StepContext(batch, *anchor, {}, self._classify, self._directions(), progress)
+        return StepContext(batch, *anchor, {}, self._classify, self._directions(), progress, None, self.own_task)
 
     def passes(self, batch: Batch) -> tuple[ModelOutputs, dict[str, ModelOutputs]]:
         """The anchor's pass with the views that are joined to it, and the others, each its own."""
@@ -218,7 +224,7 @@ class Distiller(nn.Module):
     def _forward_student(self, images: Tensor, grad: bool = True) -> ModelOutputs:
         self.taps.record()
         with torch.set_grad_enabled(grad and torch.is_grad_enabled()):
-            logits = logits_of(self.student(images))
+            logits = logits_of(self.student(images), self.anatomy.output)
             features = self.taps.take()
             return to_float32(ModelOutputs(logits, features.pop("embedding", None), features))
 
@@ -235,8 +241,8 @@ class Distiller(nn.Module):
     def _directions(self) -> Tensor | None:
         if not self.anatomy.linear:
             return None
-        weight = self._classifier().get_parameter("weight")
-        return full(weight).flatten(1)
+        weight = self._classifier().weight  # not `get_parameter`: it may be computed
+        return full(cast(Tensor, weight)).flatten(1)
 
     def _has(self, name: str) -> bool:
         return name != "embedding" or self.anatomy.classifier is not None

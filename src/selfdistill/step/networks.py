@@ -1,7 +1,6 @@
 """The networks beside the student, each with taps of its own and one pass however many terms ask."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from copy import deepcopy
 from itertools import chain
 
 import torch
@@ -11,7 +10,8 @@ from selfdistill.errors import UserError
 from selfdistill.features import read_anatomy
 from selfdistill.features.branch import reinitialize
 from selfdistill.features.hooks import FeatureHooks
-from selfdistill.features.trace import logits_of
+from selfdistill.features.logits import LogitsKey, logits_of
+from selfdistill.features.model_copy import copy_model
 from selfdistill.functional import ema_update
 from selfdistill.method import Method
 from selfdistill.method.networks import EMATeacher, LaggedStudent, PeerNetwork, Role, Teacher
@@ -22,11 +22,11 @@ from selfdistill.terms import ForwardPass, ModelOutputs
 class CompanionNetwork(nn.Module):
     """A network that is shown what the student is shown; `tapped` names what terms read inside it."""
 
-    def __init__(self, network: nn.Module, images: Tensor, tapped: Sequence[str]):
+    def __init__(self, network: nn.Module, images: Tensor, tapped: Sequence[str], output: LogitsKey | None = None):
         super().__init__()
-        self.shapes, self.taps = {}, None
+        self.shapes, self.taps, self.output = {}, None, output
         if tapped:  # a network that nobody looks into may be of any kind
-            found = read_anatomy(network, images)
+            found = read_anatomy(network, images, output=output)
             names = list(dict.fromkeys(name for tap in tapped for name in found.spelled_out(tap)))
             self.shapes = {name: Size((len(images), *found.stage(name).shape[1:])) for name in names}
             self.taps = FeatureHooks(network, found, names)
@@ -35,9 +35,9 @@ class CompanionNetwork(nn.Module):
     def forward(self, images: Tensor) -> ModelOutputs:
         """Give what a pass shows. images [B, 3, H, W]."""
         if self.taps is None:
-            return ModelOutputs(logits_of(self.network(images)), None, {})
+            return ModelOutputs(logits_of(self.network(images), self.output), None, {})
         self.taps.record()
-        logits = logits_of(self.network(images))
+        logits = logits_of(self.network(images), self.output)
         features = self.taps.take()
         return ModelOutputs(logits, features.pop("embedding", None), features)
 
@@ -53,8 +53,8 @@ class CompanionNetwork(nn.Module):
 class FrozenNetwork(CompanionNetwork):
     """A network that never trains, whatever mode its owner is put in."""
 
-    def __init__(self, network: nn.Module, images: Tensor, tapped: Sequence[str]):
-        super().__init__(network, images, tapped)
+    def __init__(self, network: nn.Module, images: Tensor, tapped: Sequence[str], output: LogitsKey | None = None):
+        super().__init__(network, images, tapped, output)
         self._modes = {module: module.training for module in network.modules()}
         self._trained = [name for name, each in network.named_parameters() if each.requires_grad]
         self.network.eval().requires_grad_(False)
@@ -77,8 +77,8 @@ class FollowingNetwork(FrozenNetwork):
 
     steps: Tensor
 
-    def __init__(self, of: nn.Module, images: Tensor, tapped: Sequence[str]):
-        super().__init__(deepcopy(of), images, tapped)
+    def __init__(self, of: nn.Module, images: Tensor, tapped: Sequence[str], output: LogitsKey | None = None):
+        super().__init__(copy_model(of), images, tapped, output)
         self._of = (of,)  # in a tuple, so that it is not registered as a submodule
         self.register_buffer("steps", torch.zeros((), device=images.device))
 
@@ -97,8 +97,10 @@ class FollowingNetwork(FrozenNetwork):
 class EMANetwork(FollowingNetwork):
     """An exponential moving average of another network; integer buffers are copied."""
 
-    def __init__(self, of: nn.Module, decay: float, images: Tensor, tapped: Sequence[str]):
-        super().__init__(of, images, tapped)
+    def __init__(
+        self, of: nn.Module, decay: float, images: Tensor, tapped: Sequence[str], output: LogitsKey | None = None
+    ):
+        super().__init__(of, images, tapped, output)
         self.decay = decay
 
     def _followed(self, own: Tensor, new: Tensor) -> Tensor:
@@ -109,8 +111,10 @@ class EMANetwork(FollowingNetwork):
 class LaggedCopy(FollowingNetwork):
     """A copy of another network, renewed every `every` steps."""
 
-    def __init__(self, of: nn.Module, every: int, images: Tensor, tapped: Sequence[str]):
-        super().__init__(of, images, tapped)
+    def __init__(
+        self, of: nn.Module, every: int, images: Tensor, tapped: Sequence[str], output: LogitsKey | None = None
+    ):
+        super().__init__(of, images, tapped, output)
         self.every = every
 
     def _followed(self, own: Tensor, new: Tensor) -> Tensor:
@@ -123,15 +127,25 @@ def _state(network: nn.Module) -> Iterator[Tensor]:
 
 
 def make_companion(
-    role: Role, given: nn.Module | None, followed: nn.Module, images: Tensor, tapped: Sequence[str]
+    role: Role,
+    given: nn.Module | None,
+    followed: nn.Module,
+    images: Tensor,
+    tapped: Sequence[str],
+    output: LogitsKey | None = None,
 ) -> CompanionNetwork:
-    """The network that plays a role: given by the caller, or made from the one it follows."""
+    """The network that plays a role: given by the caller, or made from the one it follows.
+
+    `output` names the logits in what the followed network returns.
+    """
     if isinstance(role, EMATeacher):
-        return EMANetwork(followed, role.decay, images, tapped)
+        return EMANetwork(followed, role.decay, images, tapped, output)
     if isinstance(role, LaggedStudent):
-        return LaggedCopy(followed, role.every, images, tapped)
+        return LaggedCopy(followed, role.every, images, tapped, output)
     if isinstance(role, PeerNetwork):
-        return CompanionNetwork(given or reinitialize(deepcopy(followed)), images, tapped)
+        if given is not None:
+            return CompanionNetwork(given, images, tapped)
+        return CompanionNetwork(reinitialize(copy_model(followed)), images, tapped, output)
     if given is None:
         raise UserError("a teacher must be given")
     return FrozenNetwork(given, images, tapped)
@@ -144,6 +158,7 @@ def build_companions(
     views: Iterable[ForwardPass],
     images: Tensor,
     seed: int,
+    output: LogitsKey | None = None,
 ) -> dict[str, CompanionNetwork]:
     """Build the companion network of each role of the method."""
     given = dict(given or {})
@@ -156,7 +171,7 @@ def build_companions(
         followed = student if of == "student" else found[of].network
         tapped = list(dict.fromkeys(tap for view in views if view.network == name for tap in view.taps))
         with fork_rng_named(f"{seed}:{name}"):
-            found[name] = make_companion(role, given.get(name), followed, images, tapped)
+            found[name] = make_companion(role, given.get(name), followed, images, tapped, output)
     return found
 
 

@@ -11,6 +11,7 @@ from selfdistill.terms.term import (
     Progress,
     Requirement,
     StepContext,
+    TaskLoss,
     TrainingInfo,
     label_loss,
 )
@@ -27,6 +28,7 @@ __all__ = [
     "Requirement",
     "StepContext",
     "TableUpdate",
+    "TaskLoss",
     "TrainingInfo",
     "label_loss",
 ]

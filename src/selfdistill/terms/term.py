@@ -14,6 +14,7 @@ from selfdistill.terms.memory import Memory, as_mapping, as_pair, as_tensor
 
 Value = TypeVar("Value", Tensor, Mix)
 Requirement = Literal["embedding", "classifier", "classifier_weight"]
+TaskLoss = Callable[[Tensor, Tensor], Tensor]  # logits [B, C] and labels -> []
 LossValue = Tensor | Mapping[str, Tensor]  # a loss [], or its parts {"learn": [], "mimic": []}
 
 
@@ -106,6 +107,7 @@ class StepContext:
     classifier_weight_or_none: Tensor | None  # [C, D], with gradient; None where the classifier is not linear
     progress: Progress
     memory: Memory = None  # the term's `remember` of the previous step
+    task: TaskLoss | None = None  # the caller's own loss in place of cross-entropy
 
     @property
     def embedding(self) -> Tensor:
@@ -148,7 +150,9 @@ class StepContext:
         return ModelOutputs(self.logits, self.embedding_or_none, self.features)
 
     def cross_entropy(self, logits: Tensor, smoothing: float = 0.0) -> Tensor:
-        """Compute the cross-entropy of any head's logits with this batch's labels. [B, C] -> []."""
+        """Compute the cross-entropy, or the caller's task loss, of any head's logits with the labels. [B, C] -> []."""
+        if self.task is not None:
+            return self.task(logits, self.batch.labels)
         return label_loss(logits, self.batch, smoothing)
 
 
@@ -189,6 +193,7 @@ class LossTerm(nn.Module):
     uses_index: bool = False  # reads `context.index` and the number of training images
     uses_labels: bool = False  # a part of its value learns the labels
     min_batch_size: int = 1
+    min_stages: int = 1  # of the student, for a term that taps "stages"
     reduction: Literal["mean", "batch"] = "mean"  # "batch": the loss is not a mean over rows
     memory_scope: Literal["rank", "run"] = "rank"  # each rank its own, or one for the run
     reset_memory: Literal["never", "epoch"] = "never"

@@ -3,7 +3,6 @@
 import platform
 import subprocess
 from collections.abc import Mapping
-from copy import deepcopy
 from importlib.metadata import version
 from os import cpu_count
 from pathlib import Path
@@ -16,6 +15,7 @@ from torch import Tensor, nn
 
 from selfdistill.data import Augmentation, Splits
 from selfdistill.data.fingerprint import fingerprint
+from selfdistill.features.model_copy import copy_model
 from selfdistill.files import write_atomic
 from selfdistill.method import Method
 from selfdistill.metrics.accuracy import evaluate
@@ -95,7 +95,7 @@ def _at_the_best(trainer: Trainer, student: nn.Module) -> dict[str, float]:
     best = trainer.best
     if not best.epoch:
         return {}
-    network = deepcopy(student)
+    network = copy_model(student)
     network.load_state_dict(best.weights)
     return {
         "validation_top1": trainer.log[-1]["validation_top1"],

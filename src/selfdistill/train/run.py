@@ -3,7 +3,6 @@
 import random
 from collections.abc import Mapping
 from contextlib import ExitStack
-from copy import deepcopy
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -18,6 +17,7 @@ from selfdistill import data, distributed
 from selfdistill.data import Images, Loader, Splits
 from selfdistill.data.fingerprint import fingerprint
 from selfdistill.errors import UserError
+from selfdistill.features.model_copy import copy_model
 from selfdistill.files import read_json, write_json
 from selfdistill.method import Method
 from selfdistill.methods import parse_method
@@ -184,7 +184,15 @@ def _rehearsed(
     config: RunConfig,
 ) -> Trainer:
     """Build a trainer with copies of the networks, so that its steps leave no trace."""
-    return make_trainer(config, method, splits, deepcopy(networks), folder, Listener(), fabric=fabric)
+    return make_trainer(
+        config,
+        method,
+        splits,
+        {role: copy_model(each) for role, each in networks.items()},
+        folder,
+        Listener(),
+        fabric=fabric,
+    )
 
 
 def make_trainer(

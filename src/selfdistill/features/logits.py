@@ -1,0 +1,60 @@
+"""Logits in a model's output."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from torch import Tensor
+
+from selfdistill.errors import UserError
+
+LogitsKey = int | str | Callable[[Any], Tensor]  # position, key or attribute, or a function of the output
+
+
+def logits_of(output: object, key: LogitsKey | None = None) -> Tensor:
+    """Return the logits [B, C] in a model's output: a tensor, `.logits`, `["logits"]`, or the matrix of a tuple.
+
+    `key` names them where they cannot be told: a position, a key or attribute, or a function of the output. Raises
+    `UserError` where there are none, or a tuple holds matrices of several shapes.
+
+    >>> import torch
+    >>> logits_of((torch.zeros(8, 16), torch.zeros(8, 10)), key=1).shape
+    torch.Size([8, 10])
+    """
+    if key is not None:
+        return _named(output, key)
+    if isinstance(output, Tensor):
+        return output
+    found = getattr(output, "logits", None)
+    if found is None and isinstance(output, Mapping):
+        found = output.get("logits")
+    if isinstance(found, Tensor):
+        return found
+    if isinstance(output, tuple | list) and output:
+        return _of_sequence(output)
+    raise UserError(
+        f"the model returned a {type(output).__name__}; it should return logits [B, C], or an object, "
+        "dict or tuple that holds them (.logits, ['logits'], or first)"
+    )
+
+
+def _of_sequence(output: Sequence[object]) -> Tensor:
+    """Return the first matrix; raise `UserError` where matrices of another shape lie beside it."""
+    matrices = {k: each for k, each in enumerate(output) if isinstance(each, Tensor) and each.dim() == 2}
+    if len({each.shape for each in matrices.values()}) > 1:
+        shapes = ", ".join(f"output={k} {[*each.shape]}" for k, each in matrices.items())
+        raise UserError(f"the model returned a {type(output).__name__} of several matrices; name the logits: {shapes}")
+    return next(iter(matrices.values())) if matrices else logits_of(output[0])
+
+
+def _named(output: object, key: LogitsKey) -> Tensor:
+    if callable(key):
+        return key(output)
+    try:
+        found = getattr(output, key) if isinstance(key, str) and hasattr(output, key) else output[key]  # type: ignore[index]
+    except (IndexError, KeyError, TypeError) as error:
+        raise UserError(
+            f"the model's output, a {type(output).__name__}, has no {key!r}; output= must name its logits"
+        ) from error
+    if isinstance(found, Tensor):
+        return found
+    raise UserError(f"output={key!r} is a {type(found).__name__}, not logits [B, C]")
