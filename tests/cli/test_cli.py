@@ -206,6 +206,7 @@ def test_what_is_left_out_of_the_data_is_printed(capsys, tmp_path):
         assert (status, err) == (0, "")
         assert len(re.findall(said, out)) == 1
     status, out, err = command(capsys, "doctor", "--skip-unreadable", *words)
+    assert command(capsys, "plan", "ce()", "--skip-unreadable", *words[:2])[0] == 0
     assert re.search(r"^note +data +skipped 1 unreadable image", out, re.M)
     assert re.search(r"^note +data +2 of 2 classes \(a, b\) have fewer than 5 training images", out, re.M)
 

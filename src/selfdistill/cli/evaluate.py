@@ -45,6 +45,9 @@ def evaluate(
         list[float] | None,
         typer.Option(help="Perturbation sizes of fgsm and pgd, in units of 1/255; default: 2 and 8."),
     ] = None,
+    skip_unreadable: Annotated[
+        bool, typer.Option("--skip-unreadable", help="Skip images of --data and --ood that cannot be read.")
+    ] = False,
     classifier: Classifier = None,
     modules: Annotated[
         list[str] | None,
@@ -68,7 +71,9 @@ def evaluate(
     from selfdistill.train.networks import is_run
 
     names, sizes = tuple(metrics or BASIC), tuple(epsilons or EPSILONS)
-    request = EvaluationRequest(names, ood, data, test_limit, sizes, classifier, accelerator, tuple(modules or ()))
+    request = EvaluationRequest(
+        names, ood, data, test_limit, sizes, classifier, accelerator, tuple(modules or ()), skip_unreadable
+    )
     if is_run(folder):
         _evaluate_run(folder, request)
     elif is_study(folder):

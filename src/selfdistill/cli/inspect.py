@@ -8,7 +8,7 @@ from selfdistill.cli.options import Classifier, Model, run_options
 from selfdistill.train.config import RunConfig
 
 
-@run_options("data", "model", "batch_size", "limit", "size", "classifier")
+@run_options("data", "model", "batch_size", "limit", "size", "skip_unreadable", "classifier")
 def plan(
     method: Annotated[str, typer.Argument(help='Method expression, such as "drg() + dsr()".')],
     *,

@@ -67,6 +67,7 @@ class Grid:
             self.ood,
             limit=self.test_limit,
             accelerator=self.recipe.accelerator,
+            skip_unreadable=self.recipe.skip_unreadable,
             modules=tuple(module for each in self.methods for module in own_modules(each)),
         )
 

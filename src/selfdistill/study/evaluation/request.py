@@ -1,5 +1,6 @@
 """A request for metrics of finished runs: their names, and the images to evaluate on."""
 
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -32,6 +33,7 @@ class EvaluationRequest:
     classifier: str | None = None
     accelerator: str = "auto"
     modules: tuple[str, ...] = ()  # from which methods named in a run's files may be imported
+    skip_unreadable: bool = False  # of `data` and `ood`; a run's own images as in its training
 
     def __post_init__(self) -> None:
         resolve_metric_names(self.metric_names)
@@ -46,7 +48,12 @@ class EvaluationRequest:
     def splits(self, config: RunConfig, size: int) -> Splits:
         """Load the images at `size` pixels, without label noise. Raises `UserError` if they cannot be loaded."""
         clean = replace(config, label_noise=0.0)
-        return self._limited(load_splits(replace(clean, data=self.data, size=size) if self.data else clean))
+        if self.data is None:
+            return self._limited(load_splits(clean))
+        other = load_splits(replace(clean, data=self.data, size=size, skip_unreadable=self.skip_unreadable))
+        for note in other.notes:
+            warnings.warn(note, stacklevel=2)
+        return self._limited(other)
 
     def empty_file(self, config: RunConfig, size: int) -> MetricsFile:
         """Create a metrics file of the full test set, without metrics."""
@@ -55,7 +62,7 @@ class EvaluationRequest:
 
     def ood_splits(self, size: int) -> Splits | None:
         """Load the OOD images; None if none are requested. Raises `UserError` if they cannot be loaded."""
-        return self._limited(_loaded(self.ood, size)) if self.ood else None
+        return self._limited(_loaded(self.ood, size, self.skip_unreadable)) if self.ood else None
 
     def remaining(self, stored: MetricsFile | None) -> list[str]:
         """Return the requested metrics that are not stored for the requested images."""
@@ -101,5 +108,5 @@ def _stratified(images: Images, count: int) -> Images:
 
 
 @lru_cache(maxsize=1)
-def _loaded(spec: str, size: int) -> Splits:
-    return load(spec, size=size)
+def _loaded(spec: str, size: int, skip_unreadable: bool) -> Splits:
+    return load(spec, size=size, skip_unreadable=skip_unreadable)
