@@ -42,7 +42,7 @@ def compare(
     models: Models = None,
     datasets: Datasets = None,
     label_noises: LabelNoises = None,
-    seeds: Annotated[int, typer.Option(help="Number of seeds (0, 1, 2 …) per method.")] = 3,
+    seeds: Annotated[int, typer.Option(help="Number of seeds (0, 1, 2 …) per method.")] = 5,
     out: Annotated[Path | None, typer.Option(help="Folder of the study; default: runs/DATA-MODEL-EPOCHS.")] = None,
     controls: Controls = False,
     equal_compute: EqualCompute = False,

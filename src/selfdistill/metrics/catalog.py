@@ -22,6 +22,7 @@ class MetricSpec:
     form: str = ".2f"
     counted: bool = False  # equal for every seed: no statistics
     timed: bool = False  # measured by the clock
+    counts_images: bool = False  # a share of the test images, in percent: its steps are one image
     unit: float = 1.0  # divisor before printing
 
     @property
@@ -60,9 +61,9 @@ METRICS = {
         "accuracy.compute",
         "top-1 and top-5 accuracy, NLL",
         (
-            MetricSpec("accuracy.top1", ACCURACY, "top-1 %", 1),
-            MetricSpec("accuracy.best_epoch_top1", ACCURACY, "top-1 %, best epoch", 1),
-            MetricSpec("accuracy.top5", ACCURACY, "top-5 %", 1),
+            MetricSpec("accuracy.top1", ACCURACY, "top-1 %", 1, counts_images=True),
+            MetricSpec("accuracy.best_epoch_top1", ACCURACY, "top-1 %, best epoch", 1, counts_images=True),
+            MetricSpec("accuracy.top5", ACCURACY, "top-5 %", 1, counts_images=True),
             MetricSpec("accuracy.nll", ACCURACY, "NLL", -1, ".3f"),
         ),
     ),
@@ -92,7 +93,7 @@ METRICS = {
     "knn": Metric(
         "knn.compute",
         "kNN accuracy of the embeddings against the training images",
-        (MetricSpec("knn.knn", EMBEDDING, "kNN %", 1),),
+        (MetricSpec("knn.knn", EMBEDDING, "kNN %", 1, counts_images=True),),
         needs_embedding=True,
     ),
     "spread": Metric(

@@ -63,6 +63,7 @@ def prepare(grid: Grid, base: RunConfig, folder: Path, listener: Listener | None
     splits = load_splits(study.config(rows[0], study.seeds[0]))
     for note in splits.notes:
         (listener or Listener()).on_note(note)
+    study.test_images = len(splits.test)
     for row in rows:
         require_fit(study.config(row, study.seeds[0]), splits)
     if grid.request:
@@ -70,9 +71,9 @@ def prepare(grid: Grid, base: RunConfig, folder: Path, listener: Listener | None
     if not grid.equal_compute:
         return study
     compute = {row: relative_compute(study.config(row, study.seeds[0]), splits) for row in rows}
-    longer = longer_rows(compute)
-    epochs = {row: round(base.epochs * ratio) for row, ratio in longer.items()}
-    return replace(study, methods=(*rows, *longer), epochs=epochs, compute=compute | longer)
+    epochs = longer_rows(compute, base.epochs)
+    compute |= {row: each / base.epochs for row, each in epochs.items()}
+    return replace(study, methods=(*rows, *epochs), epochs=epochs, compute=compute)
 
 
 def run_studies(

@@ -27,7 +27,7 @@ class Grid:
     methods: Sequence[str]
     models: Sequence[str] = ()
     data: Sequence[str] = ()
-    seeds: Sequence[int] = field(default=range(3))
+    seeds: Sequence[int] = field(default=range(5))
     recipe: RunConfig = field(default=RunConfig("ce()"))
     controls: bool = False
     equal_compute: bool = False

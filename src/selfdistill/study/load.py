@@ -64,7 +64,8 @@ def _read(folder: Path) -> Study:
         compute_fields = {
             name: dict(content[name]) for name in ("epochs", "compute") if name in content
         }  # older files lack them
-        return Study(RunConfig.from_json(content["base"]), rows, seeds, folder, **compute_fields)
+        images = content.get("test_images")
+        return Study(RunConfig.from_json(content["base"]), rows, seeds, folder, **compute_fields, test_images=images)
     except (AttributeError, KeyError, TypeError) as error:
         raise UserError(
             f"{folder / STUDY} is not what compare writes ({type(error).__name__}: {error}); "

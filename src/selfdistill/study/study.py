@@ -21,7 +21,7 @@ def describe_runs(config: RunConfig) -> str:
 class Study:
     """The results of a grid by row and seed, and the errors of failed rows.
 
-    A row is a method's expression, or plain cross-entropy for more epochs, such as "ce() at 2.1x".
+    A row is a method's expression, or plain cross-entropy for more epochs, such as "ce() at 2.08x".
     """
 
     base: RunConfig  # shared by all runs, except method, seed and a row's epochs
@@ -32,11 +32,17 @@ class Study:
     errors: dict[str, str] = field(default_factory=dict)
     epochs: Mapping[str, int] = field(default_factory=dict)  # of the rows at equal compute
     compute: Mapping[str, float] = field(default_factory=dict)  # of a row's whole training, relative to ce()
+    test_images: int | None = None  # None in studies of earlier versions
 
     @property
     def baseline(self) -> str:
         """Return the row that the others are compared with: plain cross-entropy, or the first method."""
         return BASELINE_METHOD if BASELINE_METHOD in self.methods else self.methods[0]
+
+    @property
+    def one_image(self) -> float | None:
+        """Return the accuracy of one test image in percent, the smallest difference; None if the number is unknown."""
+        return 100 / self.test_images if self.test_images else None
 
     def finished(self, method: str) -> list[RunResult]:
         """Return the results of a row in the order of the seeds."""
@@ -51,10 +57,13 @@ class Study:
     def equal_compute(self, method: str) -> str | None:
         """Return the cross-entropy row with as many FLOPs as this method, or None."""
         ratio = self.compute.get(method)
-        same = [row for row in self.epochs if self.compute[row] == ratio and row != method]
-        return same[0] if same else None
+        if ratio is None or method in self.epochs:
+            return None
+        epochs = round(self.base.epochs * ratio)
+        return next((row for row, each in self.epochs.items() if each == epochs), None)
 
     def to_json(self) -> dict[str, Any]:
         """Return the contents of study.json: everything but the files in the runs' own folders."""
         facts = {"methods": list(self.methods), "seeds": list(self.seeds), "base": self.base.to_json()}
-        return facts | {"epochs": dict(self.epochs), "compute": dict(self.compute)}
+        facts |= {"epochs": dict(self.epochs), "compute": dict(self.compute)}
+        return facts if self.test_images is None else facts | {"test_images": self.test_images}

@@ -22,17 +22,19 @@ def study(tmp_path_factory):
 def test_csv_has_the_printed_numbers(study):
     lines = list(csv.DictReader(io.StringIO(as_csv([study]))))
     assert [line["method"] for line in lines] == list(GAINS)
-    for line, (_, accuracy, gap, p, verdict, added, step, n) in zip(lines, rows(study), strict=True):
+    for line, (_, accuracy, gap, p, verdict, least, added, step, n) in zip(lines, rows(study), strict=True):
         assert f"{line['top1_mean']} ± {line['top1_std']}" == accuracy
         assert [line["n"], f"{line['step_time']}x"] == [n, step]
         told = [line[each] for each in ("difference", "low", "high")]
         assert told == (re.findall(r"-?[\d.]+", gap) or ["", "", ""])
         assert line["verdict"] == verdict.replace("baseline", "")
+        assert line["detectable"] == least
         assert f"{int(line['added_parameters']):,}" == added.removeprefix("+")
         assert p == ("<.001" if "e-" in line["p"] else line["p"])
     assert [line["added_parameters"] for line in lines[:3]] == ["0", "0", "9610"]
     names, cells = full_table(study)
     assert [line["seeds_needed"] for line in lines] == [row[names.index("seeds needed")] for row in cells]
+    assert [line["seed_correlation"] for line in lines] == [row[names.index("seed correlation")] for row in cells]
     assert lines[0]["validation_best"] == lines[0]["top1_mean"] == lines[0]["best_epoch_top1_mean"]
     assert cells[0][names.index("top-1 % at best validation")] == cells[0][names.index("top-1 %")]
 
@@ -72,7 +74,7 @@ def test_latex_is_escaped_and_full_table(study):
     assert r"\texttt{label\_smoothing()}" in text
     assert r"\texttt{$<$img src=x onerror=alert(1)$>$}" in text
     assert text.count(r"\\") == len(GAINS) + 1
-    assert {line.count(" & ") for line in text.splitlines() if line.endswith(r"\\")} == {12}
+    assert {line.count(" & ") for line in text.splitlines() if line.endswith(r"\\")} == {14}
     assert r"$\pm$" in text
     assert "±" not in text
 

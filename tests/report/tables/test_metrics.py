@@ -103,7 +103,7 @@ def test_the_terminals_table(study):
     assert rows(table)[3][:2] == ("csd()", f"{fmean(found.values()):.2f} ± {stdev(found.values()):.2f} worse")
     assert notes(read_metric_table(study)) == [
         "mean ± standard deviation over seeds; better and worse than ce() on shared seeds where p (paired t-test, "
-        "Holm-corrected over the methods) is below 0.05. Cost is not tested.",
+        "Holm-corrected over the methods within one metric, not over metrics) is below 0.05. Cost is not tested.",
         "6 finished runs have only the metrics of training.",
     ]
 

@@ -95,8 +95,8 @@ def test_training_metrics_on_all_images_take_precedence(text, study):
 
 def test_a_cell_opens_to_its_difference_and_seeds(text):
     cell = section(text)
-    assert "<li>against ce() <span>-0.64 [-0.78, -0.50]</span></li><li>p, corrected <span>" in cell
-    assert "<li>verdict <span>better</span></li><li>seed 0 <span>" in cell
+    assert "<li>against ce() <span>-0.64 [-0.78, -0.50]</span></li><li>p, corrected within this metric <span>" in cell
+    assert "<li>verdict <span>better</span></li><li>detectable <span>" in cell
     assert "<li>seed 3 <span>7.30</span></li>" in cell
 
 

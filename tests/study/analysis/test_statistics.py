@@ -1,12 +1,14 @@
 """Statistics against scipy, against published and stored numbers, and by hand."""
 
+import math
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from selfdistill.study.analysis.statistics import Difference, MeanStd, holm, power
+from selfdistill.study.analysis.statistics import Difference, MeanStd, holm, power, verdict
 
 VALUES = st.lists(st.tuples(st.floats(0, 100), st.floats(0, 100)), min_size=2, max_size=8)
 # Top-1 of two methods at seeds 0 to 4 (made up); what scipy 1.17 says of them stands in the test.
@@ -49,23 +51,28 @@ def test_interval_and_p_are_scipys(pairs):
 
 
 @pytest.mark.parametrize(
-    ("values", "verdict"),
+    ("values", "word"),
     [
         ([2.0, 2.1, 1.9], "better"),
         ([-2.0, -2.1, -1.9], "worse"),
         ([1.0, -1.0, 0.5], "not distinguishable"),
         ([5.0], "one seed"),
-        ([0.28, 0.28], "not distinguishable"),  # the same twice says nothing of the spread
+        ([0.28, 0.28], "untested"),  # the same twice says nothing of the spread
+        ([math.nan, 2.0], "one seed"),
+        ([math.nan, math.inf], "untested"),
+        ([math.nan, 2.0, 2.1, 1.9], "better"),
     ],
 )
-def test_verdict(values, verdict):
-    assert Difference.paired(values, [0.0] * len(values)).verdict == verdict
+def test_verdict(values, word):
+    assert Difference.paired(values, [0.0] * len(values)).verdict == word
 
 
 def test_equal_differences_are_not_certain_ones():
     found = Difference.paired([98.61, 97.22], [98.33, 96.94])  # equal but for rounding
-    assert (found.low, found.high, found.p, found.std) == (None, None, 1.0, 0.0)
+    assert (found.low, found.high, found.p, found.std) == (None, None, None, 0.0)
     assert found.seeds_needed() is None
+    assert found.seeds_needed_range() is None
+    assert found.detectable() is None
 
 
 def test_holm_by_hand():
@@ -109,3 +116,71 @@ def test_too_many_seeds_are_not_counted():
 
 def test_a_huge_effect_needs_two():
     assert Difference.paired([100.0, 100.001], [0.0, 0.0]).seeds_needed() == 2
+
+
+ONE_IMAGE = 100 / 360  # of the digits' test set, in points
+
+
+@pytest.mark.parametrize("seeds", [2, 3, 5])
+def test_equal_gains_have_the_deviation_of_one_image(seeds):
+    found = Difference.paired([95.0 + 10 * ONE_IMAGE] * seeds, [95.0] * seeds, ONE_IMAGE)
+    t = 10 * seeds**0.5
+    assert found.std == ONE_IMAGE
+    assert found.p == pytest.approx(2 * stats.t.sf(t, seeds - 1))
+    assert found.verdict == ("better" if found.p < 0.05 else "not distinguishable")
+    assert found.low < found.mean < found.high
+
+
+def test_equal_results_are_not_distinguishable():
+    found = Difference.paired([95.0] * 3, [95.0] * 3, ONE_IMAGE)
+    assert (found.p, found.verdict) == (1.0, "not distinguishable")
+
+
+def test_a_larger_deviation_is_as_it_is():
+    assert Difference.paired(*STORED, 0.01) == Difference.paired(*STORED)
+    assert Difference.paired(*STORED, 10.0).std == 10.0
+
+
+@pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
+def test_pairs_that_are_no_number_are_left_out(bad):
+    values, base = STORED
+    assert Difference.paired([bad, *values], [70.0, *base]) == Difference.paired(*STORED)
+    assert Difference.paired([*values, 70.0], [*base, bad]) == Difference.paired(*STORED)
+    assert MeanStd.of([bad, 2.0, 4.0]) == MeanStd.of([2.0, 4.0])
+
+
+def test_no_number_at_all():
+    found = Difference.paired([math.nan] * 3, [1.0] * 3)
+    assert (found.n, found.p, found.std, found.verdict) == (0, None, None, "untested")
+    assert math.isnan(MeanStd.of([math.nan]).mean)
+    assert MeanStd.of([math.nan]).n == 0
+
+
+def test_a_p_value_that_is_no_number_is_no_test():
+    assert holm({"a": math.nan, "b": 0.03}) == {"b": 0.03}
+    assert verdict(2.0, math.nan, 3) == "untested"
+    assert verdict(math.nan, 0.01, 3) == "untested"
+
+
+def test_the_detectable_difference_is_where_p_is_the_level():
+    found = Difference.paired(*STORED)
+    for level in (0.05, 0.05 / 7):
+        t = found.detectable(level) / found.std * found.n**0.5
+        assert 2 * stats.t.sf(t, found.n - 1) == pytest.approx(level)
+    assert found.detectable() == pytest.approx((found.high - found.low) / 2)
+
+
+def test_the_range_of_seeds_is_that_of_the_deviation():
+    found = Difference.paired([1.0, 2.0, 0.5, 3.0, -0.5], [0.0] * 5)
+    few, many = found.seeds_needed_range()
+    assert few <= found.seeds_needed() <= many
+    low, high = (found.std * (4 / stats.chi2.ppf(q, 4)) ** 0.5 for q in (0.975, 0.025))
+    assert power(found.mean / low, few) >= 0.8 > power(found.mean / low, few - 1)
+    assert power(found.mean / high, many) >= 0.8 > power(found.mean / high, many - 1)
+    assert Difference.paired([1.0], [0.0]).seeds_needed_range() is None
+
+
+def test_the_correlation_of_seeds_is_scipys():
+    assert Difference.paired(*STORED).correlation == pytest.approx(stats.pearsonr(*STORED).statistic)
+    assert Difference.paired([1.0, 2.0], [1.0, 2.0]).correlation is None
+    assert Difference.paired([1.0, 2.0, 3.0], [1.0, 1.0, 1.0]).correlation is None

@@ -16,6 +16,7 @@ PER_SEED: dict[str, Callable[[Result, float | None], str]] = {  # a run's value 
     "against": lambda result, gap: "" if gap is None else f"{gap:+.2f}",
     "p": lambda result, gap: "" if gap is None else f"{gap:+.2f}",
     "verdict": lambda result, gap: "" if gap is None else f"{gap:+.2f}",
+    "detectable": lambda result, gap: "" if gap is None else f"{gap:+.2f}",
     "added": lambda result, gap: f"{result['added_parameters']:,}",
     "time": lambda result, gap: f"{result['step_ms']:.1f} ms",
     "n": lambda result, gap: f"{result['top1']:.2f} %",

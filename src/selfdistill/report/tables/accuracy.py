@@ -7,7 +7,15 @@ from selfdistill.study.analysis.statistics import MOST_SEEDS, MeanStd
 from selfdistill.study.analysis.summary import Summary, summaries
 from selfdistill.study.study import Study
 
-SEEDS_NEEDED = "seeds needed: number of seeds at which a paired t-test finds this difference with a power of 80 %."
+WIDE_NOTES = (
+    "seeds needed: number of seeds at which a paired t-test finds this difference with a power of 80 %, at both ends "
+    "of the 95 % interval of the standard deviation. seed correlation: Pearson's, with the baseline over shared seeds; "
+    "pairing by seed helps where it is positive."
+)
+UNTESTED = (
+    "untested: all differences are equal and the number of test images is unknown, so no test is possible; re-run the "
+    "compare command, which records it."
+)
 BEST = "top-1 % at best validation"  # of each run's epoch with the highest validation accuracy
 Column = tuple[str, Callable[[Summary], str]]
 
@@ -32,7 +40,10 @@ def footer(study: Study) -> list[str]:
         f"{base.data}{limit}, {base.model}, {base.epochs} epochs, batch size {base.batch_size}, {seeds}; "
         "test set, last epoch, mean ± standard deviation over seeds.",
         f"against {study.baseline}: mean difference over shared seeds in points, 95 % confidence interval, and p "
-        "(paired t-test, Holm-corrected over the rows); the verdict is at p < 5 %.",
+        "(paired t-test, Holm-corrected over the rows); the verdict is at p < 5 %. The standard deviation of "
+        "differences is taken as one test image or more.",
+        "detectable: the smallest difference that these seeds could show, at this standard deviation.",
+        *([UNTESTED] if any(row.against and row.against.verdict == "untested" for row in summaries(study)) else []),
         "added: extra parameters in training. time: median step time, relative.",
         *_of_equal_compute(study),
         f"runs: {study.folder / 'runs'}",
@@ -52,7 +63,7 @@ def markdown(study: Study) -> str:
     names, cells = full_table(study)
     lines = [names, ["---"] * len(names), *cells]
     table = "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
-    return "\n".join([table, "", *(f"{line}  " for line in [*footer(study), SEEDS_NEEDED])]) + "\n"
+    return "\n".join([table, "", *(f"{line}  " for line in [*footer(study), WIDE_NOTES])]) + "\n"
 
 
 def full_table(study: Study) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
@@ -63,10 +74,22 @@ def full_table(study: Study) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
 
 
 def seeds_needed(compared: Comparison | None) -> str:
-    """Format the number of seeds needed; empty unless the difference is not distinguishable."""
-    if compared is None or compared.verdict != "not distinguishable" or not compared.difference.std:
+    """Format the range of seeds needed; empty unless the difference is not distinguishable."""
+    if compared is None or compared.verdict != "not distinguishable" or not (ends := compared.seeds_needed_range):
         return ""
-    return str(compared.seeds_needed or f">{MOST_SEEDS}")
+    return " to ".join(dict.fromkeys(str(each or f">{MOST_SEEDS}") for each in ends))
+
+
+def seed_correlation(compared: Comparison | None) -> str:
+    """Format the correlation with the baseline over seeds; empty for fewer than three."""
+    found = compared.difference.correlation if compared else None
+    return "" if found is None else f"{found:+.2f}"
+
+
+def detectable(compared: Comparison | None) -> str:
+    """Format the smallest difference that the seeds could show; empty without a standard deviation."""
+    found = compared.detectable if compared else None
+    return "" if found is None else f"{found:.2f}"
 
 
 def _narrow(study: Study) -> list[Column]:
@@ -85,6 +108,7 @@ def _wide(study: Study, shown: Sequence[Summary]) -> list[Column]:
     columns = _narrow(study)
     columns[2:2] = _accuracies(shown)
     columns.append(("seeds needed", lambda row: seeds_needed(row.against)))
+    columns.append(("seed correlation", lambda row: seed_correlation(row.against)))
     if study.compute:
         columns += [("compute", lambda row: _times(row.compute)), ("epochs", lambda row: str(row.epochs))]
     if any(row.equal_compute for row in shown):
@@ -106,12 +130,13 @@ def _accuracies(shown: Sequence[Summary]) -> list[Column]:
 
 
 def _compared(name: str, of: Callable[[Summary], Comparison | None], baseline: str | None) -> list[Column]:
-    """Return the three columns of a comparison."""
+    """Return the four columns of a comparison."""
 
     def words(row: Summary) -> str:
         return "baseline" if row.method == baseline else found.verdict if (found := of(row)) else ""
 
-    return [(name, lambda row: _gap(of(row))), ("p", lambda row: _p(of(row))), ("verdict", words)]
+    shown = [(name, lambda row: _gap(of(row))), ("p", lambda row: _p(of(row))), ("verdict", words)]
+    return [*shown, ("detectable", lambda row: detectable(of(row)))]
 
 
 def _cells(columns: Sequence[Column], shown: Sequence[Summary]) -> list[tuple[str, ...]]:
@@ -124,7 +149,7 @@ def _of_equal_compute(study: Study) -> list[str]:
 
 
 def _mean(spread: MeanStd) -> str:
-    return f"{spread.mean:.2f}" + ("" if spread.std is None else f" ± {spread.std:.2f}")
+    return "" if not spread.n else f"{spread.mean:.2f}" + ("" if spread.std is None else f" ± {spread.std:.2f}")
 
 
 def _gap(compared: Comparison | None) -> str:

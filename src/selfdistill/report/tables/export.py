@@ -4,9 +4,10 @@ import csv
 import io
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from math import isnan
 
 from selfdistill.report.runs import study_name
-from selfdistill.report.tables.accuracy import full_table, markdown, seeds_needed
+from selfdistill.report.tables.accuracy import detectable, full_table, markdown, seed_correlation, seeds_needed
 from selfdistill.study import Study
 from selfdistill.study.analysis.comparison import Comparison
 from selfdistill.study.analysis.summary import Summary, summaries
@@ -14,7 +15,7 @@ from selfdistill.study.analysis.summary import Summary, summaries
 COLUMNS = (
     *("data", "model", "label_noise", "epochs", "method", "n"),
     *("top1_mean", "top1_std", "validation_last", "validation_best", "best_epoch_top1_mean", "best_epoch_top1_std"),
-    *("baseline", "difference", "low", "high", "p", "verdict", "seeds_needed"),
+    *("baseline", "difference", "low", "high", "p", "verdict", "detectable", "seeds_needed", "seed_correlation"),
     *("step_time", "added_parameters", "compute"),
     *(
         "equal_compute_difference",
@@ -22,6 +23,7 @@ COLUMNS = (
         "equal_compute_high",
         "equal_compute_p",
         "equal_compute_verdict",
+        "equal_compute_detectable",
     ),
 )
 SPECIAL = {
@@ -78,22 +80,26 @@ def _values(study: Study, row: Summary) -> Iterator[str]:
     yield from map(_two, (row.top1.mean, row.top1.std, *(row.validation or (None, None))))
     yield from map(_two, (row.best.mean, row.best.std) if row.best else (None, None))
     yield from (study.baseline if row.against else "", *_against(row.against))
-    yield seeds_needed(row.against)
+    yield from (seeds_needed(row.against), seed_correlation(row.against))
     yield from (_two(row.time), str(row.added), _two(row.compute), *_against(row.equal_compute))
 
 
 def _against(compared: Comparison | None) -> Iterator[str]:
-    """Yield difference, interval, corrected p and verdict."""
+    """Yield difference, interval, corrected p, verdict and the smallest detectable difference."""
     if compared is None:
-        yield from ("",) * 5
+        yield from ("",) * 6
     else:
         gap, p = compared.difference, compared.corrected_p
         yield from (_two(gap.mean), _two(gap.low), _two(gap.high))
-        yield from ("" if p is None else f"{p:.3f}" if p >= 0.001 else f"{p:.1e}", compared.verdict)
+        yield from (
+            "" if p is None else f"{p:.3f}" if p >= 0.001 else f"{p:.1e}",
+            compared.verdict,
+            detectable(compared),
+        )
 
 
 def _two(value: float | None) -> str:
-    return "" if value is None else f"{value:.2f}"
+    return "" if value is None or isnan(value) else f"{value:.2f}"
 
 
 def _tabular(study: Study) -> str:

@@ -36,7 +36,7 @@ class MetricCell:
 
     @property
     def verdict(self) -> str:
-        """Verdict "better", "worse", "not distinguishable" or "one seed"; empty without comparison."""
+        """Verdict "better", "worse", "not distinguishable", "one seed" or "untested"; empty without comparison."""
         if self.compared is None:
             return ""
         found = self.compared.verdict
@@ -88,8 +88,18 @@ def _table(title: str, columns: Sequence[MetricSpec], scores: MetricTable, *, te
 
 def _cells(spec: MetricSpec, scores: MetricTable, tested: bool) -> dict[str, MetricCell]:
     values = scores.values[spec.place]
-    compared = against(values, scores.study.baseline) if tested else {}
+    compared = against(values, scores.study.baseline, _resolution(spec, scores)) if tested else {}
     return {row: MetricCell(spec, seeds, compared.get(row)) for row, seeds in values.items() if seeds}
+
+
+def _resolution(spec: MetricSpec, scores: MetricTable) -> float | None:
+    """Return the share of one image in percent for a metric that counts images; None for others."""
+    if not spec.counts_images:
+        return None
+    if spec.place in scores.from_training:
+        return scores.study.one_image
+    images = scores.limited.get(spec.place.split(".")[0], scores.images)
+    return 100 / images if images else None
 
 
 def _gap(scores: MetricTable, spec: MetricSpec) -> float:
@@ -118,7 +128,8 @@ def notes(scores: MetricTable) -> list[str]:
     """Explain how the metrics were computed."""
     return [
         f"mean ± standard deviation over seeds; better and worse than {scores.study.baseline} on shared seeds where p "
-        f"(paired t-test, Holm-corrected over the methods) is below {LEVEL:g}. Cost is not tested.",
+        f"(paired t-test, Holm-corrected over the methods within one metric, not over metrics) is below {LEVEL:g}. "
+        "Cost is not tested.",
         *_image_notes(scores),
         *_run_notes(scores),
     ]

@@ -6,7 +6,6 @@ import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from statistics import fmean
 
 from selfdistill.metrics import METRICS
 from selfdistill.metrics.adversarial import EPSILONS
@@ -102,7 +101,7 @@ def as_csv(studies: Sequence[Study]) -> str:
 
 def sort_key(cell: MetricCell | None) -> str:
     """Return the sort key of a cell: the mean over seeds."""
-    return "" if cell is None else repr(fmean(cell.by_seed.values()))
+    return "" if cell is None else repr(cell.mean_std.mean)
 
 
 def comparison_details(cell: MetricCell, baseline: str) -> list[tuple[str, str]]:
@@ -111,8 +110,10 @@ def comparison_details(cell: MetricCell, baseline: str) -> list[tuple[str, str]]
         return []
     gap, p = cell.compared.difference, cell.compared.corrected_p
     reach = "" if gap.low is None or gap.high is None else f" [{_gap(cell, gap.low)}, {_gap(cell, gap.high)}]"
-    level = [] if p is None else [("p, corrected", "<.001" if p < 0.001 else f"{p:.3f}")]
-    return [(f"against {baseline}", f"{_gap(cell, gap.mean)}{reach}"), *level, ("verdict", cell.verdict)]
+    level = [] if p is None else [("p, corrected within this metric", "<.001" if p < 0.001 else f"{p:.3f}")]
+    least = cell.compared.detectable
+    shown = [] if least is None else [("detectable", cell.spec.text(least))]
+    return [(f"against {baseline}", f"{_gap(cell, gap.mean)}{reach}"), *level, ("verdict", cell.verdict), *shown]
 
 
 def _gap(cell: MetricCell, value: float) -> str:

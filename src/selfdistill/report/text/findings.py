@@ -37,6 +37,7 @@ def _compared(found: Compared, base: Markup) -> Iterator[Markup]:
         yield from _significant(_with_verdict(found, word), word, base)
     yield from _not_distinguishable(_with_verdict(found, "not distinguishable"), base)
     yield from _one_seed(_with_verdict(found, "one seed"), base)
+    yield from _untested(_with_verdict(found, "untested"), base)
 
 
 def _with_verdict(found: Compared, verdict: str) -> Compared:
@@ -64,12 +65,20 @@ def _difference(method: str, gap: Difference) -> Markup:
 def _not_distinguishable(found: Compared, base: Markup) -> Iterator[Markup]:
     if found:
         sentence = Markup("{} <strong>cannot be distinguished</strong> from {} with these seeds")
-        yield Markup("{}{}.").format(sentence.format(_names(found), base), _seeds_needed(found))
+        yield Markup("{}{}{}.").format(sentence.format(_names(found), base), _detectable(found), _seeds_needed(found))
+
+
+def _detectable(found: Compared) -> str:
+    """Return the range of the smallest differences that the seeds could show."""
+    least = sorted(each.detectable for each in found.values() if each.detectable is not None)
+    ends = " to ".join(dict.fromkeys(f"{each:.2f}" for each in least[:1] + least[-1:]))
+    return f", which could show differences of {ends} points or more" if ends else ""
 
 
 def _seeds_needed(found: Compared) -> str:
     """Return the range of the number of seeds needed, assuming the observed differences."""
-    needed = sorted({each.seeds_needed or MOST_SEEDS + 1 for each in found.values() if each.difference.std})
+    ranges = [each.seeds_needed_range for each in found.values()]
+    needed = sorted({seeds or MOST_SEEDS + 1 for pair in ranges if pair for seeds in pair})
     ends = [f"{seeds:,}" if seeds <= MOST_SEEDS else f"more than {MOST_SEEDS:,}" for seeds in needed[:1] + needed[-1:]]
     sentence = " to ".join(dict.fromkeys(ends))
     return f"; if the observed differences are true, {sentence} seeds are needed to detect them" if sentence else ""
@@ -78,6 +87,12 @@ def _seeds_needed(found: Compared) -> str:
 def _one_seed(found: Compared, base: Markup) -> Iterator[Markup]:
     if found:
         yield Markup("<strong>One seed</strong> is not enough to compare {} with {}.").format(_names(found), base)
+
+
+def _untested(found: Compared, base: Markup) -> Iterator[Markup]:
+    if found:
+        sentence = Markup("<strong>No test is possible</strong> of {} against {}: all differences are equal.")
+        yield sentence.format(_names(found), base)
 
 
 def _names(found: Compared) -> Markup:

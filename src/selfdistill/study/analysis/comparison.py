@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from math import isfinite
 
 from selfdistill.study.analysis.statistics import LEVEL, Difference, holm, verdict
 from selfdistill.study.study import Study
@@ -12,18 +13,28 @@ class Comparison:
     """Paired difference of a row to another in points, as one of `among` comparisons."""
 
     difference: Difference
-    corrected_p: float | None  # Holm's; None from one seed
+    corrected_p: float | None  # Holm's; None without a test
     among: int
 
     @property
     def verdict(self) -> str:
-        """Return the verdict by the corrected p value: "better", "worse", "not distinguishable", or "one seed"."""
-        return verdict(self.difference.mean, self.corrected_p)
+        """Return the verdict by the corrected p value, in the words of `statistics.verdict`."""
+        return verdict(self.difference.mean, self.corrected_p, self.difference.n)
 
     @property
     def seeds_needed(self) -> int | None:
         """Return the number of seeds needed for significance after correction; None if above 1,000."""
         return self.difference.seeds_needed(LEVEL / self.among)
+
+    @property
+    def seeds_needed_range(self) -> tuple[int | None, int | None] | None:
+        """Return `seeds_needed` at both ends of the deviation's 95 % interval."""
+        return self.difference.seeds_needed_range(LEVEL / self.among)
+
+    @property
+    def detectable(self) -> float | None:
+        """Return the smallest difference that these seeds could show: p < 5 % after the strictest correction."""
+        return self.difference.detectable(LEVEL / self.among)
 
 
 def against_baseline(study: Study) -> dict[str, Comparison]:
@@ -31,10 +42,12 @@ def against_baseline(study: Study) -> dict[str, Comparison]:
     return _corrected({row: gap for row in study.methods if (gap := _against(study, row, study.baseline))})
 
 
-def against(values: Mapping[str, Mapping[int, float]], baseline: str) -> dict[str, Comparison]:
-    """Compare values by row and seed with those of the baseline."""
+def against(
+    values: Mapping[str, Mapping[int, float]], baseline: str, resolution: float | None = None
+) -> dict[str, Comparison]:
+    """Compare values by row and seed with those of the baseline; `resolution` is as in `Difference.paired`."""
     base = values.get(baseline, {})
-    gaps = {row: gap for row, own in values.items() if row != baseline and (gap := _paired(own, base))}
+    gaps = {row: gap for row, own in values.items() if row != baseline and (gap := _paired(own, base, resolution))}
     return _corrected(gaps)
 
 
@@ -52,15 +65,17 @@ def _gaps_at_equal_compute(study: Study) -> Iterator[tuple[str, Difference]]:
 
 def _corrected(gaps: dict[str, Difference]) -> dict[str, Comparison]:
     corrected = holm({row: gap.p for row, gap in gaps.items() if gap.p is not None})
-    return {row: Comparison(gap, corrected.get(row), len(gaps)) for row, gap in gaps.items()}
+    return {row: Comparison(gap, corrected.get(row), max(len(corrected), 1)) for row, gap in gaps.items()}
 
 
 def _against(study: Study, row: str, baseline: str) -> Difference | None:
     own, base = ({seed: each["top1"] for seed, each in study.results.get(name, {}).items()} for name in (row, baseline))
-    return None if row == baseline else _paired(own, base)
+    return None if row == baseline else _paired(own, base, study.one_image)
 
 
-def _paired(own: Mapping[int, float], base: Mapping[int, float]) -> Difference | None:
-    """Return the difference over shared seeds; None without shared seeds."""
-    pairs = [(own[seed], base[seed]) for seed in own if seed in base]
-    return Difference.paired(*zip(*pairs, strict=True)) if pairs else None
+def _paired(own: Mapping[int, float], base: Mapping[int, float], resolution: float | None) -> Difference | None:
+    """Return the difference over shared seeds; None without shared seeds whose values are finite."""
+    shared = [seed for seed in own if seed in base and isfinite(own[seed]) and isfinite(base[seed])]
+    if not shared:
+        return None
+    return Difference.paired([own[seed] for seed in shared], [base[seed] for seed in shared], resolution)

@@ -19,13 +19,13 @@ from selfdistill.train.networks import untrained_distiller
 
 
 def relative_compute(config: RunConfig, splits: Splits) -> float:
-    """Return the FLOPs of a run relative to plain cross-entropy with the same number of steps, rounded to 0.1.
+    """Return the FLOPs of a run relative to plain cross-entropy with the same number of steps.
 
     Counts matrix products and convolutions of one training step, forward and backward, with all passes, heads and
     teachers. The training of a teacher is included, unless the teacher is an existing run.
     """
     flops = lru_cache(lambda config: step_flops(config, splits))
-    return round(_flops_with_teachers(config, flops) / flops(replace(config, method=BASELINE_METHOD)), 1)
+    return _flops_with_teachers(config, flops) / flops(replace(config, method=BASELINE_METHOD))
 
 
 def step_flops(config: RunConfig, splits: Splits) -> int:
@@ -49,12 +49,17 @@ def step_flops(config: RunConfig, splits: Splits) -> int:
     return int(counter.get_total_flops())
 
 
-def longer_rows(compute: Mapping[str, float]) -> dict[str, float]:
-    """Return cross-entropy rows with the compute of each method that costs more, and their relative compute.
+def longer_rows(compute: Mapping[str, float], epochs: int) -> dict[str, int]:
+    """Return cross-entropy rows with the compute of each method that costs more, and their epochs.
 
-    Ratios are rounded to 0.1, so that methods of similar cost share a row.
+    Ratios are rounded once, to whole epochs of a run of `epochs`; methods with as many epochs share a row, and the row
+    is named by its own ratio.
+
+    >>> longer_rows({"ce()": 1.0, "a": 1.31, "b": 1.35}, epochs=12)
+    {'ce() at 1.33x': 16}
     """
-    return {f"{BASELINE_METHOD} at {ratio:.1f}x": ratio for ratio in sorted({*compute.values()}) if ratio > 1}
+    longer = sorted({round(epochs * ratio) for ratio in compute.values()})
+    return {f"{BASELINE_METHOD} at {each / epochs:.2f}x": each for each in longer if each > epochs}
 
 
 def _flops_with_teachers(config: RunConfig, flops: Callable[[RunConfig], int]) -> int:

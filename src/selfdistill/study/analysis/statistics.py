@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from statistics import correlation as pearson
 from statistics import fmean, stdev
 
 from scipy import stats
@@ -10,11 +11,12 @@ from scipy import stats
 LEVEL = 0.05  # significance level
 POWER = 0.8  # of the test, for the number of seeds needed
 MOST_SEEDS = 1000
+INTERVAL = (LEVEL / 2, 1 - LEVEL / 2)  # quantiles of a 95 % interval
 
 
 @dataclass(frozen=True)
 class MeanStd:
-    """Mean and sample standard deviation (None for one value)."""
+    """Mean and sample standard deviation (None for one value) of the finite values; NaN where there are none."""
 
     mean: float
     std: float | None
@@ -22,23 +24,24 @@ class MeanStd:
 
     @classmethod
     def of(cls, values: Sequence[float]) -> "MeanStd":
-        """Summarize one or more values."""
-        return cls(fmean(values), stdev(values) if len(values) > 1 else None, len(values))
+        """Summarize values; those that are NaN or infinite are left out and not counted in `n`."""
+        found = [value for value in values if math.isfinite(value)]
+        if not found:
+            return cls(math.nan, None, 0)
+        return cls(fmean(found), stdev(found) if len(found) > 1 else None, len(found))
 
     @property
     def reach(self) -> float | None:
         """Half width of the mean's 95 % confidence interval (Student's t); None for one value."""
-        if self.std is None:
-            return None
-        quantile = float(stats.t.ppf(1 - LEVEL / 2, self.n - 1))
-        return quantile * self.std / math.sqrt(self.n)
+        return None if self.std is None else reach(self.std, self.n)
 
 
 @dataclass(frozen=True)
 class Difference:
-    """Mean of paired differences with its 95 % interval and p value (Student's t), which one pair does not have.
+    """Mean of paired differences with its 95 % interval and p value (Student's t).
 
-    If all differences are equal, there is no interval and p is 1.
+    One pair has neither. Several equal differences say nothing about their spread: they have neither, unless a
+    `resolution` gives the deviation a floor.
     """
 
     mean: float
@@ -47,47 +50,86 @@ class Difference:
     n: int
     std: float | None = None
     p: float | None = None
+    correlation: float | None = None  # Pearson's, of the pairs: how much pairing by seed helps
 
     @classmethod
-    def paired(cls, values: Sequence[float], baseline: Sequence[float]) -> "Difference":
-        """Compare runs with the baseline's runs on the same seeds, in the same order."""
-        gaps = [value - base for value, base in zip(values, baseline, strict=True)]
-        spread = MeanStd.of(gaps)
-        if spread.std is None or spread.reach is None:
-            return cls(spread.mean, None, None, spread.n)
-        if spread.std <= 1e-9 * max(map(abs, (*values, *baseline))):  # equal up to rounding
-            return cls(spread.mean, None, None, spread.n, 0.0, 1.0)
-        t = spread.mean / spread.std * spread.n**0.5
-        p = 2 * float(stats.t.sf(abs(t), spread.n - 1))
-        low, high = spread.mean - spread.reach, spread.mean + spread.reach
-        return cls(spread.mean, low, high, spread.n, spread.std, p)
+    def paired(
+        cls, values: Sequence[float], baseline: Sequence[float], resolution: float | None = None
+    ) -> "Difference":
+        """Compare runs with the baseline's runs on the same seeds, in the same order.
+
+        Pairs with a NaN or infinite value are left out. `resolution` is the smallest difference that the values can
+        have, one test image for an accuracy; the standard deviation is at least that.
+        """
+        pairs = [pair for pair in zip(values, baseline, strict=True) if all(map(math.isfinite, pair))]
+        gaps = MeanStd.of([value - base for value, base in pairs])
+        if gaps.std is None:
+            return cls(gaps.mean, None, None, gaps.n)
+        std, same = max(gaps.std, resolution or 0.0), correlation(pairs)
+        if std <= 1e-9 * max(abs(each) for pair in pairs for each in pair):  # equal up to rounding
+            return cls(gaps.mean, None, None, gaps.n, 0.0, None, same)
+        p = 2 * float(stats.t.sf(abs(gaps.mean) / std * gaps.n**0.5, gaps.n - 1))
+        half = reach(std, gaps.n)
+        return cls(gaps.mean, gaps.mean - half, gaps.mean + half, gaps.n, std, p, same)
 
     @property
     def verdict(self) -> str:
-        """Return the uncorrected verdict: "better", "worse", "not distinguishable" or "one seed"."""
-        return verdict(self.mean, self.p)
+        """Return the uncorrected verdict: "better", "worse", "not distinguishable", "one seed" or "untested"."""
+        return verdict(self.mean, self.p, self.n)
+
+    def detectable(self, level: float = LEVEL) -> float | None:
+        """Return the smallest mean difference with p < `level` at this deviation; None without a deviation."""
+        return reach(self.std, self.n, level) if self.std else None
 
     def seeds_needed(self, level: float = LEVEL) -> int | None:
         """Return the number of seeds that detect this difference with 80 % power at p < `level`.
 
         None if more than 1,000 are needed, or the standard deviation is unknown or 0.
         """
-        if not self.std or not self.mean:
+        return seeds_needed(self.mean, self.std, level) if self.std else None
+
+    def seeds_needed_range(self, level: float = LEVEL) -> tuple[int | None, int | None] | None:
+        """Return `seeds_needed` at the ends of the deviation's 95 % interval (chi-squared); None without a deviation.
+
+        The difference is taken as it is, so the true range is wider.
+        """
+        if not self.std:
             return None
-        effect = abs(self.mean) / self.std
-        if power(effect, MOST_SEEDS, level) < POWER:
-            return None
-        few, enough = 1, MOST_SEEDS  # bisection: `few` are too few, `enough` suffice
-        while enough - few > 1:
-            middle = (few + enough) // 2
-            few, enough = (few, middle) if power(effect, middle, level) >= POWER else (middle, enough)
-        return enough
+        ends = [self.std * ((self.n - 1) / float(stats.chi2.ppf(q, self.n - 1))) ** 0.5 for q in INTERVAL]
+        return seeds_needed(self.mean, ends[1], level), seeds_needed(self.mean, ends[0], level)
 
 
-def verdict(mean: float, p: float | None) -> str:
-    """Return the verdict for a mean difference and its p value."""
-    if p is None:
+def reach(std: float, n: int, level: float = LEVEL) -> float:
+    """Return the half width of a mean's confidence interval (Student's t): 95 % at the default level."""
+    return float(stats.t.isf(level / 2, n - 1)) * std / math.sqrt(n)
+
+
+def correlation(pairs: Sequence[tuple[float, float]]) -> float | None:
+    """Return Pearson's correlation of three or more pairs; None for fewer, and where one side is constant."""
+    sides = list(zip(*pairs, strict=True))
+    if len(pairs) < 3 or any(max(side) - min(side) <= 1e-9 * max(map(abs, side)) for side in sides):
+        return None
+    return float(pearson(*sides))
+
+
+def seeds_needed(mean: float, std: float, level: float = LEVEL) -> int | None:
+    """Return the number of seeds that detect a difference with 80 % power at p < `level`; None above 1,000."""
+    effect = abs(mean) / std
+    if not effect or power(effect, MOST_SEEDS, level) < POWER:
+        return None
+    few, enough = 1, MOST_SEEDS  # bisection: `few` are too few, `enough` suffice
+    while enough - few > 1:
+        middle = (few + enough) // 2
+        few, enough = (few, middle) if power(effect, middle, level) >= POWER else (middle, enough)
+    return enough
+
+
+def verdict(mean: float, p: float | None, n: int) -> str:
+    """Return the verdict for a mean difference of n pairs and its p value, which is None without a test."""
+    if n == 1:
         return "one seed"
+    if p is None or not math.isfinite(p) or not math.isfinite(mean):
+        return "untested"
     if p > LEVEL:
         return "not distinguishable"
     return "better" if mean > 0 else "worse"
@@ -103,10 +145,13 @@ def power(effect: float, n: int, level: float = LEVEL) -> float:
 def holm(p_values: Mapping[str, float]) -> dict[str, float]:
     """Correct p values for multiple tests by Holm's method, which controls the family-wise error rate.
 
+    A p value that is NaN is no test: it is left out and not counted.
+
     S. Holm, A simple sequentially rejective multiple test procedure, Scand. J. Statist. 6 (1979) 65-70.
     """
     corrected, worst = {}, 0.0
-    for rank, name in enumerate(sorted(p_values, key=lambda each: p_values[each])):
-        worst = max(worst, min(1.0, (len(p_values) - rank) * p_values[name]))
+    tests = {name: p for name, p in p_values.items() if not math.isnan(p)}
+    for rank, name in enumerate(sorted(tests, key=lambda each: tests[each])):
+        worst = max(worst, min(1.0, (len(tests) - rank) * tests[name]))
         corrected[name] = worst
     return corrected

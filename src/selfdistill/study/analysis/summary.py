@@ -2,7 +2,8 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from statistics import fmean, median
+from math import inf, isfinite
+from statistics import median
 
 from selfdistill.records import RunResult
 from selfdistill.study.analysis.comparison import Comparison, against_baseline, at_equal_compute
@@ -54,7 +55,7 @@ def _summary(
         equal_compute=equal,
         added=max(each["added_parameters"] for each in found),
         compute=study.compute.get(row),
-        time=_step_ms(found) / _step_ms(base) if base else None,
+        time=_relative_time(found, base),
         epochs=found[0]["epochs"],
     )
 
@@ -62,7 +63,8 @@ def _summary(
 def _validation(found: Sequence[RunResult]) -> tuple[float, float] | None:
     if not all("best_validation_top1" in each for each in found):
         return None
-    return fmean(each["validation_top1"] for each in found), fmean(each["best_validation_top1"] for each in found)
+    last, best = (MeanStd.of([each[key] for each in found]) for key in ("validation_top1", "best_validation_top1"))
+    return (last.mean, best.mean) if last.n and best.n else None
 
 
 def _best(found: Sequence[RunResult]) -> MeanStd | None:
@@ -70,8 +72,16 @@ def _best(found: Sequence[RunResult]) -> MeanStd | None:
     return MeanStd.of(values) if len(values) == len(found) else None
 
 
-def _step_ms(found: Sequence[RunResult]) -> float:
-    return float(median(each["step_ms"] for each in found))
+def _relative_time(found: Sequence[RunResult], base: Sequence[RunResult]) -> float | None:
+    """Return the ratio of median step times; None where one is unknown."""
+    own, other = _step_ms(found), _step_ms(base)
+    return None if own is None or other is None else own / other
+
+
+def _step_ms(found: Sequence[RunResult]) -> float | None:
+    """Return the median of the step times above 0; None without any."""
+    times = [each["step_ms"] for each in found if 0 < each["step_ms"] < inf]
+    return float(median(times)) if times else None
 
 
 @dataclass(frozen=True)
@@ -130,7 +140,8 @@ def summary_rows(study: Study) -> list[Row]:
 def gaps(study: Study, method: str) -> dict[int, float]:
     """Return the difference to the baseline by shared seed, in points."""
     own, base = study.results.get(method, {}), study.results.get(study.baseline, {})
-    return {seed: own[seed]["top1"] - base[seed]["top1"] for seed in study.seeds if seed in own and seed in base}
+    found = {seed: own[seed]["top1"] - base[seed]["top1"] for seed in study.seeds if seed in own and seed in base}
+    return {seed: gap for seed, gap in found.items() if isfinite(gap)}
 
 
 def comparable(rows: Sequence[Row]) -> list[Row]:

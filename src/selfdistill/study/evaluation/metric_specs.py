@@ -51,7 +51,10 @@ def is_derived(key: str) -> bool:
 def _attacks(keys: set[str]) -> list[MetricSpec]:
     """Return the specs of FGSM and PGD, one per epsilon."""
     found = sorted((key.split(".", 1) for key in keys if key.split(".")[0] in ATTACKS), key=_strength)
-    return [MetricSpec(f"{kind}.{size}", ROBUSTNESS, f"{ATTACKS[kind]} {size} %", 1) for kind, size in found]
+    return [
+        MetricSpec(f"{kind}.{size}", ROBUSTNESS, f"{ATTACKS[kind]} {size} %", 1, counts_images=True)
+        for kind, size in found
+    ]
 
 
 def _strength(pair: list[str]) -> tuple[str, float]:

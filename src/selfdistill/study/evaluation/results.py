@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from math import isfinite
 from typing import Any, TypeVar
 
 from selfdistill.study.evaluation.metric_specs import with_means
@@ -105,9 +106,10 @@ def _training_metrics(result: Mapping[str, Any]) -> dict[str, float]:
 
 
 def _by_key(runs: Mapping[tuple[str, int], Mapping[str, float]]) -> dict[str, ValuesByRun]:
-    """Regroup values by key, method and seed, in the order of the seeds."""
+    """Regroup values by key, method and seed, in the order of the seeds; values that are not finite are left out."""
     found: dict[str, ValuesByRun] = {}
     for (row, seed), values in runs.items():
         for key, value in values.items():
-            found.setdefault(key, {}).setdefault(row, {})[seed] = value
+            if isfinite(value):
+                found.setdefault(key, {}).setdefault(row, {})[seed] = value
     return found
