@@ -162,7 +162,7 @@ def test_plan(capsys):
     assert "stage4: smaller than 2x2" in out
     assert "teacher: frozen (same architecture, trained first)" in out
     assert "mixing of 2 images per example · batch size of at least 2" in out
-    assert "0.1 · task + 0.9 · virtual + 100 · similarity" in out
+    assert "0.1 · task + 0.9 · virtual + 3 · similarity" in out
 
 
 def test_taps(capsys):
@@ -284,7 +284,7 @@ def test_several_values_after_one_option():
 
 
 def test_options_of_several_values_are_those_whose_type_is_a_list():
-    found = {"--methods", "--models", "--datasets", "--label-noises", "--metrics", "--epsilons", "--show"}
+    found = {"--methods", "--models", "--modules", "--datasets", "--label-noises", "--metrics", "--epsilons", "--show"}
     assert list_options(application()) == found
     for command in application().commands.values():  # an option is a list in all commands or in none
         assert not [each.opts for each in command.params if found & set(each.opts) and not each.multiple]
