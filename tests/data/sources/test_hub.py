@@ -16,11 +16,19 @@ class Image:
         self.decode = decode
 
 
+class Features(dict):
+    """Stands in for the features of `datasets`, with the schema that they make."""
+
+    def __init__(self, schema):
+        super().__init__({"img": Image(), "label": object()})
+        self.arrow_schema = schema
+
+
 class Split:
     """Stands in for a split of `datasets`: its table can be had once its images are cast undecoded."""
 
     def __init__(self, made, cast=False):
-        self.made, self.cast, self.features = made, cast, {"img": Image(), "label": object()}
+        self.made, self.cast, self.features = made, cast, Features(made.schema)
 
     def cast_column(self, column, feature):
         assert (column, feature.decode) == ("img", False)

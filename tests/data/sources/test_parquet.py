@@ -6,7 +6,7 @@ import torch
 from selfdistill.data import load
 from selfdistill.data.subsets import stratified
 from selfdistill.errors import UserError
-from tests.helpers.image_files import channels_first, encoded, picture, table, write
+from tests.helpers.image_files import channels_first, encoded, picture, save, table, write
 
 NAMES = ["ant", "bee", "cat"]
 
@@ -119,8 +119,8 @@ LABEL = [0, 1, 2] * 4
             r"1 of 3 classes .* no training image \(bee\)",
         ),
         (rows(0, 12, label=[0] * 12), r"has 1 class"),
-        (rows(0, 12, label=["ant"] * 12), r"labels must be whole numbers, but 'label' .* is string"),
-        (rows(0, 12, label=[None, *LABEL[1:]]), r"is int64 with 1 missing"),
+        (rows(0, 12, label=[["ant"]] * 12), r"labels must be whole numbers or names, .*'label' .* is list<"),
+        (rows(0, 12, label=[None, *LABEL[1:]]), r"label in row 0 of train-0.* is missing, so 1 of 12 images there"),
         (
             rows(0, 12).rename_columns(["img", "kind"]),
             r"no columns 'img' and 'label' in train-0.* but img, kind",
@@ -136,6 +136,7 @@ def test_a_mistake_in_the_rows_is_named(tmp_path, train, message):
 
 def test_rows_are_counted_by_file(tmp_path):
     hub(tmp_path)
+    (tmp_path / "train-00000-of-00001.parquet").rename(tmp_path / "train-00000-of-00002.parquet")
     write(tmp_path / "train-00001-of-00002.parquet", table(cells(b"broken"), label=LABEL))
     with pytest.raises(UserError, match=r"in row 7 of train-00001-of-00002.parquet"):
         read(tmp_path)
@@ -178,12 +179,123 @@ def test_a_broken_file_is_named(tmp_path):
 
 
 def test_files_of_different_columns_are_refused(tmp_path):
-    hub(tmp_path)
-    write(tmp_path / "train-1.parquet", rows(0, 3, image="image"))
-    with pytest.raises(UserError, match=r"train-00000-of-00001.parquet and train-1.parquet have different columns"):
+    write(tmp_path / "train-0.parquet", rows(0, 3))
+    write(tmp_path / "train-1.parquet", rows(9, 3, image="image"))
+    write(tmp_path / "test.parquet", rows(20, 3))
+    with pytest.raises(
+        UserError, match=r"no columns 'img' and 'label' in train-1.parquet, but image, label; name them"
+    ):
         read(tmp_path)
 
 
 def test_an_unknown_option_is_refused(tmp_path):
-    with pytest.raises(UserError, match=r"cannot read \?split=x; the options are \?label=COLUMN, \?range="):
+    with pytest.raises(
+        UserError, match=r"cannot read \?split=x; the options are \?image=COLUMN, \?label=COLUMN, \?range="
+    ):
         read(tmp_path, "?split=x")
+
+
+def test_columns_may_have_another_order_and_kind_in_each_file(tmp_path):
+    first, second = rows(0, 6, more=list("abcdef")), rows(6, 6)
+    write(tmp_path / "train-00000-of-00002.parquet", first.select(["more", "label", "img"]))
+    changed = second.set_column(1, "label", second["label"].cast(pa.uint8()))
+    write(tmp_path / "train-00001-of-00002.parquet", changed)
+    write(tmp_path / "test.parquet", rows(50, 3))
+    splits = read(tmp_path)
+    assert splits.train.labels.tolist() == [0, 1, 2] * 4
+    assert np.array_equal(splits.train.images[7].numpy(), channels_first(picture(7)))
+
+
+def test_classes_are_matched_by_name_in_every_file(tmp_path):
+    write(tmp_path / "train-0.parquet", rows(0, 3, names={"label": ["ant", "bee", "cat"]}))
+    write(tmp_path / "train-1.parquet", rows(3, 3, names={"label": ["cat", "ant", "bee"]}))
+    write(tmp_path / "validation.parquet", rows(6, 3, names={"label": ["bee", "cat", "ant"]}))
+    write(tmp_path / "test.parquet", rows(9, 3, label=["cat", "cat", "ant"]))
+    splits = read(tmp_path)
+    assert splits.classes == ("ant", "bee", "cat")
+    assert splits.train.labels.tolist() == [0, 1, 2, 2, 0, 1]
+    assert splits.validation.labels.tolist() == [1, 2, 0]
+    assert splits.test.labels.tolist() == [2, 2, 0]
+
+
+@pytest.mark.parametrize("kind", [pa.string(), pa.large_string(), pa.dictionary(pa.int32(), pa.string())])
+def test_sorted_texts_are_the_classes(tmp_path, kind):
+    made = rows(0, 6, label=pa.array(["cow", "ant", "bee"] * 2, pa.string()).cast(kind))
+    splits = read(hub(tmp_path, train=made, test=rows(9, 3, label=["ant", "ant", "cow"])))
+    assert splits.classes == ("ant", "bee", "cow")
+    assert splits.train.labels.tolist() == [2, 0, 1] * 2
+    assert splits.test.labels.tolist() == [0, 0, 2]
+
+
+UNLABELLED = {
+    "minus one": [-1] * 3,
+    "null": pa.array([None] * 3, pa.int64()),
+    "null of no type": pa.nulls(3),
+    "minus one, unsigned": pa.array([2**64 - 1] * 3, pa.uint64()),
+    "a byte of minus one": pa.array([255] * 3, pa.uint8()),
+    "not a number": [float("nan")] * 3,
+    "no text": ["", "", None],
+    "some of both": [-1, None, -1],
+}
+
+
+@pytest.mark.parametrize("label", UNLABELLED.values(), ids=UNLABELLED.keys())
+def test_a_test_split_without_labels_gives_way_to_the_validation_split(tmp_path, label):
+    hub(tmp_path, test=rows(50, 3, label=label))
+    with pytest.raises(
+        UserError, match=r"the test images of .* have no labels .* add validation-\*.parquet with labels"
+    ):
+        read(tmp_path)
+    write(tmp_path / "validation.parquet", rows(60, 6))
+    notes = []
+    splits = read(tmp_path, on_note=notes.append)
+    assert (splits.validation, len(splits.test)) == (None, 6)
+    assert len(notes) == 1
+    assert notes[0].endswith("have no labels and are left out, so the validation images are the test images")
+
+
+def test_a_test_split_without_the_label_column_has_no_labels(tmp_path):
+    write(tmp_path / "validation.parquet", rows(60, 6))
+    hub(tmp_path, test=rows(50, 3).drop(["label"]))
+    with pytest.warns(UserWarning, match="the test images .* have no labels"):
+        assert len(read(tmp_path).test) == 6
+
+
+def test_a_validation_split_without_labels_is_left_out(tmp_path):
+    write(tmp_path / "validation.parquet", rows(60, 6, label=[-1] * 6))
+    with pytest.warns(UserWarning, match="the validation images .* have no labels and are left out$"):
+        assert read(hub(tmp_path)).validation is None
+
+
+def test_files_that_belong_to_no_split_are_told(tmp_path):
+    write(tmp_path / "train-clean-00000-of-00001.parquet", rows(60, 6))
+    with pytest.warns(UserWarning, match="left out 1 file .* belong to no split: train-clean-00000-of-00001.parquet"):
+        assert len(read(hub(tmp_path)).train) == 12
+
+
+def paths(names, **labels):
+    kind = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
+    return pa.table({"image": pa.array([{"bytes": None, "path": each} for each in names], kind), **labels})
+
+
+@pytest.mark.parametrize("as_text", [False, True])
+def test_cells_that_hold_only_a_path_are_read_from_the_folder(tmp_path, as_text):
+    names = ["images/a.png", "images/b.png"]
+    for k, name in enumerate(names):
+        save(tmp_path / name, seed=k)
+    made = pa.table({"image": names, "label": [0, 1]}) if as_text else paths(names, label=[0, 1])
+    write(tmp_path / "train.parquet", made)
+    write(tmp_path / "data" / "test.parquet", made)
+    splits = read(tmp_path)
+    for images in (splits.train.images, splits.test.images):
+        assert np.array_equal(images[1].numpy(), channels_first(picture(1)))
+
+
+@pytest.mark.parametrize("path", ["gone.png", "../beside.png", "/etc/hostname", "x" * 300])
+def test_a_path_without_a_file_in_the_folder_is_named(tmp_path, path):
+    save(tmp_path / "beside.png")
+    save(tmp_path / "set" / "a.png")
+    write(tmp_path / "set" / "train.parquet", paths(["a.png", path], label=[0, 1]))
+    write(tmp_path / "set" / "test.parquet", rows(0, 2, image="image"))
+    with pytest.raises(UserError, match=r"image in row 1 of train.parquet is only a path, '.*', .* write their bytes"):
+        read(tmp_path / "set")

@@ -24,7 +24,7 @@ SOURCES = {
     "digits": Source("digits", "digits", "scikit-learn's 1797 handwritten digits of 8x8, no download"),
     "parquet": Source(
         "parquet",
-        "parquet:PATH[?label=COLUMN&range=BLACK..WHITE]",
+        "parquet:PATH[?image=COLUMN&label=COLUMN&range=BLACK..WHITE]",
         "a folder of train-*.parquet and test-*.parquet, as on the hub",
     ),
     "folder": Source(
@@ -38,7 +38,7 @@ SOURCES = {
     "fashion-mnist": Source("torchvision", "fashion-mnist", "Fashion-MNIST, downloaded once"),
     "hub": Source(
         "hub",
-        "hub:ORG/NAME[?label=COLUMN&range=BLACK..WHITE]",
+        "hub:ORG/NAME[?image=COLUMN&label=COLUMN&range=BLACK..WHITE]",
         "a data set of the hub; needs pip install 'selfdistill[hub]'",
     ),
     "fake": Source("fake", "fake[:classes=10,size=32,train=256,test=64]", "random images of tinted noise, for tests"),

@@ -1,188 +1,157 @@
 """Parquet files in the layout of the Hugging Face Hub: encoded images and labels, class names in the schema."""
 
-import json
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-import pyarrow as pa
-import pyarrow.parquet as pq
 import torch
 from torch import Tensor
 
 from selfdistill.data.images import Images
 from selfdistill.data.lazy import LazyImages
 from selfdistill.data.rgb import ValueRange
-from selfdistill.data.sources import first_line
+from selfdistill.data.sources.class_labels import (
+    UNLABELLED,
+    LabelColumn,
+    class_ids,
+    class_names,
+    is_unlabelled,
+    read_labels,
+    require_comparable,
+)
+from selfdistill.data.sources.columns import Columns, choose_columns, missing_column, require_image_column
 from selfdistill.data.sources.options import parse_range, split_options
+from selfdistill.data.sources.shards import find_splits
 from selfdistill.data.sources.source_data import PickRows, SourceData
+from selfdistill.data.sources.table_file import TableFile, open_parquet
 from selfdistill.errors import UserError
 
-OPTIONS = {"label": "COLUMN", "range": "BLACK..WHITE"}
-LABELS = ("fine_label", "label", "labels")  # by priority
-SPLITS = {"train": ("train",), "validation": ("validation", "valid", "val"), "test": ("test",)}
-
-
-class ParquetRows(NamedTuple):
-    """Rows of a split, with the number of rows from each file."""
-
-    table: pa.Table
-    files: Sequence[tuple[str, int]]
-
-    def name(self, row: int) -> str:
-        """Name a row in messages."""
-        for file, rows in self.files:
-            if row < rows:
-                return f"in row {row} of {file}"
-            row -= rows
-        raise IndexError(row)
-
-
-class Columns(NamedTuple):
-    """Names of the image and label columns, and the class names."""
-
-    image: str
-    label: str
-    classes: tuple[str, ...] | None
+OPTIONS = {"image": "COLUMN", "label": "COLUMN", "range": "BLACK..WHITE"}
 
 
 def read(name: str, argument: str, pick: PickRows, size: int | None) -> SourceData:
-    """Read `parquet:PATH`, `parquet:PATH?label=COLUMN` or `parquet:PATH?range=BLACK..WHITE`."""
+    """Read `parquet:PATH`, with options such as `parquet:PATH?image=COLUMN&label=COLUMN`."""
     path, options = split_options(argument, OPTIONS)
-    splits = {split: _rows(files) for split, files in _files(Path(path).expanduser()).items()}
-    return assemble(splits, f"parquet:{path}", options, pick, size)
+    folder = Path(path).expanduser()
+    found = find_splits(folder)
+    splits = {split: [open_parquet(each, folder) for each in files] for split, files in found.splits.items()}
+    data = assemble(splits, f"parquet:{path}", options, pick, size)
+    return data._replace(notes=found.notes + data.notes)
 
 
 def assemble(
-    splits: Mapping[str, ParquetRows], where: str, options: Mapping[str, str], pick: PickRows, size: int | None
+    splits: Mapping[str, Sequence[TableFile]], where: str, options: Mapping[str, str], pick: PickRows, size: int | None
 ) -> SourceData:
     """Build the splits with encoded images; `pick` chooses the training rows."""
-    test = "test" if "test" in splits else "validation"
-    if not {"train", test} <= set(splits):
+    if "train" not in splits or not {"validation", "test"} & set(splits):
         there = ", ".join(splits) or "nothing"
         raise UserError(f"{where} has no train, or no test and no validation split; it has {there}")
     shown = parse_range(options.get("range"))
-    columns = _columns(splits["train"].table.schema, options.get("label", ""), where)
-    labels = {split: _labels(rows, columns, where) for split, rows in splits.items()}
-    classes = columns.classes or _numbered_classes(labels["train"], columns, where)
-    _require_range(labels["train"], classes, splits["train"])
-    chosen = pick(labels["train"], classes)  # checks the classes before the labels of other splits
-    for split in ("validation", "test"):
-        if split in splits:
-            _require_range(labels[split], classes, splits[split])
+    columns = choose_columns(splits["train"][0], options, where)
+    for split, tables in splits.items():
+        _require_tables(split, tables, columns, where)
+    labels = {split: [read_labels(each, columns.label) for each in tables] for split, tables in splits.items()}
+    require_comparable([each for parts in labels.values() for each in parts])
+    classes = class_names(labels["train"], columns.label, where)
+    ids = {"train": _require_labelled(labels["train"], classes)}
+    chosen = pick(ids["train"], classes)  # checks the classes before the labels of other splits
+    held = [split for split in ("validation", "test") if split in splits and not is_unlabelled(labels[split], classes)]
+    ids |= {split: _require_labelled(labels[split], classes) for split in held}
+    unlabelled = [split for split in splits if split not in ids]
+    if not held:
+        raise UserError(_nothing_labelled(unlabelled, columns, where))
 
     def images(split: str, which: Tensor | None = None) -> Images:
-        which = torch.arange(len(labels[split])) if which is None else which
-        return Images(_encoded(splits[split], columns, which.tolist(), size, shown), labels[split][which])
+        which = torch.arange(len(ids[split])) if which is None else which
+        return Images(_encoded(splits[split], columns.image, which.tolist(), size, shown), ids[split][which])
 
-    held = images("validation") if test == "test" and "validation" in splits else None
-    return SourceData(images("train", chosen), held, images(test), classes)
-
-
-def _files(folder: Path) -> dict[str, list[Path]]:
-    """List the files of each split, in the folder or in its subfolder `data`."""
-    if not folder.is_dir():
-        raise UserError(f"there is no folder {str(folder)!r}; parquet:PATH holds train-*.parquet and test-*.parquet")
-    there = [each for each in (*folder.glob("*.parquet"), *folder.glob("data/*.parquet")) if each.is_file()]
-    found = {
-        split: sorted(each for each in there if each.stem.split("-")[0] in names) for split, names in SPLITS.items()
-    }
-    if not found["train"] or not found["test"] + found["validation"]:
-        names = ", ".join(sorted(each.name for each in there)[:5]) or "no *.parquet"
-        raise UserError(
-            f"{str(folder)!r} needs train-*.parquet, and test-*.parquet or validation-*.parquet (or a folder "
-            f"data with them); it holds {names}"
-        )
-    return {split: files for split, files in found.items() if files}
+    validation = images("validation") if held == ["validation", "test"] else None
+    notes = tuple(_unlabelled_note(split, held, where) for split in unlabelled)
+    return SourceData(images("train", chosen), validation, images(held[-1]), classes, notes=notes)
 
 
-def _rows(files: Sequence[Path]) -> ParquetRows:
-    tables = [_table(each) for each in files]
-    try:
-        table = pa.concat_tables(tables)
-    except pa.ArrowInvalid as error:
-        names = " and ".join(each.name for each in files)
-        raise UserError(f"{names} have different columns: {first_line(error)}") from None
-    return ParquetRows(table, [(file.name, len(table)) for file, table in zip(files, tables, strict=True)])
+def _require_tables(split: str, tables: Sequence[TableFile], columns: Columns, where: str) -> None:
+    """Raise `UserError` for tables without rows or images, or without training labels."""
+    for each in tables:
+        require_image_column(each, columns, where)
+        if split == "train" and columns.label not in each.schema.names:
+            raise UserError(missing_column(each, columns, where))
+    if not sum(each.rows for each in tables):
+        raise UserError(f"there are no rows in {tables[0].name}; fetch the data set again")
 
 
-def _table(file: Path) -> pa.Table:
-    try:
-        return pq.read_table(file)
-    except (pa.ArrowException, OSError) as error:
-        raise UserError(f"cannot read {str(file)!r}: {first_line(error)}; fetch the file again") from None
+def _require_labelled(columns: Sequence[LabelColumn], classes: Sequence[str]) -> Tensor:
+    """Class ids of a split; raises `UserError` for a row without a label. -> [N]."""
+    ids = [class_ids(each, classes) for each in columns]
+    for column, found in zip(columns, ids, strict=True):
+        if rows := (found == UNLABELLED).nonzero().flatten().tolist():
+            raise UserError(
+                f"{column.describe(column.labels[rows[0]])}, so {len(rows)} of {len(found)} images there have no "
+                "label; label them, or remove their rows"
+            )
+    return torch.cat(ids)
 
 
-def _columns(schema: pa.Schema, wanted: str, where: str) -> Columns:
-    image = next((each.name for each in schema if _holds_images(each.type)), None)
-    if image is None:
-        there = ", ".join(schema.names)
-        raise UserError(f"no column of {where} holds images (a struct with bytes); it has {there}")
-    label = wanted or next((each for each in LABELS if each in schema.names), LABELS[1])
-    return Columns(image, label, _class_names(schema, label))
+def _unlabelled_note(split: str, held: Sequence[str], where: str) -> str:
+    instead = ", so the validation images are the test images" if held == ["validation"] else ""
+    return f"the {split} images of {where} have no labels and are left out{instead}"
 
 
-def _holds_images(kind: pa.DataType) -> bool:
-    if pa.types.is_struct(kind):
-        return bool(kind.get_field_index("bytes") >= 0)
-    return bool(pa.types.is_binary(kind) or pa.types.is_large_binary(kind))
+def _nothing_labelled(unlabelled: Sequence[str], columns: Columns, where: str) -> str:
+    return (
+        f"the {' and '.join(unlabelled)} images of {where} have no labels ({columns.label!r} is missing, null or -1 in "
+        "all rows), so there is nothing to test on; add validation-*.parquet with labels, which is then the test set, "
+        "or label the test images"
+    )
 
 
-def _class_names(schema: pa.Schema, label: str) -> tuple[str, ...] | None:
-    """Class names from the schema's `huggingface` metadata, if any."""
-    try:
-        info = json.loads((schema.metadata or {})[b"huggingface"])
-        return tuple(info["info"]["features"][label]["names"])
-    except (KeyError, TypeError, ValueError):
-        return None
+class _Row(NamedTuple):
+    """A row of a table."""
 
+    table: TableFile
+    row: int
 
-def _numbered_classes(labels: Tensor, columns: Columns, where: str) -> tuple[str, ...]:
-    """Numbers as class names; rejects labels that are too large to be class ids."""
-    highest = int(labels.max())
-    if highest >= len(labels):
-        raise UserError(
-            f"{columns.label!r} of {where} goes up to {highest} in {len(labels)} rows, so it holds "
-            "no class ids; name another column by ?label=COLUMN"
-        )
-    return tuple(str(k) for k in range(highest + 1))
-
-
-def _labels(rows: ParquetRows, columns: Columns, where: str) -> Tensor:
-    names = rows.table.column_names
-    if columns.label not in names or columns.image not in names:
-        there = ", ".join(names)
-        raise UserError(
-            f"{where} has no columns {columns.image!r} and {columns.label!r} in {rows.files[0][0]}, "
-            f"but {there}; name the labels' one by ?label=COLUMN"
-        )
-    if not len(rows.table):
-        raise UserError(f"there are no rows in {rows.files[0][0]}; fetch the data set again")
-    column = rows.table[columns.label]
-    if not pa.types.is_integer(column.type) or column.null_count:
-        raise UserError(
-            f"labels must be whole numbers, but {columns.label!r} of {where} is {column.type} with "
-            f"{column.null_count} missing; name another column by ?label=COLUMN"
-        )
-    return torch.tensor(column.to_pylist(), dtype=torch.long)
-
-
-def _require_range(labels: Tensor, classes: Sequence[str], rows: ParquetRows) -> None:
-    wrong = ((labels < 0) | (labels >= len(classes))).nonzero().flatten().tolist()
-    if wrong:
-        raise UserError(
-            f"the label {rows.name(wrong[0])} is {int(labels[wrong[0]])}, but there are {len(classes)} "
-            f"classes, 0 to {len(classes) - 1}; fix the label or the class names"
-        )
+    @property
+    def name(self) -> str:
+        return f"in row {self.row} of {self.table.name}"
 
 
 def _encoded(
-    rows: ParquetRows, columns: Columns, chosen: Sequence[int], size: int | None, shown: ValueRange | None
+    tables: Sequence[TableFile], column: str, chosen: Sequence[int], size: int | None, shown: ValueRange | None
 ) -> LazyImages:
-    column = rows.table[columns.image]
-    cells = (column[row].as_py() for row in chosen)
-    encoded = [cell["bytes"] if isinstance(cell, dict) else cell for cell in cells]
-    if None in encoded:
-        missing = rows.name(chosen[encoded.index(None)])
-        raise UserError(f"there is no image {missing}; repair or remove it")
-    return LazyImages(encoded, [rows.name(row) for row in chosen], size, shown=shown)
+    """Chosen rows of the tables, one after the other, as encoded images or paths of files."""
+    rows = [_Row(table, row) for table in tables for row in range(table.rows)]
+    cells = {table.name: table.column(column) for table in tables}
+    taken = [rows[each] for each in chosen]
+    sources = [_image(cells[each.table.name][each.row].as_py(), each) for each in taken]
+    return LazyImages(sources, [each.name for each in taken], size, shown=shown)
+
+
+def _image(cell: Any, row: _Row) -> bytes | Path:
+    """Encoded image of a cell (bytes, a path, or a struct of both), or the path of its file."""
+    match cell:
+        case dict():
+            encoded, path = cell.get("bytes"), cell.get("path")
+        case str():
+            encoded, path = None, cell
+        case _:
+            encoded, path = cell, None
+    if encoded:
+        return bytes(encoded)
+    if not path:
+        raise UserError(f"there is no image {row.name}; repair or remove it")
+    return _image_file(path, row)
+
+
+def _image_file(path: str, row: _Row) -> Path:
+    """File of a cell that holds only a path; raises `UserError` if it is not there, or outside the data set."""
+    root = row.table.folders[-1].absolute()
+    for folder in row.table.folders:
+        file = Path(os.path.normpath(folder.absolute() / path))
+        if file.is_relative_to(root) and os.path.isfile(file):
+            return file
+    raise UserError(
+        f"the image {row.name} is only a path, {path!r}, and there is no such file in {str(root)!r}; put the files "
+        "there, or write their bytes into the table"
+    )
