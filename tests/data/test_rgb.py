@@ -132,6 +132,14 @@ def test_a_range_is_given_with_the_data(tmp_path, encoding):
     assert in_order(loaded(tmp_path, encoded, ".tif", encoding, "?range=0..65535")[0].numpy())
 
 
+def test_values_beyond_the_range_of_the_data_are_told(tmp_path):
+    encoded = file(Image.fromarray(RAMP.astype(np.float32)), "TIFF")
+    with pytest.warns(
+        UserWarning, match=r"up to 98 % of an image's values lie beyond \?range and are clipped, such as"
+    ):
+        loaded(tmp_path, encoded, ".tif", "folder", "?range=0..1")
+
+
 @pytest.mark.parametrize("encoding", ENCODINGS)
 def test_deep_images_that_use_little_of_their_range_are_refused(tmp_path, encoding):
     encoded = file(Image.fromarray(SIXTEEN // 16), "PNG")

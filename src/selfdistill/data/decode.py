@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from selfdistill.data.pixels import require_memory
-from selfdistill.data.rgb import UsedRange, ValueRange, has_frames, to_rgb, used_range
+from selfdistill.data.rgb import UsedRange, ValueRange, clipped_share, has_frames, to_rgb, used_range
 from selfdistill.errors import UserError
 
 if TYPE_CHECKING:  # imported with the first image
@@ -90,14 +90,15 @@ class Probe(NamedTuple):
     """Properties of an image that its pixels do not show."""
 
     used: UsedRange | None  # of more than 8 bits
+    clipped: float  # share of pixels
     frames: bool  # more than one
 
 
-def probe(source: bytes | Path, name: str) -> Probe | None:
+def probe(source: bytes | Path, name: str, shown: ValueRange | None = None) -> Probe | None:
     """Look at one image; None if it is unreadable."""
     try:
         with _reading(source, name) as image:
-            return Probe(used_range(image), has_frames(image))
+            return Probe(used_range(image), clipped_share(image, shown), has_frames(image))
     except UnreadableImage:  # named when all are read
         return None
 

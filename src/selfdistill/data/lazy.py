@@ -2,7 +2,7 @@
 
 import os
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cached_property, partial
 from pathlib import Path
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Size, Tensor
 
 from selfdistill.data.decode import (
+    Probe,
     UnreadableImage,
     decode,
     decode_one,
@@ -105,13 +106,11 @@ class LazyImages:
         Raises `UserError` if those of more than 8 bits use so little of their value range that they would be black.
         """
         rows = torch.linspace(0, len(self) - 1, min(PROBED, len(self))).long().tolist()
-        found = {self.names[row]: probed for row in rows if (probed := probe(self.sources[row], self.names[row]))}
-        _require_used_range(
-            {name: used for name, (used, _) in found.items() if used and not (used.grey and self.shown)}
-        )
-        if framed := [name for name, (_, frames) in found.items() if frames]:
-            return (f"images such as {framed[0]} have several frames or pages, of which the first is read",)
-        return ()
+        probes = ((self.names[row], probe(self.sources[row], self.names[row], self.shown)) for row in rows)
+        found = {name: probed for name, probed in probes if probed}
+        used = {name: each.used for name, each in found.items() if each.used and not (each.used.grey and self.shown)}
+        _require_used_range(used)
+        return tuple(_notes(found))
 
     def prefetch(self, index: Tensor) -> None:
         """Start decoding rows in the background. index [M]."""
@@ -142,6 +141,14 @@ class LazyImages:
     @cached_property
     def _threads(self) -> ThreadPoolExecutor:
         return ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="decode")
+
+
+def _notes(probes: Mapping[str, Probe]) -> Iterator[str]:
+    if framed := [name for name, each in probes.items() if each.frames]:
+        yield f"images such as {framed[0]} have several frames or pages, of which the first is read"
+    name = max(probes, key=lambda each: probes[each].clipped, default="")
+    if name and (share := probes[name].clipped):
+        yield f"up to {100 * share:.2g} % of an image's values lie beyond ?range and are clipped, such as in {name}"
 
 
 def _require_used_range(used: Mapping[str, UsedRange]) -> None:

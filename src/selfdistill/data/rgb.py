@@ -73,6 +73,14 @@ def used_range(image: "Image.Image") -> UsedRange | None:
     return UsedRange(np.asarray(image.convert("RGB")).max() / 255, grey=False) if wide else None
 
 
+def clipped_share(image: "Image.Image", shown: ValueRange | None) -> float:
+    """Share of an image's deep pixels that lie beyond `shown`; 0 for other images and without a range."""
+    if shown is None or not is_deep(image):
+        return 0.0
+    values = _values(image)
+    return float(((values < min(shown)) | (values > max(shown))).mean())
+
+
 def has_frames(image: "Image.Image") -> bool:
     """Tell animations and files of several pages; the second picture of a camera's MPO is a preview."""
     return getattr(image, "is_animated", False) and image.format != "MPO"
