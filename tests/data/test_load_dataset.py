@@ -147,6 +147,17 @@ def test_unreadable_cells_are_skipped_too(tmp_path):
         assert len(load(f"parquet:{tmp_path}", skip_unreadable=True).train) == 4
 
 
+def test_missing_cells_are_named_together_and_skipped(tmp_path):
+    cells = [image_files.encoded(k) for k in range(4)]
+    image_files.write(tmp_path / "train.parquet", image_files.table([None, *cells, None], label=[0, 1, 0, 1, 0, 1]))
+    image_files.write(tmp_path / "test.parquet", image_files.table(cells[:2], label=[0, 1]))
+    names = r"in row 0 of train.parquet \(it is empty\), in row 5 of train.parquet \(it is empty\)"
+    with pytest.raises(UserError, match=rf"cannot read 2 images: {names}; repair or remove them, or pass --skip-unrea"):
+        load(f"parquet:{tmp_path}")
+    with pytest.warns(UserWarning, match=f"skipped 2 unreadable images: {names}"):
+        assert len(load(f"parquet:{tmp_path}", skip_unreadable=True).train) == 4
+
+
 def test_no_source_is_imported_before_it_is_read():
     heavy = {"torchvision", "pyarrow", "sklearn", "PIL", "datasets"}
     code = f"import sys, selfdistill.data; print({heavy} & set(sys.modules))"

@@ -103,7 +103,7 @@ LABEL = [0, 1, 2] * 4
             table(cells(b"broken"), label=LABEL),
             r"image in row 7 of train-0.*parquet: it has no known image format",
         ),
-        (table(cells(None), label=LABEL), r"there is no image in row 7 of train-0"),
+        (table(cells(None), label=LABEL), r"cannot read the image in row 7 of train-0.*: it is empty"),
         (
             table(cells(encoded(7, size=9)), label=LABEL),
             r"row 0 of .* has 8x8 pixels, in row 7 of .* 9x9; pass --size",

@@ -137,10 +137,8 @@ def _image(cell: Any, row: _Row) -> bytes | Path:
             encoded, path = None, cell
         case _:
             encoded, path = cell, None
-    if encoded:
-        return bytes(encoded)
-    if not path:
-        raise UserError(f"there is no image {row.name}; repair or remove it")
+    if encoded or not path:
+        return bytes(encoded or b"")  # an empty one is unreadable, and named with all others
     return _image_file(path, row)
 
 
