@@ -11,7 +11,8 @@ change in any release.
   `ForwardPass`, `ModelOutputs`, `TableUpdate`, `LossValue`, `Batch`.
 - Errors: `UserError`.
 
-Names are loaded on first use: `import selfdistill` does not import torch.
+Names are loaded on first use: `import selfdistill` does not import torch. The docstrings' examples assume
+`import torch` and `import selfdistill as sd`.
 """
 
 import importlib
@@ -102,7 +103,6 @@ def control(method: "str | Method") -> "Method":
 
     Raises `UserError` for an expression that cannot be parsed.
 
-    >>> import selfdistill as sd
     >>> sd.control("drg()").text
     'control(drg())'
     """

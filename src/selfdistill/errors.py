@@ -2,7 +2,12 @@
 
 
 class UserError(ValueError):
-    """An error that the caller can fix; its text says what was found, what was expected, and how to fix it."""
+    """An error that the caller can fix; its text says what was found, what was expected, and how to fix it.
+
+    >>> sd.methods.drg(alpha=-1.0)
+    Traceback (most recent call last):
+    selfdistill.errors.UserError: drg: alpha must be a number of 0 or more, but is -1.0
+    """
 
 
 class Interrupted(BaseException):

@@ -16,10 +16,18 @@ class Mix(NamedTuple):
 
 
 class Batch(NamedTuple):
-    """A training batch: images, hard class ids, and the tensors that the method requires."""
+    """A training batch: images, hard class ids, and the tensors that the method requires.
 
-    images: Tensor  # [B, 3, H, W], mixed where `mix` says so
-    labels: Tensor  # [B] class ids
-    index: Tensor | None = None  # type: ignore[assignment]  # [B] places in the data set; hides tuple.index
+    `sd.loader` yields batches, and the object that `sd.teach` returns takes one in place of images and labels.
+
+    >>> images, labels = torch.zeros(4, 3, 8, 8), torch.tensor([0, 1, 0, 1])
+    >>> batch = sd.Batch(images, labels, extra={"peer": images[[2, 3, 0, 1]]})
+    >>> batch.extra["peer"].shape
+    torch.Size([4, 3, 8, 8])
+    """
+
+    images: Tensor  # [B, 3, H, W] float, normalized; mixed where `mix` says so
+    labels: Tensor  # [B] int64 class ids
+    index: Tensor | None = None  # type: ignore[assignment]  # [B] int64 places in the data set; hides tuple.index
     mix: Mix | None = None
-    extra: Mapping[str, Tensor] = MappingProxyType({})  # required tensors: clean, peer, twin, last …
+    extra: Mapping[str, Tensor] = MappingProxyType({})  # [B, …] each, as required: clean, peer, twin, last …

@@ -35,6 +35,12 @@ def method_constructor(make: Constructor) -> Constructor:
     A method made of others keeps their calls: `lightskd()` is `drg() + dsr()`. The papers are the
     entries of the BibTeX file beside the function's module, if there is one. Calls raise `UserError`
     for arguments that do not fit the annotations. An expression calls decorated functions only.
+
+    >>> @sd.method_constructor
+    ... def gentle(alpha: float = 0.1):
+    ...     return sd.methods.drg(alpha=alpha) + sd.methods.dsr()
+    >>> gentle(alpha=0.05).text
+    'gentle(alpha=0.05)'
     """
 
     @functools.wraps(make)

@@ -16,7 +16,12 @@ from selfdistill.terms import CrossEntropy, LossTerm
 class Method:
     """A training method: terms, the task's loss and weight, mixing, companion networks.
 
-    `text` is the expression that makes it; `calls` are its calls with every argument written out.
+    Methods are values: `+` combines them, and `teach` takes one. `text` is the expression that makes it, for `run`
+    and `compare`; `calls` are its calls with every argument written out.
+
+    >>> method = sd.methods.drg() + sd.methods.dsr()
+    >>> method.text, list(method.terms)
+    ('drg() + dsr()', ['guidance', 'shape'])
     """
 
     terms: Mapping[str, LossTerm] = field(default_factory=dict)
@@ -34,7 +39,11 @@ class Method:
     papers: tuple[str, ...] = ()  # BibTeX entries
 
     def __add__(self, other: "Method") -> "Method":
-        """Combine two methods; raise `UserError` with both names where their requirements conflict."""
+        """Combine two methods; raise `UserError` with both names where their requirements conflict.
+
+        >>> (sd.methods.drg(alpha=0.1) + sd.methods.mixup()).text
+        'drg(alpha=0.1) + mixup()'
+        """
         _refuse_common_terms(self, other)
         _refuse_mixed_rows(self, other)
         _refuse_mixed_rows(other, self)
@@ -55,34 +64,58 @@ class Method:
         )
 
     def as_control(self) -> "Method":
-        """Return the same method without distillation, with its heads and passes."""
+        """Return the same method without distillation, with its heads and passes.
+
+        >>> sd.methods.drg().as_control().text
+        'control(drg())'
+        """
         calls = tuple(f"control({call})" for call in self.calls)
         return replace(self, control=True, text=f"control({self.text})", calls=calls)
 
     @property
     def teachers(self) -> tuple[str, ...]:
-        """The roles of trained networks, which must be given."""
+        """The roles of trained networks, which must be given.
+
+        >>> sd.methods.kd().teachers
+        ('teacher',)
+        """
         return tuple(name for name, role in self.networks.items() if isinstance(role, Teacher))
 
     @property
     def has_control(self) -> bool:
-        """True where the method has heads that learn the labels, or extra passes of the student."""
+        """True where the method has heads that learn the labels, or extra passes of the student.
+
+        >>> sd.methods.drg().has_control, sd.methods.dsr().has_control
+        (True, False)
+        """
         passes = any(view.network == "student" for term in self.all_terms.values() for view in term.views)
         return not self.control and (passes or any(term.uses_labels for term in self.all_terms.values()))
 
     @property
     def resolved(self) -> str:
-        """The run's identity: every call with every argument, sorted."""
+        """The run's identity: every call with every argument, sorted.
+
+        >>> (sd.methods.mixup() + sd.methods.ema()).resolved
+        "ema(decay=0.999) + mixup(alpha=1.0, per='batch', images=2)"
+        """
         return " + ".join(sorted(self.calls))
 
     @property
     def all_terms(self) -> dict[str, LossTerm]:
-        """The task's term and all others, by name."""
+        """The task's term and all others, by name.
+
+        >>> list(sd.methods.drg().all_terms)
+        ['task', 'guidance']
+        """
         return {"task": self.task or CrossEntropy(), **self.terms}
 
     @property
     def weights(self) -> dict[str, float]:
-        """The weight of each term in the total loss."""
+        """The weight of each term in the total loss.
+
+        >>> (sd.methods.drg() + sd.methods.dsr(weight=2.0)).weights
+        {'task': 1.0, 'guidance': 1.0, 'shape': 2.0}
+        """
         task = 1.0 if self.task_weight is None else self.task_weight
         return {"task": task, **{name: term.weight for name, term in self.terms.items()}}
 

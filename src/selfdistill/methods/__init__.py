@@ -35,6 +35,10 @@ def parse_stored_method(text: str, modules: Collection[str] = ()) -> Method:
     """Parse the method expression of a record; the only modules imported for it are those that the user names.
 
     Raises `UserError` as `parse_method`, and for a method of any other module.
+
+    >>> from selfdistill.methods import parse_stored_method
+    >>> parse_stored_method("drg() + dsr()").text
+    'drg() + dsr()'
     """
     return parse_stored(text, REGISTRY, modules)
 

@@ -31,7 +31,16 @@ def compare(
     engine: Engine | None = None,
     listener: Listener | None = None,
 ) -> Study:
-    """Run each method with each seed on one model and one data set; see `compare_all`."""
+    """Run each method with each seed on one model and one data set.
+
+    `methods` are expressions; `base` holds the settings of all runs, except method and seed. Finished runs in `folder`
+    are not trained again. A method that fails is left out and its error kept in the study's `errors`. Raises
+    `UserError` before any training where a method, the model or the data cannot be loaded or do not fit.
+
+    >>> study = sd.compare(["ce()", "dsr()"], sd.RunConfig("ce()", epochs=1, limit=64), [0], "runs/study")
+    >>> [result["method"] for row in study.methods for result in study.finished(row)]
+    ['ce()', 'dsr()']
+    """
     (study,) = compare_all(Grid(methods, seeds=seeds, recipe=base), folder, engine=engine, listener=listener)
     return study
 

@@ -21,7 +21,12 @@ class Grid:
     `label_noise` are shares of the training labels made wrong. `controls` adds each method's heads and passes
     without its distillation; `equal_compute` adds plain cross-entropy trained for as much longer as a method costs
     more. `metrics` are evaluated on the finished runs, on `test_limit` test images (default: all); `ood` are the images
-    of other classes for OOD detection. Raises `UserError` for an empty grid and an unknown metric.
+    of other classes for OOD detection. A Python file with `STUDY = Grid(…)` is trained by `selfdistill study FILE`.
+    Raises `UserError` for an empty grid and an unknown metric.
+
+    >>> grid = sd.Grid(["ce()", "drg()"], models=["resnet8", "resnet20"], seeds=[0, 1], controls=True)
+    >>> grid.rows
+    ('ce()', 'drg()', 'control(drg())')
     """
 
     methods: Sequence[str]
@@ -52,14 +57,22 @@ class Grid:
 
     @property
     def rows(self) -> tuple[str, ...]:
-        """Return the distinct method expressions, with their controls if requested."""
+        """Return the distinct method expressions, with their controls if requested.
+
+        >>> sd.Grid(["drg(alpha=0.2)", "drg()"]).rows
+        ('drg()',)
+        """
         made = [parse_method(each) for each in self.methods]
         texts = [each.text for each in made] if not self.controls else with_controls(self.methods)
         return tuple(dict.fromkeys(texts))
 
     @property
     def request(self) -> EvaluationRequest | None:
-        """Return the requested metrics of the finished runs, or None. Raises `UserError` for an unknown metric."""
+        """Return the requested metrics of the finished runs, or None. Raises `UserError` for an unknown metric.
+
+        >>> sd.Grid(["ce()"], metrics=["basic", "cost"]).request.metrics
+        ('basic', 'cost')
+        """
         if not self.metrics and self.ood is None:
             return None
         return EvaluationRequest(
@@ -73,11 +86,20 @@ class Grid:
 
     @property
     def folder(self) -> Path:
-        """Return the default folder."""
+        """Return the default folder.
+
+        >>> sd.Grid(["ce()"], models=["resnet8", "resnet20"]).folder.as_posix()
+        'runs/digits-resnet8-resnet20-20epochs'
+        """
         return default_folder(self.recipe, self.models, self.data, self.label_noise)
 
     def pairs(self, folder: Path) -> Iterator[tuple[RunConfig, Path]]:
-        """Return the shared configuration and the folder of each combination of data set, model and label noise."""
+        """Return the shared configuration and the folder of each combination of data set, model and label noise.
+
+        >>> grid = sd.Grid(["ce()"], models=["resnet8", "resnet20"])
+        >>> [(config.model, folder.name) for config, folder in grid.pairs(grid.folder)]
+        [('resnet8', 'digits-resnet8'), ('resnet20', 'digits-resnet20')]
+        """
         recipe, several = self.recipe, len(self.label_noise) > 1
         shares = self.label_noise or [recipe.label_noise]
         pairs = list(product(self.data or [recipe.data], self.models or [recipe.model], shares))

@@ -9,10 +9,18 @@ Memory: TypeAlias = "Tensor | tuple[Memory, ...] | Mapping[str, Memory] | None" 
 
 
 class TableUpdate(NamedTuple):
-    """Rows to write into a remembered table after the step."""
+    """Rows to write into a remembered table [N, …] after the step; a term remembers it in the table's place.
 
-    index: Tensor  # type: ignore[assignment]  # [B]; hides tuple.index, which nobody calls
-    values: Tensor  # [B, …]
+    The other rows stay. The rows of all ranks are written into each rank's table, without gradient.
+
+    >>> probabilities = torch.full((2, 10), 0.1)
+    >>> update = sd.TableUpdate(torch.tensor([7, 3]), probabilities)
+    >>> torch.zeros(500, 10).index_copy(0, *update).sum()
+    tensor(2.)
+    """
+
+    index: Tensor  # type: ignore[assignment]  # [B] int64 rows of the table; hides tuple.index, which nobody calls
+    values: Tensor  # [B, …] their new values
 
 
 def as_tensor(memory: Memory) -> Tensor:

@@ -27,44 +27,48 @@ CHOICES = {
 class RunConfig:
     """The configuration of a run: the same configuration on the same machine gives the same weights.
 
-    Raises `UserError` for values that no run could have.
+    The optimizer is SGD. `dataclasses.replace` changes fields. Raises `UserError` for values that no run could have.
+
+    >>> config = sd.RunConfig("drg() + dsr()", data="digits", model="resnet8", epochs=5)
+    >>> config.batch_size, config.lr, config.seed
+    (64, 0.1, 0)
     """
 
-    method: str  # an expression
-    data: str = "digits"
-    model: str = "resnet8"
+    method: str  # an expression, such as "drg() + dsr()"
+    data: str = "digits"  # a source, such as cifar10 or folder:PATH
+    model: str = "resnet8"  # a name of `create`
     epochs: int = 20
-    batch_size: int = 64  # images a step, over all processes
-    lr: float = 0.1  # at the peak
-    momentum: float = 0.9
+    batch_size: int = 64  # images per optimizer step, over all processes
+    lr: float = 0.1  # peak learning rate
+    momentum: float = 0.9  # from 0 to below 1
     nesterov: bool = True
-    weight_decay: float = 5e-4
-    decay_norms: bool = True  # weight decay on norms and biases too
-    schedule: Schedule = "cosine"
-    milestones: tuple[float, ...] = (0.5, 0.75)  # shares of the run at which "step" lowers the rate
-    gamma: float = 0.1  # what "step" multiplies the rate with
-    warmup: int = 0  # epochs over which the rate grows
-    seed: int = 0
+    weight_decay: float = 5e-4  # L2
+    decay_norms: bool = True  # apply weight decay to normalization layers and biases too
+    schedule: Schedule = "cosine"  # of the learning rate; "step" lowers it at the milestones
+    milestones: tuple[float, ...] = (0.5, 0.75)  # fractions of the run at which "step" lowers the learning rate
+    gamma: float = 0.1  # factor by which "step" lowers the learning rate
+    warmup: int = 0  # epochs of linear learning rate warmup
+    seed: int = 0  # of the initial weights, the order of the data, augmentation and label noise
     generation: int = 0  # a teacher's is one above its student's: other initial weights, at the same seed and data
-    limit: int | None = None  # training images
-    validation: float = 0.0  # share of the training images held out
-    label_noise: float = 0.0  # share of the training labels made wrong
+    limit: int | None = None  # training images to keep, as a stratified subset; None: all
+    validation: float = 0.0  # fraction of the training images held out for validation
+    label_noise: float = 0.0  # fraction of the training labels replaced by wrong ones
     skip_unreadable: bool = False  # leave out images that cannot be read
-    size: int | None = None  # pixels of a side; None: the data's own
-    pretrained: bool = False
-    weights: str | None = None  # a file
-    classifier: str | None = None  # path of the module that makes the logits
-    accelerator: Accelerator = "auto"
-    precision: Precision = "32"
-    devices: int = 1  # on each machine, a process for each
+    size: int | None = None  # pixels per side, by resizing; None: the data's own
+    pretrained: bool = False  # start from the weights of timm or torchvision
+    weights: str | None = None  # file of weights to start from
+    classifier: str | None = None  # path of the module that computes the logits; None: found by tracing
+    accelerator: Accelerator = "auto"  # hardware to train on
+    precision: Precision = "32"  # of mixed precision
+    devices: int = 1  # per machine, with one process each
     nodes: int = 1  # machines
-    strategy: Strategy = "auto"  # how processes share the work
+    strategy: Strategy = "auto"  # how processes share the work; "fsdp" shards the weights
     sync_batchnorm: bool = False  # batch statistics over all processes
-    accumulate: int = 1  # parts of a process's batch, passed one after the other
-    clip_norm: float | None = None  # of the gradient, at most
-    compile: bool = False
+    accumulate: int = 1  # gradient accumulation steps
+    clip_norm: float | None = None  # largest gradient norm; None: not clipped
+    compile: bool = False  # compile the training step with torch.compile
     compile_mode: CompileMode = "default"  # of torch.compile
-    decode: Decode = "auto"  # when files become pixels; changes nothing of what is trained
+    decode: Decode = "auto"  # when image files are decoded; does not change what is trained
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "milestones", tuple(self.milestones))
@@ -74,21 +78,37 @@ class RunConfig:
 
     @property
     def parts(self) -> int:
-        """Into how many parts a batch is cut: for processes, and for passes one after the other."""
+        """Return the number of parts of a batch: processes times gradient accumulation steps.
+
+        >>> sd.RunConfig("ce()", devices=2, accumulate=4).parts
+        8
+        """
         return self.devices * self.nodes * self.accumulate
 
     def seedless(self) -> "RunConfig":
-        """Return the recipe: the same configuration at seed 0."""
+        """Return the recipe: the same configuration at seed 0.
+
+        >>> sd.RunConfig("ce()", seed=3).seedless() == sd.RunConfig("ce()")
+        True
+        """
         return replace(self, seed=0, generation=0)
 
     def to_json(self) -> dict[str, Any]:
-        """Give the fields that the weights depend on, as JSON knows them."""
+        """Return the fields that the weights depend on, as JSON values.
+
+        >>> sd.RunConfig("ce()").to_json()["milestones"]
+        [0.5, 0.75]
+        """
         values = asdict(self) | {"milestones": list(self.milestones)}
         return {key: value for key, value in values.items() if key != "decode"}
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> "RunConfig":
-        """Read what `to_json` gave; fields of other versions are left out."""
+        """Read the values of `to_json`; fields of other versions are left out.
+
+        >>> sd.RunConfig.from_json({"method": "ce()", "epochs": 5}).epochs
+        5
+        """
         known = {field.name for field in fields(cls)}
         return cls(**{key: value for key, value in values.items() if key in known})
 

@@ -71,13 +71,18 @@ def run(
     save_every: float = SAVE_EVERY,
     wait: bool = False,
 ) -> RunResult:
-    """Train as configured and return the result, which is also written to `folder`.
+    """Train as configured and return the result, which is also written to `folder`; accuracies are in percent.
 
     A finished run is not trained again; an interrupted one continues, unless `resume` is off. `teachers` is the folder
-    for runs of teachers that must be trained first; `networks` are teachers at hand; `splits` the data, if they are
-    loaded already; `save_every` the seconds between checkpoints. With `wait`, the call waits while another process
-    trains in the folder. All processes of a run make the same call; rank 0 writes the files.
-    Raises `UserError` for a mistake that the caller can mend, `Interrupted` after a signal.
+    for runs of teachers that must be trained first; `networks` are teachers at hand, by role; `splits` the data, if
+    they are loaded already; `save_every` the seconds between checkpoints. With `wait`, the call waits while another
+    process trains in the folder. All processes of a run make the same call; rank 0 writes the files. Raises `UserError`
+    where the folder holds another run, where method, model and data do not fit or cannot be loaded, and for too little
+    memory or disk; `Interrupted` after a signal.
+
+    >>> result = sd.run(sd.RunConfig("drg()", epochs=1, limit=64), "runs/drg")
+    >>> result["method"], 0 <= result["top1"] <= 100
+    ('drg()', True)
     """
     plan = resolve(config, folder, teachers=teachers, save_every=save_every, listener=listener)
     if (finished := stored_result(plan, resume, splits)) is not None:
