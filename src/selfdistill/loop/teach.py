@@ -40,17 +40,17 @@ def teach(
 ) -> "DistillationStep":
     """Teach a model by a method, in a training loop of your own.
 
-    `images` [B, 3, H, W] is a batch as the loop will bring it. Options: `networks` (teachers by
+    `images` [B, 3, H, W] is a float batch as the loop will bring it. Options: `networks` (teachers by
     role), `classifier` (the path of the module that makes the logits), `output` (position, key or function that names
     the logits in the model's output), `task` (a loss of logits and labels in place of cross-entropy, for the student
     and for heads that learn the labels), `seed`, `epochs` and `steps_per_epoch` (for methods that read time),
     `dataset_size` (for methods that remember each image), `accumulate` (batches per optimizer step).
     Raises `UserError` where method and model do not fit.
 
-        teach = sd.teach(model, "drg() + dsr()", images)
-        optimizer = torch.optim.SGD(teach.parameters(), lr=0.1)
-        loss = teach(images, labels)
-        model = teach.close()
+    >>> images, labels = torch.randn(4, 3, 8, 8), torch.tensor([0, 1, 2, 3])
+    >>> teach = sd.teach(sd.create("resnet8", classes=10, size=8), "drg() + dsr()", images)
+    >>> teach(images, labels).backward()  # then a step of an optimizer of teach.parameters()
+    >>> model = teach.close()
     """
     return DistillationStep(
         model,
@@ -76,6 +76,11 @@ class DistillationStep(nn.Module):
 
     Memory rides in `state_dict()`. With the student in eval mode, or without gradient, a call gives
     the task loss and remembers nothing; in eval mode with gradient it warns, once.
+
+    >>> images, labels = torch.randn(4, 3, 8, 8), torch.tensor([0, 1, 2, 3])
+    >>> teach = sd.teach(sd.create("resnet8", classes=10, size=8), "drg()", images)
+    >>> teach(images, labels).dim(), teach.logits.shape, sorted(teach.losses)
+    (0, torch.Size([4, 10]), ['guidance.learn', 'guidance.mimic', 'task'])
     """
 
     _memory: MemorySlots
@@ -144,7 +149,14 @@ class DistillationStep(nn.Module):
     ) -> Tensor:
         """Give the loss of a batch [B, 3, H, W] with labels [B], a scalar to call backward on.
 
-        `remember=False` leaves the memory as it is, for optimizers that evaluate a batch twice.
+        A `Batch` of `sd.loader` takes the place of images and labels. `index` [B] are places in the data set;
+        `extra` are further tensors that the method requires, such as `peer`. `remember=False` leaves the memory as it
+        is, for optimizers that evaluate a batch twice. Raises `UserError` for labels that are no class ids of the
+        model, for a missing tensor, for too few rows, for losses that are not finite, and after `close`.
+
+        >>> images, labels = torch.randn(4, 3, 8, 8), torch.tensor([0, 1, 0, 1])
+        >>> teach = sd.teach(sd.create("resnet8", classes=10, size=8), "cs_kd()", images)
+        >>> loss = teach(images, labels, peer=images[[2, 3, 0, 1]])
         """
         self._require_open()
         if not torch.compiler.is_compiling():
@@ -160,11 +172,22 @@ class DistillationStep(nn.Module):
         """Return the network as it would be deployed now: the student, or a copy with its average or merged heads.
 
         For validation during training, of `ema()` for example. An average holds the steps up to the last call.
+
+        >>> teach = sd.teach(sd.create("resnet8", classes=10, size=8), "ema()", torch.randn(4, 3, 8, 8))
+        >>> teach.deployed().eval()(torch.randn(2, 3, 8, 8)).shape, teach.deployed() is teach.student
+        (torch.Size([2, 10]), False)
         """
         return self.step.deployed()
 
     def close(self) -> nn.Module:
-        """End the teaching: the model comes back without a trace of it."""
+        """End the teaching: the model comes back without a trace of it.
+
+        Raises `UserError` where running statistics of the model are not finite.
+
+        >>> student = sd.create("resnet8", classes=10, size=8)
+        >>> sd.teach(student, "drg()", torch.randn(4, 3, 8, 8)).close() is student
+        True
+        """
         if self._started and not self._closed:
             self.step.after_step()
         self._closed = True
@@ -173,7 +196,12 @@ class DistillationStep(nn.Module):
         return model
 
     def get_extra_state(self) -> Tensor:
-        """Return memory, time and draws for `state_dict`, as one tensor. -> [bytes] uint8."""
+        """Return memory, time and draws for `state_dict`, as one tensor. -> [bytes] uint8.
+
+        >>> teach = sd.teach(sd.create("resnet8", classes=10, size=8), "dsr()", torch.randn(4, 3, 8, 8))
+        >>> teach.load_state_dict(teach.state_dict())
+        <All keys matched successfully>
+        """
         state = {"memories": self._memory.slots, "rows": self._rows, "calls": self._calls}
         return pack(state | {"started": self._started, "slot": self._slot, "draws": self._draws.get_state()})
 

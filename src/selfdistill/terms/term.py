@@ -26,7 +26,11 @@ class Progress(NamedTuple):
     fraction: Tensor  # [] from 0 at the first step towards 1
 
     def linear_ramp(self, epochs: float) -> Tensor:
-        """Return a factor that grows linearly from 0 to 1 over the first `epochs`; 1 where `epochs` is 0. -> []."""
+        """Return a factor that grows linearly from 0 to 1 over the first `epochs`; 1 where `epochs` is 0. -> [].
+
+        >>> Progress(*torch.tensor([1.0, 10.0, 0.1])).linear_ramp(epochs=4)
+        tensor(0.2500)
+        """
         if epochs <= 0:
             return torch.ones_like(self.fraction)
         return (self.fraction * self.epochs / epochs).clamp(max=1.0)
@@ -35,6 +39,9 @@ class Progress(NamedTuple):
         """Return exp(-5 (1 - t)²), t from 0 to 1 over the first whole `epochs`; 1 where `epochs` is 0. -> [].
 
         The sigmoid-shaped ramp-up of Laine and Aila, 2017 (https://arxiv.org/abs/1610.02242).
+
+        >>> Progress(*torch.tensor([2.0, 10.0, 0.2])).sigmoid_ramp(epochs=4)
+        tensor(0.2865)
         """
         if epochs <= 0:
             return torch.ones_like(self.fraction)
@@ -42,7 +49,12 @@ class Progress(NamedTuple):
 
 
 class ModelOutputs(NamedTuple):
-    """Outputs of one forward pass, in float32 at least."""
+    """Outputs of one forward pass, in float32 at least; a term reads them in `context.views`.
+
+    >>> outputs = sd.ModelOutputs(torch.zeros(4, 10), None, {"stage2": torch.zeros(4, 16, 8, 8)})
+    >>> outputs.features["stage2"].mean(dim=(2, 3)).shape
+    torch.Size([4, 16])
+    """
 
     logits: Tensor  # [B, C]
     embedding_or_none: Tensor | None  # [B, D], the classifier's input; None where it was not recorded
@@ -50,7 +62,11 @@ class ModelOutputs(NamedTuple):
 
     @property
     def embedding(self) -> Tensor:
-        """The classifier's input [B, D]; raises `UserError` where the pass recorded none."""
+        """The classifier's input [B, D]; raises `UserError` where the pass recorded none.
+
+        >>> sd.ModelOutputs(torch.zeros(4, 10), torch.zeros(4, 64), {}).embedding.shape
+        torch.Size([4, 64])
+        """
         return _required(self.embedding_or_none, "embedding", "name it in the pass's taps, or in the term's `requires`")
 
 
@@ -60,6 +76,12 @@ class ForwardPass:
 
     Its input is `batch.extra[source]`, or the batch's images where `source` is None, after
     `transform`. A `joint` pass is part of the anchor's own pass and of its batch statistics.
+
+    A term reads the outputs in `context.views[name]`, detached where it declares `grad=False`.
+
+    >>> flipped = sd.ForwardPass("flipped", grad=True, transform=lambda images: images.flip(-1))
+    >>> class FlipConsistency(sd.LossTerm):
+    ...     views = (flipped,)
     """
 
     name: str
@@ -72,7 +94,13 @@ class ForwardPass:
 
 
 class BuildContext(NamedTuple):
-    """Shapes and factories from which a term builds its heads."""
+    """Shapes and factories from which a term builds its heads; shapes include the batch.
+
+    >>> shapes = {"stage1": torch.Size([4, 8, 16, 16]), "logits": torch.Size([4, 10])}
+    >>> context = sd.BuildContext(shapes, {}, branch=torch.nn.Identity)
+    >>> torch.nn.Linear(context.shapes["stage1"][1], context.classes)
+    Linear(in_features=8, out_features=10, bias=True)
+    """
 
     shapes: Mapping[str, Size]  # of the student's taps it reads, of "logits" and of "embedding"
     views: Mapping[str, Mapping[str, Size]]  # the same of other networks, by pass
@@ -85,7 +113,12 @@ class BuildContext(NamedTuple):
 
 
 class TrainingInfo(NamedTuple):
-    """Facts about model and data that are known before the first step."""
+    """Facts about model and data that are known before the first step, from which a term makes its memory.
+
+    >>> info = sd.TrainingInfo(classes=10, width=64, batch=32, like=torch.zeros(()), images=500)
+    >>> info.like.new_zeros(info.images, info.classes).shape
+    torch.Size([500, 10])
+    """
 
     classes: int
     width: int | None  # D of the embedding; None where there is no classifier
@@ -96,13 +129,21 @@ class TrainingInfo(NamedTuple):
 
 @dataclass(frozen=True)
 class StepContext:
-    """All values that a term may read at one step."""
+    """All values that a term may read at one step, floats in float32 at least.
+
+    Properties raise `UserError` for values that this step does not have.
+
+    >>> batch = sd.Batch(torch.zeros(2, 3, 8, 8), torch.tensor([0, 1]), index=torch.tensor([7, 3]))
+    >>> outputs, start = sd.ModelOutputs(torch.zeros(2, 10), None, {}), Progress(*torch.zeros(3))
+    >>> sd.StepContext(batch, *outputs, {}, torch.nn.Identity(), None, start).index
+    tensor([7, 3])
+    """
 
     batch: Batch
     logits: Tensor  # [B, C], with gradient
     embedding_or_none: Tensor | None  # [B, D], with gradient; None where there is no classifier
-    features: Mapping[str, Tensor]
-    views: Mapping[str, ModelOutputs]
+    features: Mapping[str, Tensor]  # by tap, with gradient: [B, D, H, W] maps or [B, N, D] tokens
+    views: Mapping[str, ModelOutputs]  # by the name of the pass
     classifier: Callable[[Tensor], Tensor]  # [*, D] -> [*, C], without gradient
     classifier_weight_or_none: Tensor | None  # [C, D], with gradient; None where the classifier is not linear
     progress: Progress
@@ -150,7 +191,15 @@ class StepContext:
         return ModelOutputs(self.logits, self.embedding_or_none, self.features)
 
     def cross_entropy(self, logits: Tensor, smoothing: float = 0.0) -> Tensor:
-        """Compute the cross-entropy, or the caller's task loss, of any head's logits with the labels. [B, C] -> []."""
+        """Compute the cross-entropy, or the caller's task loss, of any head's logits with the labels. [B, C] -> [].
+
+        `smoothing` is PyTorch's `label_smoothing`. Mixed rows are compared with the mixture of their labels.
+
+        >>> batch = sd.Batch(torch.zeros(2, 3, 8, 8), torch.tensor([0, 1]))
+        >>> outputs, start = sd.ModelOutputs(torch.zeros(2, 10), None, {}), Progress(*torch.zeros(3))
+        >>> sd.StepContext(batch, *outputs, {}, torch.nn.Identity(), None, start).cross_entropy(outputs.logits)
+        tensor(2.3026)
+        """
         if self.task is not None:
             return self.task(logits, self.batch.labels)
         return label_loss(logits, self.batch, smoothing)
@@ -181,6 +230,12 @@ class LossTerm(nn.Module):
     learning: a control drops the former. A single value is all distillation. Modules made in `build`
     train, synchronize and checkpoint with the student and are never exported. State between steps
     goes through `remember`, never through a buffer: DDP overwrites every rank's buffers with rank 0's.
+
+    >>> class Confidence(sd.LossTerm):
+    ...     def loss(self, context):
+    ...         return -context.logits.log_softmax(dim=1).mean()
+    >>> sd.Method({"confidence": Confidence()}).weights
+    {'task': 1.0, 'confidence': 1.0}
     """
 
     weight: float = 1.0
@@ -199,18 +254,40 @@ class LossTerm(nn.Module):
     reset_memory: Literal["never", "epoch"] = "never"
 
     def build(self, context: BuildContext) -> None:
-        """Make heads."""
+        """Make heads from the shapes of the student's features.
+
+        >>> class Head(sd.LossTerm):
+        ...     def build(self, context):
+        ...         self.head = torch.nn.Linear(context.shapes["embedding"][1], context.classes)
+        """
 
     def start(self, info: TrainingInfo) -> Memory:
-        """Return the memory before the first step; None: this term keeps nothing."""
+        """Return the memory before the first step; None: this term keeps nothing.
+
+        >>> class MeanLogits(sd.LossTerm):
+        ...     def start(self, info):
+        ...         return info.like.new_zeros(info.classes)
+        >>> MeanLogits().start(sd.TrainingInfo(classes=3, width=None, batch=32, like=torch.zeros(())))
+        tensor([0., 0., 0.])
+        """
         return None
 
     def loss(self, context: StepContext) -> LossValue:
-        """Return this term's value before `weight`: a scalar, or its parts."""
+        """Return this term's value before `weight`: a scalar [], or its parts {"learn": [], "mimic": []}.
+
+        >>> class EarlyExit(sd.LossTerm):
+        ...     def loss(self, context):
+        ...         return {"learn": context.cross_entropy(self.head(context.embedding))}
+        """
         raise NotImplementedError(f"{type(self).__name__} defines no loss")
 
     def remember(self, context: StepContext) -> Memory:
-        """Return the memory for the next step."""
+        """Return the memory for the next step, of the structure of `start`.
+
+        >>> class MeanLogits(sd.LossTerm):
+        ...     def remember(self, context):
+        ...         return 0.9 * context.memory_tensor + 0.1 * context.logits.detach().mean(dim=0)
+        """
         return None
 
     def forward(self, context: StepContext) -> tuple[LossValue, Memory]:
@@ -218,10 +295,20 @@ class LossTerm(nn.Module):
         return self.loss(context), self.remember(context)
 
     def after_step(self) -> None:
-        """Update state after the optimizer's step, such as averages of heads."""
+        """Update state after the optimizer's step, such as averages of heads.
+
+        >>> class AveragedHead(sd.LossTerm):
+        ...     def after_step(self):
+        ...         self.average.update_parameters(self.head)
+        """
 
     def finish(self, student: nn.Module, classifier: str) -> None:
-        """Merge trained heads into the student's weights; `classifier` is the path of its classifier."""
+        """Merge trained heads into the weights of the student, or of a copy; `classifier` is its classifier's path.
+
+        >>> class NewClassifier(sd.LossTerm):
+        ...     def finish(self, student, classifier):
+        ...         student.get_submodule(classifier).load_state_dict(self.head.state_dict())
+        """
 
 
 class CrossEntropy(LossTerm):
