@@ -1,4 +1,6 @@
-from selfdistill.system import format_bytes, free_disk, free_memory
+import pytest
+
+from selfdistill.system import format_bytes, free_disk, free_memory, has_bf16_arithmetic
 
 
 def system(root, available=None, limit=None, used=0, cached=0):
@@ -38,3 +40,23 @@ def test_this_machine_has_memory_and_disk(tmp_path):
 def test_bytes_in_words():
     assert format_bytes(300 * 2**20) == "300 MiB"
     assert format_bytes(1.5 * 2**30) == "1.5 GiB"
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("processor : 0\nflags\t\t: fpu sse avx2 avx512f avx512_bf16\n", True),
+        ("flags : fpu amx_bf16 amx_tile\n", True),
+        ("Features : fp asimd bf16 i8mm\n", True),
+        ("flags : fpu sse avx2\nmodel name : bf16\n", False),
+        ("processor : 0\n", True),  # it says nothing
+    ],
+)
+def test_bf16_arithmetic_is_read_from_the_flags(tmp_path, text, found):
+    (tmp_path / "proc").mkdir()
+    (tmp_path / "proc/cpuinfo").write_text(text)
+    assert has_bf16_arithmetic(tmp_path) is found
+
+
+def test_bf16_arithmetic_is_assumed_where_nothing_tells(tmp_path):
+    assert has_bf16_arithmetic(tmp_path)

@@ -53,6 +53,19 @@ def _container_left(root: Path) -> float:
     return limit - used + int(cached.split()[1])
 
 
+def has_bf16_arithmetic(root: Path = Path("/")) -> bool:
+    """True where the processor multiplies bfloat16 itself (AVX-512, AMX or Arm), or where that is unknown.
+
+    `root` is the folder of the system's files (for tests).
+    """
+    try:
+        lines = (root / "proc/cpuinfo").read_text().splitlines()
+    except (OSError, ValueError):
+        return True
+    flags = {flag for line in lines if line.split(":")[0].strip() in ("flags", "Features") for flag in line.split()}
+    return not flags or bool(flags & {"avx512_bf16", "amx_bf16", "avx_ne_convert", "bf16"})
+
+
 def available_cores() -> int:
     """Number of CPU cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -163,6 +163,11 @@ def test_plan(capsys):
     assert "teacher: frozen (same architecture, trained first)" in out
     assert "mixing of 2 images per example · batch size of at least 2" in out
     assert "0.1 · task + 0.9 · virtual + 3 · similarity" in out
+    _, out, _ = command(capsys, "plan", "sad(start=30)", "--epochs", "5", "--limit", "100")
+    assert re.search(r"^ramp +next_attention: full weight after 30 epochs$", out, re.M)
+    assert re.search(
+        r"^note: the term 'next_attention' of sad\(start=30.0\) has its full weight only after 30 epochs", out, re.M
+    )
 
 
 def test_taps(capsys):

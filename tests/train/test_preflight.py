@@ -8,9 +8,14 @@ import torch
 from selfdistill.bench.candidate import Candidate
 from selfdistill.data import load
 from selfdistill.errors import UserError
+from selfdistill.inspect.doctor import check
+from selfdistill.methods import REGISTRY, parse_method
 from selfdistill.metrics.cost import held_bytes
 from selfdistill.models import create
+from selfdistill.study import Grid
+from selfdistill.study.compare import prepare
 from selfdistill.train import preflight
+from selfdistill.train.monitor.listener import Listener
 from selfdistill.train.networks import resolve_networks
 from selfdistill.train.preflight import MARGIN, Finding, few, require, room
 from selfdistill.train.run import run
@@ -25,8 +30,6 @@ def splits():
 
 
 def make(splits, folder, config):
-    from selfdistill.methods import parse_method
-
     return trainer(config, splits, folder, resolve_networks(parse_method(config.method), config, splits))
 
 
@@ -110,3 +113,63 @@ def test_the_first_that_is_not_ok_is_said():
     require([Finding("memory", True, "fine")])
     with pytest.raises(UserError, match="no disk; buy one"):
         require([Finding("memory", True, "fine"), Finding("disk", False, "no disk; buy one")])
+
+
+def told(text, **options):
+    config = small(text, **options)
+    return list(preflight.remarks(parse_method(text), config))
+
+
+RAMPS = {  # methods whose distillation grows over some epochs, or begins late
+    "pcl()": 80,
+    "okddip()": 80,
+    "review_kd()": 20,
+    "scd(warmup=30)": 30,
+    "csd(warmup=12.5)": 12.5,
+    "kd(warmup=9)": 9,
+    "sad(start=7)": 7,
+}
+
+
+@pytest.mark.parametrize(("text", "ramp"), RAMPS.items())
+def test_a_ramp_longer_than_the_run_is_remarked(text, ramp):
+    (words,) = told(text, epochs=5)
+    assert re.search(
+        rf"the term '\w+' of {re.escape(parse_method(text).text)} has its full weight only after {ramp:g} ", words
+    )
+    assert "and the run has 5, so it barely distils; pass a shorter ramp, warmup or start, or more --epochs" in words
+    assert not told(text, epochs=int(ramp) + 1)
+
+
+def test_no_other_method_has_a_ramp():
+    ramped = {text for text in (f"{name}()" for name in REGISTRY) if told(text, epochs=1)}
+    assert {"pcl()", "okddip()", "review_kd()"} <= ramped
+    assert all(any(term.uses_progress for term in parse_method(text).terms.values()) for text in ramped)
+
+
+def test_a_control_distils_nothing_and_has_no_remark():
+    assert not told("control(pcl())", epochs=5)
+
+
+def test_emulated_bf16_is_remarked(monkeypatch):
+    monkeypatch.setattr(preflight, "has_bf16_arithmetic", lambda: False)
+    (words,) = told("ce()", precision="bf16", accelerator="cpu")
+    assert words.startswith("this processor has no bfloat16 arithmetic, so --precision bf16 is emulated")
+    assert not told("ce()", precision="32", accelerator="cpu")
+    monkeypatch.setattr(preflight, "has_bf16_arithmetic", lambda: True)
+    assert not told("ce()", precision="bf16", accelerator="cpu")
+
+
+def test_compare_and_doctor_pass_remarks_on(tmp_path):
+    class Notes(Listener):
+        def __init__(self):
+            self.heard = []
+
+        def on_note(self, text):
+            self.heard.append(text)
+
+    notes = Notes()
+    prepare(Grid(["ce()", "scd(warmup=9)"], recipe=small(epochs=2)), small(epochs=2), tmp_path, notes)
+    assert [words for words in notes.heard if "has its full weight only after 9 epochs" in words]
+    findings = check(small("scd(warmup=9)", epochs=2), tmp_path)
+    assert [each.remark for each in findings if "only after 9 epochs, and the run has 2" in each.words] == [True]

@@ -8,7 +8,7 @@ from selfdistill.cli.options import Classifier, Model, run_options
 from selfdistill.train.config import RunConfig
 
 
-@run_options("data", "model", "batch_size", "limit", "size", "skip_unreadable", "classifier")
+@run_options("data", "model", "epochs", "batch_size", "limit", "size", "skip_unreadable", "classifier")
 def plan(
     method: Annotated[str, typer.Argument(help='Method expression, such as "drg() + dsr()".')],
     *,
@@ -20,6 +20,7 @@ def plan(
     from selfdistill.inspect.plan import plan as make_plan
     from selfdistill.methods import parse_method
     from selfdistill.models import create
+    from selfdistill.train.preflight import remarks
     from selfdistill.train.run import load_data
 
     parsed = parse_method(method)
@@ -28,6 +29,8 @@ def plan(
     example = default_augmentation(splits).normalize(splits.train.images[: config.batch_size])
     stand_ins = {role: copy_model(student) for role in parsed.teachers}
     print(make_plan(parsed, student, example, stand_ins, config.classifier))
+    for words in remarks(parsed, config):
+        print(f"note: {words}")
 
 
 def taps(

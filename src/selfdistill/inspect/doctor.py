@@ -137,6 +137,7 @@ def _method(run: PlannedRun) -> list[Finding]:
     made = plan(run.method, run.student, run.images, networks, run.config.classifier)
     return [
         *(Finding(HEADINGS[heading], True, words) for heading, words in made.lines if heading in HEADINGS),
+        *(Finding("method", True, words, remark=True) for words in preflight.remarks(run.method, run.config)),
         *(_teacher(name, role, run) for name, role in run.method.networks.items() if isinstance(role, Teacher)),
     ]
 

@@ -40,6 +40,7 @@ def plan(
             *_added(distiller, student),
             *_memories(distiller, len(images)),
             *_needs(distiller, method),
+            *_ramps(distiller),
             ("losses", " + ".join(f"{weight:g} · {name}" for name, weight in method.weights.items())),
         ]
     finally:
@@ -120,6 +121,12 @@ def _needs(distiller: Distiller, method: Method) -> Iterator[tuple[str, str]]:
     rows = max(term.min_batch_size for term in distiller.terms.values())
     needs += [f"batch size of at least {rows}"] if rows > 1 else []
     yield "needs", " · ".join(needs) or "images and labels only"
+
+
+def _ramps(distiller: Distiller) -> Iterator[tuple[str, str]]:
+    for name, term in distiller.terms.items():
+        if term.ramp_epochs:
+            yield "ramp", f"{name}: full weight after {term.ramp_epochs:g} epochs"
 
 
 _DESCRIPTIONS = {

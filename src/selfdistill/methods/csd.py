@@ -19,7 +19,7 @@ class ClassCenters(LossTerm):
     def __init__(self, rate: float, trust: float, fusion: str, detach: bool, temperature: float, warmup: float):
         super().__init__()
         self.rate, self.trust, self.fusion, self.detach = rate, trust, fusion, detach
-        self.temperature, self.warmup, self.uses_progress = temperature, warmup, warmup > 0
+        self.temperature, self.ramp_epochs, self.uses_progress = temperature, warmup, warmup > 0
 
     def start(self, info: TrainingInfo) -> Memory:
         """Start with centers of zeros and counts of zero."""
@@ -34,7 +34,7 @@ class ClassCenters(LossTerm):
         options = (self.fusion, self.trust, self.temperature)
         target = fuse_predictions(context.classifier(centers)[labels], own, labels, *options)
         value = kl_to_probabilities(context.logits, target, self.temperature)
-        return context.progress.linear_ramp(self.warmup) * value, (centers, counts)
+        return context.progress.linear_ramp(self.ramp_epochs) * value, (centers, counts)
 
 
 @method_constructor

@@ -18,7 +18,7 @@ class TeacherLogits(LossTerm):
 
     def __init__(self, temperature: float, weight: float, divergence: str, beta: float, gamma: float, warmup: float):
         super().__init__()
-        self.temperature, self.weight, self.warmup, self.uses_progress = temperature, weight, warmup, warmup > 0
+        self.temperature, self.weight, self.ramp_epochs, self.uses_progress = temperature, weight, warmup, warmup > 0
         self.divergence, self.beta, self.gamma = divergence, beta, gamma
         self.supports_mixup = divergence not in ("dkd", "nkd")
         self.min_batch_size, self.reduction = (2, "batch") if divergence == "dist" else (1, "mean")
@@ -26,7 +26,7 @@ class TeacherLogits(LossTerm):
     def loss(self, context: StepContext) -> LossValue:
         """Compute T² KL or another divergence, with its warmup."""
         far = self.distance(context.logits, context.views["teacher"].logits, context.batch.labels)
-        return context.progress.linear_ramp(self.warmup) * far if self.uses_progress else far
+        return context.progress.linear_ramp(self.ramp_epochs) * far if self.uses_progress else far
 
     def distance(self, student: Tensor, teacher: Tensor, labels: Tensor) -> Tensor:
         """Compute the chosen divergence. [B, C], [B, C], [B] -> []."""

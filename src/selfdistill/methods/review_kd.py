@@ -22,7 +22,7 @@ class KnowledgeReview(LossTerm):
 
     def __init__(self, width: int, warmup: float, weight: float):
         super().__init__()
-        self.width, self.warmup, self.uses_progress, self.weight = width, warmup, warmup > 0, weight
+        self.width, self.ramp_epochs, self.uses_progress, self.weight = width, warmup, warmup > 0, weight
 
     def build(self, context: BuildContext) -> None:
         """Make a fusion for each level: the stages, and the embedding as a map of one position."""
@@ -39,7 +39,7 @@ class KnowledgeReview(LossTerm):
         for fuse, (student, target) in reversed(list(zip(self.fusions, pairs, strict=True))):
             guess, residual = fuse(student, residual, target.shape[2:])
             gaps.append(hcl_loss(guess, target))
-        return context.progress.linear_ramp(self.warmup) * torch.stack(gaps).sum()
+        return context.progress.linear_ramp(self.ramp_epochs) * torch.stack(gaps).sum()
 
 
 def levels(outputs: ModelOutputs) -> dict[str, Tensor]:

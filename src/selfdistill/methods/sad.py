@@ -20,7 +20,7 @@ class NextStageAttention(LossTerm):
 
     def __init__(self, form: str, start: float, detach: bool, weight: float):
         super().__init__()
-        self.form, self.first, self.uses_progress = form, start, start > 0
+        self.form, self.ramp_epochs, self.uses_progress = form, start, start > 0
         self.detach, self.weight = detach, weight
 
     def build(self, context: BuildContext) -> None:
@@ -34,7 +34,7 @@ class NextStageAttention(LossTerm):
 
     def share(self, context: StepContext) -> Tensor | float:
         """Return 1 from epoch `start` on, else 0."""
-        return (context.progress.epoch >= self.first).to(context.logits.dtype) if self.uses_progress else 1.0
+        return (context.progress.epoch >= self.ramp_epochs).to(context.logits.dtype) if self.uses_progress else 1.0
 
     def compare(self, own: Tensor, deep: Tensor) -> Tensor:
         """Compute the mean over images and positions of (Ψ(own) - Ψ(deep))². -> []."""

@@ -21,7 +21,7 @@ class AttentionSimilarity(LossTerm):
     def __init__(self, power: float, pairs: Pairing, centered: bool, normalised: bool, warmup: float, weight: float):
         super().__init__()
         self.power, self.pairs, self.centered, self.normalised = power, pairs, centered, normalised
-        self.warmup, self.uses_progress, self.weight = warmup, warmup > 0, weight
+        self.ramp_epochs, self.uses_progress, self.weight = warmup, warmup > 0, weight
 
     def build(self, context: BuildContext) -> None:
         """Pair the stages: each with the next, or each with the last."""
@@ -31,7 +31,7 @@ class AttentionSimilarity(LossTerm):
         """Sum over pairs the mean squared difference of their B x B similarities."""
         matrices = {name: self.matrix(context.features[name]) for pair in self.matched for name in pair}
         gaps = [(matrices[shallow] - matrices[deep].detach()).square().mean() for shallow, deep in self.matched]
-        return context.progress.linear_ramp(self.warmup) * torch.stack(gaps).sum()
+        return context.progress.linear_ramp(self.ramp_epochs) * torch.stack(gaps).sum()
 
     def matrix(self, features: Tensor) -> Tensor:
         """Compute the similarities of the images' attention maps. [B, D, H, W] or [B, N, D] -> [B, B]."""

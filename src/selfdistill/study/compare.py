@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import cast
 
 from selfdistill.files import make_folder, write_json
+from selfdistill.methods import parse_method
 from selfdistill.records import RunResult
 from selfdistill.study.analysis.compute import longer_rows, relative_compute
 from selfdistill.study.engine.engine import Engine, SerialEngine, run_jobs
@@ -18,6 +19,7 @@ from selfdistill.study.study import Study
 from selfdistill.train.config import RunConfig
 from selfdistill.train.monitor.listener import Listener
 from selfdistill.train.networks import require_fit
+from selfdistill.train.preflight import remarks
 
 __all__ = ["Study", "compare", "compare_all", "default_folder", "run_folder", "with_controls"]
 
@@ -70,7 +72,7 @@ def prepare(grid: Grid, base: RunConfig, folder: Path, listener: Listener | None
     rows = grid.rows
     study = Study(base, rows, tuple(grid.seeds), folder)
     splits = load_splits(study.config(rows[0], study.seeds[0]))
-    for note in splits.notes:
+    for note in (*splits.notes, *_remarks(study)):
         (listener or Listener()).on_note(note)
     study.test_images = len(splits.test)
     for row in rows:
@@ -83,6 +85,12 @@ def prepare(grid: Grid, base: RunConfig, folder: Path, listener: Listener | None
     epochs = longer_rows(compute, base.epochs)
     compute |= {row: each / base.epochs for row, each in epochs.items()}
     return replace(study, methods=(*rows, *epochs), epochs=epochs, compute=compute)
+
+
+def _remarks(study: Study) -> list[str]:
+    """Return the remarks on all rows, each once."""
+    configs = [study.config(row, study.seeds[0]) for row in study.methods]
+    return list(dict.fromkeys(words for each in configs for words in remarks(parse_method(each.method), each)))
 
 
 def run_studies(

@@ -19,7 +19,7 @@ class BranchTerm(LossTerm):
     def __init__(self, tap: str, branches: int, temperature: float, ramp: float):
         super().__init__()
         self.taps, self.count, self.temperature = (tap,), branches, temperature
-        self.ramp, self.uses_progress = ramp, ramp > 0
+        self.ramp_epochs, self.uses_progress = ramp, ramp > 0
 
     def make_branches(self, context: BuildContext) -> nn.ModuleList:
         """Make `count` branches."""
@@ -32,7 +32,7 @@ class BranchTerm(LossTerm):
     def loss(self, context: StepContext) -> LossValue:
         """Return both parts, the distillation times its ramp and weight."""
         learn, mimic = self.parts(context)
-        return {"learn": learn, "mimic": context.progress.sigmoid_ramp(self.ramp) * self.share * mimic}
+        return {"learn": learn, "mimic": context.progress.sigmoid_ramp(self.ramp_epochs) * self.share * mimic}
 
     def parts(self, context: StepContext) -> tuple[Tensor, Tensor]:
         """Return the supervised part and the distillation. -> [], []."""

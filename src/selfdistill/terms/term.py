@@ -245,6 +245,7 @@ class LossTerm(nn.Module):
     requires: tuple[Requirement, ...] = ()  # parts of the student that must exist
     supports_mixup: bool = True  # accepts batches whose rows are mixed
     uses_progress: bool = False  # reads `context.progress`
+    ramp_epochs: float = 0.0  # epochs until its distillation has the full weight
     uses_index: bool = False  # reads `context.index` and the number of training images
     uses_labels: bool = False  # a part of its value learns the labels
     min_batch_size: int = 1

@@ -10,9 +10,10 @@ from torch import Tensor
 
 from selfdistill.data.requirements import ClassGroups
 from selfdistill.errors import UserError
+from selfdistill.method import Method
 from selfdistill.metrics.cost import held_bytes, peak_bytes
 from selfdistill.step import memory
-from selfdistill.system import format_bytes, free_disk, free_memory
+from selfdistill.system import format_bytes, free_disk, free_memory, has_bf16_arithmetic
 from selfdistill.train.config import RunConfig
 from selfdistill.train.trainer import Trainer
 
@@ -39,6 +40,26 @@ def room(make: Callable[[RunConfig], Trainer], config: RunConfig, folder: Path) 
     sizes = [MARGIN * peak(make(each)) for each in small]
     each = max(sizes[1] - sizes[0], 1) / rows
     return [_memory(whole, sizes[0] - each * rows, each, rows), _disk(whole, folder)]
+
+
+def remarks(method: Method, config: RunConfig) -> Iterator[str]:
+    """Yield sentences on settings that waste a run: distillation that comes too late, and emulated precision."""
+    for name, term in method.terms.items():
+        if term.ramp_epochs >= config.epochs and not method.control:
+            yield (
+                f"the term {name!r} of {method.text} has its full weight only after {term.ramp_epochs:g} epochs, and "
+                f"the run has {config.epochs}, so it barely distils; pass a shorter ramp, warmup or start, or more "
+                "--epochs"
+            )
+    if config.precision == "bf16" and _on_cpu(config) and not has_bf16_arithmetic():
+        yield (
+            "this processor has no bfloat16 arithmetic, so --precision bf16 is emulated and about ten times slower; "
+            "pass --precision 32"
+        )
+
+
+def _on_cpu(config: RunConfig) -> bool:
+    return config.accelerator == "cpu" or (config.accelerator == "auto" and not torch.accelerator.is_available())
 
 
 def require(findings: list[Finding]) -> None:
