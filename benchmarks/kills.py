@@ -20,6 +20,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
@@ -109,10 +110,8 @@ def killed_run(
         attempt = start()
         if kills < most:
             time.sleep(draws.uniform(0, seconds))
-            try:
+            with suppress(ProcessLookupError, FileNotFoundError):  # it had ended
                 kill(attempt, draws, several)
-            except (ProcessLookupError, FileNotFoundError):
-                pass  # it had ended
         status = attempt.wait()
         if status == 0:
             return kills, outcome(folder)
