@@ -1,11 +1,17 @@
+import os
+import signal
+
 import pytest
 import torch
 
+from selfdistill import errors
 from selfdistill.methods import REGISTRY, parse_method
 from selfdistill.models import create
+from selfdistill.train import trainer as module
 from selfdistill.train.monitor.listener import Listener
 from selfdistill.train.persist.checkpoint import CheckpointError
-from tests.helpers.small_runs import small, trainer
+from selfdistill.train.run import run
+from tests.helpers.small_runs import small, trainer, weights
 
 METHODS = [f"{name}()" for name in REGISTRY]
 
@@ -156,3 +162,31 @@ def test_a_state_of_another_run_is_refused(digits, tmp_path):
     trainer(small(), digits, tmp_path).require_own(state)
     with pytest.raises(CheckpointError, match=r"it is of another configuration"):
         trainer(small(), digits, tmp_path).require_own({"weights": 1})
+
+
+def test_short_epochs_share_a_checkpoint(tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "EPOCH_SAVE_EVERY", 3600.0)
+    saved = []
+
+    class Saves(Listener):
+        def on_checkpoint(self, path):
+            saved.append(path)
+
+    run(small(epochs=3), tmp_path, listener=Saves())
+    assert len(saved) == 1  # the last epoch's
+
+
+def test_a_signal_in_a_short_epoch_leaves_a_checkpoint(tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "EPOCH_SAVE_EVERY", 3600.0)
+
+    class Terminate(Listener):
+        def on_epoch(self, row):
+            if row["epoch"] == 1:
+                os.kill(os.getpid(), signal.SIGTERM)
+
+    run(small(epochs=3), tmp_path / "once")
+    with pytest.raises(errors.Interrupted, match="all is saved"):
+        run(small(epochs=3), tmp_path / "twice", listener=Terminate())
+    assert (tmp_path / "twice" / "last.ckpt").is_file()
+    run(small(epochs=3), tmp_path / "twice")
+    assert weights(tmp_path / "once") == weights(tmp_path / "twice")

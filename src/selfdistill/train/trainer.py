@@ -32,13 +32,15 @@ from selfdistill.train.step import TrainStep
 
 LOG = "log.jsonl"
 SAVE_EVERY = 600.0  # seconds between checkpoints within an epoch
+EPOCH_SAVE_EVERY = 1.0  # seconds between checkpoints at the ends of epochs: a checkpoint takes as long as a small epoch
 
 
 class Trainer:
     """Schedule, log and checkpoint around the steps.
 
-    `parts` load the parts of each batch that are passed one after the other. `folder` receives log.jsonl and
-    last.ckpt, after each epoch and every `save_every` seconds. What must survive an interruption is `state()`.
+    `parts` load the parts of each batch that are passed one after the other. `folder` receives log.jsonl after each
+    epoch, and last.ckpt after epochs, at most once a second, and every `save_every` seconds within them.
+    What must survive an interruption is `state_dict()`.
     `every` is how many steps are made before their numbers are looked at: on a GPU a look waits for the device.
     """
 
@@ -63,6 +65,7 @@ class Trainer:
         self.every = 1 if fabric.device.type == "cpu" else 16
         self.save_every, self.saved = save_every, time.monotonic()
         self.epoch, self.step = 0, 0  # what is done: whole epochs, and steps of the one that runs
+        self.saved_at: tuple[int, int] | None = None  # epoch and step of the checkpoint
         self.epoch_stats, self.seconds = EpochStats(), 0.0  # of the epoch that runs
         self.log: list[EpochRow] = []
         self.best = Best()
@@ -135,7 +138,7 @@ class Trainer:
         state = self.state_dict()
         distributed.on_rank_zero(lambda: checkpoint.save(self.folder, state))
         self.listener.on_checkpoint(self.folder / checkpoint.LAST)
-        self.saved = time.monotonic()
+        self.saved, self.saved_at = time.monotonic(), (self.epoch, self.step)
 
     def _train_epoch(self, signals: Signals) -> None:
         """Make the steps of an epoch that are left."""
@@ -171,9 +174,11 @@ class Trainer:
         self._stop_if(caught)
 
     def _stop_if(self, caught: int) -> None:
-        """Raise `Interrupted` if any rank caught a signal; the checkpoint is written already."""
+        """Raise `Interrupted` if any rank caught a signal, with a checkpoint of this step."""
         caught = int(distributed.all_reduce_max(torch.tensor(caught, device=self.fabric.device)))
         if caught:
+            if self.saved_at != (self.epoch, self.step):
+                self.save()
             done = f"{self.epoch} of {self.config.epochs} epochs" + (f" and {self.step} steps" if self.step else "")
             raise Interrupted(
                 caught,
@@ -199,9 +204,17 @@ class Trainer:
         if self.splits.validation is not None:
             row["validation_top1"] = self._validate(self.splits.validation)
         self.log.append(row)
-        self.save()
+        if self._any_rank(self._epoch_due()):
+            self.save()
         self._write_log()
         self.listener.on_epoch(row)
+
+    def _epoch_due(self) -> bool:
+        """Return whether the end of this epoch deserves a checkpoint."""
+        return self.epoch == self.config.epochs or time.monotonic() - self.saved >= EPOCH_SAVE_EVERY
+
+    def _any_rank(self, value: int) -> bool:
+        return bool(distributed.all_reduce_max(torch.tensor(int(value), device=self.fabric.device)))
 
     def _write_log(self) -> None:
         lines = "".join(json.dumps(each) + "\n" for each in self.log)
