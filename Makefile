@@ -1,11 +1,13 @@
 # One verb a task. `make demo` and `make test` set up what they need; nothing else has to be typed.
 PYTHON ?= python3
+SEEDS ?= 20
 BIN := .venv/bin
 
 .PHONY: demo test lint setup clean
 
 demo: setup
-	$(BIN)/selfdistill compare --workers 2 $(DEMO)
+	$(BIN)/selfdistill compare --limit 60 --epochs 60 --batch-size 20 --first-seed 200 --seeds $(SEEDS) \
+		--out runs/demo --workers 2 $(DEMO)
 
 test: setup lint
 	$(BIN)/pytest -n 2

@@ -1,5 +1,6 @@
 """Identity of a run: its data belong to it, and its random numbers are its own."""
 
+import json
 from threading import Thread
 
 import pytest
@@ -8,7 +9,10 @@ from PIL import Image
 
 from selfdistill.data import load
 from selfdistill.errors import UserError
+from selfdistill.study import Grid, compare_all
 from selfdistill.study.engine.job import load_splits
+from selfdistill.study.evaluation.job import evaluate_all
+from selfdistill.train.monitor.listener import Listener
 from selfdistill.train.run import run
 from tests.helpers.small_runs import Interrupted, StopAfter, small, weights
 
@@ -54,6 +58,25 @@ def test_changed_files_are_loaded_again(config, tmp_path):
     before = len(load_splits(config).train)
     write_images(tmp_path / "images", range(4, 6))
     assert (before, len(load_splits(config).train)) == (8, 12)
+
+
+def test_metrics_are_computed_again_on_changed_data(config, tmp_path):
+    grid = Grid(["ce()"], seeds=[0], recipe=config, metrics=["accuracy"])
+    (study,) = compare_all(grid, tmp_path / "study")
+    write_images(tmp_path / "images", range(4, 6))
+    notes = []
+
+    class Notes(Listener):
+        def on_note(self, text):
+            notes.append(text)
+
+    evaluate_all([study], grid.request, listener=Notes())
+    assert any("have changed since the run in" in note for note in notes)
+    stored = json.loads(next((tmp_path / "study").rglob("metrics.json")).read_text())
+    assert stored["images"] == 12
+    notes.clear()
+    evaluate_all([study], grid.request, listener=Notes())
+    assert not notes
 
 
 def test_runs_in_threads_are_those_of_a_run_alone(tmp_path):

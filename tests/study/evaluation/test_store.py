@@ -1,6 +1,7 @@
 """The file of a run's metrics, and its values by key."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -38,6 +39,15 @@ def test_metrics_of_another_test_set_are_replaced(tmp_path):
     add(path, EMPTY, "accuracy", {"top1": 90.0}, 359)
     add(path, MetricsFile("digits", 400), "classes", [], 400)
     assert (read(path).images, list(read(path).groups)) == (400, ["classes"])
+
+
+def test_metrics_of_changed_files_are_replaced(tmp_path):
+    path, before, after = path_of(tmp_path), replace(EMPTY, digest="a"), replace(EMPTY, digest="b")
+    add(path, before, "accuracy", {"top1": 90.0}, 359)
+    add(path, before, "knn", {"knn": 80.0}, 359)
+    assert (read(path).digest, len(read(path).groups)) == ("a", 2)
+    add(path, after, "accuracy", {"top1": 10.0}, 359)
+    assert (read(path).digest, read(path).groups) == ("b", {"accuracy": {"top1": 10.0}})
 
 
 def test_a_file_without_limits_is_read(tmp_path):

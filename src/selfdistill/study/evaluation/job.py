@@ -8,6 +8,7 @@ from typing import Any
 import torch
 
 from selfdistill.data import Augmentation, Splits
+from selfdistill.data.fingerprint import fingerprint
 from selfdistill.errors import UserError
 from selfdistill.files import read_json
 from selfdistill.methods import parse_stored_method
@@ -37,7 +38,11 @@ class EvaluationJob(Job):
     @property
     def done(self) -> bool:
         """Return True if all requested metrics are stored."""
-        return not self.request.remaining(read(path_of(self.folder, self.request.data)))
+        stored = read(path_of(self.folder, self.request.data))
+        files = fingerprint(self.request.data or self.config.data)
+        if stored and stored.digest and files and files["digest"] != stored.digest:
+            return False
+        return not self.request.remaining(stored)
 
     @property
     def epochs(self) -> int:
@@ -83,6 +88,11 @@ def evaluate_run(
     config, size = RunConfig.from_json(info["config"]), info["size"]
     splits, empty = request.splits(config, size), request.empty_file(config, size)
     require_classes(info, splits, folder)
+    stored, now = info.get("data_fingerprint"), fingerprint(splits)
+    if request.data is None and stored and now and stored["digest"] != now["digest"]:
+        listener.on_note(
+            f"the data of {config.data} have changed since the run in {folder}: the metrics are of the new"
+        )
     options: dict[str, Any] = {
         "ood": request.ood_splits(size),
         "classifier": request.classifier or config.classifier,

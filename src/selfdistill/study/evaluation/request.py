@@ -58,7 +58,8 @@ class EvaluationRequest:
     def empty_file(self, config: RunConfig, size: int) -> MetricsFile:
         """Create a metrics file of the full test set, without metrics."""
         splits = replace(self, limit=None).splits(config, size)
-        return MetricsFile(splits.name, len(splits.test))
+        files = splits.fingerprint
+        return MetricsFile(splits.name, len(splits.test), digest=files and files["digest"])
 
     def ood_splits(self, size: int) -> Splits | None:
         """Load the OOD images; None if none are requested. Raises `UserError` if they cannot be loaded."""

@@ -1,7 +1,7 @@
 """metrics.json: the stored metrics of a run."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ class MetricsFile:
     images: int  # in the full test set
     limited: dict[str, int] = field(default_factory=dict)  # groups evaluated on a subset, and its number of images
     groups: dict[str, Any] = field(default_factory=dict)
+    digest: str | None = None  # of the data's files; None for built-in data sets
 
     def images_of(self, group: str) -> int:
         """Return the number of test images that a group was evaluated on."""
@@ -30,7 +31,7 @@ class MetricsFile:
             values = before | values
         others = {group: count for group, count in self.limited.items() if group != name}
         limited = others | ({name: images} if images != self.images else {})
-        return MetricsFile(self.data, self.images, limited, self.groups | {name: values})
+        return replace(self, limited=limited, groups=self.groups | {name: values})
 
 
 def path_of(folder: Path, data: str | None = None) -> Path:
@@ -44,9 +45,8 @@ def read(path: Path) -> MetricsFile | None:
         return None
     content = read_json(path)
     try:
-        return MetricsFile(
-            content["data"], int(content["images"]), dict(content.get("limited", {})), dict(content["metrics"])
-        )
+        data, images, groups = content["data"], int(content["images"]), dict(content["metrics"])
+        return MetricsFile(data, images, dict(content.get("limited", {})), groups, content.get("digest"))
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise UserError(
             f"{path} is not what evaluate writes ({type(error).__name__}: {error}); remove it and evaluate again"
@@ -61,12 +61,15 @@ def add(path: Path, empty: MetricsFile, name: str, values: Any, images: int) -> 
     with run_lock(path.parent, wait=lambda holder: None):
         found = (of_same_images(read(path), empty) or empty).with_group(name, values, images)
         limited = {"limited": found.limited} if found.limited else {}
-        write_json(path, {"data": found.data, "images": found.images, **limited, "metrics": found.groups})
+        digest = {"digest": found.digest} if found.digest else {}
+        write_json(path, {"data": found.data, "images": found.images, **digest, **limited, "metrics": found.groups})
 
 
 def of_same_images(found: MetricsFile | None, other: MetricsFile) -> MetricsFile | None:
     """Return the stored metrics if they are of the same test set, or None."""
-    return found if found and (found.data, found.images) == (other.data, other.images) else None
+    if found is None or (found.data, found.images) != (other.data, other.images):
+        return None
+    return found if found.digest is None or other.digest is None or found.digest == other.digest else None
 
 
 def flat(groups: Mapping[str, Any]) -> dict[str, float]:
