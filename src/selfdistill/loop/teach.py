@@ -125,17 +125,32 @@ class DistillationStep(nn.Module):
 
     @property
     def student(self) -> nn.Module:
-        """The model that is taught: the caller's own object."""
+        """The model that is taught: the caller's own object.
+
+        >>> model = sd.create("resnet8", classes=10, size=8)
+        >>> sd.teach(model, "drg()", torch.randn(4, 3, 8, 8)).student is model
+        True
+        """
         return self.step.student
 
     @property
     def mixing(self) -> Mixing | None:
-        """Return the mixing of the method's batches, or None."""
+        """Return the mixing of the method's batches, or None; a call applies it to batches that are not mixed.
+
+        >>> teach = sd.teach(sd.create("resnet8", classes=10, size=8), "mixup(alpha=0.4)", torch.randn(4, 3, 8, 8))
+        >>> teach.mixing.alpha
+        0.4
+        """
         return self.method.mixing
 
     @property
     def needs(self) -> Mapping[str, Need]:
-        """Return the method's requirements on the data besides images and labels."""
+        """Return the method's requirements on the data besides images and labels, which `sd.loader` meets.
+
+        >>> teach = sd.teach(sd.create("resnet8", classes=10, size=8), "cs_kd()", torch.randn(4, 3, 8, 8))
+        >>> list(teach.needs)
+        ['peer']
+        """
         return self.method.needs
 
     def forward(
@@ -206,7 +221,11 @@ class DistillationStep(nn.Module):
         return pack(state | {"started": self._started, "slot": self._slot, "draws": self._draws.get_state()})
 
     def set_extra_state(self, packed: Tensor) -> None:
-        """Restore memory, time and draws from the tensor of `get_extra_state`."""
+        """Restore memory, time and draws from the tensor of `get_extra_state`; `load_state_dict` calls it.
+
+        >>> teach = sd.teach(sd.create("resnet8", classes=10, size=8), "dsr()", torch.randn(4, 3, 8, 8))
+        >>> teach.set_extra_state(teach.get_extra_state())
+        """
         state = unpack(packed, self._calls.device)
         self._memory.slots, self._rows, self._calls = state["memories"], state["rows"], state["calls"]
         self._started, self._slot = state["started"], state["slot"]

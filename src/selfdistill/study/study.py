@@ -22,6 +22,10 @@ class Study:
     """The results of a grid by row and seed, and the errors of failed rows.
 
     A row is a method's expression, or plain cross-entropy for more epochs, such as "ce() at 2.08x".
+
+    >>> study = Study(sd.RunConfig("ce()", epochs=5), ("ce()", "drg()"), (0, 1), Path("runs/study"))
+    >>> study.baseline, study.config("drg()", seed=1).method
+    ('ce()', 'drg()')
     """
 
     base: RunConfig  # shared by all runs, except method, seed and a row's epochs
@@ -36,26 +40,48 @@ class Study:
 
     @property
     def baseline(self) -> str:
-        """Return the row that the others are compared with: plain cross-entropy, or the first method."""
+        """Return the row that the others are compared with: plain cross-entropy, or the first method.
+
+        >>> Study(sd.RunConfig("ce()"), ("drg()", "ce()"), (0,), Path("runs/study")).baseline
+        'ce()'
+        """
         return BASELINE_METHOD if BASELINE_METHOD in self.methods else self.methods[0]
 
     @property
     def one_image(self) -> float | None:
-        """Return the accuracy of one test image in percent, the smallest difference; None if the number is unknown."""
+        """Return the accuracy of one test image in percent, the smallest difference; None if the number is unknown.
+
+        >>> Study(sd.RunConfig("ce()"), ("ce()",), (0,), Path("runs/study"), test_images=400).one_image
+        0.25
+        """
         return 100 / self.test_images if self.test_images else None
 
     def finished(self, method: str) -> list[RunResult]:
-        """Return the results of a row in the order of the seeds."""
+        """Return the results of a row in the order of the seeds.
+
+        >>> results = {"ce()": {1: {"top1": 92.5}, 0: {"top1": 91.0}}}
+        >>> Study(sd.RunConfig("ce()"), ("ce()",), (0, 1), Path("runs/study"), results).finished("ce()")
+        [{'top1': 91.0}, {'top1': 92.5}]
+        """
         return [self.results[method][seed] for seed in self.seeds if seed in self.results.get(method, {})]
 
     def config(self, method: str, seed: int) -> RunConfig:
-        """Return the configuration of a row's run."""
+        """Return the configuration of a row's run.
+
+        >>> Study(sd.RunConfig("ce()", lr=0.2), ("drg()",), (0, 1), Path("runs/study")).config("drg()", seed=1).lr
+        0.2
+        """
         if method in self.epochs:
             return replace(self.base, method=BASELINE_METHOD, seed=seed, epochs=self.epochs[method])
         return replace(self.base, method=method, seed=seed)
 
     def equal_compute(self, method: str) -> str | None:
-        """Return the cross-entropy row with as many FLOPs as this method, or None."""
+        """Return the cross-entropy row with as many FLOPs as this method, or None.
+
+        >>> rows, longer = ("byot()", "ce() at 1.5x"), {"epochs": {"ce() at 1.5x": 30}, "compute": {"byot()": 1.5}}
+        >>> Study(sd.RunConfig("ce()", epochs=20), rows, (0,), Path("runs/study"), **longer).equal_compute("byot()")
+        'ce() at 1.5x'
+        """
         ratio = self.compute.get(method)
         if ratio is None or method in self.epochs:
             return None
@@ -63,7 +89,11 @@ class Study:
         return next((row for row, each in self.epochs.items() if each == epochs), None)
 
     def to_json(self) -> dict[str, Any]:
-        """Return the contents of study.json: everything but the files in the runs' own folders."""
+        """Return the contents of study.json: everything but the files in the runs' own folders.
+
+        >>> Study(sd.RunConfig("ce()"), ("ce()",), (0, 1), Path("runs/study")).to_json()["seeds"]
+        [0, 1]
+        """
         facts = {"methods": list(self.methods), "seeds": list(self.seeds), "base": self.base.to_json()}
         facts |= {"epochs": dict(self.epochs), "compute": dict(self.compute)}
         return facts if self.test_images is None else facts | {"test_images": self.test_images}

@@ -108,7 +108,11 @@ class BuildContext(NamedTuple):
 
     @property
     def classes(self) -> int:
-        """The number of classes C."""
+        """The number of classes C.
+
+        >>> sd.BuildContext({"logits": torch.Size([4, 10])}, {}, branch=torch.nn.Identity).classes
+        10
+        """
         return self.shapes["logits"][-1]
 
 
@@ -292,7 +296,13 @@ class LossTerm(nn.Module):
         return None
 
     def forward(self, context: StepContext) -> tuple[LossValue, Memory]:
-        """Return the loss and the next memory. Override only where the two share work."""
+        """Return the loss and the next memory. Override only where the two share work.
+
+        >>> class SteadyMean(sd.LossTerm):
+        ...     def forward(self, context):
+        ...         mean = context.logits.mean(dim=0)
+        ...         return (mean - context.memory_tensor).square().sum(), mean.detach()
+        """
         return self.loss(context), self.remember(context)
 
     def after_step(self) -> None:
