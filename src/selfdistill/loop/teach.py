@@ -45,7 +45,8 @@ def teach(
     the logits in the model's output), `task` (a loss of logits and labels in place of cross-entropy, for the student
     and for heads that learn the labels), `seed`, `epochs` and `steps_per_epoch` (for methods that read time),
     `dataset_size` (for methods that remember each image), `accumulate` (batches per optimizer step).
-    Raises `UserError` where method and model do not fit.
+    Returns a module that computes the loss of a batch. Raises `UserError` where method and model do not fit, for
+    methods that change the optimizer, and for a missing length of training, data set size or teacher.
 
     >>> images, labels = torch.randn(4, 3, 8, 8), torch.tensor([0, 1, 2, 3])
     >>> teach = sd.teach(sd.create("resnet8", classes=10, size=8), "drg() + dsr()", images)

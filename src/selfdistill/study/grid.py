@@ -22,7 +22,8 @@ class Grid:
     without its distillation; `equal_compute` adds plain cross-entropy trained for as much longer as a method costs
     more. `metrics` are evaluated on the finished runs, on `test_limit` test images (default: all); `ood` are the images
     of other classes for OOD detection. A Python file with `STUDY = Grid(…)` is trained by `selfdistill study FILE`.
-    Raises `UserError` for an empty grid and an unknown metric.
+    Raises `UserError` for an empty grid, a text or a number in place of a list, a fraction of wrong labels outside
+    0 to 1, an unknown metric, and `test_limit` without metrics.
 
     >>> grid = sd.Grid(["ce()", "drg()"], models=["resnet8", "resnet20"], seeds=[0, 1], controls=True)
     >>> grid.rows
