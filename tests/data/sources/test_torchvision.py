@@ -96,3 +96,74 @@ def test_downloads_go_to_the_cache_by_default(monkeypatch):
     monkeypatch.delenv("SELFDISTILL_DATA", raising=False)
     assert source.data_folder().parts[-3:] == (".cache", "selfdistill", "data")
     assert source.data_folder().is_absolute()
+
+
+@pytest.fixture
+def no_network(monkeypatch):
+    def fail(*_, **__):
+        raise urllib.error.URLError("no route")
+
+    for module, name in (("cifar", "download_and_extract_archive"), ("mnist", "download_and_extract_archive")):
+        monkeypatch.setattr(getattr(torchvision.datasets, module), name, fail)
+    monkeypatch.setattr(torchvision.datasets.svhn, "download_url", fail)
+
+
+@pytest.mark.usefixtures("no_network")
+def test_a_damaged_file_is_named(root):
+    cifar10_files(root)
+    for k in range(2, 6):
+        (root / "cifar-10-batches-py" / f"data_batch_{k}").unlink()
+    with pytest.raises(
+        UserError, match=r"cifar-10-batches-py/data_batch_1, .* are damaged \(not the checksum of cifar10"
+    ):
+        load("cifar10")
+    (root / "test_32x32.mat").write_bytes(b"cut short")
+    with pytest.raises(
+        UserError, match=rf"^test_32x32.mat in '{root}' is damaged .* again failed: .*no route.*whole files"
+    ):
+        load("svhn")
+
+
+@pytest.mark.usefixtures("no_network")
+def test_a_file_that_no_checksum_guards_is_named_as_unreadable(root):
+    folder = root / "FashionMNIST" / "raw"
+    folder.mkdir(parents=True)
+    for name in ("train-images-idx3", "train-labels-idx1", "t10k-images-idx3", "t10k-labels-idx1"):
+        (folder / f"{name}-ubyte").write_bytes(b"cut short")
+    with pytest.raises(
+        UserError, match=rf"the files of fashion-mnist in '{root}' cannot be read: \w+: .*; remove them"
+    ):
+        load("fashion-mnist")
+
+
+@pytest.mark.usefixtures("no_network")
+def test_a_missing_file_is_no_damaged_one(root):
+    with pytest.raises(UserError, match=r"cannot download fashion-mnist: .*into '"):
+        load("fashion-mnist")
+
+
+@pytest.mark.parametrize("damage", [b"", b"not a pickle", pickle.dumps([1, 2]), pickle.dumps({"data": 1})])
+def test_a_pickle_that_cannot_be_read_is_no_failed_download(root, monkeypatch, damage):
+    cifar10_files(root)
+    (root / "cifar-10-batches-py" / "data_batch_2").write_bytes(damage)
+    monkeypatch.setattr(torchvision.datasets.CIFAR10, "_check_integrity", lambda self: True)
+    monkeypatch.setattr(torchvision.datasets.utils, "check_integrity", lambda *_: True)
+    monkeypatch.setattr(torchvision.datasets.cifar, "check_integrity", lambda *_: True)
+    with pytest.raises(UserError, match=r"the files of cifar10 in .* cannot be read: \w+: .*; remove them"):
+        load("cifar10")
+
+
+@pytest.mark.parametrize("labels", [[0, 1, 2], [0, 2], [0, -1]])
+def test_images_and_labels_belong_together(root, monkeypatch, labels):
+    monkeypatch.setattr(
+        Fashion,
+        "__init__",
+        lambda self, root, train, download: vars(self).update(
+            data=torch.zeros(2, 28, 28, dtype=torch.uint8), targets=torch.tensor(labels if not train else [1, 0])
+        ),
+    )
+    monkeypatch.setattr(torchvision.datasets, "FashionMNIST", Fashion)
+    with pytest.raises(
+        UserError, match=r"hold 2 images, \d labels up to \d and 2 classes, which do not belong together"
+    ):
+        load("fashion-mnist")
