@@ -51,6 +51,13 @@ def hub(monkeypatch):
     """The library with one data set."""
     sets = {
         "org/set": {"train": split(0, [0, 1, 0, 1]), "test": split(9, [1])},
+        "org/more": {
+            "Train": split(0, [0, 1]),
+            "val": split(9, [1, 0, 1]),
+            "test": split(6, [-1, -1]),
+            "extra": split(3, [0]),
+        },
+        "org/twice": {"train": split(0, [0, 1]), "valid": split(9, [1]), "validation": split(5, [0])},
         "org/half": {"train": split(0, [0, 1])},
     }
 
@@ -72,11 +79,21 @@ def test_a_set_of_the_hub_is_read():
 
 
 @pytest.mark.usefixtures("hub")
+def test_splits_by_other_names_and_without_labels_are_told():
+    notes = []
+    splits = load("hub:org/more", on_note=notes.append)
+    assert (len(splits.train), splits.validation, splits.test.labels.tolist()) == (2, None, [1, 0, 1])
+    assert notes[0] == "left out these splits of hub:org/more: extra"
+    assert notes[1].startswith("the test images of hub:org/more have no labels and are left out")
+
+
+@pytest.mark.usefixtures("hub")
 @pytest.mark.parametrize(
     ("spec", "message"),
     [
         ("hub:org/none", r"cannot load hub:org/none: org/none is not on the hub; check its name"),
         ("hub:org/half", r"hub:org/half has no train, or no test and no validation split; it has train"),
+        ("hub:org/twice", r"hub:org/twice has 2 validation splits, valid and validation; take a data set with one"),
         ("hub:org/set?label=kind", r"hub:org/set has no columns 'img' and 'kind' in train, but img, label"),
     ],
 )

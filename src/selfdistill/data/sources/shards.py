@@ -38,8 +38,10 @@ def find_splits(folder: Path) -> SplitFiles:
 
     Raises `UserError` for a missing split, a missing or doubled shard, and shards of several sets.
     """
-    if not folder.is_dir():
-        raise UserError(f"there is no folder {str(folder)!r}; parquet:PATH holds train-*.parquet and test-*.parquet")
+    if not os.path.isdir(folder):
+        file = f"{str(folder)!r} is a file; give its folder:" if os.path.isfile(folder) else ""
+        missing = file or f"there is no folder {str(folder)!r};"
+        raise UserError(f"{missing} parquet:PATH holds train-*.parquet and test-*.parquet")
     there = [each for glob in ("*.parquet", "*/*.parquet") for each in sorted(folder.glob(glob)) if each.is_file()]
     shards = [shard for each in there if (shard := _shard(each, folder))]
     found = {split: [each for each in shards if SPLIT_OF[each.word] == split] for split in SPLITS}
