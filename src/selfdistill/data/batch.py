@@ -26,7 +26,7 @@ class Batch(NamedTuple):
     torch.Size([4, 3, 8, 8])
     """
 
-    images: Tensor  # [B, 3, H, W] float, normalized; mixed where `mix` says so
+    images: Tensor  # [B, 3, H, W] float; mixed where `mix` says so
     labels: Tensor  # [B] int64 class ids
     index: Tensor | None = None  # type: ignore[assignment]  # [B] int64 places in the data set; hides tuple.index
     mix: Mix | None = None

@@ -28,6 +28,7 @@ class Progress(NamedTuple):
     def linear_ramp(self, epochs: float) -> Tensor:
         """Return a factor that grows linearly from 0 to 1 over the first `epochs`; 1 where `epochs` is 0. -> [].
 
+        >>> from selfdistill.terms import Progress
         >>> Progress(*torch.tensor([1.0, 10.0, 0.1])).linear_ramp(epochs=4)
         tensor(0.2500)
         """
@@ -40,6 +41,7 @@ class Progress(NamedTuple):
 
         The sigmoid-shaped ramp-up of Laine and Aila, 2017 (https://arxiv.org/abs/1610.02242).
 
+        >>> from selfdistill.terms import Progress
         >>> Progress(*torch.tensor([2.0, 10.0, 0.2])).sigmoid_ramp(epochs=4)
         tensor(0.2865)
         """
@@ -76,7 +78,6 @@ class ForwardPass:
 
     Its input is `batch.extra[source]`, or the batch's images where `source` is None, after
     `transform`. A `joint` pass is part of the anchor's own pass and of its batch statistics.
-
     A term reads the outputs in `context.views[name]`, detached where it declares `grad=False`.
 
     >>> flipped = sd.ForwardPass("flipped", grad=True, transform=lambda images: images.flip(-1))
@@ -137,6 +138,7 @@ class StepContext:
 
     Properties raise `UserError` for values that this step does not have.
 
+    >>> from selfdistill.terms import Progress
     >>> batch = sd.Batch(torch.zeros(2, 3, 8, 8), torch.tensor([0, 1]), index=torch.tensor([7, 3]))
     >>> outputs, start = sd.ModelOutputs(torch.zeros(2, 10), None, {}), Progress(*torch.zeros(3))
     >>> sd.StepContext(batch, *outputs, {}, torch.nn.Identity(), None, start).index
@@ -199,6 +201,7 @@ class StepContext:
 
         `smoothing` is PyTorch's `label_smoothing`. Mixed rows are compared with the mixture of their labels.
 
+        >>> from selfdistill.terms import Progress
         >>> batch = sd.Batch(torch.zeros(2, 3, 8, 8), torch.tensor([0, 1]))
         >>> outputs, start = sd.ModelOutputs(torch.zeros(2, 10), None, {}), Progress(*torch.zeros(3))
         >>> sd.StepContext(batch, *outputs, {}, torch.nn.Identity(), None, start).cross_entropy(outputs.logits)
