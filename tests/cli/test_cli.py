@@ -43,7 +43,7 @@ def test_compare_prints_its_table_and_repeats_quickly(capsys, tmp_path):
     words = ("compare", "--methods", "ce()", "drg() + dsr()", "--seeds", "2", *QUICK, "--out", str(tmp_path / "s"))
     status, out, err = command(capsys, *words)
     assert (status, err) == (0, "")
-    assert re.search(r"^method +top-1 % +against ce\(\) +p +verdict +added +time +n$", out, re.M)
+    assert re.search(r"^method +top-1 % +against ce\(\) +p +verdict +detectable +added +time +n$", out, re.M)
     assert re.search(r"^drg\(\) \+ dsr\(\) +\d+\.\d\d ± \d+\.\d\d +[+-]\d+\.\d\d \[.*\] .* \d\.\d\dx +2$", out, re.M)
     assert f"runs: {tmp_path / 's' / 'runs'}" in out
     assert "| drg() + dsr() |" in (tmp_path / "s" / "table.md").read_text()
