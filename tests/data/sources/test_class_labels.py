@@ -149,3 +149,10 @@ def test_what_stands_for_no_label(label):
 
 def test_255_is_a_class_among_256():
     assert class_ids(column([255]), [str(k) for k in range(256)]).tolist() == [255]
+
+
+def test_numbers_that_begin_above_zero_are_no_class_ids():
+    with pytest.raises(
+        UserError, match=r"'label' of data goes from 1 to 2, but class ids begin with 0; subtract 1, or"
+    ):
+        class_names([column([1, 2, 2])], "label", "data")

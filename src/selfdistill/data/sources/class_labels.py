@@ -159,13 +159,19 @@ def _whole(label: Any, row: int, table: str) -> int | None:
 
 
 def _numbered(train: Sequence[LabelColumn], column: str, where: str) -> tuple[str, ...]:
-    """Numbers as class names; rejects labels that are too large to be class ids."""
-    highest = max((each for part in train for each in part.distinct if isinstance(each, int)), default=UNLABELLED)
+    """Numbers as class names; rejects labels that are too large to be class ids, and those that begin above 0."""
+    numbers = [each for part in train for each in part.distinct if isinstance(each, int) and each >= 0]
+    lowest, highest = min(numbers, default=0), max(numbers, default=UNLABELLED)
     rows = sum(len(each.labels) for each in train)
     if highest >= rows:
         raise UserError(
             f"{column!r} of {where} goes up to {highest} in {rows} rows, so it holds "
             "no class ids; name another column by ?label=COLUMN"
+        )
+    if lowest:
+        raise UserError(
+            f"{column!r} of {where} goes from {lowest} to {highest}, but class ids begin with 0; subtract {lowest}, or "
+            "write the labels as texts"
         )
     return tuple(str(k) for k in range(highest + 1))
 
