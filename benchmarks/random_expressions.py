@@ -25,6 +25,7 @@ from selfdistill.method.constructor import signature
 from selfdistill.methods import REGISTRY, parse_method, parse_stored_method
 from selfdistill.schema import short_repr
 
+MOST = 1_000_000  # characters
 SLOW = 1.0  # seconds
 COMMAND = 20  # one text in so many goes through the command too, which is slow to start
 OWN = """
@@ -100,7 +101,7 @@ def arguments(draw: random.Random, known: list[str]) -> str:
 def mutated(draw: random.Random) -> str:
     text = expression(draw)
     for _ in range(draw.choice((1, 1, 2, 5))):
-        text = draw.choice(MUTATIONS)(text, draw)[:2_000_000]
+        text = draw.choice(MUTATIONS)(text, draw)[:MOST]
     return text
 
 
@@ -116,7 +117,7 @@ def _cut(text: str, draw: random.Random) -> str:
 
 def _repeat(text: str, draw: random.Random) -> str:
     start, end = sorted(draw.choices(range(len(text) + 1), k=2))
-    return text[:end] + text[start:end] * draw.choice((2, 50, 3000)) + text[end:]
+    return text[:end] + text[start:end] * min(draw.choice((2, 50, 3000)), MOST // (end - start + 1)) + text[end:]
 
 
 def _nest(text: str, draw: random.Random) -> str:
@@ -126,7 +127,7 @@ def _nest(text: str, draw: random.Random) -> str:
 
 
 def _join(text: str, draw: random.Random) -> str:
-    return " + ".join([text] * draw.choice((2, 40, 900, 6000)))
+    return " + ".join([text] * min(draw.choice((2, 40, 900, 6000)), MOST // (len(text) + 1) + 1))
 
 
 MUTATIONS: tuple[Callable[[str, random.Random], str], ...] = (_replace, _replace, _replace, _cut, _repeat, _nest, _join)

@@ -58,7 +58,7 @@ def test_a_missing_key_and_another_thing_at_the_top():
         "rows must be a list, but is missing",
         "counts must be an object, but is missing",
     ]
-    assert words([]) == [" must be an object, but is []"]
+    assert words([]) == ["the whole must be an object, but is []"]
 
 
 @pytest.mark.parametrize(

@@ -1,15 +1,17 @@
-"""Atomic file writes and JSON files."""
+"""Files: paths that may be refused, atomic writes, JSON."""
 
 import errno
 import json
 import os
 import re
+import stat
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from selfdistill.errors import UserError
+from selfdistill.schema import short_repr
 
 
 def folder_name(text: str) -> str:
@@ -31,13 +33,13 @@ def write_atomic(path: Path, write: Callable[[Path], object], *, before: Path | 
         write(beside)
         with beside.open("rb+") as file:
             os.fsync(file.fileno())
-        if before is not None and path.exists():
+        if before is not None and exists(path):
             path.replace(before)
         beside.replace(path)
         _sync_folder(path.parent)
     except OSError as error:
         why = error.strerror or error
-        raise UserError(f"cannot write {path}: {why}; free the disk or choose another --out") from None
+        raise UserError(f"cannot write {_shortened(str(path))}: {why}; free the disk or choose another --out") from None
     finally:
         with suppress(OSError):  # a read-only disk refuses to remove even a missing file
             beside.unlink()
@@ -51,25 +53,105 @@ def remove_temporary_files(folder: Path) -> None:
 
 
 def write_json(path: Path, values: Mapping[str, object]) -> None:
-    """Write a JSON file atomically."""
-    write_atomic(path, lambda beside: beside.write_text(json.dumps(values, indent=2) + "\n"))
+    """Write a JSON file atomically; raises `UserError` for a number that JSON cannot hold, NaN or infinity."""
+    try:
+        text = json.dumps(values, indent=2, allow_nan=False) + "\n"
+    except ValueError as error:
+        raise UserError(f"cannot write {path}: {error}; a loss or a weight of the run is no finite number") from None
+    write_atomic(path, lambda beside: beside.write_text(text, encoding="utf-8"))
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """Read a JSON object; raises `UserError` if the file is missing or invalid."""
+    """Read a JSON object; raises `UserError` if the file is missing or holds something else."""
+    text = read_text(path)
     try:
-        values: dict[str, Any] = json.loads(path.read_text())
-    except (OSError, ValueError) as error:
+        values = parse_json(_required(text, path))
+    except ValueError as error:
         raise UserError(f"cannot read {path}: {error}") from None
+    if not isinstance(values, dict):
+        raise UserError(f"cannot read {path}: an object is wanted, but the file holds {short_repr(values)}")
     return values
+
+
+def parse_json(text: str) -> Any:
+    """Parse JSON as the standard has it, without NaN and infinity; raises `ValueError`."""
+    try:
+        return json.loads(text, parse_constant=_refuse_constant)
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
+
+
+def read_text(path: Path) -> str | None:
+    """Read a UTF-8 file, None where there is none; raises `UserError` for one that cannot be read."""
+    try:
+        return path.read_text(encoding="utf-8") if is_file(path) else None
+    except OSError as error:
+        raise UserError(f"cannot read {path}: {error.strerror}") from None
+    except ValueError as error:
+        raise UserError(f"cannot read {path}: it is no UTF-8 text ({error})") from None
+
+
+def is_file(path: str | Path) -> bool:
+    """Return whether a path is a file; raises `UserError` for a path that the system refuses to look at."""
+    return stat.S_ISREG(_mode(path))
+
+
+def is_folder(path: str | Path) -> bool:
+    """Return whether a path is a folder; raises `UserError` for a path that the system refuses to look at."""
+    return stat.S_ISDIR(_mode(path))
+
+
+def exists(path: str | Path) -> bool:
+    """Return whether there is anything at a path; raises `UserError` for one that the system refuses to look at."""
+    return _mode(path) != 0
+
+
+def glob(folder: Path, pattern: str) -> list[Path]:
+    """List the paths in a folder that match, by name; raises `UserError` for a folder that may not be read."""
+    if not is_folder(folder):
+        return []
+    try:
+        os.scandir(folder).close()  # Path.glob takes a folder that may not be read for an empty one
+        return sorted(folder.glob(pattern))
+    except OSError as error:
+        raise _refused(folder, error.strerror) from None
+
+
+def _mode(path: str | Path) -> int:
+    """Return the mode bits of a path; 0 where nothing is there."""
+    try:
+        return os.stat(path).st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        return 0
+    except (OSError, ValueError) as error:  # the latter for a null character and bytes that are no text
+        raise _refused(path, getattr(error, "strerror", None) or str(error)) from None
+
+
+def _refused(path: str | Path, why: object) -> UserError:
+    return UserError(f"cannot look at {_shortened(str(path))}: {why}; choose another path, or change its permissions")
+
+
+def _shortened(path: str) -> str:
+    return path if len(path) < 300 else f"{path[:150]}…{path[-50:]}"
+
+
+def _required(text: str | None, path: Path) -> str:
+    if text is None:
+        raise UserError(f"cannot read {path}: there is no such file")
+    return text
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is no number of JSON")
 
 
 def make_folder(path: Path) -> Path:
     """Create a folder and its parents; raises `UserError` on failure."""
     try:
         path.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UserError(f"cannot make the folder {path}: {error.strerror}; choose another --out") from None
+    except (OSError, ValueError) as error:  # the latter for a null character and bytes that are no text
+        why = getattr(error, "strerror", None) or error
+        raise UserError(f"cannot make the folder {_shortened(str(path))}: {why}; choose another --out") from None
     return path
 
 

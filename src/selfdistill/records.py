@@ -1,13 +1,34 @@
-"""Records of a run: run.json, result.json and a line of log.jsonl."""
+"""Records of a run and of a study, and the reader that checks them: run.json, result.json, log.jsonl, study.json."""
 
-from typing import Any, NotRequired, TypedDict
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Annotated, Any, NotRequired, TypedDict, TypeVar, cast
+
+from selfdistill.errors import UserError
+from selfdistill.files import is_file, parse_json, read_json, read_text
+from selfdistill.schema import Constraint, above, between, mismatches, short_repr
+
+RUN, RESULT, LOG = "run.json", "result.json", "log.jsonl"
+WAY_OUT = "remove the run's folder and re-run the command that made it"
+
+Percent = Annotated[float, between(0, 100)]
+Amount = Annotated[float, between(0, 10**15)]
+Loss = Annotated[float, between(-(10**15), 10**15)]
+Duration = Annotated[float, above(0, 10**12)]
+Count = Annotated[int, between(0, 10**15, "whole number")]
+Ordinal = Annotated[int, between(1, 10**9, "whole number")]
+Seed = Annotated[int, between(0, 2**63 - 1, "whole number")]
+Channels = Annotated[list[float], Constraint("a list of three numbers", lambda values: len(values) == 3)]
+Deviations = Annotated[
+    list[float], Constraint("a list of three numbers above 0", lambda values: len(values) == 3 and min(values) > 0)
+]
 
 
 class DataFingerprint(TypedDict):
     """Count, size and digest of the files, or of the images in memory, that a run's data came from."""
 
-    count: int
-    bytes: int
+    count: Count
+    bytes: Count
     digest: str
 
 
@@ -17,12 +38,12 @@ class RunInfo(TypedDict):
     config: dict[str, Any]  # `RunConfig.to_json`
     method: str
     resolved: str  # the method with all its arguments
-    classes: int
+    classes: Annotated[int, between(2, 1_000_000, "whole number")]
     class_names: list[str]
-    size: int  # pixels
-    mean: list[float]  # by channel, of pixels from 0 to 1
-    std: list[float]
-    images: dict[str, int]  # by split
+    size: Annotated[int, between(1, 4096, "whole number")]  # pixels
+    mean: Channels  # by channel, of pixels from 0 to 1
+    std: Deviations
+    images: dict[str, Count]  # by split
     data_fingerprint: NotRequired[DataFingerprint | None]
     left_out: NotRequired[list[str]]  # notes on files that were not read
     skipped: NotRequired[list[str]]  # names of unreadable images
@@ -34,34 +55,113 @@ class RunInfo(TypedDict):
 class RunResult(TypedDict):
     """Contents of `result.json`: accuracy on the test set after the last epoch and at the best one, and the cost."""
 
-    top1: float  # percent
-    top5: NotRequired[float]  # percent; above five classes
-    nll: float  # nats
-    ece: float  # percent
-    validation_top1: NotRequired[float]  # these four with validation images only
-    best_validation_top1: NotRequired[float]
-    best_epoch: NotRequired[int]
-    best_epoch_top1: NotRequired[float]
+    top1: Percent
+    top5: NotRequired[Percent]  # above five classes
+    nll: Amount  # nats
+    ece: Percent
+    validation_top1: NotRequired[Percent]  # these four with validation images only
+    best_validation_top1: NotRequired[Percent]
+    best_epoch: NotRequired[Ordinal]
+    best_epoch_top1: NotRequired[Percent]
     method: str
     resolved: str
     model: str
     data: str
-    seed: int
-    epochs: int
-    parameters: int
-    added_parameters: int
-    step_ms: float
-    images_per_second: float
-    train_seconds: float
+    seed: Seed
+    epochs: Ordinal
+    parameters: Count
+    added_parameters: Count
+    step_ms: Duration
+    images_per_second: Amount
+    train_seconds: Amount
 
 
 class EpochRow(TypedDict):
     """One line of log.jsonl: an epoch."""
 
-    epoch: int  # from 1
-    lr: float  # at its first step
-    losses: dict[str, float]  # by term, before their weights; means over the steps
-    train_top1: float  # percent
-    seconds: float
-    images_per_second: float
-    validation_top1: NotRequired[float]  # percent
+    epoch: Ordinal
+    lr: Amount  # at its first step
+    losses: dict[str, Loss]  # by term, before their weights; means over the steps
+    train_top1: Percent
+    seconds: Amount
+    images_per_second: Amount
+    validation_top1: NotRequired[Percent]
+
+
+class StudyInfo(TypedDict):
+    """Contents of `study.json`: the grid of a study."""
+
+    methods: Annotated[list[str], Constraint("a list of one method or more", lambda values: len(values) > 0)]
+    seeds: Annotated[list[Seed], Constraint("a list of one seed or more", lambda values: len(values) > 0)]
+    base: dict[str, Any]  # `RunConfig.to_json`
+    epochs: NotRequired[dict[str, Ordinal]]  # of the rows at equal compute; older files lack it
+    compute: NotRequired[dict[str, Amount]]
+    test_images: NotRequired[Annotated[int, between(1, 10**9, "whole number")] | None]
+
+
+Record = TypeVar("Record")
+
+
+def read_record(path: Path, kind: type[Record], way_out: str) -> Record:
+    """Read a JSON file of this kind.
+
+    Raises `UserError` with the file, the key, the value found, the values that fit, and the way out.
+    """
+    return checked(read_json(path), kind, path, way_out)
+
+
+def is_run(folder: str | Path) -> bool:
+    """Return whether a folder holds a run."""
+    return is_file(Path(folder) / RUN)
+
+
+def read_info(folder: Path) -> RunInfo:
+    """Read run.json; `RunConfig.from_json` reads the configuration in it. Raises `UserError`."""
+    info = read_record(folder / RUN, RunInfo, WAY_OUT)
+    classes, names = info["classes"], len(info["class_names"])
+    if classes != names:
+        raise UserError(f"{folder / RUN}: {classes} classes must have as many class_names, not {names}; {WAY_OUT}")
+    return info
+
+
+def read_result(folder: Path, config: Mapping[str, object]) -> RunResult:
+    """Read the result of a run of this configuration. Raises `UserError`, also for the result of another run."""
+    result = read_record(folder / RESULT, RunResult, WAY_OUT)
+    require_equal(result, config, ("method", "model", "data", "seed", "epochs"), folder / RESULT)
+    return result
+
+
+def read_log(folder: Path, epochs: int) -> list[EpochRow]:
+    """Read the rows of a finished run's log.jsonl, one for each epoch; none without a file. Raises `UserError`."""
+    path = folder / LOG
+    lines = (read_text(path) or "").splitlines()
+    rows = [_row(line, number, path) for number, line in enumerate(lines, 1)]
+    if rows and [row["epoch"] for row in rows] != list(range(1, epochs + 1)):
+        raise UserError(f"{path}: the rows must be those of epochs 1 to {epochs}, each once; {WAY_OUT}")
+    return rows
+
+
+def require_equal(
+    found: Mapping[str, object], wanted: Mapping[str, object], keys: Iterable[str], source: object
+) -> None:
+    """Raise `UserError` where a record is of another run: `wanted` is the configuration of the run."""
+    for key in keys:
+        if found[key] != wanted[key]:
+            values = f"must be {short_repr(wanted[key])}, but is {short_repr(found[key])}"
+            raise UserError(f"{source} is of another run: {key} {values}; {WAY_OUT}")
+
+
+def checked(values: object, kind: type[Record], source: object, way_out: str) -> Record:
+    """Return values that were read as a record of this kind. Raises `UserError` where they are none."""
+    if wrong := next(mismatches(values, kind), None):
+        raise UserError(f"{source}: {wrong}; {way_out}")
+    return cast(Record, values)
+
+
+def _row(line: str, number: int, path: Path) -> EpochRow:
+    source = f"line {number} of {path}"
+    try:
+        values: object = parse_json(line)
+    except ValueError as error:
+        raise UserError(f"cannot read {source}: {error}; {WAY_OUT}") from None
+    return checked(values, EpochRow, source, WAY_OUT)

@@ -14,7 +14,7 @@ class Constraint(NamedTuple):
     """The allowed values of an argument or a field."""
 
     words: str
-    holds: Callable[[float], bool]
+    holds: Callable[[Any], bool]
 
 
 class Mismatch(NamedTuple):
@@ -25,12 +25,17 @@ class Mismatch(NamedTuple):
     wanted: str
 
     def __str__(self) -> str:
-        return f"{self.key} must be {self.wanted}, but is {self.found}"
+        return f"{self.key or 'the whole'} must be {self.wanted}, but is {self.found}"
 
 
 def between(least: float, most: float, kind: str = "number") -> Constraint:
     """Return the constraint of a range, both ends included."""
     return Constraint(f"a {kind} from {least:,} to {most:,}", lambda value: least <= value <= most)
+
+
+def above(least: float, most: float) -> Constraint:
+    """Return the constraint of a range without its lower end."""
+    return Constraint(f"a number above {least:,}, at most {most:,}", lambda value: least < value <= most)
 
 
 def fits(value: object, kind: object) -> bool:

@@ -48,6 +48,8 @@ def rename(folder, method):
     info = json.loads((folder / "run.json").read_text())
     info |= {"method": method, "resolved": method, "config": info["config"] | {"method": method}}
     (folder / "run.json").write_text(json.dumps(info))
+    result = json.loads((folder / "result.json").read_text()) | {"method": method, "resolved": method}
+    (folder / "result.json").write_text(json.dumps(result))
 
 
 @pytest.mark.parametrize("words", [("evaluate",), ("export",), ("evaluate", "--metrics", "knn")])

@@ -1,6 +1,7 @@
 """A study as files, as compare writes them, with numbers chosen by the test."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 from selfdistill.metrics.corruption import CORRUPTIONS
@@ -40,7 +41,10 @@ def write(
 def run(folder: Path, method: str, seed: int, top1: float, number: int, base: RunConfig, changes) -> None:
     place = run_folder(folder, method, seed)
     place.mkdir(parents=True)
-    config = base.to_json() | {"method": method, "seed": seed}
+    own, times, longer = method.partition(" at ")  # "ce() at 2.0x"
+    if times:
+        base = replace(base, epochs=round(base.epochs * float(longer.removesuffix("x"))))
+    config = base.to_json() | {"method": own, "seed": seed}
     resolved = method.replace("()", "(weight=1.0)")
     step_ms = 10 * (1 + 0.05 * number)
     found = {"top1": top1, "top5": 99.0, "nll": 0.1, "ece": 2.0, "validation_top1": top1 - 1}
@@ -48,23 +52,24 @@ def run(folder: Path, method: str, seed: int, top1: float, number: int, base: Ru
         "best_validation_top1": top1,
         "best_epoch": base.epochs,
         "best_epoch_top1": top1,
-        "method": method,
+        "method": own,
         "seed": seed,
         "resolved": resolved,
     }
     found |= {"data": base.data, "model": base.model, "epochs": base.epochs}
-    found |= {"added_parameters": 9610 * (number % 3 == 2), "step_ms": step_ms}
-    known = {"config": config, "method": method, "resolved": resolved, "size": 8, "classes": 10}
+    found |= {"parameters": 78042, "added_parameters": 9610 * (number % 3 == 2), "step_ms": step_ms}
+    found |= {"images_per_second": 1000.0, "train_seconds": 3.0}
+    known = {"config": config, "method": own, "resolved": resolved, "size": 8, "classes": 10}
+    known |= {"class_names": list("0123456789"), "mean": [0.5] * 3, "std": [0.5] * 3}
     known |= {"images": {"train": 1294, "test": 359}}
     known |= {
         "versions": VERSIONS,
         "commit": "0123456789abcdef",
         "machine": {"platform": "Linux", "cpus": 2, "threads": 1},
     }
-    log = [
-        {"epoch": k + 1, "losses": {"task": 1.0}, "train_top1": 50.0, "validation_top1": top1 - 20 / (k + 1)}
-        for k in range(base.epochs)
-    ]
+    timed = {"lr": 0.1, "losses": {"task": 1.0}, "train_top1": 50.0, "seconds": 1.0, "images_per_second": 1000.0}
+    epochs = found["epochs"]
+    log = [timed | {"epoch": k + 1, "validation_top1": max(top1 - 20 / (k + 1), 0)} for k in range(epochs)]
     (place / "result.json").write_text(json.dumps(found))
     (place / "run.json").write_text(json.dumps(known | changes))
     (place / "log.jsonl").write_text("".join(json.dumps(row) + "\n" for row in log))

@@ -35,7 +35,8 @@ def test_runs_without_a_result_are_listed(made, tmp_path):
     copy_facts(made.folder, tmp_path, seeds=[0, 1, 2])
     place = run_folder(tmp_path, "ce()", 1)
     place.mkdir(parents=True)
-    (place / "result.json").write_text(json.dumps(made.results["ce()"][1]))
+    for name in ("result.json", "run.json"):
+        (place / name).write_bytes((run_folder(made.folder, "ce()", 1) / name).read_bytes())
     found = load(tmp_path)
     assert found.results == {"ce()": {1: made.results["ce()"][1]}}
     assert missing(found) == [("ce()", 0), ("ce()", 2), *(("drg(alpha=0.1)", seed) for seed in range(3))]
@@ -61,10 +62,13 @@ def test_missing_studies_and_runs_are_named(made, tmp_path):
     ("text", "answer"),
     [
         ("{", "cannot read .*study.json"),
-        ("{}", "study.json is not what compare writes .*'methods'.*; re-run the compare command"),
-        ('{"methods": [], "seeds": []}', "study.json is not what compare writes .*'base'"),
-        ('{"base": {}, "methods": [], "seeds": []}', "study.json is not what compare writes .*method"),
-        ('{"base": 3, "methods": [], "seeds": []}', "study.json is not what compare writes"),
+        ("{}", "study.json: methods must be a list of one method or more, but is missing; re-run the compare command"),
+        ('{"methods": [], "seeds": []}', "study.json: methods must be a list of one method or more, but is \\[\\]"),
+        (
+            '{"base": {}, "methods": ["ce()"], "seeds": [0]}',
+            "the configuration in .*study.json: method must be text, but is missing",
+        ),
+        ('{"base": 3, "methods": ["ce()"], "seeds": [0]}', "study.json: base must be an object, but is 3"),
     ],
 )
 def test_a_damaged_study(tmp_path, text, answer):

@@ -25,6 +25,13 @@ def show_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         print(aligned([header, *rows]))
 
 
+def list_left_out(studies: "Sequence[Study]") -> None:
+    """Print the runs whose files cannot be read, each with the reason."""
+    for study in studies:
+        for (method, seed), why in study.left_out.items():
+            errors.print(f"selfdistill: left out {method}, seed {seed}: {why}", soft_wrap=True, markup=False)
+
+
 def report_failures(studies: "Sequence[Study]") -> None:
     """Print the failed runs of these studies; exit status 1 if there are any."""
     from selfdistill.study.study import describe_runs

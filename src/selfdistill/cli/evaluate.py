@@ -66,9 +66,9 @@ def evaluate(
     """
     from selfdistill.errors import UserError
     from selfdistill.metrics.adversarial import EPSILONS
+    from selfdistill.records import is_run
     from selfdistill.study.evaluation.request import EvaluationRequest
     from selfdistill.study.load import is_study
-    from selfdistill.train.networks import is_run
 
     names, sizes = tuple(metrics or BASIC), tuple(epsilons or EPSILONS)
     request = EvaluationRequest(
@@ -114,7 +114,7 @@ def _evaluate_run(folder: Path, request: "EvaluationRequest") -> None:
     """Evaluate one run, metrics that are stored already included, and print the metrics."""
     from selfdistill.cli.console import console
     from selfdistill.cli.run_metrics import format_metrics, skipped_metrics
-    from selfdistill.files import read_json
+    from selfdistill.records import read_info
     from selfdistill.study.evaluation.job import evaluate_run
     from selfdistill.study.evaluation.store import path_of, read
     from selfdistill.train.monitor.listener import Listener
@@ -126,7 +126,7 @@ def _evaluate_run(folder: Path, request: "EvaluationRequest") -> None:
                 status.update(f"evaluating {text}")
 
         found = evaluate_run(folder, request, StatusLine(), recompute=True)
-    path, info = path_of(folder, request.data), read_json(folder / "run.json")
+    path, info = path_of(folder, request.data), read_info(folder)
     stored = read(path)
     assert stored is not None  # `evaluate_run` has written it
     print("\n\n".join(format_metrics(found)))
@@ -141,7 +141,7 @@ def _evaluate_run(folder: Path, request: "EvaluationRequest") -> None:
 
 def _evaluate_study(folder: Path, request: "EvaluationRequest", options: EngineAndListener) -> None:
     """Evaluate the runs of one or more studies, and print the tables; exit status 1 if an evaluation failed."""
-    from selfdistill.cli.console import report_failures
+    from selfdistill.cli.console import list_left_out, report_failures
     from selfdistill.study.evaluation.job import evaluate_all
     from selfdistill.study.load import load_all, missing
 
@@ -151,6 +151,7 @@ def _evaluate_study(folder: Path, request: "EvaluationRequest", options: EngineA
         if len(studies) > 1:
             print(f"\n{study.folder}")
         show_metrics(study, request.data)
-    if left := sum(len(missing(each)) for each in studies):
+    if left := sum(len(missing(each)) - len(each.left_out) for each in studies):
         print(f"{left} {'run is' if left == 1 else 'runs are'} not finished and not evaluated")
+    list_left_out(studies)
     report_failures(studies)

@@ -31,12 +31,14 @@ def report(
     report.html is self-contained. The table is also written to table.csv, table.md and table.tex, and the metrics of
     each run to metrics.csv.
     """
+    from selfdistill.cli.console import list_left_out
     from selfdistill.study.load import load_all, missing
 
     studies = load_all(study)
     write_page(studies, out or study, pictures=None if pictures else (), show=show or (), links=links)
-    if left := sum(len(missing(each)) for each in studies):
+    if left := sum(len(missing(each)) - len(each.left_out) for each in studies):
         print(f"{left} {'run has' if left == 1 else 'runs have'} no result yet; the report lists them")
+    list_left_out(studies)
 
 
 def write_page(

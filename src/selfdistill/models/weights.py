@@ -13,6 +13,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from selfdistill.errors import UserError
+from selfdistill.files import is_file
 
 SUFFIXES = (".safetensors", ".pt", ".pth", ".ckpt", ".bin", ".tar")
 SHOWN = 3  # keys named in an error
@@ -30,13 +31,15 @@ def read(path: Path) -> dict[str, Tensor]:
 
     No code of a file is executed. Raises `UserError` if it holds no tensors by name.
     """
-    if not path.is_file():
+    if not is_file(path):
         raise UserError(f"there is no weights file {path}")
     if path.suffix not in SUFFIXES:
         kinds = f"{', '.join(SUFFIXES[:-1])} and {SUFFIXES[-1]}"
         raise UserError(f"weights are read from {kinds} files, not from {path}")
     try:
         found = load_file(path) if path.suffix == ".safetensors" else _unpickled(path)
+    except OSError as error:
+        raise UserError(f"cannot read the weights file {path}: {error.strerror or error}") from None
     except Exception as error:  # types differ by format and torch version
         raise UserError(f"{path} cannot be read: {_reason(error)} again, best as safetensors") from error
     tensors = dict(_flattened(found)) if isinstance(found, Mapping) else {}
@@ -75,9 +78,7 @@ def fit(network: nn.Module, tensors: Mapping[str, Tensor], classes: int, source:
     own = network.state_dict()
     tensors, prefix = _find(own, tensors, classes, source)
     state = _below(prefix, tensors)
-    faults = _lacks(own, state, classes) | {"unexpected": [key for key in state if key not in own]}
-    if found := [f"{fault}: {_key_list(prefix, keys)}" for fault, keys in faults.items() if keys]:
-        raise UserError(f"{source} holds the weights of another network ({'; '.join(found)})")
+    _require_no_faults(_lacks(own, state, classes) | _more(own, state), source, prefix)
     same = {key: value for key, value in state.items() if value.shape == own[key].shape}
     network.load_state_dict(same, strict=False)
 
@@ -117,13 +118,35 @@ def _below(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return {key.removeprefix(prefix): value for key, value in tensors.items() if key.startswith(prefix)}
 
 
-def _lacks(own: Mapping[str, Tensor], state: Mapping[str, Tensor], classes: int) -> dict[str, list[str]]:
-    """Keys of a network without a tensor in the state, and with one of another shape."""
+def _lacks(own: Mapping[str, Tensor], state: Mapping[str, Tensor], classes: int = 0) -> dict[str, list[str]]:
+    """Keys of a network without a tensor in the state, and with one of another shape or kind.
+
+    A classifier with another number of classes is no fault where `classes` are given.
+    """
     unlike = [key for key in own if key in state and own[key].shape != state[key].shape]
     return {
         "missing": [key for key in own if key not in state and not key.endswith("num_batches_tracked")],
         "of another shape": [key for key in unlike if not _differs_in_classes(own[key], state[key], classes)],
+        "of another kind of number": [
+            key for key in own if key in state and own[key].is_floating_point() != state[key].is_floating_point()
+        ],
     }
+
+
+def fit_exactly(network: nn.Module, tensors: Mapping[str, Tensor], source: str) -> None:
+    """Load the tensors of this network and of no other. Raises `UserError` with the keys that differ."""
+    own = network.state_dict()
+    _require_no_faults(_lacks(own, tensors) | _more(own, tensors), source)
+    network.load_state_dict(dict(tensors), strict=False)
+
+
+def _more(own: Mapping[str, Tensor], state: Mapping[str, Tensor]) -> dict[str, list[str]]:
+    return {"unexpected": [key for key in state if key not in own]}
+
+
+def _require_no_faults(faults: Mapping[str, list[str]], source: str, prefix: str = "") -> None:
+    if found := [f"{fault}: {_key_list(prefix, keys)}" for fault, keys in faults.items() if keys]:
+        raise UserError(f"{source} holds the weights of another network ({'; '.join(found)})")
 
 
 def _differs_in_classes(own: Tensor, other: Tensor, classes: int) -> bool:

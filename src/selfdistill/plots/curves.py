@@ -1,7 +1,7 @@
 """Learning curves: loss terms and accuracy by epoch, as a mean over seeds with a band."""
 
 from collections.abc import Mapping, Sequence
-from typing import Literal, NamedTuple, NotRequired, TypedDict
+from typing import Literal, NamedTuple
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -10,18 +10,10 @@ from matplotlib.ticker import MaxNLocator
 
 from selfdistill.errors import UserError
 from selfdistill.plots.style import PAGE, color, dash, legend, panel_grid, set_title, styled
+from selfdistill.records import EpochRow
 
 Band = Literal["range", "std"]
 PERCENT = {"train_top1": "top-1 in training, %", "validation_top1": "top-1 in validation, %"}
-
-
-class LogRow(TypedDict):
-    """An epoch in log.jsonl."""
-
-    epoch: int
-    losses: dict[str, float]
-    train_top1: NotRequired[float]  # percent
-    validation_top1: NotRequired[float]  # percent
 
 
 class Curve(NamedTuple):
@@ -34,7 +26,7 @@ class Curve(NamedTuple):
     seeds: int
 
 
-def curves(logs: Mapping[str, Sequence[Sequence[LogRow]]], band: Band = "range") -> dict[str, dict[str, Curve]]:
+def curves(logs: Mapping[str, Sequence[Sequence[EpochRow]]], band: Band = "range") -> dict[str, dict[str, Curve]]:
     """Aggregate logs over seeds into curves by panel and method.
 
     `logs` holds the rows of log.jsonl by method and seed. A panel is a loss, such as "loss of task", or an accuracy.
@@ -71,14 +63,14 @@ def draw_curves(found: Mapping[str, Mapping[str, Curve]], *, width: int = PAGE) 
     return figure
 
 
-def _panels(seeds: Sequence[Sequence[LogRow]]) -> list[str]:
+def _panels(seeds: Sequence[Sequence[EpochRow]]) -> list[str]:
     """List the panels: accuracies, then losses in the order of the log."""
     rows = [row for rows in seeds for row in rows]
     accuracies = [text for key, text in PERCENT.items() if any(key in row for row in rows)]
     return accuracies + list(dict.fromkeys(f"loss of {name}" for row in rows for name in row["losses"]))
 
 
-def _value(row: LogRow, panel: str) -> float | None:
+def _value(row: EpochRow, panel: str) -> float | None:
     if panel == PERCENT["train_top1"]:
         return row.get("train_top1")
     if panel == PERCENT["validation_top1"]:

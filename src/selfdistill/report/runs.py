@@ -1,20 +1,13 @@
 """Finished runs of a study: results, metadata and logs."""
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, TypeAlias, cast
+from typing import Literal, TypeAlias
 
-from selfdistill.errors import UserError
-from selfdistill.files import folder_name, read_json
-from selfdistill.records import RunInfo, RunResult
+from selfdistill.files import folder_name
+from selfdistill.records import EpochRow, RunInfo, RunResult, read_info, read_log
 from selfdistill.study import Study
 from selfdistill.study.layout import run_folder
-from selfdistill.train.networks import RUN
-from selfdistill.train.trainer import LOG
-
-if TYPE_CHECKING:
-    from selfdistill.plots.curves import LogRow  # imports matplotlib
 
 Accuracy: TypeAlias = Literal["validation_top1", "train_top1"]
 
@@ -28,7 +21,7 @@ class Run:
     folder: Path
     result: RunResult
     facts: RunInfo  # run.json
-    log: "list[LogRow]"  # a row per epoch
+    log: list[EpochRow]  # a row per epoch
 
 
 def runs_of(study: Study) -> dict[str, list[Run]]:
@@ -76,16 +69,5 @@ def _seeds(study: Study, method: str) -> list[int]:
 
 def _run(study: Study, method: str, seed: int) -> Run:
     folder = run_folder(study.folder, method, seed)
-    return Run(
-        method, seed, folder, study.results[method][seed], cast(RunInfo, read_json(folder / RUN)), _log(folder / LOG)
-    )
-
-
-def _log(path: Path) -> "list[LogRow]":
-    """Read the rows of a log; empty if there is no log."""
-    try:
-        return [json.loads(line) for line in path.read_text().splitlines()] if path.is_file() else []
-    except (OSError, ValueError) as error:
-        raise UserError(
-            f"cannot read {path}: {error}; remove the run's folder and re-run the compare command"
-        ) from None
+    result = study.results[method][seed]
+    return Run(method, seed, folder, result, read_info(folder), read_log(folder, result["epochs"]))

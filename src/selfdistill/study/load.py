@@ -1,38 +1,50 @@
 """Reading of study folders."""
 
 from pathlib import Path
-from typing import Any, cast
 
 from selfdistill.errors import UserError
-from selfdistill.files import read_json
-from selfdistill.records import RunResult
+from selfdistill.files import glob, is_file
+from selfdistill.records import (
+    RESULT,
+    RUN,
+    RunResult,
+    StudyInfo,
+    read_info,
+    read_log,
+    read_record,
+    read_result,
+    require_equal,
+)
+from selfdistill.schema import short_repr
 from selfdistill.study.layout import run_folder
 from selfdistill.study.study import Study
 from selfdistill.train.config import RunConfig
-from selfdistill.train.networks import RESULT
 
+REPEAT = "re-run the compare command, which rewrites it"
 STUDY = "study.json"
 
 
 def is_study(folder: str | Path) -> bool:
     """Return whether a folder holds a study, or folders of studies."""
-    return (Path(folder) / STUDY).is_file() or any(Path(folder).glob(f"*/{STUDY}"))
+    return is_file(Path(folder) / STUDY) or bool(glob(Path(folder), f"*/{STUDY}"))
 
 
 def load(folder: str | Path) -> Study:
-    """Read a study: study.json and the results of its runs, each file once.
+    """Read a study: study.json and the files of its finished runs.
 
-    Runs without a result are left out; `missing` lists them. Raises `UserError` if the folder holds no study, or
-    study.json is incomplete.
+    Runs without a result are left out, and so are those whose files cannot be read, with the reason in `left_out`;
+    `missing` lists both. Raises `UserError` where the folder holds no study, or study.json is damaged.
     """
     folder = Path(folder)
-    if not (folder / STUDY).is_file():
+    if not is_file(folder / STUDY):
         raise UserError(f"'{folder}' holds no study (no {STUDY}); name the folder that compare wrote with --out")
     study = _read(folder)
     for method, seed in missing(study):
-        path = run_folder(folder, method, seed) / RESULT
-        if path.is_file():
-            study.results.setdefault(method, {})[seed] = cast(RunResult, read_json(path))
+        try:
+            if result := _result(study, method, seed):
+                study.results.setdefault(method, {})[seed] = result
+        except UserError as error:
+            study.left_out[method, seed] = str(error)
     return study
 
 
@@ -42,10 +54,15 @@ def load_all(folder: str | Path) -> list[Study]:
     Raises `UserError` if there is no study, or none has a finished run.
     """
     folder = Path(folder)
-    below = sorted(path.parent for path in folder.glob(f"*/{STUDY}"))
-    studies = [load(each) for each in [folder] * ((folder / STUDY).is_file() or not below) + below]
+    below = [path.parent for path in glob(folder, f"*/{STUDY}")]
+    studies = [load(each) for each in [folder] * (is_file(folder / STUDY) or not below) + below]
     if not any(study.results for study in studies):
-        raise UserError(f"no run of the study in '{folder}' is finished; re-run its compare command, which resumes")
+        broken = next((why for study in studies for why in study.left_out.values()), None)
+        raise UserError(
+            f"no run of the study in '{folder}' is finished; re-run its compare command, which resumes"
+            if broken is None
+            else f"no run of the study in '{folder}' can be read: {broken}"
+        )
     return studies
 
 
@@ -56,18 +73,25 @@ def missing(study: Study) -> list[tuple[str, int]]:
     ]
 
 
+def _result(study: Study, method: str, seed: int) -> RunResult | None:
+    """Read the result of a run whose other files can be read too; None of an unfinished one."""
+    folder, wanted = run_folder(study.folder, method, seed), study.config(method, seed)
+    if not is_file(folder / RESULT):
+        return None
+    config = RunConfig.from_json(read_info(folder)["config"], folder / RUN).to_json()
+    require_equal(config, wanted.to_json(), ("method", "seed"), folder / RUN)
+    read_log(folder, config["epochs"])
+    return read_result(folder, config)
+
+
 def _read(folder: Path) -> Study:
     """Read study.json."""
-    content: dict[str, Any] = read_json(folder / STUDY)
-    try:
-        rows, seeds = tuple(content["methods"]), tuple(content["seeds"])
-        compute_fields = {
-            name: dict(content[name]) for name in ("epochs", "compute") if name in content
-        }  # older files lack them
-        images = content.get("test_images")
-        return Study(RunConfig.from_json(content["base"]), rows, seeds, folder, **compute_fields, test_images=images)
-    except (AttributeError, KeyError, TypeError) as error:
-        raise UserError(
-            f"{folder / STUDY} is not what compare writes ({type(error).__name__}: {error}); "
-            "re-run the compare command, which rewrites it"
-        ) from None
+    path = folder / STUDY
+    content = read_record(path, StudyInfo, REPEAT)
+    base = RunConfig.from_json(content["base"], path)
+    rows, longer, compute = tuple(content["methods"]), content.get("epochs", {}), content.get("compute", {})
+    if unknown := [row for row in (*longer, *compute) if row not in rows]:
+        raise UserError(f"{path}: {short_repr(unknown[0])} is none of its methods; {REPEAT}")
+    if without := [row for row in longer if row not in compute]:
+        raise UserError(f"{path}: compute of {short_repr(without[0])} is missing; {REPEAT}")
+    return Study(base, tuple(dict.fromkeys(rows)), tuple(content["seeds"]), folder, epochs=longer, compute=compute, test_images=content.get("test_images"))

@@ -2,10 +2,12 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, fields, replace
+from functools import cache
 from math import inf
-from typing import Any, Literal, get_args
+from typing import Any, Literal, get_args, get_type_hints
 
 from selfdistill.errors import UserError
+from selfdistill.schema import mismatches, normalized
 
 Schedule = Literal["cosine", "step"]
 Precision = Literal["32", "bf16", "16"]
@@ -71,7 +73,14 @@ class RunConfig:
     decode: Decode = "auto"  # when image files are decoded; does not change what is trained
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "milestones", tuple(self.milestones))
+        if isinstance(self.milestones, list):
+            object.__setattr__(self, "milestones", tuple(self.milestones))
+        for name, kind in _kinds().items():
+            if name in CHOICES:
+                continue
+            if wrong := next(mismatches(getattr(self, name), kind, name.replace("_", " ")), None):
+                raise UserError(str(wrong))
+            object.__setattr__(self, name, normalized(getattr(self, name), kind))
         for name, fits, wanted in self._rules():
             if not fits:
                 raise UserError(f"{name.replace('_', ' ')} must be {wanted}, but is {getattr(self, name)}")
@@ -103,17 +112,26 @@ class RunConfig:
         return {key: value for key, value in values.items() if key != "decode"}
 
     @classmethod
-    def from_json(cls, values: Mapping[str, Any]) -> "RunConfig":
-        """Read the values of `to_json`; fields of other versions are left out.
+    def from_json(cls, values: Mapping[str, Any], source: object = None) -> "RunConfig":
+        """Read the values of `to_json`; fields of other versions are left out. Raises `UserError`, with the `source`.
 
         >>> sd.RunConfig.from_json({"method": "ce()", "epochs": 5}).epochs
         5
         """
         known = {field.name for field in fields(cls)}
-        return cls(**{key: value for key, value in values.items() if key in known})
+        try:
+            if "method" not in values:
+                raise UserError("method must be text, but is missing")
+            return cls(**{key: value for key, value in values.items() if key in known})
+        except UserError as error:
+            raise (error if source is None else UserError(f"the configuration in {source}: {error}")) from None
 
     def _rules(self) -> Iterator[tuple[str, bool, str]]:
         """Each field that has a range, whether its value lies there, and the range in words."""
+        for name, kind in _kinds().items():
+            if kind in (int, int | None) and name != "seed":
+                yield name, (getattr(self, name) or 0) < 2**31, "below 2,147,483,648"
+        yield "seed", 0 <= self.seed < 2**63, "from 0 to 9,223,372,036,854,775,807"
         yield "epochs", self.epochs >= 1, "1 or more"
         yield "batch_size", self.batch_size >= 1, "1 or more"
         yield "lr", 0 < self.lr < inf, "above 0"
@@ -147,3 +165,9 @@ class RunConfig:
         )
         for name, kind in CHOICES.items():
             yield name, getattr(self, name) in get_args(kind), " or ".join(get_args(kind))
+
+
+@cache
+def _kinds() -> dict[str, Any]:
+    """The type of each field."""
+    return get_type_hints(RunConfig)

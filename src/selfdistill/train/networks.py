@@ -5,7 +5,6 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import cast
 
 import torch
 import torch.nn.functional as F
@@ -14,17 +13,18 @@ from torch import Tensor, nn
 from selfdistill import models
 from selfdistill.data import Augmentation, Splits, default_augmentation
 from selfdistill.errors import UserError
-from selfdistill.files import read_json
+from selfdistill.files import is_file
 from selfdistill.method import Method
 from selfdistill.method.networks import PeerNetwork, Role, Teacher
 from selfdistill.methods import parse_method
 from selfdistill.models import create
-from selfdistill.records import RunInfo
+from selfdistill.models.weights import fit_exactly, read
+from selfdistill.records import RUN, RunInfo, is_run, read_info
 from selfdistill.rng import fork_rng_named
 from selfdistill.step import Distiller
 from selfdistill.train.config import RunConfig
 
-WEIGHTS, RESULT, RUN = "student.safetensors", "result.json", "run.json"
+WEIGHTS = "student.safetensors"
 BEST = "best.safetensors"  # the student after the epoch that did best on the images held out
 
 
@@ -89,23 +89,19 @@ def untrained_distiller(config: RunConfig, splits: Splits, rows: int) -> Distill
     return Distiller(student, method, example, networks=networks, classifier=config.classifier)
 
 
-def is_run(folder: str | Path) -> bool:
-    """Return whether a folder holds a run."""
-    return (Path(folder) / RUN).is_file()
-
-
 def load_run(folder: str | Path) -> tuple[nn.Module, RunInfo]:
     """Load the student of a finished run, and the contents of run.json. Raises `UserError`."""
     folder = Path(folder)
     if not is_run(folder):
         raise UserError(f"'{folder}' holds no run (no {RUN}); name the folder that a train command wrote")
-    if not (folder / WEIGHTS).is_file():
+    if not is_file(folder / WEIGHTS):
         raise UserError(
             f"the run in '{folder}' is not finished (no {WEIGHTS}); the train command that began it goes on with it"
         )
-    info = cast(RunInfo, read_json(folder / RUN))
-    config = RunConfig.from_json(info["config"])
-    model = create(config.model, info["classes"], size=info["size"], weights=folder / WEIGHTS)
+    info = read_info(folder)
+    config = RunConfig.from_json(info["config"], folder / RUN)
+    model = create(config.model, info["classes"], size=info["size"])
+    fit_exactly(model, read(folder / WEIGHTS), source=str(folder / WEIGHTS))
     return model, info
 
 

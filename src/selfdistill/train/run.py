@@ -6,7 +6,6 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import cast
 
 import numpy as np
 import torch
@@ -18,17 +17,17 @@ from selfdistill.data import Images, Loader, Splits
 from selfdistill.data.fingerprint import fingerprint
 from selfdistill.errors import UserError
 from selfdistill.features.model_copy import copy_model
-from selfdistill.files import read_json, write_json
+from selfdistill.files import exists, write_json
 from selfdistill.method import Method
 from selfdistill.methods import parse_method
 from selfdistill.models import create
-from selfdistill.records import RunResult
+from selfdistill.records import RESULT, RUN, RunInfo, RunResult, is_run, read_info, read_result
 from selfdistill.rng import fork_rng_named, global_rng
 from selfdistill.step import Distiller
 from selfdistill.train import artifacts, preflight
 from selfdistill.train.config import RunConfig
 from selfdistill.train.monitor.listener import Listener
-from selfdistill.train.networks import BEST, RESULT, RUN, WEIGHTS, folder_for, is_run, resolve_networks
+from selfdistill.train.networks import BEST, WEIGHTS, folder_for, resolve_networks
 from selfdistill.train.parallel.launch import as_launched, launched, together
 from selfdistill.train.persist import checkpoint
 from selfdistill.train.persist.lock import run_lock
@@ -245,20 +244,21 @@ def stored_result(plan: RunPlan, resume: bool, splits: Splits | None = None) -> 
     folder = plan.folder
     if not is_run(folder):
         return None
-    stored, wanted = RunConfig.from_json(read_json(folder / RUN)["config"]).to_json(), plan.config.to_json()
+    info = read_info(folder)
+    stored, wanted = RunConfig.from_json(info["config"], folder / RUN).to_json(), plan.config.to_json()
     if others := [key.replace("_", " ") for key in wanted if stored[key] != wanted[key]]:
         raise UserError(f"{folder} holds a run with another {' and another '.join(others)}; choose another --out")
-    _require_same_data(plan, splits)
-    if (folder / RESULT).exists():
-        return cast(RunResult, read_json(folder / RESULT))
-    if (folder / checkpoint.LAST).exists() and not resume:
+    _require_same_data(plan, info, splits)
+    if exists(folder / RESULT):
+        return read_result(folder, stored)
+    if exists(folder / checkpoint.LAST) and not resume:
         raise UserError(f"{folder} holds this run, unfinished; go on with it by --resume, or choose another --out")
     return None
 
 
-def _require_same_data(plan: RunPlan, splits: Splits | None) -> None:
+def _require_same_data(plan: RunPlan, info: RunInfo, splits: Splits | None) -> None:
     """Raise `UserError` if the data have changed since the run in the folder began."""
-    stored = read_json(plan.folder / RUN).get("data_fingerprint")
+    stored = info.get("data_fingerprint")
     found = fingerprint(splits or plan.config.data)
     if stored is None or found is None or stored["digest"] == found["digest"]:
         return

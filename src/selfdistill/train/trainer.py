@@ -16,7 +16,7 @@ from selfdistill.data.batch import Batch
 from selfdistill.errors import Interrupted
 from selfdistill.files import write_atomic
 from selfdistill.metrics.accuracy import accuracy, predict
-from selfdistill.records import EpochRow
+from selfdistill.records import LOG, EpochRow
 from selfdistill.step import Distiller, memory
 from selfdistill.terms import Progress
 from selfdistill.train.config import RunConfig
@@ -30,7 +30,6 @@ from selfdistill.train.persist import checkpoint
 from selfdistill.train.persist.best import Best
 from selfdistill.train.step import TrainStep
 
-LOG = "log.jsonl"
 SAVE_EVERY = 600.0  # seconds between checkpoints within an epoch
 EPOCH_SAVE_EVERY = 1.0  # seconds between checkpoints at the ends of epochs: a checkpoint takes as long as a small epoch
 

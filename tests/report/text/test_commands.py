@@ -67,14 +67,14 @@ def test_other_seeds_than_0_to_n(tmp_path):
 def test_fields_that_differ(tmp_path):
     def facts(method, seed):
         config = BASE.to_json() | {"method": method, "seed": seed}
-        return {"config": config | ({"epochs": 6} if method == "csd()" else {}), "commit": "aaa" if seed else "bbb"}
+        return {"config": config | ({"warmup": 2} if method == "csd()" else {}), "commit": "aaa" if seed else "bbb"}
 
     study = write(tmp_path, facts=facts)
     runs = runs_of(study)
-    (epochs,) = differences(study, runs)
-    assert (epochs.name, epochs.planned) == ("epochs", "3")
-    assert epochs.by_method["csd()"] == "6"
-    assert {value for method, value in epochs.by_method.items() if method != "csd()"} == {"3"}
+    (warmup,) = differences(study, runs)
+    assert (warmup.name, warmup.planned) == ("warmup", "0")
+    assert warmup.by_method["csd()"] == "2"
+    assert {value for method, value in warmup.by_method.items() if method != "csd()"} == {"0"}
     assert common_value(runs, "commit") == "bbb or aaa"
     assert resolved_methods(runs)["csd()"] == "csd(weight=1.0)"
 

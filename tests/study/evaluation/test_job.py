@@ -237,7 +237,7 @@ def test_evaluate_names_a_damaged_file(capsys, study):
     status, _, err = command(capsys, "evaluate", study.folder)
     assert status == 2
     assert err.startswith("selfdistill: ")
-    assert "metrics.json is not what evaluate writes" in err
+    assert "metrics.json: data must be text, but is missing" in err
     assert err.count("\n") == 1
 
 

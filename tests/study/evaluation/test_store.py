@@ -59,9 +59,12 @@ def test_a_file_without_limits_is_read(tmp_path):
     ("text", "answer"),
     [
         ("{", "cannot read .*metrics.json"),
-        ("{}", r"metrics.json is not what evaluate writes \(KeyError: 'data'\); remove it and evaluate again"),
-        ('{"data": "x", "images": "many", "metrics": {}}', "is not what evaluate writes"),
-        ("[]", "is not what evaluate writes"),
+        ("{}", "metrics.json: data must be text, but is missing; remove the file and evaluate again"),
+        (
+            '{"data": "x", "images": "many", "metrics": {}}',
+            "images must be a whole number from 1 to 1,000,000,000, but is 'many'",
+        ),
+        ("[]", r"an object is wanted, but the file holds \[\]"),
     ],
 )
 def test_a_damaged_file_is_named(tmp_path, text, answer):

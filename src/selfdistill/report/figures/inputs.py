@@ -9,8 +9,7 @@ from torch import nn
 
 from selfdistill.data import Augmentation, Images, Splits
 from selfdistill.plots import CollectedOutputs, collect, first_per_class
-from selfdistill.plots.curves import LogRow
-from selfdistill.records import RunInfo
+from selfdistill.records import EpochRow, RunInfo
 from selfdistill.report.runs import Run
 from selfdistill.study import Study
 from selfdistill.train.config import RunConfig
@@ -34,7 +33,7 @@ class FigureInputs:
     chosen: Sequence[str] = ()
 
     @property
-    def logs(self) -> dict[str, list[list[LogRow]]]:
+    def logs(self) -> dict[str, list[list[EpochRow]]]:
         """Rows of each run's log by method."""
         return {method: [run.log for run in runs] for method, runs in self.runs.items()}
 

@@ -12,10 +12,10 @@ from filelock import FileLock
 from selfdistill.data import Splits
 from selfdistill.data.fingerprint import fingerprint
 from selfdistill.errors import UserError
-from selfdistill.files import make_folder
+from selfdistill.files import exists, make_folder
 from selfdistill.method.networks import Teacher
 from selfdistill.methods import parse_method
-from selfdistill.records import RunResult
+from selfdistill.records import RESULT, RunResult
 from selfdistill.study.study import describe_runs
 from selfdistill.train import networks as teacher
 from selfdistill.train.config import RunConfig
@@ -38,7 +38,7 @@ class Job:
     @property
     def done(self) -> bool:
         """Return True if the result is stored."""
-        return (self.folder / teacher.RESULT).exists()
+        return exists(self.folder / RESULT)
 
     @property
     def epochs(self) -> int:

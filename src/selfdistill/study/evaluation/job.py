@@ -10,9 +10,9 @@ import torch
 from selfdistill.data import Augmentation, Splits
 from selfdistill.data.fingerprint import fingerprint
 from selfdistill.errors import UserError
-from selfdistill.files import read_json
 from selfdistill.methods import parse_stored_method
 from selfdistill.metrics import available_metrics, evaluate
+from selfdistill.records import read_result
 from selfdistill.study.engine.engine import Engine, SerialEngine, run_jobs
 from selfdistill.study.engine.job import Job, Outcome, load_splits
 from selfdistill.study.evaluation.request import EvaluationRequest
@@ -22,7 +22,7 @@ from selfdistill.study.study import Study
 from selfdistill.train import preflight
 from selfdistill.train.config import RunConfig
 from selfdistill.train.monitor.listener import Listener
-from selfdistill.train.networks import RESULT, load_run, require_classes, resolve_networks
+from selfdistill.train.networks import load_run, require_classes, resolve_networks
 from selfdistill.train.run import make_trainer
 
 
@@ -38,7 +38,10 @@ class EvaluationJob(Job):
     @property
     def done(self) -> bool:
         """Return True if all requested metrics are stored."""
-        stored = read(path_of(self.folder, self.request.data))
+        try:
+            stored = read(path_of(self.folder, self.request.data))
+        except UserError:  # which the job itself reports
+            return False
         files = fingerprint(self.request.data or self.config.data)
         if stored and stored.digest and files and files["digest"] != stored.digest:
             return False
@@ -137,7 +140,7 @@ def training_cost(folder: Path, config: RunConfig, request: EvaluationRequest) -
     The memory is that of one process, measured in a training step of untrained networks. Raises `UserError` for a
     method of a module that the request does not name.
     """
-    result = read_json(folder / RESULT)
+    result = read_result(folder, config.to_json())
     return {
         "added_parameters": result["added_parameters"],
         "step_ms": result["step_ms"],

@@ -1,13 +1,47 @@
 """metrics.json: the stored metrics of a run."""
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, NotRequired, TypedDict
 
 from selfdistill.errors import UserError
-from selfdistill.files import folder_name, read_json, write_json
+from selfdistill.files import folder_name, is_file, write_json
+from selfdistill.records import read_record
+from selfdistill.schema import Mismatch, between, fits, mismatches, short_repr
 from selfdistill.train.persist.lock import run_lock
+
+WAY_OUT = "remove the file and evaluate again"
+DEEPEST = 4  # levels of a group
+Amount = Annotated[float, between(-(10**15), 10**15)]
+ClassRow = TypedDict("ClassRow", {"class": str})  # among numbers
+
+
+class OtherImages(TypedDict):
+    """The group of out-of-distribution metrics: numbers, and the images of other classes."""
+
+    data: str
+
+
+Damage = dict[str, list[Amount] | Amount]
+_KINDS: dict[str, object] = {
+    "classes": list[ClassRow],
+    "fgsm": dict[str, Amount],
+    "pgd": dict[str, Amount],
+    "corruption": Damage,
+    "outside": OtherImages,
+}
+
+
+class MetricsInfo(TypedDict):
+    """Contents of `metrics.json`."""
+
+    data: str
+    images: Annotated[int, between(1, 10**9, "whole number")]
+    limited: NotRequired[dict[str, Annotated[int, between(1, 10**9, "whole number")]]]
+    metrics: dict[str, Any]
+    digest: NotRequired[str | None]  # of the data's files
 
 
 @dataclass(frozen=True)
@@ -40,17 +74,35 @@ def path_of(folder: Path, data: str | None = None) -> Path:
 
 
 def read(path: Path) -> MetricsFile | None:
-    """Read the file; None if it does not exist. Raises `UserError` if it is damaged."""
-    if not path.is_file():
+    """Read the metrics in a file; None where there is none. Raises `UserError` for a damaged one."""
+    if not is_file(path):
         return None
-    content = read_json(path)
-    try:
-        data, images, groups = content["data"], int(content["images"]), dict(content["metrics"])
-        return MetricsFile(data, images, dict(content.get("limited", {})), groups, content.get("digest"))
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise UserError(
-            f"{path} is not what evaluate writes ({type(error).__name__}: {error}); remove it and evaluate again"
-        ) from None
+    content = read_record(path, MetricsInfo, WAY_OUT)
+    for name, group in content["metrics"].items():
+        if wrong := next(_mismatches(group, name), None):
+            raise UserError(f"{path}: metrics.{wrong}; {WAY_OUT}")
+    limited, groups = dict(content.get("limited", {})), dict(content["metrics"])
+    return MetricsFile(content["data"], content["images"], limited, groups, content.get("digest"))
+
+
+def _mismatches(group: object, name: str) -> Iterator[Mismatch]:
+    """Yield the parts of a group of numbers that evaluate does not write."""
+    yield from mismatches(group, _KINDS.get(name, dict[str, object]), name)
+    if name in ("fgsm", "pgd") and isinstance(group, dict):
+        for key in group:
+            if not re.fullmatch(r"\d+(\.\d+)?/255", key):
+                yield Mismatch(name, short_repr(key), "by epsilon, such as 2/255")
+    yield from _not_numbers(group, name)
+
+
+def _not_numbers(value: object, key: str, depth: int = 0) -> Iterator[Mismatch]:
+    """Yield what is neither a number, text, None nor made of these."""
+    if isinstance(value, dict | list) and depth < DEEPEST:
+        items = value.items() if isinstance(value, dict) else enumerate(value)
+        for name, each in items:
+            yield from _not_numbers(each, f"{key}.{name}", depth + 1)
+    elif not fits(value, Amount | str | None):
+        yield Mismatch(key, short_repr(value), "a number, text or null")
 
 
 def add(path: Path, empty: MetricsFile, name: str, values: Any, images: int) -> None:
