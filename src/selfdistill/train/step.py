@@ -22,6 +22,7 @@ from selfdistill.train.optim.dual_momentum import DualMomentumSGD
 from selfdistill.train.optim.loss_scale import LEAST, LossScale
 from selfdistill.train.optim.rollback import BufferSnapshot
 from selfdistill.train.parallel.ddp import DDPWeights
+from selfdistill.train.persist import content
 from selfdistill.train.persist.checkpoint import State
 
 if TYPE_CHECKING:
@@ -87,6 +88,19 @@ class TrainStep:
         values = [each for part in parts for each in part.state_dict().values() if isinstance(each, Tensor)]
         values = [each for each in self.weights.here(values) if each.numel()]
         return torch.stack([each.isfinite().all() for each in values]).all()
+
+    def require_own(self, state: State) -> None:
+        """Raise `CheckpointError` for a state whose keys or shapes are not those of this model and its terms."""
+        content.require_alike(state["student"], self.distiller.student.state_dict(), "student")
+        content.require_alike(state["terms"], self.distiller.terms.state_dict(), "terms")
+        networks = {name: each.state_dict() for name, each in self._living()}
+        content.require_alike(state["networks"], networks, "networks")
+        content.require_optimizer(state["optimizer"], self.optimizer.param_groups)
+        if self.scale:
+            content.require_alike(state["scale"], self.scale.state_dict(), "scale")
+        for each in state["ranks"]:
+            memories = [{**own, **state["memories"]} for own in each["memories"]]
+            content.require_alike(memories, self.memory.slots, "memories", rows=False)
 
     def load_state_dict(self, state: State, memories: list[State]) -> None:
         """Go on where a state was taken, with these memories."""

@@ -13,7 +13,7 @@ from lightning_fabric.utilities import move_data_to_device
 from selfdistill import distributed
 from selfdistill.data import Augmentation, Images, Loader, Splits
 from selfdistill.data.batch import Batch
-from selfdistill.errors import Interrupted
+from selfdistill.errors import Interrupted, UserError
 from selfdistill.files import write_atomic
 from selfdistill.metrics.accuracy import accuracy, predict
 from selfdistill.records import LOG, EpochRow
@@ -26,7 +26,7 @@ from selfdistill.train.monitor.nonfinite import nonfinite_step, nonfinite_weight
 from selfdistill.train.monitor.signals import Signals
 from selfdistill.train.monitor.step_timer import Stopwatch
 from selfdistill.train.optim.schedule import learning_rate
-from selfdistill.train.persist import checkpoint
+from selfdistill.train.persist import checkpoint, content
 from selfdistill.train.persist.best import Best
 from selfdistill.train.step import TrainStep
 
@@ -108,10 +108,22 @@ class Trainer:
         }
 
     def require_own(self, state: checkpoint.State) -> None:
-        """Raise `checkpoint.Unusable` for the state of another run."""
-        found = RunConfig.from_json(state["config"]).to_json() if "config" in state else None
-        if found != self.config.to_json() or len(state["ranks"]) != self.fabric.world_size:
+        """Raise `checkpoint.CheckpointError` for the state of another run, or one that this run cannot take."""
+        content.require_kinds(state)
+        if not self._is_of_this_run(state["config"]) or len(state["ranks"]) != self.fabric.world_size:
             raise checkpoint.CheckpointError("it is of another configuration or number of processes")
+        content.require_progress(state, self.config.epochs, len(self.loader))
+        self.train_step.require_own(state)
+        if state["best"]["epoch"]:
+            content.require_alike(state["best"]["weights"], state["student"], "best.weights")
+        for each in state["ranks"]:
+            content.require_random(each["random"])
+
+    def _is_of_this_run(self, config: dict[str, object]) -> bool:
+        try:
+            return RunConfig.from_json(config).to_json() == self.config.to_json()
+        except UserError:
+            return False
 
     def load_state_dict(self, state: checkpoint.State) -> None:
         """Go on where a state was taken."""
