@@ -1,6 +1,7 @@
 """Export of the student as safetensors, ONNX or torch.export, with a check of its outputs."""
 
 import importlib.util
+import io
 import shutil
 import warnings
 from collections.abc import Callable
@@ -79,8 +80,9 @@ def _torch_export(model: nn.Module, images: Tensor, path: Path, folder: Path, in
 
 
 def _save_program(program: torch.export.ExportedProgram, path: Path) -> None:
-    with path.open("wb") as file:  # given a path, it would require the suffix .pt2
-        torch.export.save(program, file)
+    content = io.BytesIO()  # torch's own writer ends the process where the disk is full
+    torch.export.save(program, content)
+    path.write_bytes(content.getbuffer())
 
 
 def _onnx(model: nn.Module, images: Tensor, path: Path, folder: Path, info: RunInfo) -> Tensor:

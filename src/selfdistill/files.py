@@ -91,6 +91,26 @@ def read_text(path: Path) -> str | None:
         raise UserError(f"cannot read {path}: it is no UTF-8 text ({error})") from None
 
 
+def csv_cell(value: object) -> object:
+    """Return a cell's value; text that a spreadsheet would take for a formula begins with an apostrophe.
+
+    >>> csv_cell("=1+1"), csv_cell("-0.40"), csv_cell(-0.4)
+    ("'=1+1", '-0.40', -0.4)
+    """
+    if (
+        isinstance(value, str)
+        and re.match(r"[=+\-@\t\r]", value)
+        and not re.fullmatch(r"[+-]?[\d.]+(e[+-]?\d+)?", value)
+    ):
+        return f"'{value}"
+    return value
+
+
+def one_line(text: str) -> str:
+    """Return a text without line breaks and other control characters, each a space."""
+    return re.sub(r"[\x00-\x1f\x7f\x85\u2028\u2029]", " ", text)
+
+
 def is_file(path: str | Path) -> bool:
     """Return whether a path is a file; raises `UserError` for a path that the system refuses to look at."""
     return stat.S_ISREG(_mode(path))

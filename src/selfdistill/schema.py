@@ -50,6 +50,8 @@ def mismatches(value: object, kind: object, key: str = "") -> Iterator[Mismatch]
         yield from _of_fields(value, get_type_hints(kind, include_extras=True), key)
     elif isinstance(value, list | tuple) and type(value) is origin:
         yield from _of_items(value, kind, key)
+    elif origin is Annotated and isinstance(value, list | tuple | dict):
+        yield from list(mismatches(value, args[0], key)) or _outside(value, args[1], key)
     elif origin is dict and isinstance(value, Mapping):
         for name, each in value.items():
             yield from mismatches(each, args[1], _joined(key, name))
@@ -100,6 +102,10 @@ _WORDS: dict[Any, str] = {
     tuple: "a tuple",
     dict: "an object",
 }
+
+
+def _outside(value: object, constraint: Constraint, key: str) -> list[Mismatch]:
+    return [] if constraint.holds(value) else [Mismatch(key, short_repr(value), constraint.words)]
 
 
 def _of_items(value: Sequence[object], kind: object, key: str) -> Iterator[Mismatch]:

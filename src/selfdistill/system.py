@@ -5,6 +5,8 @@ import shutil
 from math import inf
 from pathlib import Path
 
+from selfdistill.files import exists
+
 GIB = 2**30
 
 
@@ -19,7 +21,7 @@ def free_memory(root: Path = Path("/")) -> float:
 def free_disk(folder: Path) -> int:
     """Free bytes on the disk of a folder, which need not exist yet."""
     there = folder.absolute()
-    while not there.exists():
+    while not exists(there):
         there = there.parent
     return shutil.disk_usage(there).free
 

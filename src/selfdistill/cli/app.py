@@ -3,6 +3,7 @@
 import os
 import sys
 from collections.abc import Collection, Sequence
+from itertools import pairwise
 from typing import NoReturn
 
 import typer
@@ -55,10 +56,12 @@ def application() -> TyperGroup:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command. Exit status: 2 and a short message for a user's mistake, 130 or 143 after a signal."""
     command = application()
-    words = expand_list_options(sys.argv[1:] if arguments is None else arguments, list_options(command))
+    arguments = sys.argv[1:] if arguments is None else arguments
+    words = expand_list_options(arguments, list_options(command))
     if _rank() > 0:
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115  # only rank 0 prints
     try:
+        require_values(words)
         command(words, prog_name="selfdistill")
     except UserError as error:
         _end(2, str(error))
@@ -81,6 +84,14 @@ def _end(status: int, text: str) -> NoReturn:
 def _rank() -> int:
     """Return the rank from the environment, without importing torch."""
     return int(os.environ.get("RANK") or os.environ.get("LOCAL_RANK") or 0)
+
+
+def require_values(words: Sequence[str]) -> None:
+    """Raise `UserError` for an option whose value is empty, such as an unset variable of the shell."""
+    for option, value in pairwise(["", *words]):
+        name, has_value, rest = value.partition("=")
+        if (not value and option.startswith("--")) or (name.startswith("--") and has_value and not rest):
+            raise UserError(f"{name or option} has an empty value; give it one, or leave {name or option} out")
 
 
 def list_options(group: TyperGroup) -> frozenset[str]:

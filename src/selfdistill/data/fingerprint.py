@@ -10,6 +10,7 @@ from torch import Tensor
 
 from selfdistill.data.images import Images, Splits
 from selfdistill.data.sources import path_of
+from selfdistill.files import exists, is_file
 from selfdistill.records import DataFingerprint
 
 CONTENT = 256 * 2**20  # bytes up to which contents are read; above, names, sizes and times of files stand for them
@@ -23,7 +24,7 @@ def fingerprint(data: str | Splits) -> DataFingerprint | None:
     if isinstance(data, Splits):
         return data.fingerprint or _of_images([data.train, data.validation, data.test])
     path = path_of(data)
-    return None if path is None or not path.exists() else _of_files(path)
+    return None if path is None or not exists(path) else _of_files(path)
 
 
 def _of_files(root: Path) -> DataFingerprint:
@@ -40,7 +41,7 @@ def _of_files(root: Path) -> DataFingerprint:
 
 def _files(root: Path) -> Iterator[Path]:
     """Yield the regular files below a path, through links, without hidden ones."""
-    if root.is_file():
+    if is_file(root):
         yield root
     seen = set()
     for folder, folders, files in os.walk(root, followlinks=True):

@@ -24,6 +24,7 @@ class ModelEntry(NamedTuple):
 FOURFOLD = (32, 64, 128, 256)
 NARROW, EXPANDED = (64, 128, 256, 512), (256, 512, 1024, 2048)
 WIDE = re.compile(r"wrn-(\d+)-(\d+)")
+DEEPEST, WIDEST = 1000, 100  # of a wide network: greater ones fill any memory
 WIDES = ((16, 1), (16, 2), (16, 4), (28, 10), (40, 1), (40, 2))
 
 NETWORKS = {
@@ -49,7 +50,7 @@ def names() -> list[str]:
 def find(name: str) -> ModelEntry | None:
     """Find a registered network; None if the name is unknown."""
     if found := WIDE.fullmatch(name):
-        depth, width = map(int, found.groups())
-        exists = depth % 6 == 4 and depth > 4 and width > 0
+        depth, width = (int(each) if len(each) < 6 else 0 for each in found.groups())
+        exists = depth % 6 == 4 and 4 < depth <= DEEPEST and 0 < width <= WIDEST
         return ModelEntry(partial(wide_resnet, depth, width), 4) if exists else None
     return NETWORKS.get(name)

@@ -13,6 +13,8 @@ from selfdistill.study.evaluation.request import EvaluationRequest
 from selfdistill.study.layout import default_folder, pair_folder
 from selfdistill.train.config import RunConfig
 
+MOST_SEEDS = 1_000_000
+
 
 @dataclass(frozen=True)
 class Grid:
@@ -53,6 +55,8 @@ class Grid:
             raise UserError(
                 'test_limit limits the images of metrics, but the grid names no metrics; write metrics=["basic"]'
             )
+        if isinstance(self.seeds, range) and max(map(abs, (self.seeds.start, self.seeds.stop))) > MOST_SEEDS:
+            raise UserError(f"seeds of a grid are up to {MOST_SEEDS:,}, but found {self.seeds}")
         if not self.methods or not self.seeds:
             raise UserError("a grid needs one method and one seed at least")
 

@@ -94,4 +94,12 @@ def _read(folder: Path) -> Study:
         raise UserError(f"{path}: {short_repr(unknown[0])} is none of its methods; {REPEAT}")
     if without := [row for row in longer if row not in compute]:
         raise UserError(f"{path}: compute of {short_repr(without[0])} is missing; {REPEAT}")
-    return Study(base, tuple(dict.fromkeys(rows)), tuple(content["seeds"]), folder, epochs=longer, compute=compute, test_images=content.get("test_images"))
+    return Study(
+        base,
+        tuple(dict.fromkeys(rows)),
+        tuple(content["seeds"]),
+        folder,
+        epochs=longer,
+        compute=compute,
+        test_images=content.get("test_images"),
+    )

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from selfdistill.files import write_atomic
+from selfdistill.files import csv_cell, write_atomic
 from selfdistill.study.study import Study
 
 NAME = "results.csv"
@@ -24,7 +24,7 @@ def _write(study: Study, path: Path) -> None:
     with path.open("w", newline="") as file:
         lines = csv.DictWriter(file, list(dict.fromkeys(key for row in rows for key in row)), lineterminator="\n")
         lines.writeheader()
-        lines.writerows(rows)
+        lines.writerows({key: csv_cell(value) for key, value in row.items()} for row in rows)
 
 
 def _rows(study: Study) -> Iterator[dict[str, Any]]:

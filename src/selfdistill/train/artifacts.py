@@ -10,7 +10,7 @@ from statistics import median
 from typing import cast
 
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor, nn
 
 from selfdistill.data import Augmentation, Splits
@@ -83,7 +83,7 @@ def result(trainer: Trainer, distiller: Distiller, method: Method) -> RunResult:
 def save_weights(weights: Mapping[str, Tensor], path: Path) -> None:
     """Write a model's weights under its own keys, each a copy of its own: tied ones are there twice."""
     copies = {key: _copied(value) for key, value in weights.items()}
-    write_atomic(path, lambda beside: save_file(copies, beside))
+    write_atomic(path, lambda beside: beside.write_bytes(save(copies)))  # save_file's errors are no OSError
 
 
 def _tested(trainer: Trainer, network: nn.Module) -> dict[str, float]:

@@ -108,6 +108,10 @@ def resolve(
     listener: Listener | None = None,
 ) -> RunPlan:
     """Parse the method and resolve the paths; touches no file. Raises `UserError` for a method that does not parse."""
+    if not str(folder):
+        raise UserError("a run needs a folder, but its name is empty; name one, or leave --out out")
+    if not save_every >= 0:
+        raise UserError(f"save every must be 0 seconds or more, but is {save_every}")
     folder, method = Path(folder), parse_method(config.method)
     kept = Path(teachers or folder.parent / "teachers")
     return RunPlan(

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from selfdistill.errors import UserError
+from selfdistill.files import exists
 
 if TYPE_CHECKING:  # `SOURCES` is read without torch, as by `--help`
     from selfdistill.data.sources.source_data import PickRows, SourceData, SourceModule
@@ -70,8 +71,8 @@ def path_of(spec: str) -> Path | None:
 def split_query(argument: str) -> tuple[str, str]:
     """Split "PATH?QUERY"; a path that exists as it stands has no query."""
     path, _, query = argument.partition("?")
-    with suppress(OSError):  # a name that the system refuses
-        if query and Path(argument).expanduser().exists():
+    with suppress(UserError):  # a name that the system refuses
+        if query and exists(Path(argument).expanduser()):
             return argument, ""
     return path, query
 
@@ -85,4 +86,7 @@ def _hint(spec: str, name: str) -> str:
     near = get_close_matches(name.lower(), SOURCES, n=1)
     if near:
         return f"did you mean {near[0]!r}? "
-    return f"did you mean 'folder:{spec}' or 'parquet:{spec}'? " if Path(spec).exists() else ""
+    with suppress(UserError):  # a name that the system refuses
+        if exists(spec):
+            return f"did you mean 'folder:{spec}' or 'parquet:{spec}'? "
+    return ""

@@ -23,6 +23,7 @@ from selfdistill.data.sources.options import parse_range, split_options
 from selfdistill.data.sources.source_data import PickRows, SourceData
 from selfdistill.data.sources.tiny_imagenet import is_tiny_imagenet, tiny_imagenet
 from selfdistill.errors import UserError
+from selfdistill.files import is_folder
 
 OPTIONS = {"classes": "top or leaf", "range": "BLACK..WHITE"}
 LEVELS = (None, "top", "leaf")  # the folders in a split, those that hold images, or the first where both are the same
@@ -42,7 +43,7 @@ def read(name: str, argument: str, pick: PickRows, size: int | None) -> SourceDa
     root, level, shown = Path(path).expanduser(), options.get("classes"), parse_range(options.get("range"))
     if level not in LEVELS:
         raise UserError(f"cannot read ?classes={level}; write ?classes=top or ?classes=leaf")
-    if not root.is_dir():
+    if not is_folder(root):
         raise UserError(f"there is no folder {path!r}; folder:PATH holds train/CLASS/ and test/CLASS/ images")
     layout = tiny_imagenet(root) if level is None and is_tiny_imagenet(root) else _class_folders(root, level)
     chosen = pick(torch.tensor(layout.train.labels, dtype=torch.long), layout.classes).tolist()

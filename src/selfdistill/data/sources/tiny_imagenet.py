@@ -6,13 +6,14 @@ from pathlib import Path
 from selfdistill.data.sources.folder_layout import FolderLayout, LabelledFiles, labelled, require_train, split_folders
 from selfdistill.data.sources.image_files import find_images, folders
 from selfdistill.errors import UserError
+from selfdistill.files import is_file
 
 IDS, WORDS, ANNOTATIONS, BOXES = "wnids.txt", "words.txt", "val_annotations.txt", "_boxes.txt"
 
 
 def is_tiny_imagenet(root: Path) -> bool:
     """Tell the layout by its list of classes."""
-    return (root / IDS).is_file()
+    return is_file(root / IDS)
 
 
 def tiny_imagenet(root: Path) -> FolderLayout:
@@ -37,7 +38,7 @@ def _train_files(folder: Path, number: Mapping[str, int]) -> LabelledFiles:
 def _annotated_files(folder: Path, number: Mapping[str, int]) -> LabelledFiles:
     """Images with their classes in val_annotations.txt (lines of FILE, CLASS, box)."""
     notes = folder / ANNOTATIONS
-    if not notes.is_file():
+    if not is_file(notes):
         raise UserError(f"{str(notes)!r} is missing though {IDS} is there; unpack Tiny-ImageNet-200 again")
     rows = [line.split("\t") for line in notes.read_text().splitlines() if line]
     for line, row in enumerate(rows, start=1):
@@ -51,7 +52,7 @@ def _annotated_files(folder: Path, number: Mapping[str, int]) -> LabelledFiles:
 
 def _class_words(root: Path, ids: Sequence[str]) -> tuple[str, ...]:
     """Class names from words.txt, or the ids."""
-    if not (root / WORDS).is_file():
+    if not is_file(root / WORDS):
         return tuple(ids)
     lines = (root / WORDS).read_text().splitlines()
     words = dict(line.split("\t", 1) for line in lines if "\t" in line)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 
+from selfdistill.files import one_line
 from selfdistill.study.analysis.comparison import Comparison
 from selfdistill.study.analysis.statistics import MOST_SEEDS, MeanStd
 from selfdistill.study.analysis.summary import Summary, summaries
@@ -62,7 +63,7 @@ def markdown(study: Study) -> str:
     """Format the full table and its footer as Markdown."""
     names, cells = full_table(study)
     lines = [names, ["---"] * len(names), *cells]
-    table = "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
+    table = "\n".join("| " + " | ".join(one_line(cell).replace("|", "\\|") for cell in line) + " |" for line in lines)
     return "\n".join([table, "", *(f"{line}  " for line in [*footer(study), WIDE_NOTES])]) + "\n"
 
 

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from math import isnan
 
+from selfdistill.files import csv_cell, one_line
 from selfdistill.report.runs import study_name
 from selfdistill.report.tables.accuracy import detectable, full_table, markdown, seed_correlation, seeds_needed
 from selfdistill.study import Study
@@ -45,7 +46,9 @@ def as_csv(studies: Sequence[Study]) -> str:
     file = io.StringIO()
     lines = csv.writer(file, lineterminator="\n")
     lines.writerow(COLUMNS)
-    lines.writerows(_values(study, row) for study in studies if study.results for row in summaries(study))
+    lines.writerows(
+        map(csv_cell, _values(study, row)) for study in studies if study.results for row in summaries(study)
+    )
     return file.getvalue()
 
 
@@ -71,7 +74,7 @@ TABLE_FILES: dict[str, Callable[[Sequence[Study]], str]] = {
 
 def escape_latex(text: str) -> str:
     """Escape text for LaTeX; a hyphen before a digit becomes a minus."""
-    return re.sub(r"(?<![\w)])-(?=\d)", "$-$", "".join(SPECIAL.get(letter, letter) for letter in text))
+    return re.sub(r"(?<![\w)])-(?=\d)", "$-$", "".join(SPECIAL.get(letter, letter) for letter in one_line(text)))
 
 
 def _values(study: Study, row: Summary) -> Iterator[str]:
@@ -107,7 +110,7 @@ def _tabular(study: Study) -> str:
     lines = [[_monospace(method), *map(escape_latex, cells)] for method, *cells in rows]
     return "\n".join(
         [
-            f"% {study.base.data}, {study.base.model}, {study.base.epochs} epochs, seeds {list(study.seeds)}",
+            one_line(f"% {study.base.data}, {study.base.model}, {study.base.epochs} epochs, seeds {list(study.seeds)}"),
             rf"\begin{{tabular}}{{{''.join('l' if each in ('method', 'verdict') else 'r' for each in names)}}}",
             r"\toprule",
             _line(map(escape_latex, names)),

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
+from selfdistill.files import csv_cell
 from selfdistill.metrics import METRICS
 from selfdistill.metrics.adversarial import EPSILONS
 from selfdistill.report.tables.metrics import (
@@ -95,7 +96,7 @@ def as_csv(studies: Sequence[Study]) -> str:
     lines = csv.writer(file, lineterminator="\n")
     lines.writerow(COLUMNS)
     for study in studies:
-        lines.writerows(_lines(study))
+        lines.writerows(map(csv_cell, line) for line in _lines(study))
     return file.getvalue()
 
 

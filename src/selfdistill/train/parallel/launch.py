@@ -13,6 +13,8 @@ from selfdistill import distributed
 from selfdistill.errors import UserError
 from selfdistill.train.config import RunConfig
 
+STARTED = {"SLURM_NTASKS", "OMPI_COMM_WORLD_SIZE", "LSB_JOBID", "MASTER_ADDR"}  # set where something starts the others
+
 
 def as_launched(config: RunConfig) -> RunConfig:
     """The configuration with the processes that torchrun has started, where it names none itself."""
@@ -24,6 +26,11 @@ def as_launched(config: RunConfig) -> RunConfig:
 
 def launched(config: RunConfig) -> Fabric:
     """The devices asked for; the other processes are started, if nobody has. Raises `UserError`."""
+    if config.nodes > 1 and not dist.is_torchelastic_launched() and not STARTED & os.environ.keys():
+        raise UserError(
+            f"{config.nodes} nodes need a launcher, and this process has none: start the command with torchrun or "
+            "Slurm on each, or leave --nodes out"
+        )
     try:
         fabric = Fabric(
             accelerator=config.accelerator,

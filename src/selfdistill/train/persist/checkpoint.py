@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from selfdistill.errors import UserError
-from selfdistill.files import write_atomic
+from selfdistill.files import exists, write_atomic
 
 LAST, PREVIOUS, UNUSABLE = "last.ckpt", "previous.ckpt", "unusable.ckpt"
 HEAD = b"selfdistill checkpoint 1\n"  # then the checksum of what follows it, a newline, and torch's file
@@ -46,7 +46,7 @@ def latest(folder: Path, require: Callable[[State], None], tell: Callable[[str],
     reasons = {}
     for name in (LAST, PREVIOUS):
         try:
-            state = read(folder / name) if (folder / name).exists() else None
+            state = read(folder / name) if exists(folder / name) else None
             if state is not None:
                 require(state)
         except CheckpointError as reason:

@@ -8,7 +8,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from selfdistill.errors import UserError
-from selfdistill.files import make_folder, remove_temporary_files
+from selfdistill.files import exists, make_folder, remove_temporary_files
 
 LOCK = ".lock"  # locked by the system, which lets go of it whatever becomes of the process
 
@@ -19,7 +19,7 @@ def run_lock(folder: Path, wait: Callable[[str], None] | None = None) -> Iterato
 
     Where another process holds it: raises `UserError` with that process's number, or tells `wait` and waits.
     """
-    made, lock = not folder.exists(), FileLock(make_folder(folder) / LOCK)
+    made, lock = not exists(folder), FileLock(make_folder(folder) / LOCK)
     _acquire(lock, folder, wait)
     try:
         remove_temporary_files(folder)
