@@ -5,7 +5,7 @@
 A small study is trained once. Each case copies it, damages one file (keys dropped, altered and retyped, files cut,
 other JSON, NaN, huge numbers, deep nesting, bytes that are no text, files swapped between runs, weights and
 checkpoints with a right checksum and other content), and runs a command over it in this process. Prints the exit
-statuses, and each failure: any exception, traceback or five minutes without an end; the exit status is 1 if there is one.
+statuses, and each failure: any exception, traceback or five minutes without end. The exit status is 1 if there are any.
 """
 
 import argparse
