@@ -11,6 +11,7 @@ from typing import NamedTuple
 from selfdistill.data.sources.folder_layout import SPLITS
 from selfdistill.data.sources.image_files import left_out_note
 from selfdistill.errors import UserError
+from selfdistill.files import glob, is_file, is_folder
 
 SPLIT_OF = {word: split for split, words in SPLITS.items() for word in words}
 NAME = re.compile(r"([a-z]*?)(?:[-_.]?(\d+)(?:-of-(\d+))?)?(?:-[0-9a-f]{16})?")  # train-00000-of-00002[-HASH]
@@ -38,11 +39,11 @@ def find_splits(folder: Path) -> SplitFiles:
 
     Raises `UserError` for a missing split, a missing or doubled shard, and shards of several sets.
     """
-    if not os.path.isdir(folder):
-        file = f"{str(folder)!r} is a file; give its folder:" if os.path.isfile(folder) else ""
+    if not is_folder(folder):
+        file = f"{str(folder)!r} is a file; give its folder:" if is_file(folder) else ""
         missing = file or f"there is no folder {str(folder)!r};"
         raise UserError(f"{missing} parquet:PATH holds train-*.parquet and test-*.parquet")
-    there = [each for glob in ("*.parquet", "*/*.parquet") for each in sorted(folder.glob(glob)) if each.is_file()]
+    there = [each for pattern in ("*.parquet", "*/*.parquet") for each in glob(folder, pattern) if is_file(each)]
     shards = [shard for each in there if (shard := _shard(each, folder))]
     found = {split: [each for each in shards if SPLIT_OF[each.word] == split] for split in SPLITS}
     if not found["train"] or not found["test"] + found["validation"]:
