@@ -6,6 +6,8 @@ from torch import Size, Tensor, nn
 
 from selfdistill.features.trace import ModuleCall
 
+CHANNELS_FIRST = (nn.Conv2d, nn.ConvTranspose2d, nn.BatchNorm2d, nn.GroupNorm, nn.InstanceNorm2d)
+
 
 class Layout(Enum):
     """A model's own order of dimensions; the canonical ones are [B, D, H, W] and [B, N, D]."""
@@ -33,21 +35,32 @@ class Layout(Enum):
 
 
 def layout_of(call: ModuleCall) -> Layout | None:
-    """Return the layout of a module's output; None for neither a square map nor tokens."""
+    """Return the layout of a module's output; None for neither a map nor tokens.
+
+    The channels of a map are the dimension as wide as the last layer with parameters. Where both the first and the last
+    dimension are, or neither (a concatenation), a convolution's or its norm's come first, and a square map tells.
+    """
     if len(call.shape) == 3:
         return Layout.TOKENS
     if len(call.shape) != 4:
         return None
-    _, a, b, c = call.shape
-    if a == b == c:
-        return Layout.NHWC if _reads_last(call.module) else Layout.NCHW
-    if b == c:
+    _, first, middle, last = call.shape
+    wide = _width(call.layer)
+    if (first == wide) != (last == wide):
+        return Layout.NCHW if first == wide else Layout.NHWC
+    if isinstance(call.layer, CHANNELS_FIRST) or type(call.layer).__name__.endswith("2d"):  # timm's LayerNorm2d
         return Layout.NCHW
-    return Layout.NHWC if a == b else None
+    if first == middle == last or last == wide:  # of a linear layer or a layer norm
+        return Layout.NHWC
+    if middle == last:
+        return Layout.NCHW
+    return Layout.NHWC if first == middle else None
 
 
-def _reads_last(module: nn.Module) -> bool:
-    """True where most layers inside read the last dimension, as linear ones do, rather than the second."""
-    last = sum(isinstance(each, nn.Linear | nn.LayerNorm) for each in module.modules())
-    second = sum(isinstance(each, nn.Conv2d | nn.BatchNorm2d | nn.GroupNorm) for each in module.modules())
-    return last > second
+def _width(layer: nn.Module | None) -> int | None:
+    """Return how many channels a layer gives."""
+    if isinstance(layer, nn.LayerNorm):
+        return int(layer.normalized_shape[-1])
+    names = ("out_channels", "out_features", "num_features", "num_channels", "embedding_dim")
+    found = [getattr(layer, name) for name in names if isinstance(getattr(layer, name, None), int)]
+    return found[0] if found else None

@@ -27,6 +27,7 @@ class ModuleCall(NamedTuple):
     output: Tensor
     version: int  # of the output when the module returned it
     node: Node | None  # what made the output, in the autograd graph
+    layer: nn.Module | None  # the last layer with parameters that finished, here or before
 
     @property
     def shape(self) -> Size:
@@ -133,11 +134,15 @@ def _record(model: nn.Module, images: Tensor, output: LogitsKey | None) -> Trace
 @contextmanager
 def _listening(model: nn.Module, calls: list[ModuleCall]) -> Iterator[None]:
     """Record every call of a module that returns a tensor."""
+    layers: list[nn.Module] = []  # with parameters of their own, in the order of completion
 
     def note(path: str, module: nn.Module, inputs: tuple[object, ...], output: object) -> None:
+        if any(True for _ in module.parameters(recurse=False)):
+            layers.append(module)
         if isinstance(output, Tensor):
             first = inputs[0] if inputs and isinstance(inputs[0], Tensor) else None
-            calls.append(ModuleCall(len(calls), path, module, first, output, output._version, output.grad_fn))
+            layer = layers[-1] if layers else None
+            calls.append(ModuleCall(len(calls), path, module, first, output, output._version, output.grad_fn, layer))
 
     named = [(path, module) for path, module in model.named_modules() if path]
     hooks = [module.register_forward_hook(partial(note, path)) for path, module in named]
