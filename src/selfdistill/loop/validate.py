@@ -116,7 +116,7 @@ def require_own_task(method: Method) -> None:
 def require_known(step: Distiller, extra: Mapping[str, Tensor]) -> None:
     """Raise `UserError` for a keyword that no method reads."""
     known = [name for name in _asked(step) if name != "index"]
-    if unknown := [name for name in extra if name not in known and name not in WORDS]:
+    if unknown := [name for name in extra if name not in known and name.rstrip("0123456789") not in WORDS]:
         takes = ", ".join(known) or "nothing more"
         raise UserError(
             f"teach does not know {unknown[0]!r}; beside images, labels and index {step.method.text} reads {takes}"
