@@ -91,7 +91,7 @@ def evaluate_run(
     config, size = RunConfig.from_json(info["config"]), info["size"]
     splits, empty = request.splits(config, size), request.empty_file(config, size)
     require_classes(info, splits, folder)
-    stored, now = info.get("data_fingerprint"), fingerprint(splits)
+    stored, now = info.get("data_fingerprint"), fingerprint(config.data)
     if request.data is None and stored and now and stored["digest"] != now["digest"]:
         listener.on_note(
             f"the data of {config.data} have changed since the run in {folder}: the metrics are of the new"
