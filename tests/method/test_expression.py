@@ -273,3 +273,9 @@ def test_equal_numbers_are_one_method(one, other):
 def test_quoted_text_with_quotes_stays():
     assert parse_method(r"kd(teacher='it\'s os:x(y)')").networks == {"teacher": Teacher("it's os:x(y)")}
     assert parse_method("""kd(teacher='''it's os:x(y)''')""").networks == {"teacher": Teacher("it's os:x(y)")}
+
+
+def test_a_long_module_name_is_cut_in_the_message():
+    with pytest.raises(UserError, match="cannot import") as caught:
+        parse_method(f"{'on' * 3000}_x:raises()")
+    assert len(str(caught.value)) < 1000

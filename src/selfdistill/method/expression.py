@@ -13,6 +13,8 @@ from selfdistill.method.method import Method
 from selfdistill.method.syntax import Call, Control, calls, read_expression
 from selfdistill.schema import short_repr
 
+LONGEST_NAME, LONGEST_MESSAGE = 100, 500  # characters in an error
+
 Find = Callable[[Call], Constructor]
 
 
@@ -75,21 +77,22 @@ def _called(constructor: Constructor, call: Call) -> Method:
 def _registered(call: Call, registry: Mapping[str, Constructor]) -> Constructor:
     if call.name in registry:
         return registry[call.name]
-    near = get_close_matches(call.name[:100], registry, n=3, cutoff=0.4)
+    near = get_close_matches(call.name[:LONGEST_NAME], registry, n=3, cutoff=0.4)
     hint = f"did you mean {' or '.join(near)}?" if near else f"`selfdistill methods` lists all {len(registry)}."
-    name = call.name[:100]
+    name = call.name[:LONGEST_NAME]
     raise UserError(f"there is no method {name!r}; {hint} Your own is written package.module:{name}()")
 
 
 def _imported(call: Call) -> Constructor:
     """Import a constructor; only a function that is marked as one is returned."""
-    name = f"{call.module}:{call.name}"
+    name = f"{call.module}:{call.name}"[:LONGEST_NAME]
     try:
         found = getattr(importlib.import_module(call.module), call.name)
     except (ImportError, AttributeError) as error:
-        raise UserError(f"cannot import {name}: {error}") from None
+        raise UserError(f"cannot import {name}: {str(error)[:LONGEST_MESSAGE]}") from None
     except (Exception, SystemExit) as error:  # whatever the module does while it is imported
-        raise UserError(f"cannot import {name}: the module raised {type(error).__name__}: {error}") from error
+        message = str(error)[:LONGEST_MESSAGE]
+        raise UserError(f"cannot import {name}: the module raised {type(error).__name__}: {message}") from error
     if not is_constructor(found):
         raise UserError(
             f"{name} is not called: it is not marked as a method's constructor; "
