@@ -128,3 +128,11 @@ def test_numbers_and_words_stay(value):
 
 def test_one_line():
     assert one_line("a\n% b\r\x85\u2028c") == "a % b   c"
+
+
+def test_half_a_surrogate_pair_is_told(tmp_path):
+    (tmp_path / "run.json").write_text(r'{"method": "drg\ud800()"}')
+    with pytest.raises(UserError, match="half of a surrogate pair"):
+        read_json(tmp_path / "run.json")
+    (tmp_path / "run.json").write_text(r'{"method": "\ud83d\ude00"}')
+    assert read_json(tmp_path / "run.json") == {"method": "😀"}

@@ -70,6 +70,8 @@ def read_json(path: Path) -> dict[str, Any]:
         raise UserError(f"cannot read {path}: {error}") from None
     if not isinstance(values, dict):
         raise UserError(f"cannot read {path}: an object is wanted, but the file holds {short_repr(values)}")
+    if any("\ud800" <= each <= "\udfff" for each in json.dumps(values, ensure_ascii=False)):
+        raise UserError(f"cannot read {path}: it holds a half of a surrogate pair, which is no character")
     return values
 
 

@@ -88,6 +88,8 @@ def require_optimizer(state: State, groups: Sequence[Mapping[str, Any]]) -> None
     found = state.get("param_groups")
     if not isinstance(found, list) or [_length(each) for each in found] != [len(each["params"]) for each in groups]:
         raise CheckpointError("optimizer.param_groups are those of other parameters")
+    if [number for group in found for number in group["params"]] != list(range(len(parameters))):
+        raise CheckpointError(f"optimizer.param_groups must number the parameters from 0 to {len(parameters) - 1}")
     for given, group in zip(found, groups, strict=True):
         for key in group.keys() - {"params", "lr"}:
             if key in given and given[key] != group[key]:
