@@ -44,7 +44,9 @@ def compare(
     label_noises: LabelNoises = None,
     first_seed: Annotated[int, typer.Option(help="First seed; the others follow it.")] = 0,
     seeds: Annotated[int, typer.Option(help="Number of seeds per method.")] = 5,
-    out: Annotated[Path | None, typer.Option(help="Folder of the study; default: runs/DATA-MODEL-EPOCHS.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder of the study; default: runs/DATA[-LIMIT]-MODEL-EPOCHS.")
+    ] = None,
     controls: Controls = False,
     equal_compute: EqualCompute = False,
     metrics: Metrics = None,
