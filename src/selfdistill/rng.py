@@ -28,13 +28,32 @@ def global_rng(on_wait: Callable[[], object] = lambda: None) -> Iterator[None]:
 
 
 @contextmanager
+def fork_rng() -> Iterator[None]:
+    """Restore the states of torch's generators, of the CPU and of the current accelerator, afterwards.
+
+    Other devices are left alone: to look at their generators would claim memory on each.
+
+    >>> state = torch.get_rng_state()
+    >>> with fork_rng():
+    ...     weights = torch.randn(2)
+    >>> torch.equal(torch.get_rng_state(), state)
+    True
+    """
+    accelerator = torch.accelerator.current_accelerator(check_available=True)
+    kind = "cuda" if accelerator is None else accelerator.type  # a name that torch wants even without devices
+    devices = [] if accelerator is None else [torch.accelerator.current_device_index()]
+    with global_rng(), torch.random.fork_rng(devices, device_type=kind):
+        yield
+
+
+@contextmanager
 def fork_rng_named(name: str) -> Iterator[None]:
     """Seed torch's global generator by a name; restore its state afterwards.
 
     >>> with fork_rng_named("0:student"):
     ...     weights = torch.randn(2)
     """
-    with global_rng(), torch.random.fork_rng():
+    with fork_rng():
         torch.manual_seed(zlib.crc32(name.encode()))
         yield
 

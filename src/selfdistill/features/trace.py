@@ -12,6 +12,7 @@ from torch.autograd.graph import Node
 from selfdistill.errors import UserError
 from selfdistill.features.logits import LogitsKey, logits_of
 from selfdistill.features.model_copy import copy_model
+from selfdistill.rng import fork_rng
 
 FAILURES = (RuntimeError, ValueError, AssertionError, IndexError)  # what models raise at a wrong size
 WRAPPERS = ("DistributedDataParallel", "DataParallel", "FullyShardedDataParallel")
@@ -62,7 +63,7 @@ def trace_modules(model: nn.Module, images: Tensor, output: LogitsKey | None = N
     model or images that cannot be passed.
     """
     refuse_wrapped(model)
-    with torch.random.fork_rng(devices={each.device for each in model.parameters() if each.is_cuda}):
+    with fork_rng():
         copied = _copied(model)
         two = _two(images, copied)
         return _passed(copied.eval(), two, output), _passed(copied.train(), two, output)

@@ -118,9 +118,10 @@ def _memory(trainer: Trainer, fixed: float, each: float, least: int) -> Finding:
 
 
 def _free(device: torch.device) -> float:
-    if device.type == "cuda":
-        kept = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)  # torch's own, to use again
-        return torch.cuda.mem_get_info(device)[0] + kept
+    module = torch.get_device_module(device)
+    if device.type != "cpu" and hasattr(module, "mem_get_info"):
+        kept = module.memory_reserved(device) - module.memory_allocated(device)  # torch's own, to use again
+        return int(module.mem_get_info(device)[0]) + int(kept)
     return free_memory()
 
 

@@ -163,5 +163,5 @@ def _ready(busy: "Sequence[_Worker]") -> "list[_Worker]":
 def _device(place: int) -> str | None:
     """Return the GPU of a worker by its index, if there are several."""
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
-    devices = visible.split(",") if visible else [str(each) for each in range(torch.cuda.device_count())]
+    devices = visible.split(",") if visible else [str(each) for each in range(torch.accelerator.device_count())]
     return devices[place % len(devices)] if len(devices) > 1 else None
