@@ -45,7 +45,7 @@ def test_compare_prints_its_table_and_repeats_quickly(capsys, tmp_path):
     assert (status, err) == (0, "")
     assert re.search(r"^method +top-1 % +against ce\(\) +p +verdict +detectable +added +time +n$", out, re.M)
     assert re.search(r"^drg\(\) \+ dsr\(\) +\d+\.\d\d ± \d+\.\d\d +[+-]\d+\.\d\d \[.*\] .* \d\.\d\dx +2$", out, re.M)
-    assert f"runs: {tmp_path / 's' / 'runs'}" in out
+    assert f"study: {tmp_path / 's'}" in out
     assert "| drg() + dsr() |" in (tmp_path / "s" / "table.md").read_text()
     again, shown, _ = command(capsys, *words)
     assert again == 0
@@ -225,6 +225,10 @@ def test_doctor(capsys, tmp_path):
     assert (status, err) == (1, "")
     assert re.search(r"^change +method +.*nothing to tap at 'stage9'", out, re.M)
     assert not (tmp_path / "run").exists()
+
+
+def test_cite_takes_a_name(capsys):
+    assert command(capsys, "cite", "drg") == command(capsys, "cite", "drg()")
 
 
 def test_methods_and_cite(capsys):

@@ -51,7 +51,7 @@ def test_all_studies_below_a_folder(made, tmp_path):
 
 
 def test_missing_studies_and_runs_are_named(made, tmp_path):
-    with pytest.raises(UserError, match=r"holds no study \(no study.json\); name the folder that compare wrote"):
+    with pytest.raises(UserError, match=r"holds no study \(no study.json\); name the folder that compare prints"):
         load_all(tmp_path)
     copy_facts(made.folder, tmp_path)
     with pytest.raises(UserError, match=r"no run of the study in '.*' is finished; re-run its compare command"):

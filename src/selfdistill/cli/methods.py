@@ -20,9 +20,11 @@ def list_methods(
 
 
 def cite(
-    method: Annotated[str, typer.Argument(help='Method expression, such as "drg() + csd()".')],
+    method: Annotated[str, typer.Argument(help='Method, or expression such as "drg() + csd()".')],
 ) -> None:
     """Print BibTeX entries of a method's papers."""
+    if method.isidentifier():
+        method = f"{method}()"  # `cite drg` reads as `methods drg` does
     papers = cited(method)
     print("\n\n".join(_parsed_papers(method) if papers is None else papers) or f"% {method} has no paper of its own")
 

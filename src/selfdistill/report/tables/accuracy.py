@@ -47,7 +47,7 @@ def footer(study: Study) -> list[str]:
         *([UNTESTED] if any(row.against and row.against.verdict == "untested" for row in summaries(study)) else []),
         "added: extra parameters in training. time: median step time, relative.",
         *_of_equal_compute(study),
-        f"runs: {study.folder / 'runs'}",
+        f"study: {study.folder}",
     ]
 
 
