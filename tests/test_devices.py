@@ -12,6 +12,7 @@ NAMES = re.compile(r"\b(cuda|mps|xpu|hpu)\b|\.is_cuda|\.is_mps")
 EXCEPTIONS = {
     "train/config.py": "the values of the option --accelerator",
     "cli/options.py": "help",
+    "train/parallel/ddp.py": "devices with fused optimizers: torch has no public list",
     "rng.py": "torch's own default, where there is no accelerator",
     "metrics/cosine.py": "MPS has no float64",
 }

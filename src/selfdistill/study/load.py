@@ -37,9 +37,7 @@ def load(folder: str | Path) -> Study:
     """
     folder = Path(folder)
     if not is_file(folder / STUDY):
-        raise UserError(
-            f"'{folder}' holds no study (no {STUDY}); name the folder that compare prints, such as runs/digits-resnet8-20epochs"
-        )
+        raise UserError(f"'{folder}' holds no study (no {STUDY}); name the folder that compare prints")
     study = _read(folder)
     for method, seed in missing(study):
         try:
