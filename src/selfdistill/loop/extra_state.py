@@ -6,6 +6,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from selfdistill.errors import UserError
+
 
 def pack(state: dict[str, Any]) -> Tensor:
     """Serialize a dictionary of tensors and numbers. -> [bytes] uint8.
@@ -19,7 +21,15 @@ def pack(state: dict[str, Any]) -> Tensor:
 
 
 def unpack(packed: Tensor, device: torch.device | str = "cpu") -> dict[str, Any]:
-    """Return the dictionary in a tensor of `pack`, its tensors on this device. [bytes] -> dict."""
+    """Return the dictionary in a tensor of `pack`, its tensors on this device. [bytes] -> dict.
+
+    Raises `UserError` for a tensor that `pack` did not make.
+    """
     buffer = io.BytesIO(packed.cpu().numpy().tobytes())
-    state: dict[str, Any] = torch.load(buffer, map_location=device, weights_only=True)
+    try:
+        state: dict[str, Any] = torch.load(buffer, map_location=device, weights_only=True)
+    except Exception as error:  # torch's message advises weights_only=False, which runs code of the file
+        raise UserError(
+            "`_extra_state` of this state dict is damaged, or not of teach.state_dict(); load an intact one"
+        ) from error
     return state
