@@ -33,7 +33,8 @@ def two(tmp_path_factory):
         path = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
         environment = {**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1"}
         words = [*started, str(ROOT / "tests/train/rank.py"), str(folder), strategy]
-        subprocess.run(words, env=environment, check=True, timeout=600)
+        done = subprocess.run(words, env=environment, stderr=subprocess.PIPE, text=True, timeout=600, check=False)
+        assert done.returncode == 0, f"a rank failed:\n{done.stderr}"
         return folder
 
     return made
@@ -136,12 +137,11 @@ def test_one_of_two_killed_ends_the_other_and_the_run_goes_on(tmp_path):
     process, child = started(tmp_path, *MANY)
     os.kill(child, signal.SIGKILL)
     _, err = process.communicate(timeout=60)
-    if process.returncode != -signal.SIGKILL:  # Fabric's observer kills the others every five seconds, if it is first
-        assert process.returncode == 2
-        assert err == (
-            "selfdistill: another process of this run has ended, so this one ends too; what was saved is as it was, "
-            "and the same command goes on from there\n"
-        )
+    assert process.returncode == 2
+    assert err == (
+        "selfdistill: another process of this run has ended, so this one ends too; the last checkpoint is kept, and "
+        "re-running the command resumes from it\n"
+    )
     process, child = started(tmp_path, *MANY)
     assert process.stdout.readline().startswith("going on from epoch ")
     os.kill(process.pid, signal.SIGKILL)  # the first, which writes the files

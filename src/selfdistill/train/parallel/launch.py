@@ -8,10 +8,12 @@ from dataclasses import replace
 
 import torch.distributed as dist
 from lightning_fabric import Fabric
+from lightning_fabric.strategies.launchers.subprocess_script import _SubprocessScriptLauncher
 
 from selfdistill import distributed
 from selfdistill.errors import UserError
 from selfdistill.train.config import RunConfig
+from selfdistill.train.parallel.rank_launcher import LOST_RANK, RankLauncher
 
 STARTED = {"SLURM_NTASKS", "OMPI_COMM_WORLD_SIZE", "LSB_JOBID", "MASTER_ADDR"}  # set where something starts the others
 
@@ -45,6 +47,8 @@ def launched(config: RunConfig) -> Fabric:
         ) from None
     if config.sync_batchnorm and fabric.device.type == "cpu":
         raise UserError("batch statistics over all processes need GPUs, but this is a CPU; leave --sync-batchnorm out")
+    if isinstance(default := fabric.strategy.launcher, _SubprocessScriptLauncher):
+        fabric.strategy._launcher = RankLauncher(default.cluster_environment, default.num_processes, default.num_nodes)
     logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # it announces each process
     try:
         fabric.launch()
@@ -68,7 +72,4 @@ def together() -> Iterator[None]:
     except RuntimeError as error:
         if not distributed.is_lost_rank(error):
             raise
-        raise UserError(
-            "another process of this run has ended, so this one ends too; what was saved is as it was, and the same "
-            "command goes on from there"
-        ) from None
+        raise UserError(LOST_RANK) from None
