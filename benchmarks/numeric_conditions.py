@@ -84,7 +84,7 @@ def verdict(method: str, condition: Condition, model: str, size: int) -> tuple[s
     try:
         losses = train(trainer, condition)
         trainer._require_finite()
-        if not trainer.train_step.finite():
+        if not trainer.train_step.weights_finite():
             return "told", "a weight or a running statistic is not finite"
     except UserError as error:
         return "told", str(error)
@@ -137,7 +137,7 @@ def train(trainer: Trainer, condition: Condition) -> list[dict[str, Tensor]]:
     for number, parts in enumerate(islice(endless(trainer), STEPS)):
         parts = [changed(part, condition) for part in parts]
         made = step.step(parts, trainer.progress(number), trainer.rate(number))
-        trainer.epoch_stats.add(*made, step.sound)
+        trainer.epoch_stats.add(*made, step.all_finite)
         losses.append(made[0])
     return losses
 

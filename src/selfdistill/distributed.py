@@ -13,12 +13,12 @@ T = TypeVar("T")
 
 
 def world_size() -> int:
-    """Number of processes; 1 without a process group."""
+    """Return the number of processes; 1 without a process group."""
     return dist.get_world_size() if dist.is_available() and dist.is_initialized() else 1
 
 
 def rank() -> int:
-    """Rank of this process; rank 0 writes the files."""
+    """Return the rank of this process; rank 0 writes the files."""
     return dist.get_rank() if world_size() > 1 else 0
 
 
@@ -48,21 +48,21 @@ def all_gather(values: Tensor) -> Tensor:
 
 @torch.no_grad()
 def all_reduce_max(values: Tensor) -> Tensor:
-    """Elementwise maximum of a tensor over all ranks; shapes must be equal."""
+    """Compute the elementwise maximum of a tensor over all ranks; shapes must be equal."""
     if world_size() == 1:
         return values.detach()
-    most = values.detach().clone()
-    dist.all_reduce(most, dist.ReduceOp.MAX)
-    return most
+    maximum = values.detach().clone()
+    dist.all_reduce(maximum, dist.ReduceOp.MAX)
+    return maximum
 
 
 def all_true(flag: Tensor) -> Tensor:
-    """Logical and of a flag [] over all ranks. -> []."""
+    """Compute the logical and of a flag [] over all ranks. -> []."""
     return flag if world_size() == 1 else all_reduce_max((~flag).float()) == 0
 
 
 def all_gather_object(value: T) -> list[T]:
-    """Gather a picklable value of every rank, by rank; all ranks must call this."""
+    """Gather a picklable value of every rank, ordered by rank; a collective call."""
     values = [value] * world_size()
     if len(values) > 1:
         dist.all_gather_object(values, value)
@@ -73,16 +73,16 @@ def on_rank_zero(work: Callable[[], T]) -> T:
     """Run `work` on rank 0 and broadcast its result; a `UserError` is raised on all ranks."""
     if world_size() == 1:
         return work()
-    found: list[object] = [None, None]  # result, text of the error
+    outcome: list[object] = [None, None]  # result, text of the error
     if rank() == 0:
         try:
-            found[0] = work()
+            outcome[0] = work()
         except UserError as error:
-            found[1] = str(error)
-    dist.broadcast_object_list(found)
-    if found[1] is not None:
-        raise UserError(str(found[1]))
-    return cast("T", found[0])
+            outcome[1] = str(error)
+    dist.broadcast_object_list(outcome)
+    if outcome[1] is not None:
+        raise UserError(str(outcome[1]))
+    return cast("T", outcome[0])
 
 
 def is_lost_rank(error: RuntimeError) -> bool:

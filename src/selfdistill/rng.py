@@ -8,12 +8,12 @@ from threading import RLock
 import torch
 from torch import Generator
 
-_GLOBAL = RLock()  # held by the thread that draws from the global generators: there is one of each in a process
+_GLOBAL = RLock()  # held while a thread draws from the global generators, which all threads of a process share
 
 
 @contextmanager
 def global_rng(on_wait: Callable[[], object] = lambda: None) -> Iterator[None]:
-    """Reserve the global random generators for this thread; other threads wait here, after a call of `on_wait`.
+    """Reserve the global random generators for this thread; other threads wait, after a call of `on_wait`.
 
     >>> with global_rng():
     ...     weights = torch.randn(2)

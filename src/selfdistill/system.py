@@ -11,19 +11,19 @@ GIB = 2**30
 
 
 def free_memory(root: Path = Path("/")) -> float:
-    """Memory in bytes that a process can allocate, within a container's limit; infinite if unknown.
+    """Return the bytes of memory that a process can allocate within its container's limit; infinite if unknown.
 
-    `root` is the folder of the system's files (for tests).
+    `root` is the root of the file system (for tests).
     """
     return min(_kernel_available(root), _container_left(root))
 
 
 def free_disk(folder: Path) -> int:
-    """Free bytes on the disk of a folder, which need not exist yet."""
-    there = folder.absolute()
-    while not exists(there):
-        there = there.parent
-    return shutil.disk_usage(there).free
+    """Return the free bytes on the disk of a folder, which need not exist yet."""
+    existing = folder.absolute()
+    while not exists(existing):
+        existing = existing.parent
+    return shutil.disk_usage(existing).free
 
 
 def format_bytes(size: float) -> str:
@@ -36,7 +36,7 @@ def format_bytes(size: float) -> str:
 
 
 def _kernel_available(root: Path) -> float:
-    """Memory that the kernel can provide, including reclaimable file caches."""
+    """Return the memory that the kernel can provide, including reclaimable file caches."""
     try:
         lines = (root / "proc/meminfo").read_text().splitlines()
         return 1024 * next(int(line.split()[1]) for line in lines if line.startswith("MemAvailable:"))
@@ -45,12 +45,12 @@ def _kernel_available(root: Path) -> float:
 
 
 def _container_left(root: Path) -> float:
-    """Memory left within the container's limit, including its file caches."""
+    """Return the memory left within the container's limit, including its file caches."""
     group = root / "sys/fs/cgroup"
     try:
         limit, used = (int((group / f"memory.{name}").read_text()) for name in ("max", "current"))
         cached = next(line for line in (group / "memory.stat").read_text().splitlines() if "inactive_file" in line)
-    except (OSError, ValueError, StopIteration):  # no such limit, or "max"
+    except (OSError, ValueError, StopIteration):  # no limit
         return inf
     return limit - used + int(cached.split()[1])
 
@@ -69,7 +69,7 @@ def has_bf16_arithmetic(root: Path = Path("/")) -> bool:
 
 
 def available_cores() -> int:
-    """Number of CPU cores that this process may use."""
+    """Return the number of CPU cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 

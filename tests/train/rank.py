@@ -70,7 +70,7 @@ def shares(strategy, folder):
     trained = [each for each in made.distiller.parameters() if each.requires_grad]
     momenta = [kept["momentum_buffer"] for kept in optimizer.state.values()]
     gradients = [each.grad for group in optimizer.param_groups for each in group["params"]]
-    counts = {"weights": weights.here(trained), "gradients": gradients, "momenta": momenta}
+    counts = {"weights": weights.local_shards(trained), "gradients": gradients, "momenta": momenta}
     return {"all": numbers(trained), **{name: numbers(each) for name, each in counts.items()}}
 
 

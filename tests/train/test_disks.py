@@ -106,7 +106,7 @@ def test_two_processes_in_one_folder(holder, digits, tmp_path):
     with pytest.raises(UserError) as told:
         run(small(epochs=1), tmp_path / "a", splits=digits)
     assert str(told.value) == (
-        f"process {holder.pid} is training in {tmp_path / 'a'}; wait until it ends, or choose another --out"
+        f"process {holder.pid} is training in {tmp_path / 'a'}; wait for it to end, or choose another --out"
     )
     assert sorted(path.name for path in (tmp_path / "a").iterdir()) == before
     holder.kill()
@@ -123,7 +123,7 @@ def test_one_may_wait(holder, tmp_path):
 
     with run_lock(tmp_path / "a", tell):
         assert (tmp_path / "a" / ".lock").read_text() == f"{os.getpid()}\n"
-    assert told == [f"process {holder.pid} is training in {tmp_path / 'a'}; waiting until it ends"]
+    assert told == [f"process {holder.pid} is training in {tmp_path / 'a'}; waiting for it to end"]
 
 
 def test_leftovers_of_the_killed_are_swept_away_and_nothing_else(tmp_path):

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from selfdistill.files import read_json, write_atomic
-from selfdistill.train.persist.checkpoint import Summed
+from selfdistill.train.persist.checkpoint import HashingFile
 from selfdistill.train.run import run
 from tests.helpers.processes import forked, outcome
 from tests.helpers.small_runs import log, small, untimed, weights
@@ -70,7 +70,7 @@ def killing(monkeypatch, at):
 
         return doing
 
-    monkeypatch.setattr(Summed, "write", before("write", Summed.write))
+    monkeypatch.setattr(HashingFile, "write", before("write", HashingFile.write))
     monkeypatch.setattr(os, "fsync", before("sync", os.fsync))
     monkeypatch.setattr(Path, "replace", before("replace", Path.replace))
     return passed

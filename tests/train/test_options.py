@@ -6,7 +6,7 @@ from torch import nn
 
 from selfdistill.errors import UserError
 from selfdistill.step import Distiller
-from selfdistill.train.optim.loss_scale import FIRST, GROW_AFTER, LossScale
+from selfdistill.train.optim.loss_scale import GROWTH_INTERVAL, INITIAL_SCALE, LossScale
 from selfdistill.train.parallel.launch import as_launched, launched
 from selfdistill.train.run import run
 from tests.helpers.small_runs import Interrupted, StopAfter, log, small, trainer, weights
@@ -29,12 +29,12 @@ def test_float16_is_near_to_full_precision_and_its_scale_survives(digits, tmp_pa
 def test_the_scale_is_halved_by_an_overflow_and_doubled_after_many_good_steps():
     scale, yes, no = LossScale(torch.device("cpu")), torch.tensor(True), torch.tensor(False)
     scale.update(no)
-    assert scale.scale == FIRST / 2
-    for _ in range(GROW_AFTER - 1):
+    assert scale.scale == INITIAL_SCALE / 2
+    for _ in range(GROWTH_INTERVAL - 1):
         scale.update(yes)
-    assert (scale.scale, scale.good) == (FIRST / 2, GROW_AFTER - 1)
+    assert (scale.scale, scale.good) == (INITIAL_SCALE / 2, GROWTH_INTERVAL - 1)
     scale.update(yes)
-    assert (scale.scale, scale.good) == (FIRST, 0)
+    assert (scale.scale, scale.good) == (INITIAL_SCALE, 0)
 
 
 def test_a_gradient_that_overflows_in_float16_is_no_end(digits, tmp_path):
@@ -48,7 +48,7 @@ def test_a_gradient_that_overflows_in_float16_is_no_end(digits, tmp_path):
     weight.register_hook(overflow)
     rows = made.fit()
     assert len(rows) == 2
-    assert made.train_step.scale.scale <= FIRST / 2
+    assert made.train_step.scale.scale <= INITIAL_SCALE / 2
     assert torch.equal(seen[3], seen[2])
     assert not torch.equal(seen[4], seen[3])
 
@@ -116,7 +116,7 @@ def test_values_that_no_run_could_have(values, answer):
 
 
 def test_batch_statistics_over_processes_need_gpus():
-    with pytest.raises(UserError, match="need GPUs, but this is a CPU; leave --sync-batchnorm out"):
+    with pytest.raises(UserError, match="--sync-batchnorm needs GPUs, but this run is on a CPU; leave it out"):
         launched(small(sync_batchnorm=True))
 
 

@@ -90,8 +90,8 @@ def test_each_process_holds_its_part(two):
 def test_weights_read_outside_their_block_are_refused(two):
     for rank in range(2):
         assert read_json(two("fsdp") / f"rank{rank}.json")["refused"] == (
-            "Peeking reads weights of a block outside that block's own pass, while they lie in parts on all processes; "
-            "share the work by --strategy ddp, or take another --model"
+            "Peeking reads weights of a block outside that block's forward pass, while they are sharded over "
+            "processes; use --strategy ddp, or another --model"
         )
 
 

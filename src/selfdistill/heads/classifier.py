@@ -23,7 +23,7 @@ def make_head(shape: Size, classes: int, kind: str = "light") -> nn.Module:
         case 3, "light":
             return TokenHead(shape[2], classes)
         case 3, "gated":
-            raise UserError("the gated head reads maps, but the tap gives tokens; pass head='light'")
+            raise UserError("the gated head needs maps, but the tap gives tokens; pass head='light'")
         case 4, _:
             raise UserError(f"there is no head {kind!r}; there are 'light' and 'gated'")
     raise UserError(f"no head reads features of shape {tuple(shape)}; tap a map or tokens")
@@ -74,7 +74,7 @@ class Pool(nn.Module):
 
 
 class AvgPool2x2(nn.Module):
-    """Average pooling by 2x2; maps under 4x4 pass unchanged, so that BatchNorm keeps several positions."""
+    """Average pooling by 2x2; maps under 4x4 pass unchanged, so that a later BatchNorm sees several positions."""
 
     def forward(self, features: Tensor) -> Tensor:
         """[B, D, H, W] -> [B, D, H/2, W/2]."""

@@ -1,4 +1,4 @@
-"""Discriminators between two kinds of feature maps, for adversarial alignment."""
+"""Discriminators between two sets of feature maps, for adversarial alignment."""
 
 import torch
 import torch.nn.functional as F
@@ -8,33 +8,33 @@ from selfdistill.functional import as_map, sum_tensors
 
 
 class MapAlignment(nn.ModuleList):
-    """Alignment loss of pairs of maps: mean squared error, and the loss of a discriminator for each pair."""
+    """Alignment loss of pairs of maps: mean squared error, and a discriminator's loss for each pair."""
 
     def __init__(self, pairs: int, width: int, gap: float, discrimination: float, adversarial: bool):
         super().__init__(discriminator(width) for _ in range(pairs))
         self.gap, self.discrimination, self.adversarial = gap, discrimination, adversarial
-        self.requires_grad_(adversarial)  # the published ones are never trained
+        self.requires_grad_(adversarial)  # the published code never trains them
 
     def forward(self, ones: list[Tensor], others: list[Tensor]) -> Tensor:
-        """Return the weighted sum of both. [B, D, H, W] or [B, N, D] each -> []."""
+        """Return the weighted sum of both losses over all pairs. [B, D, H, W] or [B, N, D] each -> []."""
         gaps = [F.mse_loss(one, other) for one, other in zip(ones, others, strict=True)]
         pairs = zip(self, ones, others, strict=True)
-        losses = [discrimination_loss(judge, one, other, self.adversarial) for judge, one, other in pairs]
+        losses = [discrimination_loss(discriminate, one, other, self.adversarial) for discriminate, one, other in pairs]
         return self.gap * sum_tensors(gaps) + self.discrimination * sum_tensors(losses)
 
 
 def discriminator(width: int) -> nn.Module:
-    """Make a two-layer classifier of pooled maps into two kinds. [B, D] -> [B, 2]."""
+    """Make a two-layer classifier of pooled maps into two classes. [B, D] -> [B, 2]."""
     return nn.Sequential(nn.Linear(width, 128), nn.ReLU(), nn.Linear(128, 2))
 
 
-def discrimination_loss(judge: nn.Module, one: Tensor, other: Tensor, adversarial: bool) -> Tensor:
-    """Compute a discriminator's binary cross-entropy; adversarial: with reversed gradient to the features. -> [].
+def discrimination_loss(discriminate: nn.Module, one: Tensor, other: Tensor, adversarial: bool) -> Tensor:
+    """Compute a discriminator's binary cross-entropy; if `adversarial`, the gradient to the maps is reversed. -> [].
 
     one, other: [B, D, H, W] or [B, N, D].
     """
     rows = torch.cat([as_map(each).mean(dim=(2, 3)) for each in (one, other)])
-    truth = torch.eye(2, device=rows.device, dtype=rows.dtype).repeat_interleave(len(one), dim=0)
+    targets = torch.eye(2, device=rows.device, dtype=rows.dtype).repeat_interleave(len(one), dim=0)
     if adversarial:
         rows = 2 * rows.detach() - rows  # the same value, the gradient reversed
-    return F.binary_cross_entropy_with_logits(judge(rows), truth)
+    return F.binary_cross_entropy_with_logits(discriminate(rows), targets)

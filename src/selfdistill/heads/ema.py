@@ -9,19 +9,19 @@ from selfdistill.functional import ema_update
 
 
 class EMAHeads(nn.ModuleList):
-    """EMAs of trained modules, themselves not trained."""
+    """Exponential moving averages of trained modules, without gradient."""
 
     steps: Tensor
 
-    def __init__(self, live: nn.ModuleList, decay: float):
-        super().__init__(deepcopy(live))
+    def __init__(self, modules: nn.ModuleList, decay: float):
+        super().__init__(deepcopy(modules))
         self.requires_grad_(False)
         self.decay = decay
         self.register_buffer("steps", torch.zeros(()))
 
     @torch.no_grad()
-    def follow(self, live: nn.ModuleList) -> None:
-        """Update the averages by the live modules after one more step."""
+    def update(self, modules: nn.ModuleList) -> None:
+        """Update the averages after an optimizer step of the modules."""
         self.steps += 1
-        for slow, new in zip(self.parameters(), live.parameters(), strict=True):
-            slow.copy_(ema_update(slow, new, self.steps, self.decay))
+        for average, new in zip(self.parameters(), modules.parameters(), strict=True):
+            average.copy_(ema_update(average, new, self.steps, self.decay))

@@ -13,7 +13,7 @@ from selfdistill.heads.classifier import Pool
 class AttentiveFusion(nn.Module):
     """Attention-based fusion of one level's features with the deeper level's residual.
 
-    Chen et al., 2021 (https://arxiv.org/abs/2104.09044). The deepest level has nothing to `fuse` and no attention.
+    Chen et al., 2021 (https://arxiv.org/abs/2104.09044). The deepest level has no `fuse` and so no attention.
     """
 
     def __init__(self, width: int, middle: int, out: int, fuse: bool):
@@ -23,7 +23,7 @@ class AttentiveFusion(nn.Module):
         self.att_conv = nn.Sequential(nn.Conv2d(2 * middle, 2, 1), nn.Sigmoid()) if fuse else None
 
     def forward(self, own: Tensor, deeper: Tensor | None, size: Size) -> tuple[Tensor, Tensor]:
-        """Return a prediction of the teacher's map [B, E, *size], and the residual for the next level."""
+        """Return a prediction of the teacher's map [B, E, *size] and the residual for the next level [B, M, *size]."""
         fused = self.conv1(own)
         if self.att_conv is not None and deeper is not None:
             deeper = F.interpolate(deeper, fused.shape[2:])

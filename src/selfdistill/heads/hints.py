@@ -15,9 +15,9 @@ class Hints(nn.Module):
 
     def forward(self, shallow: list[ModelOutputs], final: ModelOutputs) -> Tensor:
         """Sum over exits, shallow to deep; no gradient to the final feature. -> []."""
-        want = self.feature(final).detach()
-        gaps = [(self.feature(each) - want).square().mean() for each in shallow]
-        return sum(gaps, start=want.new_zeros(()))
+        target = self.feature(final).detach()
+        residuals = [(self.feature(each) - target).square().mean() for each in shallow]
+        return sum(residuals, start=target.new_zeros(()))
 
     def feature(self, outputs: ModelOutputs) -> Tensor:
         """Return the compared feature: the embedding [B, D]."""
@@ -33,7 +33,7 @@ class MapHints(Hints):
 
 
 class AdaptedHints(Hints):
-    """Hints through a linear layer per exit, as the L2 norm of the batch's difference; none for the deepest exit."""
+    """L2 distance of each exit's embedding, after a linear layer, to the final one; the deepest exit has none."""
 
     def __init__(self, exits: int, width: int, last: str):
         super().__init__(exits, width, last)
@@ -41,11 +41,11 @@ class AdaptedHints(Hints):
 
     def forward(self, shallow: list[ModelOutputs], final: ModelOutputs) -> Tensor:
         """Sum over all exits but the deepest. -> []."""
-        want = self.feature(final).detach()
-        gaps = [layer(self.feature(each)) - want for layer, each in zip(self.adapt, shallow[:-1], strict=True)]
-        return sum([(gap.square().sum() + EPS**2).sqrt() for gap in gaps], start=want.new_zeros(()))
+        target = self.feature(final).detach()
+        residuals = [layer(self.feature(each)) - target for layer, each in zip(self.adapt, shallow[:-1], strict=True)]
+        return sum([(residual.square().sum() + EPS**2).sqrt() for residual in residuals], start=target.new_zeros(()))
 
 
 def make_hints(form: str, exits: int, width: int, last: str) -> Hints:
-    """Make the hints of a form: "paper", "maps" (Self-KD-Lib) or "journal" (the first author's later code)."""
+    """Make hints by variant: "paper", "maps" (Self-KD-Lib) or "journal" (the first author's later code)."""
     return {"paper": Hints, "maps": MapHints, "journal": AdaptedHints}[form](exits, width, last)

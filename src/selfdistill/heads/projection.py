@@ -20,10 +20,10 @@ def projection(width: int) -> nn.Module:
     return nn.Sequential(nn.Linear(width, width), nn.ReLU(), nn.Linear(width, width))
 
 
-def original_similarity(project: nn.Module, upright: Tensor, turned: Tensor) -> Tensor:
-    """Compute cosines between projected transformed rows and all originals. [B, D], [M · B, D] -> [M · B, B]."""
-    directions = F.normalize(project(torch.cat([upright, turned])), dim=1, eps=EPS)
-    return directions[len(upright) :] @ directions[: len(upright)].T
+def original_similarity(project: nn.Module, originals: Tensor, transformed: Tensor) -> Tensor:
+    """Compute cosines between projected transformed rows and projected originals. [B, D], [M · B, D] -> [M · B, B]."""
+    directions = F.normalize(project(torch.cat([originals, transformed])), dim=1, eps=EPS)
+    return directions[len(originals) :] @ directions[: len(originals)].T
 
 
 def matching_loss(cosines: Tensor) -> Tensor:

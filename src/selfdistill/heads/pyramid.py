@@ -8,19 +8,19 @@ from torch import Tensor, nn
 
 from selfdistill.functional import as_map
 
-FUSION_EPS = 1e-6  # beside the sum of a fusion's weights
+FUSION_EPS = 1e-6  # added to the sum of a fusion's weights
 
 
 class Pyramid(nn.Module):
     """BiFPNc, the auxiliary network of FRSKD (https://arxiv.org/abs/2103.08273): one layer of a pyramid.
 
-    `widths` are the stages' channels from shallow to deep; a refined map has `factor` times as many.
+    `widths` are the stages' channels from shallow to deep; refined maps have `factor` times as many channels.
     """
 
     def __init__(self, widths: list[int], classes: int, factor: int = 2, depth: int = 2):
         super().__init__()
         wide = [factor * width for width in widths]
-        pairs = list(pairwise(wide))  # of neighbours, the shallow one first
+        pairs = list(pairwise(wide))  # (shallow, deep) neighbors
         self.enter = nn.ModuleList(PyramidNode(*each) for each in zip(widths, wide, strict=True))
         self.enter_again = nn.ModuleList(PyramidNode(*each) for each in zip(widths[1:], wide[1:], strict=True))
         self.widen = nn.ModuleList(PyramidNode(deep, shallow) for shallow, deep in pairs)
@@ -33,7 +33,7 @@ class Pyramid(nn.Module):
         self.classify = nn.Linear(wide[-1], classes)
 
     def forward(self, features: list[Tensor]) -> tuple[list[Tensor], Tensor]:
-        """Return refined maps and logits. Maps or tokens from shallow to deep -> maps, [B, C]."""
+        """Return refined maps and logits. [B, D, H, W] or [B, N, D] each, shallow to deep -> maps, [B, C]."""
         maps = [as_map(each).relu() for each in features]
         refined = [each.relu() for each in self.bottom_up(maps, self.top_down(maps))]
         return refined, self.classify(refined[-1].mean(dim=(2, 3)))
@@ -41,18 +41,18 @@ class Pyramid(nn.Module):
     def top_down(self, maps: list[Tensor]) -> list[Tensor]:
         """Fuse each map with the next deeper one, upsampled, from deep to shallow."""
         entered = [enter(each) for enter, each in zip(self.enter, maps, strict=True)]
-        found = entered[-1:]
+        fused = entered[-1:]
         for k in reversed(range(len(maps) - 1)):
-            larger = self.widen[k](upsample_like(found[0].relu(), entered[k]))
-            found = [self.fuse_up[k](entered[k], larger), *found]
-        return found
+            larger = self.widen[k](upsample_like(fused[0].relu(), entered[k]))
+            fused = [self.fuse_up[k](entered[k], larger), *fused]
+        return fused
 
-    def bottom_up(self, maps: list[Tensor], found: list[Tensor]) -> list[Tensor]:
+    def bottom_up(self, maps: list[Tensor], fused: list[Tensor]) -> list[Tensor]:
         """Fuse each map with its top-down result and the next shallower one, downsampled, from shallow to deep."""
-        refined = found[:1]
+        refined = fused[:1]
         for k, enter in enumerate(self.enter_again):
             entered = enter(maps[k + 1])
-            middle = [found[k + 1]] if k + 2 < len(maps) else []
+            middle = [fused[k + 1]] if k + 2 < len(maps) else []
             smaller = self.narrow[k](downsample_like(refined[-1].relu(), entered))
             refined = [*refined, self.fuse_down[k](entered, *middle, smaller)]
         return refined

@@ -25,8 +25,8 @@ def regressor(student: Size, teacher: Size, relu: bool = True) -> nn.Sequential:
 
 
 def convolution(width: int, out: int, sides: Sequence[tuple[int, int]]) -> nn.Module:
-    """Make the convolution that maps each side to the wanted one; `sides` are pairs (has, wanted)."""
-    kinds = [_step(has, wanted) for has, wanted in sides]
+    """Make the convolution that maps height and width to the wanted ones; `sides` are pairs (has, wanted)."""
+    kinds = [_kernel(has, wanted) for has, wanted in sides]
     kernel, stride, padding = zip(*(each for _, each in kinds), strict=True)
     grows = any(up for up, _ in kinds)
     return (nn.ConvTranspose2d if grows else nn.Conv2d)(width, out, kernel, stride, padding)
@@ -55,12 +55,12 @@ class GaussianRegressor(nn.Module):
 
 
 def _shapes(student: Size, teacher: Size) -> list[Size]:
-    """Return the shapes of both as maps."""
+    """Return the shapes of student and teacher as maps."""
     return [each.shape for each in as_matching_maps(torch.empty(student), torch.empty(teacher))]
 
 
-def _step(has: int, wanted: int) -> tuple[bool, tuple[int, int, int]]:
-    """Return whether a side doubles, and (kernel, stride, padding); larger teacher sides are pooled later."""
+def _kernel(has: int, wanted: int) -> tuple[bool, tuple[int, int, int]]:
+    """Return True for upsampling, and (kernel, stride, padding); teacher maps that stay larger are pooled later."""
     if has == 2 * wanted:
         return False, (3, 2, 1)
     if 2 * has == wanted:

@@ -42,7 +42,7 @@ class PeerCollaboration(BranchTerm):
 
     def after_step(self) -> None:
         """Update the EMAs of the peers."""
-        self.averages.follow(self.peers)
+        self.averages.update(self.peers)
 
 
 @method_constructor

@@ -78,7 +78,7 @@ def first_step(trainer: Trainer) -> dict[str, Tensor]:
 def step_bytes(trainer: Trainer, step: Callable[[], object]) -> int:
     """Bytes at the peak of a step: weights, optimizer, memories, and what the step makes."""
     trainer.train_step.optimizer.zero_grad()  # gradients are of what it makes
-    return held_bytes(_kept(trainer)) + trainer.train_step.weights.gathered + peak_bytes(step)
+    return held_bytes(_kept(trainer)) + trainer.train_step.weights.gathered_bytes + peak_bytes(step)
 
 
 def peak(trainer: Trainer) -> int:
@@ -90,7 +90,9 @@ def peak(trainer: Trainer) -> int:
 
 def _kept(trainer: Trainer) -> Iterator[Tensor]:
     states = (each for state in trainer.train_step.optimizer.state.values() for each in state.values())
-    weights = trainer.train_step.weights.here(chain(trainer.distiller.parameters(), trainer.distiller.buffers()))
+    weights = trainer.train_step.weights.local_shards(
+        chain(trainer.distiller.parameters(), trainer.distiller.buffers())
+    )
     tensors = chain(weights, states)
     remembered = chain.from_iterable(memory.leaves(each) for each in trainer.train_step.memory.slots)
     return (each for each in chain(tensors, remembered) if isinstance(each, Tensor))
@@ -127,10 +129,10 @@ def _free(device: torch.device) -> float:
 
 def _disk(trainer: Trainer, folder: Path) -> Finding:
     weights = trainer.train_step.weights
-    trained = weights.here(each for each in trainer.distiller.parameters() if each.requires_grad)
+    trained = weights.local_shards(each for each in trainer.distiller.parameters() if each.requires_grad)
     momenta = 0 if trainer.train_step.optimizer.state else held_bytes(trained)  # made before the first step, or by it
     kept = held_bytes(_kept(trainer)) + momenta + _best(trainer)
-    needed, there = weights.cut * CHECKPOINTS * kept, free_disk(folder)
+    needed, there = weights.num_shards * CHECKPOINTS * kept, free_disk(folder)
     words = f"{CHECKPOINTS} checkpoints need about {format_bytes(needed)}, {format_bytes(there)} are free at {folder}"
     if needed <= there:
         return Finding("disk", True, words)
@@ -142,4 +144,4 @@ def _best(trainer: Trainer) -> int:
     if trainer.splits.validation is None:
         return 0
     student = trainer.distiller.student
-    return held_bytes(trainer.train_step.weights.here(chain(student.parameters(), student.buffers())))
+    return held_bytes(trainer.train_step.weights.local_shards(chain(student.parameters(), student.buffers())))

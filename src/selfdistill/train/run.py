@@ -28,7 +28,7 @@ from selfdistill.train import artifacts, preflight
 from selfdistill.train.config import RunConfig
 from selfdistill.train.monitor.listener import Listener
 from selfdistill.train.networks import BEST, WEIGHTS, folder_for, resolve_networks
-from selfdistill.train.parallel.launch import as_launched, launched, together
+from selfdistill.train.parallel.launch import as_launched, launched, lost_rank_refused
 from selfdistill.train.persist import checkpoint
 from selfdistill.train.persist.lock import run_lock
 from selfdistill.train.trainer import SAVE_EVERY, Trainer
@@ -89,7 +89,7 @@ def run(
     fabric = launched(plan.config)
     if distributed.rank() != 0:
         plan = replace(plan, listener=Listener())
-    with global_rng(partial(plan.listener.on_note, WAITS)), together(), ExitStack() as locks:
+    with global_rng(partial(plan.listener.on_note, WAITS)), lost_rank_refused(), ExitStack() as locks:
         note = plan.listener.on_note if wait else None
         distributed.on_rank_zero(lambda: locks.enter_context(run_lock(plan.folder, note)))
         if (finished := stored_result(plan, resume, splits)) is not None:
@@ -311,7 +311,7 @@ def _require_rows(distiller: Distiller, loader: Loader, method: Method) -> None:
 
 def finish(trainer: Trainer, plan: RunPlan) -> RunResult:
     """Evaluate, then write the weights and the result; the result comes last, as it marks the run as finished."""
-    distiller = trainer.train_step.weights.whole()
+    distiller = trainer.train_step.weights.gather_full()
     student = distiller.close()
 
     def write() -> RunResult:

@@ -1,4 +1,4 @@
-"""One step of the optimizer: passes, gradients, and what follows from them, or nothing of it."""
+"""One optimizer step: passes, gradients, update and memories; a non-finite step changes nothing."""
 
 from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -19,7 +19,7 @@ from selfdistill.step.networks import CompanionNetwork
 from selfdistill.terms import Progress, TrainingInfo
 from selfdistill.train.config import RunConfig
 from selfdistill.train.optim.dual_momentum import DualMomentumSGD
-from selfdistill.train.optim.loss_scale import LEAST, LossScale
+from selfdistill.train.optim.loss_scale import MIN_SCALE, LossScale
 from selfdistill.train.optim.rollback import BufferSnapshot
 from selfdistill.train.parallel.ddp import DDPWeights
 from selfdistill.train.persist import content
@@ -30,63 +30,65 @@ if TYPE_CHECKING:
 
 
 class TrainStep:
-    """The distiller and its optimizer, with what terms remember between steps.
+    """The distiller, its optimizer, and the memories of its terms.
 
-    A batch comes in as many parts as `config.accumulate` says, each with memories of its own. A step whose loss or
-    gradient is no finite number changes nothing, neither weights nor running statistics, averages or memories, and
-    no step after it does: `sound` [] stays false. That is decided on the device; nobody waits for it.
+    Gradients are accumulated over `config.accumulate` parts of a batch, each with memories of its own. A step with a
+    non-finite loss or gradient changes nothing (weights, running statistics, averages, memories), and neither does any
+    later step: `all_finite` [] stays false. The check stays on the device to avoid a host sync.
     """
 
-    def __init__(self, distiller: Distiller, config: RunConfig, fabric: Fabric, facts: TrainingInfo):
-        self.distiller, self.config, self.fabric, self.training_info = distiller, config, fabric, facts
-        self.weights = held(distiller, config, fabric)
+    def __init__(self, distiller: Distiller, config: RunConfig, fabric: Fabric, info: TrainingInfo):
+        self.distiller, self.config, self.fabric, self.training_info = distiller, config, fabric, info
+        self.weights = make_weights(distiller, config, fabric)
         self.run, self.optimizer = self.weights.run, self.weights.optimizer
-        self.memory = MemorySlots(distiller.terms, facts, config.accumulate)
-        self.moving = BufferSnapshot(self.weights.here(_moving(distiller, (each for _, each in self._living()))))
+        self.memory = MemorySlots(distiller.terms, info, config.accumulate)
+        self.buffers = BufferSnapshot(
+            self.weights.local_shards(_untrained_tensors(distiller, (each for _, each in self._updated_networks())))
+        )
         self.scale = LossScale(fabric.device) if config.precision == "16" else None
         self.replayed = ReplayedGraphs(config.compile and config.compile_mode != "default")
-        self.sound = torch.ones((), dtype=torch.bool, device=fabric.device)
+        self.all_finite = torch.ones((), dtype=torch.bool, device=fabric.device)
 
     def start_epoch(self) -> None:
-        """Start again what forgets by the epoch."""
+        """Reset the memories that last for one epoch."""
         self.memory.restart()
 
     def step(self, parts: Sequence[Batch], progress: Progress, rate: float) -> tuple[dict[str, Tensor], Tensor]:
-        """Make a step at this learning rate; give its losses by name, and the share of rows that were right."""
+        """Take a step at this learning rate; return its losses by name, and its accuracy as a fraction."""
         for group in self.optimizer.param_groups:
             group["lr"] = rate
-        self.weights.agree()
-        before = self.moving.copied()
+        self.weights.broadcast_buffers()
+        before = self.buffers.copy()
         self.optimizer.zero_grad()
         made: list[Step] = []
         for batch in parts:
             made.append(self._pass(len(made), batch, progress, made))
         losses = {name: torch.stack([each.losses[name].detach() for each in made]).mean() for name in made[0].losses}
-        taken = self._judge(losses)
-        self._move(taken)
+        taken = self._check_and_clip(losses)
+        self._update_weights(taken)
         self.distiller.after_step()
-        self.moving.keep(before, taken)
-        self._remember(made, taken)
-        right = [
+        self.buffers.restore_unless(taken, before)
+        self._commit_memories(made, taken)
+        accuracies = [
             (each.logits.argmax(dim=1) == batch.labels).float().mean() for each, batch in zip(made, parts, strict=True)
         ]
-        return losses, torch.stack(right).mean()
+        return losses, torch.stack(accuracies).mean()
 
     def state_dict(self) -> State:
-        """Return the state for a checkpoint, gathered from all ranks; teachers are files of their own and left out."""
+        """Gather the state for a checkpoint from all ranks, without teachers, which have files of their own."""
         return {
             "student": self.weights.state_dict(self.distiller.student),
             "terms": self.weights.state_dict(self.distiller.terms),
-            "networks": {name: self.weights.state_dict(each) for name, each in self._living()},
+            "networks": {name: self.weights.state_dict(each) for name, each in self._updated_networks()},
             "optimizer": self.weights.optimizer_state(),
             "scale": self.scale and self.scale.state_dict(),
         }
 
-    def finite(self) -> Tensor:
-        """Return whether all weights and running statistics on this rank are finite. -> []."""
-        parts = (self.distiller.student, self.distiller.terms, *(each for _, each in self._living()))
+    def weights_finite(self) -> Tensor:
+        """Check that all weights and running statistics on this rank are finite. -> []."""
+        parts = (self.distiller.student, self.distiller.terms, *(each for _, each in self._updated_networks()))
         values = [each for part in parts for each in part.state_dict().values() if isinstance(each, Tensor)]
-        values = [each for each in self.weights.here(values) if each.numel()]
+        values = [each for each in self.weights.local_shards(values) if each.numel()]
         return torch.stack([each.isfinite().all() for each in values]).all()
 
     def require_own(self, state: State) -> None:
@@ -103,41 +105,41 @@ class TrainStep:
             content.require_alike(memories, self.memory.slots, "memories", rows=False)
 
     def load_state_dict(self, state: State, memories: list[State]) -> None:
-        """Go on where a state was taken, with these memories."""
+        """Restore the state of a checkpoint, with the memories of this rank."""
         self.weights.load_state_dict(self.distiller.student, state["student"])
         self.weights.load_state_dict(self.distiller.terms, state["terms"])
-        for name, each in self._living():
+        for name, each in self._updated_networks():
             self.weights.load_state_dict(each, state["networks"][name])
-        self.weights.take_up_optimizer(state["optimizer"])
+        self.weights.load_optimizer_state(state["optimizer"])
         if self.scale:
             self.scale.load_state_dict(state["scale"])
         self.memory.slots = self.fabric.to_device(memories)
 
-    def _living(self) -> list[tuple[str, CompanionNetwork]]:
-        """The networks beside the student that change."""
+    def _updated_networks(self) -> list[tuple[str, CompanionNetwork]]:
+        """Return the companion networks that change in training: all but teachers."""
         roles = self.distiller.method.networks
         return [(name, each) for name, each in self.distiller.networks.items() if not isinstance(roles[name], Teacher)]
 
     def _pass(self, part: int, batch: Batch, progress: Progress, before: list[Step]) -> Step:
-        """Pass one part of the batch, and add its gradients to those of the parts before it."""
+        """Run the forward and backward pass of one part of the batch; gradients accumulate."""
         memories = self.memory.after(before[-1].remembered, part) if before else self.memory.slots[part]
         self.replayed.begin_step()
-        with self.weights.passing(last=part == self.config.accumulate - 1):
-            with self._precision(), one_value_refused(self.distiller.method.text, len(batch.labels)):
+        with self.weights.gradient_sync(last=part == self.config.accumulate - 1):
+            with self._autocast(), one_value_refused(self.distiller.method.text, len(batch.labels)):
                 made: Step = self.run(batch, progress, memories)
-            self._gradients(made.losses)
+            self._backward(made.losses)
         return self.replayed.own(made)
 
-    def _precision(self) -> AbstractContextManager[None]:
-        """Autocast around the passes only: the distiller's terms leave it by themselves."""
+    def _autocast(self) -> AbstractContextManager[None]:
+        """Return the autocast context of the passes; the distiller leaves it for the losses."""
         if self.config.precision == "32":
             return nullcontext()
         return torch.autocast(
             self.fabric.device.type, {"bf16": torch.bfloat16, "16": torch.float16}[self.config.precision]
         )
 
-    def _gradients(self, losses: dict[str, Tensor]) -> None:
-        """Find the gradient of the total, or of its two parts."""
+    def _backward(self, losses: dict[str, Tensor]) -> None:
+        """Compute the gradient of the total loss; for `DualMomentumSGD`, of task and distillation separately."""
         share = (self.scale.scale if self.scale else 1.0) / self.config.accumulate
         if isinstance(inner := self.optimizer.optimizer, DualMomentumSGD):
             learn, mimic = self.distiller.split_task_and_distillation(losses)
@@ -145,55 +147,55 @@ class TrainStep:
         else:
             self.fabric.backward(share * self.distiller.total(losses))
 
-    def _judge(self, losses: dict[str, Tensor]) -> Tensor:
-        """Decide on all ranks alike whether the step is taken, [], and clip and unscale the gradients."""
-        found = self._found()
-        norm, share = self.weights.norm(found), torch.ones((), device=self.fabric.device)
+    def _check_and_clip(self, losses: dict[str, Tensor]) -> Tensor:
+        """Unscale and clip the gradients; return whether to take the step [], equal on all ranks."""
+        gradients = self._collect_gradients()
+        norm, share = self.weights.gradient_norm(gradients), torch.ones((), device=self.fabric.device)
         if self.scale:
             share = 1 / self.scale.scale
         if self.config.clip_norm is not None:
             share = share * (self.config.clip_norm / (norm * share + 1e-6)).clamp(max=1.0)
         if self.scale or self.config.clip_norm is not None:
-            torch._foreach_mul_(found, share)
+            torch._foreach_mul_(gradients, share)
         sound, finite = torch.stack([*losses.values()]).isfinite().all(), distributed.all_true(norm.isfinite())
         if self.scale:
             self.scale.update(finite)
-            sound = sound & (self.scale.scale >= LEAST)
-        self.sound = distributed.all_true(self.sound & sound & (finite if self.scale is None else True))
-        return self.sound & finite
+            sound = sound & (self.scale.scale >= MIN_SCALE)
+        self.all_finite = distributed.all_true(self.all_finite & sound & (finite if self.scale is None else True))
+        return self.all_finite & finite
 
-    def _found(self) -> list[Tensor]:
-        """The gradients of this step."""
+    def _collect_gradients(self) -> list[Tensor]:
+        """Return the gradients of this step."""
         if isinstance(inner := self.optimizer.optimizer, DualMomentumSGD):
             return inner.gradients()
-        return self.weights.found()
+        return self.weights.collect_gradients()
 
-    def _move(self, taken: Tensor) -> None:
-        """Take the optimizer's step, if it is to be taken."""
+    def _update_weights(self, taken: Tensor) -> None:
+        """Take the optimizer's step if `taken` [] is true."""
         inner = self.optimizer.optimizer
         if inner.defaults.get("fused") or isinstance(inner, DualMomentumSGD):
-            inner.found_inf = (~taken).float()  # as torch's GradScaler tells it: the device skips the step
+            inner.found_inf = (~taken).float()  # as torch's GradScaler does: the kernel skips the step
             self.optimizer.step()
         elif taken:
             self.optimizer.step()
 
-    def _remember(self, made: list[Step], taken: Tensor) -> None:
+    def _commit_memories(self, made: list[Step], taken: Tensor) -> None:
         """Commit the memories of each part."""
         for part, step in enumerate(made):
             self.memory.commit(part, step.remembered, taken=taken)
 
 
-def held(distiller: Distiller, config: RunConfig, fabric: Fabric) -> "DDPWeights | FSDPWeights":
-    """The weights as the strategy shares them among processes; one process has nothing to share."""
+def make_weights(distiller: Distiller, config: RunConfig, fabric: Fabric) -> "DDPWeights | FSDPWeights":
+    """Distribute the weights by the configured strategy; FSDP needs several processes."""
     if config.strategy != "fsdp" or fabric.world_size == 1:
         return DDPWeights(distiller, config, fabric)
-    from selfdistill.train.parallel.fsdp import FSDPWeights  # slow to import, and not in each build of torch
+    from selfdistill.train.parallel.fsdp import FSDPWeights  # slow to import, and missing from some builds of torch
 
     return FSDPWeights(distiller, config, fabric)
 
 
-def _moving(distiller: Distiller, living: Iterable[nn.Module]) -> list[Tensor]:
-    """Buffers, and parameters that the optimizer leaves alone, of all that is no teacher's."""
-    modules = [distiller.student, distiller.terms, *living]
+def _untrained_tensors(distiller: Distiller, companions: Iterable[nn.Module]) -> list[Tensor]:
+    """Return buffers and frozen parameters of all modules but teachers."""
+    modules = [distiller.student, distiller.terms, *companions]
     parameters = [each for module in modules for each in module.parameters() if not each.requires_grad]
     return parameters + [each for module in modules for each in module.buffers()]

@@ -144,7 +144,7 @@ class Trainer:
 
         Raises `UserError`, on all of them, where it cannot be written or weights are no finite numbers.
         """
-        if not distributed.all_true(self.train_step.finite()):
+        if not distributed.all_true(self.train_step.weights_finite()):
             raise nonfinite_weights(self.config, self._place(self.step))
         state = self.state_dict()
         distributed.on_rank_zero(lambda: checkpoint.save(self.folder, state))
@@ -162,7 +162,7 @@ class Trainer:
             number = before + self.step
             with self.stopwatch.step(number):
                 shown = self.train_step.step(batch, self.progress(number), self.rate(number))
-            self.epoch_stats.add(*shown, self.train_step.sound)
+            self.epoch_stats.add(*shown, self.train_step.all_finite)
             self.step += 1
             self.seconds = time.monotonic() - since
             self.listener.on_step()
@@ -233,7 +233,7 @@ class Trainer:
 
     def _validate(self, images: Images) -> float:
         """Return top-1 accuracy on held-out images in percent; the test set is not read before the end."""
-        network = self.train_step.weights.whole().deployed()
+        network = self.train_step.weights.gather_full().deployed()
         top1 = accuracy(*predict(network, images, self.augment, device=self.fabric.device))
         self.best.offer(self.epoch, top1, network)
         return top1
@@ -250,7 +250,7 @@ class Trainer:
 
     def _require_finite(self) -> None:
         """Raise `UserError` where a step was not sound: which loss, at which step, on which images."""
-        if self.train_step.sound:
+        if self.train_step.all_finite:
             return
         step, losses = self.epoch_stats.first_nonfinite()
         made_anew = next(self.batches(self.epoch, step))

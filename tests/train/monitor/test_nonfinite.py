@@ -107,7 +107,7 @@ def test_it_names_term_step_images_and_what_to_try(digits, tmp_path):
     rows = ", ".join(map(str, calls[8][:8]))
     assert str(told.value) == (
         f"the loss of the term 'center' of csd() became nan in epoch 2, step 3 of 6, on the training images {rows} "
-        "and 24 more; try a lower --lr than 0.1, a --warmup. What was saved before is as it was"
+        "and 24 more; try a lower --lr than 0.1, a --warmup. The last checkpoint is kept"
     )
     assert checkpoint.read(tmp_path / "last.ckpt")["epoch"] == 1
     assert len(log(tmp_path)) == 1

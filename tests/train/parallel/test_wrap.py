@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from selfdistill.models import create
-from selfdistill.train.parallel.wrap import LEAST, blocks
+from selfdistill.train.parallel.wrap import MIN_SHARE, find_blocks
 from tests.helpers.networks import network
 
 IMAGES = torch.zeros(2, 3, 32, 32)
@@ -18,16 +18,16 @@ def paths(made, found):
 
 def test_blocks_are_residual_blocks_or_what_they_are_made_of():
     made = create("resnet20", 10, size=32)
-    assert paths(made, blocks(made, IMAGES, "classifier"))[:3] == ["layer1", "layer2", "layer3.0"]
+    assert paths(made, find_blocks(made, IMAGES, "classifier"))[:3] == ["layer1", "layer2", "layer3.0"]
     made = create("torchvision/vit_b_16", 10, size=32)
-    assert paths(made, blocks(made, IMAGES)) == [f"encoder.layers.encoder_layer_{k}" for k in range(12)]
+    assert paths(made, find_blocks(made, IMAGES)) == [f"encoder.layers.encoder_layer_{k}" for k in range(12)]
 
 
 @pytest.mark.parametrize("kind", ["group", "tokens"])
 def test_the_spared_module_is_in_no_block_and_no_weight_in_two(kind):
     made = network(kind)
     head = next(path for path in ("fc", "head") if hasattr(made, path))
-    found = blocks(made, torch.zeros(2, 3, 16, 16), head)
+    found = find_blocks(made, torch.zeros(2, 3, 16, 16), head)
     weights = [id(each) for block in found for each in block.parameters()]
     assert len(weights) == len(set(weights))
     assert not {id(each) for each in getattr(made, head).parameters()} & set(weights)
@@ -50,7 +50,7 @@ class Odd(nn.Module):
 
 def test_what_shares_weights_is_not_called_or_tiny_is_left_over():
     made = Odd()
-    assert sum(each.numel() for each in made.tiny.parameters()) < LEAST * sum(
+    assert sum(each.numel() for each in made.tiny.parameters()) < MIN_SHARE * sum(
         each.numel() for each in made.parameters()
     )
-    assert paths(made, blocks(made, torch.zeros(2, 3, 4, 4), "head")) == ["large"]
+    assert paths(made, find_blocks(made, torch.zeros(2, 3, 4, 4), "head")) == ["large"]

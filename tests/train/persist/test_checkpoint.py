@@ -37,7 +37,7 @@ DAMAGE = {
     "a byte flipped": (lambda whole: flipped(whole, len(whole) // 2), "its checksum is wrong"),
     "the last flipped": (lambda whole: flipped(whole, len(whole) - 1), "its checksum is wrong"),
     "the sum flipped": (lambda whole: flipped(whole, len(checkpoint.HEAD) + 3), "its checksum is wrong"),
-    "code": (lambda whole: signed({"evil": Evil()}), r"something else than tensors .* \(UnpicklingError\)"),
+    "code": (lambda whole: signed({"evil": Evil()}), r"other objects than tensors .* \(UnpicklingError\)"),
 }
 
 
@@ -78,7 +78,7 @@ def test_a_damaged_one_is_put_aside_and_the_one_before_taken(tmp_path, kind):
     assert latest(tmp_path, told)["epoch"] == 0
     assert len(told) == 1
     assert told[0].startswith(f"{last} cannot be used: it")
-    assert told[0].endswith("; it is unusable.ckpt now, and previous.ckpt is taken")
+    assert told[0].endswith("; renamed it to unusable.ckpt, resuming from previous.ckpt")
     assert (tmp_path / "unusable.ckpt").read_bytes() == broken
     checkpoint.save(tmp_path, {"epoch": 1})  # which leaves the good one where it is
     assert [checkpoint.read(tmp_path / name)["epoch"] for name in ("last.ckpt", "previous.ckpt")] == [1, 0]
@@ -107,10 +107,10 @@ def test_two_damaged_ones_are_named_with_the_way_out(tmp_path):
     (tmp_path / "previous.ckpt").write_bytes(last.read_bytes())
     with pytest.raises(UserError) as told:
         latest(tmp_path)
-    why = "it is no checkpoint of this version of selfdistill"
+    why = "it is not a checkpoint of this version of selfdistill"
     assert str(told.value) == (
-        f"no checkpoint in {tmp_path} can be used: last.ckpt ({why}), previous.ckpt ({why}); delete what is there "
-        "to start the run from its beginning, or choose another --out"
+        f"no checkpoint in {tmp_path} can be used: last.ckpt ({why}), previous.ckpt ({why}); delete them to "
+        "start the run from its beginning, or choose another --out"
     )
     assert last.exists()
 
@@ -124,7 +124,7 @@ def test_one_of_another_run_is_put_aside_too(tmp_path):
 
     told = []
     assert latest(tmp_path, told, first)["epoch"] == 0
-    assert "last.ckpt cannot be used: it is of another run; it is unusable.ckpt now" in told[0]
+    assert "last.ckpt cannot be used: it is of another run; renamed it to unusable.ckpt" in told[0]
 
 
 def test_one_that_cannot_be_opened(tmp_path):

@@ -28,7 +28,7 @@ class JobStatus:
 
 
 class Listener:
-    """Is told about runs and studies; every hook does nothing until a subclass overrides it.
+    """Receives the events of runs and studies; every hook does nothing unless a subclass overrides it.
 
     A run calls `on_run_start`, then `on_step`, `on_epoch`, `on_checkpoint` and `on_note` as it goes, and `on_run_end`
     even if it fails. A study calls `on_study_start`, `on_job_end` after each job, and `on_study_end`; the runs of a job
@@ -53,16 +53,16 @@ class Listener:
         """A checkpoint has been written."""
 
     def on_note(self, text: str) -> None:
-        """Something has happened that is worth a line, such as a resumed checkpoint."""
+        """A message for the user, such as that a checkpoint is resumed."""
 
     def on_run_end(self) -> None:
         """The run has ended, finished or not."""
 
     def on_study_start(self, rows: Callable[[], list[RowStatus]], done: int, jobs: int) -> None:
-        """A study begins with `done` of `jobs` jobs finished; `rows` returns its table as it stands at the call."""
+        """A study begins with `done` of `jobs` jobs finished; `rows` returns its current table."""
 
     def for_job(self, name: str) -> "Listener":
-        """Return the listener of a job's runs: its own, and those of teachers that it needs."""
+        """Return the listener for the runs of a job, including those of its teachers."""
         return self
 
     def on_job_end(self, job: JobStatus) -> None:
@@ -73,43 +73,43 @@ class Listener:
 
 
 class Listeners(Listener):
-    """Pass every call on to several listeners, in order."""
+    """Forward every call to several listeners, in order."""
 
     def __init__(self, *listeners: Listener):
         self.listeners = listeners
 
     def on_run_start(self, title: str, epochs: int, steps: int) -> None:
-        """Pass it on."""
+        """Forward the call."""
         for each in self.listeners:
             each.on_run_start(title, epochs, steps)
 
     def on_step(self) -> None:
-        """Pass it on."""
+        """Forward the call."""
         for each in self.listeners:
             each.on_step()
 
     def on_epoch(self, row: EpochRow) -> None:
-        """Pass it on."""
+        """Forward the call."""
         for each in self.listeners:
             each.on_epoch(row)
 
     def on_checkpoint(self, path: Path) -> None:
-        """Pass it on."""
+        """Forward the call."""
         for each in self.listeners:
             each.on_checkpoint(path)
 
     def on_note(self, text: str) -> None:
-        """Pass it on."""
+        """Forward the call."""
         for each in self.listeners:
             each.on_note(text)
 
     def on_run_end(self) -> None:
-        """Pass it on."""
+        """Forward the call."""
         for each in self.listeners:
             each.on_run_end()
 
     def on_study_start(self, rows: Callable[[], list[RowStatus]], done: int, jobs: int) -> None:
-        """Pass it on."""
+        """Forward the call."""
         for each in self.listeners:
             each.on_study_start(rows, done, jobs)
 
@@ -118,11 +118,11 @@ class Listeners(Listener):
         return Listeners(*(each.for_job(name) for each in self.listeners))
 
     def on_job_end(self, job: JobStatus) -> None:
-        """Pass it on."""
+        """Forward the call."""
         for each in self.listeners:
             each.on_job_end(job)
 
     def on_study_end(self) -> None:
-        """Pass it on."""
+        """Forward the call."""
         for each in self.listeners:
             each.on_study_end()

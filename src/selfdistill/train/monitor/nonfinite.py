@@ -7,32 +7,30 @@ from selfdistill import distributed
 from selfdistill.errors import UserError
 from selfdistill.train.config import RunConfig
 
-SHOWN = 8  # rows of a batch
+MAX_ROWS = 8  # rows of a batch that an error lists
 
 
 def nonfinite_step(config: RunConfig, losses: Mapping[str, float], index: list[int], where: str) -> UserError:
-    """The error that names the term of any rank, where it happened, and the images; all ranks must call this.
+    """Make the error for a non-finite step: the first such loss of any rank, and the images; a collective call.
 
-    `losses` and `index` are this rank's, of the step `where` that was not sound.
+    `losses` and `index` are those of this rank in the step, which `where` names.
     """
     own = next(((name, loss) for name, loss in losses.items() if not isfinite(loss)), None)
-    told = distributed.all_gather_object((own, index))
-    term = next((found for found, _ in told if found), None)
-    rows = [row for _, index in told for row in index]
+    gathered = distributed.all_gather_object((own, index))
+    term = next((found for found, _ in gathered if found), None)
+    rows = [row for _, index in gathered for row in index]
     what = f"the loss of the term {term[0]!r}" if term else "the gradient"
-    became = term[1] if term else "infinite"
-    return _error(
-        config, f"{what} of {config.method} became {became} in {where}, on the training images {_first(rows)}"
-    )
+    value = term[1] if term else "infinite"
+    return _error(config, f"{what} of {config.method} became {value} in {where}, on the training images {_first(rows)}")
 
 
 def nonfinite_weights(config: RunConfig, where: str) -> UserError:
-    """The error for weights that a last good step has made infinite."""
+    """Make the error for weights that became infinite in a step with finite losses."""
     return _error(config, f"a weight or a running statistic of {config.method} became infinite before {where}")
 
 
 def _error(config: RunConfig, what: str) -> UserError:
-    return UserError(f"{what}; try {', '.join(_remedies(config))}. What was saved before is as it was")
+    return UserError(f"{what}; try {', '.join(_remedies(config))}. The last checkpoint is kept")
 
 
 def _remedies(config: RunConfig) -> Iterator[str]:
@@ -44,5 +42,5 @@ def _remedies(config: RunConfig) -> Iterator[str]:
 
 
 def _first(rows: list[int]) -> str:
-    """The first of the numbers in words."""
-    return ", ".join(map(str, rows[:SHOWN])) + (f" and {len(rows) - SHOWN} more" if len(rows) > SHOWN else "")
+    """Format the first of the rows as text."""
+    return ", ".join(map(str, rows[:MAX_ROWS])) + (f" and {len(rows) - MAX_ROWS} more" if len(rows) > MAX_ROWS else "")

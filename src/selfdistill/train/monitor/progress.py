@@ -73,5 +73,5 @@ def progress_for(console: Console) -> Listener:
 def format_row(row: EpochRow) -> str:
     """Format an epoch's losses, accuracy and speed as one line."""
     losses = "  ".join(f"{name} {loss:.3f}" for name, loss in row["losses"].items())
-    held = f"  validation top-1 {row['validation_top1']:.2f}%" if "validation_top1" in row else ""
-    return f"{losses}  train top-1 {row['train_top1']:.1f}%{held}  {row['images_per_second']:.0f} images/s"
+    validation = f"  validation top-1 {row['validation_top1']:.2f}%" if "validation_top1" in row else ""
+    return f"{losses}  train top-1 {row['train_top1']:.1f}%{validation}  {row['images_per_second']:.0f} images/s"

@@ -1,4 +1,4 @@
-"""Signals as a wish to stop."""
+"""SIGINT and SIGTERM as requests to stop after the current step."""
 
 import signal
 import threading
@@ -9,9 +9,9 @@ STOPPING = (signal.SIGINT, signal.SIGTERM)
 
 
 class Signals:
-    """Listens, as a context, for SIGINT and SIGTERM: the first is kept in `caught`, the second ends the process.
+    """Context that handles SIGINT and SIGTERM: the first is stored in `caught`, the second ends the process.
 
-    One that the process ignores it goes on ignoring. Outside the main thread, where nobody can listen, nothing is
+    Signals that the process ignores stay ignored. Outside the main thread, where Python allows no handlers, none is
     caught.
     """
 
@@ -21,8 +21,8 @@ class Signals:
 
     def __enter__(self) -> "Signals":
         if threading.current_thread() is threading.main_thread():
-            heard = [each for each in STOPPING if signal.getsignal(each) is not signal.SIG_IGN]
-            self._before = {each: signal.signal(each, self._catch) for each in heard}
+            handled = [each for each in STOPPING if signal.getsignal(each) is not signal.SIG_IGN]
+            self._before = {each: signal.signal(each, self._catch) for each in handled}
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -7,11 +7,11 @@ from statistics import median
 
 import torch
 
-EVERY = 4  # steps; the first three of a run are not timed, being slower
+EVERY = 4  # steps; the first three of a run are slower and not timed
 
 
 class Stopwatch:
-    """Seconds of every fourth step: waiting for a device at each would slow the run."""
+    """Time every fourth step: a host sync at each step would slow the run."""
 
     def __init__(self, device: torch.device):
         self.device = device
@@ -19,7 +19,7 @@ class Stopwatch:
 
     @contextmanager
     def step(self, number: int) -> Iterator[None]:
-        """Time what is done inside, if the step of this number is to be timed."""
+        """Time the code inside, if the step with this number is timed."""
         if number % EVERY != EVERY - 1:
             yield
             return
@@ -28,7 +28,7 @@ class Stopwatch:
         self.seconds.append(self._now() - start)
 
     def median_ms(self) -> float | None:
-        """Median milliseconds of a step; None before the first that was timed."""
+        """Return the median milliseconds of a step; None before the first timed step."""
         return 1000 * median(self.seconds) if self.seconds else None
 
     def _now(self) -> float:

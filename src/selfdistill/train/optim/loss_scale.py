@@ -3,19 +3,19 @@
 import torch
 from torch import Tensor
 
-FIRST, GROW_AFTER, LEAST = 2.0**16, 2000, 2.0**-10  # as torch's GradScaler has them; below the least, nothing helps
+INITIAL_SCALE, GROWTH_INTERVAL, MIN_SCALE = 2.0**16, 2000, 2.0**-10  # the first two as in torch's GradScaler
 
 
 class LossScale:
-    """Halved after a step whose gradient overflowed, doubled after many that did not; all on the device."""
+    """Dynamic loss scale: halved after a gradient overflow, doubled after 2000 steps without one; no host sync."""
 
     def __init__(self, device: torch.device):
-        self.scale = torch.tensor(FIRST, device=device)
-        self.good = torch.zeros((), device=device)  # steps since it was last changed
+        self.scale = torch.tensor(INITIAL_SCALE, device=device)
+        self.good = torch.zeros((), device=device)  # steps since the last change
 
     def update(self, finite: Tensor) -> None:
-        """Learn whether the gradient was finite, a boolean []."""
-        grow = finite & (self.good + 1 >= GROW_AFTER)
+        """Update the scale after a step; `finite` [] is false if its gradient overflowed."""
+        grow = finite & (self.good + 1 >= GROWTH_INTERVAL)
         self.scale = torch.where(finite, torch.where(grow, self.scale * 2, self.scale), self.scale / 2)
         self.good = torch.where(finite & ~grow, self.good + 1, 0.0)
 
@@ -24,5 +24,5 @@ class LossScale:
         return {"scale": self.scale, "good": self.good}
 
     def load_state_dict(self, state: dict[str, Tensor]) -> None:
-        """Go on where a state was taken."""
+        """Restore the state of a checkpoint."""
         self.scale, self.good = (state[key].to(self.scale.device) for key in ("scale", "good"))

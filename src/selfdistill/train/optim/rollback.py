@@ -8,9 +8,9 @@ from torch import Tensor
 
 
 class BufferSnapshot:
-    """Running statistics, averages, copies: they can go back to where they were, on the device's own word.
+    """Running statistics, averages and copied weights, which can be restored without a host sync.
 
-    The tensors of a dtype are handled as one, so that this costs a few operations and not a few for each.
+    The tensors of one dtype are concatenated: a snapshot takes a few kernels instead of a few per tensor.
     """
 
     def __init__(self, tensors: Iterable[Tensor]):
@@ -18,18 +18,18 @@ class BufferSnapshot:
         self.groups = [list(group) for _, group in groupby(ordered, key=lambda each: each.dtype)]
 
     @torch.no_grad()
-    def copied(self) -> list[Tensor]:
-        """Copy all of them."""
+    def copy(self) -> list[Tensor]:
+        """Copy the values, one flat tensor for each dtype."""
         return [torch.cat([each.reshape(-1) for each in group]) for group in self.groups]
 
     @torch.no_grad()
-    def keep(self, copies: list[Tensor], sound: Tensor) -> None:
-        """Leave all as they are where `sound` [] is true, and else as they were when copied."""
-        self.put([torch.where(sound, new, old) for new, old in zip(self.copied(), copies, strict=True)])
+    def restore_unless(self, taken: Tensor, copies: list[Tensor]) -> None:
+        """Restore the copied values if `taken` [] is false."""
+        self.restore([torch.where(taken, new, old) for new, old in zip(self.copy(), copies, strict=True)])
 
     @torch.no_grad()
-    def put(self, copies: list[Tensor]) -> None:
-        """Bring all to where they were when copied."""
+    def restore(self, copies: list[Tensor]) -> None:
+        """Restore the copied values."""
         for group, old in zip(self.groups, copies, strict=True):
             values = old.split([each.numel() for each in group])
             for each, own in zip(group, values, strict=True):

@@ -1,4 +1,4 @@
-"""The learning rate at a step."""
+"""Learning-rate schedule: warm-up, then cosine or step decay."""
 
 import math
 
@@ -6,7 +6,7 @@ from selfdistill.train.config import RunConfig
 
 
 def learning_rate(step: int, steps: int, steps_per_epoch: int, config: RunConfig) -> float:
-    """The rate at `step` of `steps`: linear warm-up, then a cosine to zero or steps down."""
+    """Return the learning rate at `step` of `steps`: linear warm-up, then cosine decay to zero or step decay."""
     warmup = config.warmup * steps_per_epoch
     if step < warmup:
         return config.lr * (step + 1) / warmup

@@ -1,1 +1,1 @@
-"""Launch and synchronise the processes of a run: DDP and FSDP."""
+"""Launch and synchronize the processes of a run: DDP and FSDP."""

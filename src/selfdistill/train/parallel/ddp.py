@@ -1,4 +1,4 @@
-"""Weights that each process holds whole: DDP makes their gradients the mean over ranks."""
+"""Weights replicated on each rank (DDP); gradients are averaged over ranks."""
 
 from collections.abc import Iterable
 from contextlib import AbstractContextManager
@@ -17,10 +17,10 @@ from selfdistill.train.persist.checkpoint import State
 
 
 class DDPWeights:
-    """A distiller that lies whole on each rank, and its optimizer. `run` makes its passes."""
+    """A distiller replicated on each rank, and its optimizer; `run` is the module to call."""
 
-    cut = 1  # into how many parts the weights are
-    gathered = 0  # bytes of weights that are put together for a while
+    num_shards = 1
+    gathered_bytes = 0  # peak of temporarily gathered weights
 
     def __init__(self, distiller: Distiller, config: RunConfig, fabric: Fabric):
         if config.compile:
@@ -31,56 +31,54 @@ class DDPWeights:
         self.distiller, self.fabric = distiller, fabric
         self.run, self.optimizer = fabric.setup(distiller, optimizer)
 
-    def agree(self) -> None:
-        """Let all ranks have the first's running statistics; DDP sees to it by itself."""
+    def broadcast_buffers(self) -> None:
+        """Broadcast the running statistics of rank 0; DDP does it in each forward pass."""
 
-    def passing(self, last: bool) -> AbstractContextManager[None]:
-        """Around a part's pass and the finding of its gradients; they are exchanged with those of the `last`."""
-        two = isinstance(
-            self.optimizer.optimizer, DualMomentumSGD
-        )  # whose gradients are exchanged where they are found
-        return self.fabric.no_backward_sync(self.run, enabled=two or not last)
+    def gradient_sync(self, last: bool) -> AbstractContextManager[None]:
+        """Context of one forward and backward pass of an accumulated batch; the last one all-reduces the gradients."""
+        dual = isinstance(self.optimizer.optimizer, DualMomentumSGD)  # `gradients` all-reduces for it
+        return self.fabric.no_backward_sync(self.run, enabled=dual or not last)
 
     def gradients(self, loss: Tensor, trained: list[Tensor]) -> list[Tensor | None]:
-        """The gradient of one of several losses [], the mean over ranks; None where there is none."""
-        # DDP reduces what backward() makes, and this is not that
+        """Compute the gradient of one loss [] for each parameter, averaged over ranks; None where there is none."""
+        # DDP all-reduces in backward(), which is not called here
         own = gradients_of(loss, trained)
         return [None if each is None else distributed.all_reduce_sum(each) / distributed.world_size() for each in own]
 
-    def found(self) -> list[Tensor]:
-        """The gradients that backward() has left."""
+    def collect_gradients(self) -> list[Tensor]:
+        """Return the gradients after backward()."""
         return [each.grad for each in self.distiller.parameters() if each.grad is not None]
 
-    def norm(self, gradients: list[Tensor]) -> Tensor:
-        """The norm of all gradients together. -> []."""
+    def gradient_norm(self, gradients: list[Tensor]) -> Tensor:
+        """Return the global norm of the gradients. -> []."""
         return torch.nn.utils.get_total_norm(gradients)
 
-    def here(self, tensors: Iterable[Tensor]) -> list[Tensor]:
-        """Return the tensors on this rank: all of them."""
+    def local_shards(self, tensors: Iterable[Tensor]) -> list[Tensor]:
+        """Return the tensors: each rank has them in full."""
         return list(tensors)
 
     def state_dict(self, module: nn.Module) -> State:
-        """The state of a part of the distiller, whole."""
+        """Return the full state of a module of the distiller."""
         return module.state_dict()
 
     def optimizer_state(self) -> State:
-        """The optimizer's state, whole."""
+        """Return the full optimizer state."""
         state: State = self.optimizer.state_dict()
         return state
 
     def load_state_dict(self, module: nn.Module, state: State) -> None:
-        """Give a part of the distiller its state."""
+        """Load the full state of a module of the distiller."""
         module.load_state_dict(state)
 
-    def take_up_optimizer(self, state: State) -> None:
-        """Give the optimizer its state."""
+    def load_optimizer_state(self, state: State) -> None:
+        """Load a full optimizer state."""
         self.optimizer.load_state_dict(state)
 
-    def whole(self) -> Distiller:
-        """The distiller as one process would have it; all ranks must call this."""
+    def gather_full(self) -> Distiller:
+        """Return the distiller with full weights; a collective call."""
         return self.distiller
 
 
 def fusible(parameters: Iterable[Tensor]) -> bool:
-    """Return whether torch has a fused kernel for the update: a third of the time, equal up to rounding."""
+    """Return True if torch has a fused kernel for the update: a third of the time, equal up to rounding."""
     return all(each.device.type in ("cpu", "cuda", "mps") and each.is_floating_point() for each in parameters)

@@ -1,4 +1,4 @@
-"""Weights of which each process holds a part (FSDP); gradients and the optimizer's state are cut alike."""
+"""Weights sharded over ranks (FSDP), with their gradients and optimizer state."""
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -25,46 +25,47 @@ from selfdistill.train.optim.optimizer import make_optimizer
 from selfdistill.train.optim.rollback import BufferSnapshot
 from selfdistill.train.parallel import dtensors
 from selfdistill.train.parallel.ddp import fusible
-from selfdistill.train.parallel.wrap import blocks
+from selfdistill.train.parallel.wrap import find_blocks
 from selfdistill.train.persist.checkpoint import State
 
 
 class FSDPWeights:
-    """A distiller of which each rank holds a part, and its optimizer, which moves that part alone.
+    """A distiller sharded over ranks, and its optimizer, which updates the shards of this rank.
 
-    The student and the copies and peers beside it are gathered block by block, while a pass is in the block. What is
-    in no block, and with it the classifier and all heads, is gathered for the whole of a step. Teachers, single numbers
-    [] and buffers lie whole on each rank.
+    The student and its companion networks are gathered block by block, during the pass through each block. Everything
+    outside blocks (the classifier, all heads) is gathered for the whole step. Teachers, scalar parameters [] and
+    buffers are replicated on each rank.
     """
 
     def __init__(self, distiller: Distiller, config: RunConfig, fabric: Fabric):
-        self.distiller, self.cut = distiller.to(fabric.device), fabric.world_size
+        self.distiller, self.num_shards = distiller.to(fabric.device), fabric.world_size
         self.device = fabric.device
-        _make_alike(distiller)
-        self.outline = _outline(distiller)
-        found = _blocks(distiller)
-        self.gathered = _gathered(distiller, found)
-        _cut(distiller, found, fabric.device.type)
+        _broadcast_weights(distiller)
+        self.on_meta = _on_meta(distiller)
+        blocks = _find_blocks(distiller)
+        self.gathered_bytes = _gathered_bytes(distiller, blocks)
+        _shard(distiller, blocks, fabric.device.type)
         if config.compile:
-            compile_blocks(found, config.compile_mode, config.seedless())
-        self.shards = {each: dtensors.held(each) for each in distiller.parameters() if each.requires_grad}
-        held = nn.ParameterList(self.shards.values())
-        optimizer = make_optimizer(held, config, distiller.method.momentum_gap, fused=fusible(held))
+            compile_blocks(blocks, config.compile_mode, config.seedless())
+        self.shards = {each: dtensors.shard_parameter(each) for each in distiller.parameters() if each.requires_grad}
+        shards = nn.ParameterList(self.shards.values())
+        optimizer = make_optimizer(shards, config, distiller.method.momentum_gap, fused=fusible(shards))
         self.run, self.optimizer = distiller, cast(Any, fabric.setup_optimizers(optimizer))  # one, not several
-        self.buffers = BufferSnapshot(each for part in _parts(distiller) for each in part.buffers())
+        self.buffers = BufferSnapshot(each for part in _sharded_modules(distiller) for each in part.buffers())
 
-    def agree(self) -> None:
-        """Let all ranks have the first's running statistics."""
-        copies = self.buffers.copied()
+    def broadcast_buffers(self) -> None:
+        """Broadcast the running statistics of rank 0."""
+        copies = self.buffers.copy()
         for each in copies:
             dist.broadcast(each, src=0)
-        self.buffers.put(copies)
+        self.buffers.restore(copies)
 
     @contextmanager
-    def passing(self, last: bool) -> Iterator[None]:
-        """Around a part's pass and the finding of its gradients, which are exchanged with each: whole they are large.
+    def gradient_sync(self, last: bool) -> Iterator[None]:
+        """Context of one forward and backward pass of an accumulated batch.
 
-        Raises `UserError` where one block's weights are read while another's pass is made.
+        Each of them reduce-scatters its gradients: full ones would need the memory that sharding saves. Raises
+        `UserError` for a model that reads a block's weights outside the pass through the block.
         """
         try:
             yield
@@ -72,22 +73,22 @@ class FSDPWeights:
             if "DTensor" not in str(error):
                 raise
             raise UserError(
-                f"{self.distiller.anatomy.model} reads weights of a block outside that block's own pass, while they "
-                "lie in parts on all processes; share the work by --strategy ddp, or take another --model"
+                f"{self.distiller.anatomy.model} reads weights of a block outside that block's forward pass, while "
+                "they are sharded over processes; use --strategy ddp, or another --model"
             ) from error
 
     def gradients(self, loss: Tensor, trained: list[Tensor]) -> list[Tensor | None]:
-        """The gradient of one of several losses [], the mean over ranks; None where there is none."""
+        """Compute the gradient of one loss [] for each parameter, averaged over ranks; None where there is none."""
         if loss.requires_grad:
             loss.backward(retain_graph=True)
-            self.found()
+            self.collect_gradients()
         own = [each.grad for each in trained]
         for each in trained:
             each.grad = None
         return own
 
-    def found(self) -> list[Tensor]:
-        """The gradients that backward() has left, of what lies here."""
+    def collect_gradients(self) -> list[Tensor]:
+        """Move the gradients after backward() to the shards of this rank, and return them."""
         for parameter, shard in self.shards.items():
             if isinstance(gradient := parameter.grad, DTensor):
                 shard.grad, parameter.grad = gradient.to_local(), None
@@ -95,102 +96,104 @@ class FSDPWeights:
                 shard.grad = distributed.all_reduce_sum(gradient) / distributed.world_size()
         return [each.grad for each in self.shards.values() if each.grad is not None]
 
-    def norm(self, gradients: list[Tensor]) -> Tensor:
-        """The norm of all gradients together, over all ranks. -> []."""
-        parts, wholes = ([each for each in gradients if bool(each.dim()) is in_parts] for in_parts in (True, False))
-        squares = distributed.all_reduce_sum(torch.nn.utils.get_total_norm(parts).square())
-        return (squares + torch.nn.utils.get_total_norm(wholes).to(squares).square()).sqrt()
+    def gradient_norm(self, gradients: list[Tensor]) -> Tensor:
+        """Return the global norm of the gradients, over all ranks. -> []."""
+        sharded, replicated = ([each for each in gradients if bool(each.dim()) is kind] for kind in (True, False))
+        squares = distributed.all_reduce_sum(torch.nn.utils.get_total_norm(sharded).square())
+        return (squares + torch.nn.utils.get_total_norm(replicated).to(squares).square()).sqrt()
 
-    def here(self, tensors: Iterable[Tensor]) -> list[Tensor]:
+    def local_shards(self, tensors: Iterable[Tensor]) -> list[Tensor]:
         """Return the shards on this rank."""
-        return [dtensors.local(each) for each in tensors]
+        return [dtensors.local_shard(each) for each in tensors]
 
     def state_dict(self, module: nn.Module) -> State:
-        """The state of a part of the distiller, whole and its weights on the CPU; all ranks must call this."""
-        return {key: dtensors.whole(value) for key, value in module.state_dict().items()}
+        """Gather the full state of a module of the distiller, weights on the CPU; a collective call."""
+        return {key: dtensors.gather_full(value) for key, value in module.state_dict().items()}
 
     def optimizer_state(self) -> State:
-        """The optimizer's state, whole; all ranks must call this."""
+        """Gather the full optimizer state; a collective call."""
         state: State = self.optimizer.state_dict()
-        return state | {"state": self._each_kept(state, dtensors.joined)}
+        return state | {"state": self._map_optimizer_state(state, dtensors.gather_optimizer_state)}
 
     def load_state_dict(self, module: nn.Module, state: State) -> None:
-        """Give a part of the distiller its state."""
+        """Load the full state of a module of the distiller into its shards."""
         own = module.state_dict()
-        module.load_state_dict({key: dtensors.cut(value, own[key]) for key, value in state.items()})
+        module.load_state_dict({key: dtensors.shard_like(value, own[key]) for key, value in state.items()})
 
-    def take_up_optimizer(self, state: State) -> None:
-        """Give the optimizer its state."""
-        cut = self._each_kept(state, lambda value, like: dtensors.local(dtensors.cut(value, like)))
-        self.optimizer.load_state_dict(state | {"state": cut})
+    def load_optimizer_state(self, state: State) -> None:
+        """Load a full optimizer state into shards."""
+        shards = self._map_optimizer_state(
+            state, lambda value, like: dtensors.local_shard(dtensors.shard_like(value, like))
+        )
+        self.optimizer.load_state_dict(state | {"state": shards})
 
-    def whole(self) -> Distiller:
-        """A distiller as one process would have it, with the weights of now; all ranks must call this."""
-        made = deepcopy(self.outline, _teachers(self.outline))
-        for part, empty in zip(_parts(self.distiller), _parts(made), strict=True):
+    def gather_full(self) -> Distiller:
+        """Return a copy of the distiller with full weights; a collective call."""
+        made = deepcopy(self.on_meta, _shared_teachers(self.on_meta))
+        for part, empty in zip(_sharded_modules(self.distiller), _sharded_modules(made), strict=True):
             empty.load_state_dict(self.state_dict(part), assign=True)
-            for name, buffer in part.named_buffers():  # also those that are in no state
+            for name, buffer in part.named_buffers():  # also non-persistent ones
                 owner, _, own = name.rpartition(".")
                 setattr(empty.get_submodule(owner), own, buffer.clone())
         return made.to(self.device)
 
-    def _each_kept(self, state: State, change: Any) -> dict[int, State]:
-        """Convert the optimizer state of each parameter between shards and whole tensors."""
-        wholes = {shard: parameter for parameter, shard in self.shards.items()}
-        order = [wholes[each] for group in self.optimizer.param_groups for each in group["params"]]
+    def _map_optimizer_state(self, state: State, change: Any) -> dict[int, State]:
+        """Convert the optimizer state of each parameter between shards and full tensors."""
+        full = {shard: parameter for parameter, shard in self.shards.items()}
+        order = [full[each] for group in self.optimizer.param_groups for each in group["params"]]
         return {
             number: {key: change(value, order[number]) for key, value in kept.items()}
             for number, kept in state["state"].items()
         }
 
 
-def _parts(distiller: Distiller) -> list[nn.Module]:
+def _sharded_modules(distiller: Distiller) -> list[nn.Module]:
     """Return the modules that are sharded: all but teachers."""
     roles = distiller.method.networks
     living = [each for name, each in distiller.networks.items() if not isinstance(roles[name], Teacher)]
     return [distiller.student, distiller.terms, *living]
 
 
-def _teachers(distiller: Distiller) -> dict[int, nn.Module]:
-    """Each teacher as its own copy, as `deepcopy` has it."""
+def _shared_teachers(distiller: Distiller) -> dict[int, nn.Module]:
+    """Return a memo with which `deepcopy` shares the teachers instead of copying them."""
     roles = distiller.method.networks
     return {id(each): each for name, each in distiller.networks.items() if isinstance(roles[name], Teacher)}
 
 
-def _make_alike(distiller: Distiller) -> None:
-    """Give all ranks the first's weights, in the one layout that can be cut."""
-    for part in _parts(distiller):
+def _broadcast_weights(distiller: Distiller) -> None:
+    """Broadcast the weights of rank 0, in contiguous layout, which sharding needs."""
+    for part in _sharded_modules(distiller):
         for each in (*part.parameters(), *part.buffers()):
             each.data = each.data.contiguous()
             dist.broadcast(each.data, src=0)
 
 
-def _outline(distiller: Distiller) -> Distiller:
-    """A copy that holds no values, and the same teachers."""
-    copy = deepcopy(distiller, _teachers(distiller))
-    for part in _parts(copy):
+def _on_meta(distiller: Distiller) -> Distiller:
+    """Copy a distiller to the meta device; teachers are shared."""
+    copy = deepcopy(distiller, _shared_teachers(distiller))
+    for part in _sharded_modules(copy):
         part.to("meta")
     return copy
 
 
-def _blocks(distiller: Distiller) -> list[nn.Module]:
-    """The blocks of all networks that are cut; terms may read the student's classifier, so it is in none."""
+def _find_blocks(distiller: Distiller) -> list[nn.Module]:
+    """Find the blocks of all sharded networks; none holds the student's classifier, which terms may read."""
     images = torch.zeros(2, *distiller.anatomy.images)
-    beside = [part.network for part in _parts(distiller) if isinstance(part, CompanionNetwork)]
-    found = blocks(distiller.student, images, distiller.anatomy.classifier)
-    return found + [block for network in beside for block in blocks(network, images)]
+    companions = [part.network for part in _sharded_modules(distiller) if isinstance(part, CompanionNetwork)]
+    student = find_blocks(distiller.student, images, distiller.anatomy.classifier)
+    return student + [block for network in companions for block in find_blocks(network, images)]
 
 
-def _gathered(distiller: Distiller, found: list[nn.Module]) -> int:
-    """Bytes that are whole at once on each rank: what is in no block, a block, and the one that comes after it."""
-    sizes = [held_bytes(each.parameters()) for each in found]
-    everything = sum(held_bytes(each.parameters()) for each in _parts(distiller))
-    return everything - sum(sizes) + 2 * max(sizes, default=0)
+def _gathered_bytes(distiller: Distiller, blocks: list[nn.Module]) -> int:
+    """Peak bytes of gathered weights on a rank: those outside blocks, one block, and the prefetched next one."""
+    sizes = [held_bytes(each.parameters()) for each in blocks]
+    total = sum(held_bytes(each.parameters()) for each in _sharded_modules(distiller))
+    return total - sum(sizes) + 2 * max(sizes, default=0)
 
 
-def _cut(distiller: Distiller, found: list[nn.Module], device: str) -> None:
-    """Cut all weights but teachers' and single numbers: blocks by themselves, and the rest together."""
+def _shard(distiller: Distiller, blocks: list[nn.Module], device: str) -> None:
+    """Shard all weights but teachers and scalars: each block by itself, the rest as one group."""
     mesh = init_device_mesh(device, (dist.get_world_size(),))
-    cut = {each for part in _parts(distiller) for each in part.parameters() if each.dim()}
-    for each in (*found, distiller):
-        fully_shard(each, mesh=mesh, ignored_params={*distiller.parameters()} - cut)
+    sharded = {each for part in _sharded_modules(distiller) for each in part.parameters() if each.dim()}
+    for each in (*blocks, distiller):
+        fully_shard(each, mesh=mesh, ignored_params={*distiller.parameters()} - sharded)

@@ -1,4 +1,4 @@
-"""The devices of a run, and the processes that hold them."""
+"""Launch of a run: its devices, and one process for each."""
 
 import logging
 import os
@@ -19,15 +19,15 @@ STARTED = {"SLURM_NTASKS", "OMPI_COMM_WORLD_SIZE", "LSB_JOBID", "MASTER_ADDR"}  
 
 
 def as_launched(config: RunConfig) -> RunConfig:
-    """The configuration with the processes that torchrun has started, where it names none itself."""
+    """Fill in `devices` and `nodes` from torchrun's environment if the configuration leaves both at 1."""
     if not dist.is_available() or not dist.is_torchelastic_launched() or config.devices * config.nodes > 1:
         return config
-    here, all_of_them = (int(os.environ[each]) for each in ("LOCAL_WORLD_SIZE", "WORLD_SIZE"))
-    return replace(config, devices=here, nodes=all_of_them // here)
+    local, total = (int(os.environ[each]) for each in ("LOCAL_WORLD_SIZE", "WORLD_SIZE"))
+    return replace(config, devices=local, nodes=total // local)
 
 
 def launched(config: RunConfig) -> Fabric:
-    """The devices asked for; the other processes are started, if nobody has. Raises `UserError`."""
+    """Launch Fabric on the configured devices, and start the other ranks unless torchrun has. Raises `UserError`."""
     if config.nodes > 1 and not dist.is_torchelastic_launched() and not STARTED & os.environ.keys():
         raise UserError(
             f"{config.nodes} nodes need a launcher, and this process has none: start the command with torchrun or "
@@ -38,7 +38,7 @@ def launched(config: RunConfig) -> Fabric:
             accelerator=config.accelerator,
             devices=config.devices,
             num_nodes=config.nodes,
-            strategy=_starting(config),
+            strategy=_launch_strategy(config),
         )
     except (RuntimeError, ValueError) as error:
         raise UserError(
@@ -46,27 +46,27 @@ def launched(config: RunConfig) -> Fabric:
             "auto or fewer --devices"
         ) from None
     if config.sync_batchnorm and fabric.device.type == "cpu":
-        raise UserError("batch statistics over all processes need GPUs, but this is a CPU; leave --sync-batchnorm out")
+        raise UserError("--sync-batchnorm needs GPUs, but this run is on a CPU; leave it out")
     if isinstance(default := fabric.strategy.launcher, _SubprocessScriptLauncher):
         fabric.strategy._launcher = RankLauncher(default.cluster_environment, default.num_processes, default.num_nodes)
-    logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # it announces each process
+    logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # no message for each process
     try:
         fabric.launch()
-    except ValueError as error:  # torchrun has started another number
+    except ValueError as error:  # another number than torchrun has started
         raise UserError(f"{error}; leave --devices and --nodes to torchrun") from None
     return fabric
 
 
-def _starting(config: RunConfig) -> str:
-    """Return the strategy by which Fabric starts the processes; FSDP's are started like DDP's."""
+def _launch_strategy(config: RunConfig) -> str:
+    """Return the strategy by which Fabric starts the processes; for FSDP, that of DDP."""
     if config.strategy != "fsdp":
         return config.strategy
     return "ddp" if config.devices * config.nodes > 1 else "auto"
 
 
 @contextmanager
-def together() -> Iterator[None]:
-    """Raise `UserError` where another process of the run is gone while something is done together."""
+def lost_rank_refused() -> Iterator[None]:
+    """Turn the error of a collective whose other rank has ended into a `UserError`."""
     try:
         yield
     except RuntimeError as error:

@@ -7,34 +7,34 @@ from torch import Tensor, nn
 
 from selfdistill.features.trace import trace_modules
 
-LEAST, MOST = 0.01, 0.25  # shares of a network's parameters: smaller is not worth an exchange, larger is cut further
+MIN_SHARE, MAX_SHARE = 0.01, 0.25  # of a network's parameters: smaller blocks are not worth a gather, larger are split
 
 
-def blocks(network: nn.Module, images: Tensor, spared: str | None = None) -> list[nn.Module]:
-    """The modules to cut a network into, in the order they are defined; images [B, 3, H, W] as it will see them.
+def find_blocks(network: nn.Module, images: Tensor, excluded: str | None = None) -> list[nn.Module]:
+    """Find the modules of a network to shard as units, in definition order; `images` [B, 3, H, W] are an example.
 
-    A block is called in a pass, and no parameter in it belongs to something outside. The module at the path `spared`
-    is in none, and whatever none holds is left over.
+    A block is called in a pass and shares no parameter with other modules. No block contains the module at the path
+    `excluded`; blocks need not cover the network.
     """
     called = {call.path for call in trace_modules(network, images)[1].calls}
-    free = {path for path in called if not _inside(spared, path)} - _sharing(network)
-    whole = _size(network)
-    sizes = {path: _size(network.get_submodule(path)) / whole for path in free}
-    return [network.get_submodule(path) for path in _cut(network, "", sizes)]
+    candidates = {path for path in called if not _inside(excluded, path)} - _with_shared_parameters(network)
+    total = _size(network)
+    sizes = {path: _size(network.get_submodule(path)) / total for path in candidates}
+    return [network.get_submodule(path) for path in _split(network, "", sizes)]
 
 
-def _cut(module: nn.Module, path: str, sizes: Mapping[str, float]) -> Iterator[str]:
-    """The blocks inside a module."""
+def _split(module: nn.Module, path: str, sizes: Mapping[str, float]) -> Iterator[str]:
+    """Split a module into the paths of blocks, by parameter count."""
     for name, child in module.named_children():
-        here = f"{path}.{name}".lstrip(".")
-        inner = list(_cut(child, here, sizes))
-        size = sizes.get(here, 0.0)
-        fits = size >= LEAST and (size <= MOST or not inner)
-        yield from [here] if fits else inner
+        child_path = f"{path}.{name}".lstrip(".")
+        inner = list(_split(child, child_path, sizes))
+        size = sizes.get(child_path, 0.0)
+        fits = size >= MIN_SHARE and (size <= MAX_SHARE or not inner)
+        yield from [child_path] if fits else inner
 
 
-def _sharing(network: nn.Module) -> set[str]:
-    """The paths of modules that share a parameter with something outside them."""
+def _with_shared_parameters(network: nn.Module) -> set[str]:
+    """Return the paths of modules that share a parameter with a module outside them."""
     owners = defaultdict(list)
     for name, each in network.named_parameters(remove_duplicate=False):
         owners[each].append(name)

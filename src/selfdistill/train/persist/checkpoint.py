@@ -1,4 +1,4 @@
-"""Everything that must survive an interruption, in one dict and one file with a checksum."""
+"""Checkpoints: the state of a run as one dict in one file, with a checksum."""
 
 import hashlib
 import random
@@ -13,19 +13,19 @@ from selfdistill.errors import UserError
 from selfdistill.files import exists, write_atomic
 
 LAST, PREVIOUS, UNUSABLE = "last.ckpt", "previous.ckpt", "unusable.ckpt"
-HEAD = b"selfdistill checkpoint 1\n"  # then the checksum of what follows it, a newline, and torch's file
+HEADER = b"selfdistill checkpoint 1\n"  # followed by the checksum of the rest, a newline, and torch's file
 DIGITS = 64  # of a checksum, SHA-256 in hexadecimal
 
 State: TypeAlias = dict[str, Any]  # tensors and plain values, nested: read with weights_only=True
 
 
 class CheckpointError(Exception):
-    """A checkpoint that a run cannot go on from, and why."""
+    """A checkpoint that a run cannot resume from; the text is the reason."""
 
 
 def save(folder: Path, state: State) -> None:
-    """Write the checkpoint of a run, keeping the one before it. Raises `UserError`."""
-    write_atomic(folder / LAST, lambda beside: _write(beside, state), before=folder / PREVIOUS)
+    """Write the checkpoint of a run and keep the previous one. Raises `UserError` if it cannot be written."""
+    write_atomic(folder / LAST, lambda temporary: _write(temporary, state), before=folder / PREVIOUS)
 
 
 def read(path: Path) -> State:
@@ -37,11 +37,11 @@ def read(path: Path) -> State:
         raise CheckpointError(f"it cannot be read: {error.strerror}") from None
 
 
-def latest(folder: Path, require: Callable[[State], None], tell: Callable[[str], None]) -> State | None:
-    """The newest checkpoint of a folder that is whole and that `require` lets pass; None where there is none.
+def latest(folder: Path, require: Callable[[State], None], on_note: Callable[[str], None]) -> State | None:
+    """Return the newest intact checkpoint of a folder that passes `require`; None if there is no checkpoint.
 
-    `require` raises `CheckpointError`. The last one, if it is unusable, is put aside and the one before it taken, and
-    `tell` is told so. Raises `UserError` where there are only unusable ones.
+    `require` raises `CheckpointError`. An unusable last checkpoint is renamed, the previous one is returned, and
+    `on_note` gets a message. Raises `UserError` if all checkpoints are unusable.
     """
     reasons = {}
     for name in (LAST, PREVIOUS):
@@ -53,12 +53,12 @@ def latest(folder: Path, require: Callable[[State], None], tell: Callable[[str],
             reasons[name] = str(reason)
         else:
             if state is not None:
-                _put_aside(folder, reasons, tell)
+                _set_aside(folder, reasons, on_note)
                 return state
     if reasons:
         found = ", ".join(f"{name} ({reason})" for name, reason in reasons.items())
         raise UserError(
-            f"no checkpoint in {folder} can be used: {found}; delete what is there to start the run from its "
+            f"no checkpoint in {folder} can be used: {found}; delete them to start the run from its "
             "beginning, or choose another --out"
         )
     return None
@@ -76,7 +76,7 @@ def random_state(device: torch.device) -> State:
 
 
 def set_random_state(state: State, device: torch.device) -> None:
-    """Put the random streams where `random_state` found them."""
+    """Restore the random states of `random_state`."""
     torch.set_rng_state(state["cpu"])
     if device.type != "cpu" and state["device"] is not None:
         torch.get_device_module(device).set_rng_state(state["device"])
@@ -87,45 +87,45 @@ def set_random_state(state: State, device: torch.device) -> None:
 
 def _write(path: Path, state: State) -> None:
     with path.open("wb") as file:
-        file.write(HEAD + b"0" * DIGITS + b"\n")
-        body = Summed(file)
-        torch.save(state, body)  # type: ignore[arg-type]  # it needs no more of a file than this
+        file.write(HEADER + b"0" * DIGITS + b"\n")
+        body = HashingFile(file)
+        torch.save(state, body)  # type: ignore[arg-type]  # it needs only write() and flush()
         if body.error:
             raise body.error
-        file.seek(len(HEAD))
-        file.write(body.sum.hexdigest().encode())
+        file.seek(len(HEADER))
+        file.write(body.digest.hexdigest().encode())
 
 
 def _read(file: BinaryIO) -> State:
-    if file.read(len(HEAD)) != HEAD:
-        raise CheckpointError("it is no checkpoint of this version of selfdistill")
+    if file.read(len(HEADER)) != HEADER:
+        raise CheckpointError("it is not a checkpoint of this version of selfdistill")
     wanted = file.read(DIGITS + 1)[:-1]
-    start = file.tell()
+    start = file.on_note()
     if hashlib.file_digest(file, "sha256").hexdigest().encode() != wanted:  # type: ignore[arg-type]
         raise CheckpointError("its checksum is wrong: it was cut short or changed on the disk")
     file.seek(start)
     try:
         state: State = torch.load(file, map_location="cpu", weights_only=True)
-    except Exception as error:  # torch's kinds for files of somebody else's making differ
+    except Exception as error:  # torch raises several kinds for files of other programs
         raise CheckpointError(
-            f"it holds something else than tensors and plain values ({type(error).__name__})"
+            f"it holds other objects than tensors and plain values ({type(error).__name__})"
         ) from None
     return state
 
 
-class Summed:
-    """A file that sums up what is written to it.
+class HashingFile:
+    """A file that hashes what is written to it.
 
-    The first error is kept for later: torch's writer would put one of its own in its place.
+    The first error is stored in `error`: torch's writer would replace it with one of its own.
     """
 
     def __init__(self, file: BinaryIO):
-        self.file, self.sum = file, hashlib.sha256()
+        self.file, self.digest = file, hashlib.sha256()
         self.error: OSError | None = None
 
     def write(self, data: bytes) -> int:
         """Write the data, unless a write failed before."""
-        self.sum.update(data)
+        self.digest.update(data)
         if self.error is None:
             try:
                 self.file.write(data)
@@ -134,11 +134,11 @@ class Summed:
         return len(data)
 
     def flush(self) -> None:
-        """Leave it to the file, which is closed soon."""
+        """Do nothing: the file is closed after the save."""
 
 
-def _put_aside(folder: Path, reasons: dict[str, str], tell: Callable[[str], None]) -> None:
-    """Move an unusable last checkpoint away: the next save would put it in the place of the good one."""
+def _set_aside(folder: Path, reasons: dict[str, str], on_note: Callable[[str], None]) -> None:
+    """Rename an unusable last checkpoint: the next save would move it over the good previous one."""
     if LAST in reasons:
         (folder / LAST).replace(folder / UNUSABLE)
-        tell(f"{folder / LAST} cannot be used: {reasons[LAST]}; it is {UNUSABLE} now, and {PREVIOUS} is taken")
+        on_note(f"{folder / LAST} cannot be used: {reasons[LAST]}; renamed it to {UNUSABLE}, resuming from {PREVIOUS}")

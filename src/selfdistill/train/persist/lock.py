@@ -1,4 +1,4 @@
-"""A run's folder is one process's at a time."""
+"""Lock of a run's folder: one process at a time."""
 
 import os
 from collections.abc import Callable, Iterator
@@ -10,14 +10,15 @@ from filelock import FileLock, Timeout
 from selfdistill.errors import UserError
 from selfdistill.files import exists, make_folder, remove_temporary_files
 
-LOCK = ".lock"  # locked by the system, which lets go of it whatever becomes of the process
+LOCK = ".lock"  # a lock of the operating system, released even if the process is killed
 
 
 @contextmanager
 def run_lock(folder: Path, wait: Callable[[str], None] | None = None) -> Iterator[None]:
-    """Hold a folder, made where it is not there; one that is still empty in the end is removed.
+    """Lock a folder, which is created if missing and removed if it is still empty at the end.
 
-    Where another process holds it: raises `UserError` with that process's number, or tells `wait` and waits.
+    While another process holds the lock, wait after a call of `wait` with a message, or without `wait` raise a
+    `UserError` with the id of that process.
     """
     made, lock = not exists(folder), FileLock(make_folder(folder) / LOCK)
     _acquire(lock, folder, wait)
@@ -40,8 +41,8 @@ def _acquire(lock: FileLock, folder: Path, wait: Callable[[str], None] | None) -
         except Timeout:
             holder = f"process {_holder(folder)} is training in {folder}"
             if wait is None:
-                raise UserError(f"{holder}; wait until it ends, or choose another --out") from None
-            wait(f"{holder}; waiting until it ends")
+                raise UserError(f"{holder}; wait for it to end, or choose another --out") from None
+            wait(f"{holder}; waiting for it to end")
             _wait(lock, folder)
         (folder / LOCK).write_text(f"{os.getpid()}\n")
     except OSError as error:
@@ -50,7 +51,7 @@ def _acquire(lock: FileLock, folder: Path, wait: Callable[[str], None] | None) -
 
 
 def _wait(lock: FileLock, folder: Path) -> None:
-    """Wait for the lock; who holds it may take the folder away in the end, which is then made again."""
+    """Wait for the lock; the process that holds it may remove the folder, which is then created again."""
     while not lock.is_locked:
         with suppress(FileNotFoundError):
             make_folder(folder)
@@ -58,7 +59,7 @@ def _wait(lock: FileLock, folder: Path) -> None:
 
 
 def _holder(folder: Path) -> str:
-    """The number of the process that holds a folder."""
-    with suppress(OSError):  # it has let go meanwhile
+    """Return the id of the process that holds the lock."""
+    with suppress(OSError):  # released meanwhile
         return (folder / LOCK).read_text().strip() or "?"
     return "?"
