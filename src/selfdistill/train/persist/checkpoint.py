@@ -100,7 +100,7 @@ def _read(file: BinaryIO) -> State:
     if file.read(len(HEADER)) != HEADER:
         raise CheckpointError("it is not a checkpoint of this version of selfdistill")
     wanted = file.read(DIGITS + 1)[:-1]
-    start = file.on_note()
+    start = file.tell()
     if hashlib.file_digest(file, "sha256").hexdigest().encode() != wanted:  # type: ignore[arg-type]
         raise CheckpointError("its checksum is wrong: it was cut short or changed on the disk")
     file.seek(start)
