@@ -87,7 +87,7 @@ class Spatial(nn.Conv2d):
             r"its stages are stage1 \(layer1\), stage2 \(layer2\)",
         ),
         (lambda: sd.teach(network(), "drg(head='gated')", IMAGES[:, :, :14, :14]), "gated head halves a map.*7x7"),
-        (lambda: sd.teach(network("tokens"), "drg(head='gated')", IMAGES), "reads maps, but the tap gives tokens"),
+        (lambda: sd.teach(network("tokens"), "drg(head='gated')", IMAGES), "needs maps, but the tap gives tokens"),
         (lambda: sd.teach(network(), "drg()", IMAGES[0]), r"an example of images is a float tensor \[B, 3, H, W\]"),
         (lambda: sd.teach(network(), "drg()", IMAGES[:, :1]), "cannot take images of 1 channels"),
         (lambda: sd.teach(network(), "ce()", IMAGES)(IMAGES), "needs labels beside images"),

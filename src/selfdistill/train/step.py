@@ -95,7 +95,7 @@ class TrainStep:
         """Raise `CheckpointError` for a state whose keys or shapes are not those of this model and its terms."""
         content.require_alike(state["student"], self.distiller.student.state_dict(), "student")
         content.require_alike(state["terms"], self.distiller.terms.state_dict(), "terms")
-        networks = {name: each.state_dict() for name, each in self._living()}
+        networks = {name: each.state_dict() for name, each in self._updated_networks()}
         content.require_alike(state["networks"], networks, "networks")
         content.require_optimizer(state["optimizer"], self.optimizer.param_groups)
         if self.scale:

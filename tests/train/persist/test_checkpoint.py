@@ -22,7 +22,7 @@ def signed(state):
     """A file that is whole, whatever it holds."""
     body = io.BytesIO()
     torch.save(state, body)
-    return checkpoint.HEAD + hashlib.sha256(body.getvalue()).hexdigest().encode() + b"\n" + body.getvalue()
+    return checkpoint.HEADER + hashlib.sha256(body.getvalue()).hexdigest().encode() + b"\n" + body.getvalue()
 
 
 def flipped(whole, place):
@@ -30,13 +30,13 @@ def flipped(whole, place):
 
 
 DAMAGE = {
-    "empty": (lambda whole: b"", "it is no checkpoint of this version"),
-    "foreign": (lambda whole: b"no checkpoint", "it is no checkpoint of this version"),
+    "empty": (lambda whole: b"", "it is not a checkpoint of this version"),
+    "foreign": (lambda whole: b"no checkpoint", "it is not a checkpoint of this version"),
     "cut": (lambda whole: whole[: len(whole) // 2], "its checksum is wrong: it was cut short or changed on the disk"),
     "cut by a byte": (lambda whole: whole[:-1], "its checksum is wrong"),
     "a byte flipped": (lambda whole: flipped(whole, len(whole) // 2), "its checksum is wrong"),
     "the last flipped": (lambda whole: flipped(whole, len(whole) - 1), "its checksum is wrong"),
-    "the sum flipped": (lambda whole: flipped(whole, len(checkpoint.HEAD) + 3), "its checksum is wrong"),
+    "the sum flipped": (lambda whole: flipped(whole, len(checkpoint.HEADER) + 3), "its checksum is wrong"),
     "code": (lambda whole: signed({"evil": Evil()}), r"other objects than tensors .* \(UnpicklingError\)"),
 }
 
