@@ -19,7 +19,7 @@ FAILS, WAITS = "raise SystemExit(2)", "import time; time.sleep(60)"
 def observed(*ranks, seconds):
     """Exit status and stderr of a rank 0 that sleeps while others run the code `ranks`."""
     words = [sys.executable, "-c", HANGING.format(seconds=seconds), *ranks]
-    done = subprocess.run(words, capture_output=True, text=True, timeout=50, check=False)
+    done = subprocess.run(words, capture_output=True, text=True, timeout=300, check=False)
     return done.returncode, done.stderr
 
 
