@@ -97,7 +97,7 @@ class TrainStep:
         content.require_alike(state["terms"], self.distiller.terms.state_dict(), "terms")
         networks = {name: each.state_dict() for name, each in self._updated_networks()}
         content.require_alike(state["networks"], networks, "networks")
-        content.require_optimizer(state["optimizer"], self.optimizer.param_groups)
+        content.require_optimizer(state["optimizer"], self.weights.full_param_groups())
         if self.scale:
             content.require_alike(state["scale"], self.scale.state_dict(), "scale")
         for each in state["ranks"]:

@@ -66,6 +66,11 @@ class DDPWeights:
         state: State = self.optimizer.state_dict()
         return state
 
+    def full_param_groups(self) -> list[State]:
+        """Return the optimizer's parameter groups."""
+        groups: list[State] = self.optimizer.param_groups
+        return groups
+
     def load_state_dict(self, module: nn.Module, state: State) -> None:
         """Load the full state of a module of the distiller."""
         module.load_state_dict(state)

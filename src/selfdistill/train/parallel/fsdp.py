@@ -115,6 +115,11 @@ class FSDPWeights:
         state: State = self.optimizer.state_dict()
         return state | {"state": self._map_optimizer_state(state, dtensors.gather_optimizer_state)}
 
+    def full_param_groups(self) -> list[State]:
+        """Return the optimizer's parameter groups, with parameters of full shape."""
+        full = {shard: parameter for parameter, shard in self.shards.items()}
+        return [group | {"params": [full[each] for each in group["params"]]} for group in self.optimizer.param_groups]
+
     def load_state_dict(self, module: nn.Module, state: State) -> None:
         """Load the full state of a module of the distiller into its shards."""
         own = module.state_dict()
@@ -139,8 +144,7 @@ class FSDPWeights:
 
     def _map_optimizer_state(self, state: State, change: Any) -> dict[int, State]:
         """Convert the optimizer state of each parameter between shards and full tensors."""
-        full = {shard: parameter for parameter, shard in self.shards.items()}
-        order = [full[each] for group in self.optimizer.param_groups for each in group["params"]]
+        order = [each for group in self.full_param_groups() for each in group["params"]]
         return {
             number: {key: change(value, order[number]) for key, value in kept.items()}
             for number, kept in state["state"].items()
