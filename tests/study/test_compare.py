@@ -42,7 +42,7 @@ def test_a_grid_and_its_table(tmp_path):
     assert table[0][2:5] == ("", "", "baseline")
     gaps = [study.results["drg()"][seed]["top1"] - study.results["ce()"][seed]["top1"] for seed in range(2)]
     assert table[1][2].startswith(f"{sum(gaps) / 2:+.2f} [")
-    assert table[0][6] == "1.00x"
+    assert table[0][7] == "1.00x"
     assert len(header(study)) == len(table[0])
     assert "digits, 100 training images, resnet8, 1 epochs, batch size 32, seeds 0 to 1" in footer(study)[0]
     whole = markdown(study)

@@ -130,4 +130,6 @@ def test_a_file_in_place_of_its_folder_is_told(tmp_path):
     with pytest.raises(UserError, match=r"'.*train.parquet' is a file; give its folder: parquet:PATH holds"):
         find_splits(tmp_path / "train.parquet")
     with pytest.raises(UserError, match=r"there is no folder '.*x'; parquet:PATH"):
+        find_splits(tmp_path / "x")
+    with pytest.raises(UserError, match="File name too long"):
         find_splits(tmp_path / ("x" * 300))

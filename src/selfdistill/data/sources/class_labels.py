@@ -65,7 +65,8 @@ def read_labels(table: TableFile, column: str) -> LabelColumn:
             f"labels must be whole numbers or names, one for each image, but {column!r} of {table.name} is "
             f"{cells.type}; name another column by ?label=COLUMN"
         )
-    if pa.types.is_integer(cells.type) and (highest := max((each or 0 for each in labels), default=0)) >= 2**63:
+    numbers = [each for each in labels if isinstance(each, int) and each not in UNSIGNED]
+    if (highest := max(numbers, default=0)) >= 2**63:
         raise UserError(f"{column!r} of {table.name} goes up to {highest}, no class; name another by ?label=COLUMN")
     return LabelColumn(table.name, labels, names)
 
