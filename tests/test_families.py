@@ -88,7 +88,9 @@ def test_taught_for_a_step_with_no_argument(family):
     model, images, _, classifier = family
     labels = torch.arange(ROWS) % CLASSES
     if classifier is None:
-        with pytest.raises(UserError, match=r"csd\(\).*no one module makes this model's logits; pass classifier="):
+        with pytest.raises(
+            UserError, match=r"csd\(\).*no single module computes this model's logits; pass classifier="
+        ):
             sd.teach(model, "scd() + lightskd() + csd()", images)
         return
     teach = sd.teach(model, "scd() + lightskd() + csd()", images)
@@ -110,7 +112,7 @@ def test_taught_for_a_step_with_no_argument(family):
 def test_classifier_of_the_embedding_gives_the_logits(family):
     model, images, _, classifier = family
     if classifier is None:
-        pytest.skip("no one module makes the logits")
+        pytest.skip("no single module computes the logits")
     teach = sd.teach(model.eval(), "csd()", images)
     shown = teach.step._forward_student(images)
     assert torch.allclose(teach.step._classify(shown.embedding), shown.logits, atol=1e-5)
@@ -133,11 +135,11 @@ class Two(nn.Module):
 
 def test_a_named_classifier_is_taken():
     images = torch.randn(ROWS, 3, 16, 16)
-    with pytest.raises(UserError, match="no one module"):
+    with pytest.raises(UserError, match="no single module"):
         sd.teach(Two(), "csd()", images)
     teach = sd.teach(Two(), "csd()", images, classifier="one")
     assert teach(images, torch.arange(ROWS)).isfinite()
-    with pytest.raises(UserError, match=r"no module 'body' that gives logits.*these do: one, other"):
+    with pytest.raises(UserError, match=r"no module 'body' that outputs logits.*these do: one, other"):
         sd.teach(Two(), "csd()", images, classifier="body")
 
 
@@ -150,7 +152,7 @@ def test_in_place_layers_are_refused_with_the_way_out():
         nn.Flatten(),
         nn.Linear(8, 6),
     )
-    with pytest.raises(UserError, match="what follows '1' changes it in place.*tap '2' instead"):
+    with pytest.raises(UserError, match="a later module changes '1' in place.*tap '2' instead"):
         sd.teach(model, "drg(tap='1')", torch.randn(4, 3, 8, 8))
     assert sd.teach(model, "drg(tap='2')", torch.randn(4, 3, 8, 8)) is not None
 
@@ -158,8 +160,8 @@ def test_in_place_layers_are_refused_with_the_way_out():
 def test_stages_too_small_for_maps_are_left_out():
     model, images = make("torchvision/resnet18", 32), torch.randn(4, 3, 32, 32)
     found = read_anatomy(model, images)
-    assert found.stages_named() == ["stage1", "stage2", "stage3", "stage4"]
-    assert found.stages_named(maps=True) == ["stage1", "stage2", "stage3"]
+    assert found.stage_names() == ["stage1", "stage2", "stage3", "stage4"]
+    assert found.stage_names(spatial=True) == ["stage1", "stage2", "stage3"]
     assert sd.teach(model, "scd()", images).step.terms["similarity"].matched == [
         ("stage1", "stage2"),
         ("stage2", "stage3"),

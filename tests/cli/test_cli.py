@@ -129,7 +129,7 @@ def test_evaluate_refuses_unknown_names(capsys, finished):
         (("--metrics", "pgdd"), "there is no metric 'pgdd'; did you mean 'pgd'? there are basic, all, accuracy"),
         (("--metrics", "outside"), "the metric outside compares with images of other classes; name them: --ood DATA"),
         (("--accelerator", "tpu"), "cannot evaluate on 'tpu'; this machine has cpu, auto"),
-        (("--classifier", "nope", "--metrics", "spread"), "no module 'nope' that gives logits"),
+        (("--classifier", "nope", "--metrics", "spread"), "no module 'nope' that outputs logits"),
     ):
         status, _, err = command(capsys, "evaluate", str(finished), *words)
         assert status == 2
@@ -346,7 +346,7 @@ WRONG = [
     (["methods", "drgg"], "there is no method 'drgg'"),
     (["bench", "--rounds", "1"], "rounds must be 2 or more, but is 1"),
     (["bench", "--methods", "drgg()"], "there is no method 'drgg'"),
-    (["taps", "--classifier", "nope"], "no module 'nope' that gives logits"),
+    (["taps", "--classifier", "nope"], "no module 'nope' that outputs logits"),
 ]
 
 

@@ -107,5 +107,7 @@ def test_a_model_that_reads_what_was_replaced_is_refused():
             return self.fc(maps.mean(dim=(2, 3)) * width)
 
     model, images = Nosy(), torch.randn(2, 3, 16, 16)
-    with pytest.raises(UserError, match=r"cannot be cut behind 'norm': AttributeError.*pass another tap"):
+    with pytest.raises(
+        UserError, match=r"the layers behind 'norm' do not run by themselves: AttributeError.*pass another tap"
+    ):
         cut(model, "norm", images)

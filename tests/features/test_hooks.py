@@ -152,7 +152,7 @@ def test_a_copy_made_during_a_pass_is_not_listened_to(again):
     left = [
         hook for each in copied.modules() for hook in (*each._forward_hooks.values(), *each._forward_pre_hooks.values())
     ]
-    assert [hook.kept.features for hook in left] == [None, None]  # else every pass of it would be held
+    assert [hook.recorded.features for hook in left] == [None, None]  # else every pass of it would be held
 
 
 def test_close_takes_every_hook_off():

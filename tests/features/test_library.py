@@ -115,7 +115,7 @@ def test_a_layout_of_channels_last_is_handed_out_channels_first():
         (2, 384, 4, 4),
         (2, 768, 2, 2),
     ]
-    assert found.stages_named(maps=True) == ["stage1", "stage2", "stage3", "stage4"]
+    assert found.stage_names(spatial=True) == ["stage1", "stage2", "stage3", "stage4"]
 
 
 def test_embedding_keeps_the_shape_its_classifier_takes():
@@ -125,8 +125,8 @@ def test_embedding_keeps_the_shape_its_classifier_takes():
 
 def test_stages_too_small_for_maps_are_left_out():
     found = read_anatomy(tv("resnet18"), images(32))
-    assert found.stages_named() == ["stage1", "stage2", "stage3", "stage4"]
-    assert found.stages_named(maps=True) == ["stage1", "stage2", "stage3"]
+    assert found.stage_names() == ["stage1", "stage2", "stage3", "stage4"]
+    assert found.stage_names(spatial=True) == ["stage1", "stage2", "stage3"]
     assert found.stages[-1].shape == (2, 512, 1, 1)
 
 

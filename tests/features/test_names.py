@@ -21,7 +21,7 @@ def test_names_of_taps():
     [
         ("stage7", r"nothing to tap at 'stage7'; its stages are stage1 \(layer1\), .*, stage3 \(relu\)"),
         ("layer2.convl", r"nothing to tap at 'layer2.convl'.*did you mean .*'layer2.conv1'"),
-        ("layer2.norm2", r"what follows 'layer2.norm2' changes it in place.*tap 'layer2.relu' instead"),
+        ("layer2.norm2", r"a later module changes 'layer2.norm2' in place.*tap 'layer2.relu' instead"),
     ],
 )
 def test_wrong_names_of_taps(name, message):
@@ -30,11 +30,11 @@ def test_wrong_names_of_taps(name, message):
 
 
 def test_no_embedding_without_a_classifier():
-    with pytest.raises(UserError, match=r"no one module makes the logits of Product.*classifier='head'"):
+    with pytest.raises(UserError, match=r"no single module computes the logits of Product.*classifier='head'"):
         read_anatomy(Product(), images()).stage("embedding")
 
 
 def test_outputs_overwritten_in_training_alone_are_not_tapped():
     noisy = plain(nn.Dropout(0.5, inplace=True), nn.Flatten(), nn.Linear(16, 4))
-    with pytest.raises(UserError, match=r"what follows '5' changes it in place.*tap '6' instead"):
+    with pytest.raises(UserError, match=r"a later module changes '5' in place.*tap '6' instead"):
         read_anatomy(noisy, images()).stage("5")

@@ -76,7 +76,7 @@ def test_one_head_of_two_can_be_chosen():
     found = read_anatomy(TwoHeads(), images(), classifier="other")
     assert (found.classifier, found.embedding, found.classifier_input) == ("other", (2, 16), (16,))
     with pytest.raises(
-        UserError, match=r"TwoHeads has no module 'head' that gives logits \[2, 4\]; these do: one, other"
+        UserError, match=r"TwoHeads has no module 'head' that outputs logits \[2, 4\]; these do: one, other"
     ):
         read_anatomy(TwoHeads(), images(), classifier="head")
 

@@ -37,7 +37,7 @@ def test_a_script_is_refused():
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # torch calls scripting itself deprecated
         script = torch.jit.script(plain())
-    with pytest.raises(UserError, match="a ScriptModule takes no hooks"):
+    with pytest.raises(UserError, match="a ScriptModule supports no hooks"):
         read_anatomy(script, images())
 
 

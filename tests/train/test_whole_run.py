@@ -156,7 +156,7 @@ def test_a_larger_teacher_is_trained_first(tmp_path):
             r"scd\(\) compares the rows of a batch .* a batch has 1; pass a larger --batch-size",
         ),
         ("ce()", {"lr": 1e6, "epochs": 2}, "the loss of the term 'task' of .* became .* in epoch .*; try a lower --lr"),
-        ("csd()", {"classifier": "layer1"}, "no module 'layer1' that gives logits"),
+        ("csd()", {"classifier": "layer1"}, "no module 'layer1' that outputs logits"),
     ],
 )
 def test_mistakes_are_answered(tmp_path, method, options, answer):

@@ -1,10 +1,10 @@
-"""Stages, embedding and classifier of any image classifier, found without its module names.
+"""Stages, embedding and classifier of any image classifier, detected without its module names.
 
-The rule. Trunk: module outputs that every path from images to logits crosses. Segments: runs of the
-trunk of one resolution. A stage ends at the module of the shallowest path, not overwritten in place,
-with a quarter of its segment's parameters behind it; the last four are kept. Where one segment holds
-all residual joins (a transformer), stages are thirds of its joins, so that stage2 lies at 2/3 of its
-depth. The classifier is the first module to finish whose output is the logits.
+The rule. The trunk consists of the module outputs on every path from images to logits; its segments are runs of
+one resolution. A stage ends at the module of the shallowest path that is not overwritten in place and follows at
+least a quarter of the segment's parameters; the last four stages are kept. If one segment has all residual joins (a
+transformer), its stages are thirds of the joins, so that stage2 is at 2/3 of the depth. The classifier is the first
+module to finish whose output equals the logits.
 """
 
 import math
@@ -23,11 +23,11 @@ from selfdistill.features.trace import ModuleCall, Trace, trace_modules
 
 @dataclass(frozen=True)
 class Stage:
-    """An inner activation: its name, module and canonical shape."""
+    """An intermediate activation: name, module and canonical shape."""
 
     name: str  # "stage1"; for a tap by path, the path
-    path: str  # of the module whose output it is; for "embedding", whose input it is
-    shape: Size  # canonical: [B, D, H, W], [B, N, D] or [B, D], for the trace's two images
+    path: str  # of the module that outputs it; for "embedding", of the module that reads it
+    shape: Size  # canonical: [B, D, H, W], [B, N, D] or [B, D], for the two traced images
     layout: Layout  # the model's own
 
     @property
@@ -42,7 +42,7 @@ class Anatomy:
 
     model: str  # its class, for messages
     stages: tuple[Stage, ...]  # shallow to deep
-    others: dict[str, Stage]  # every module's output that can be tapped, by path
+    others: dict[str, Stage]  # all module outputs that can be tapped, by path
     overwritten: dict[str, str]  # path: the module to tap instead
     classifier: str | None  # path of the module whose output is the logits
     classifier_input: Size | None  # without the batch dimension
@@ -52,7 +52,7 @@ class Anatomy:
     images: Size  # [3, H, W] of the trace
     params_without_grad: tuple[str, ...]  # trainable parameters that get no gradient in training
     without_graph: frozenset[str]  # paths of modules whose output is computed without gradient
-    output: LogitsKey | None = None  # what names the logits in the model's output
+    output: LogitsKey | None = None  # selects the logits in the model's output
 
     def stage(self, name: str) -> Stage:
         """Return the activation at "stage2", "stage-1" (the last), "embedding", or a module's path.
@@ -67,18 +67,18 @@ class Anatomy:
             raise self._unknown(name)
         return known[name]
 
-    def spelled_out(self, tap: str, maps: bool = False) -> list[str]:
+    def expand_tap(self, tap: str, spatial: bool = False) -> list[str]:
         """Expand a tap: all stages for "stages", else itself."""
-        return self.stages_named(maps) if tap == "stages" else [tap]
+        return self.stage_names(spatial) if tap == "stages" else [tap]
 
-    def stages_named(self, maps: bool = False) -> list[str]:
-        """List the stage names; with `maps`, only those of at least 2x2 positions or two tokens."""
-        return [each.name for each in self.stages if each.is_spatial or not maps]
+    def stage_names(self, spatial: bool = False) -> list[str]:
+        """List the stage names; with `spatial`, only those of at least 2x2 positions or two tokens."""
+        return [each.name for each in self.stages if each.is_spatial or not spatial]
 
     def _embedding(self) -> Stage:
         if self.classifier is None or self.embedding is None:
             raise UserError(
-                f"no one module makes the logits of {self.model}, so it has no embedding; pass "
+                f"no single module computes the logits of {self.model}, so it has no embedding; pass "
                 "classifier='head', the path of the module to read"
             )
         return Stage("embedding", self.classifier, self.embedding, Layout.OTHER)
@@ -86,7 +86,7 @@ class Anatomy:
     def _unknown(self, name: str) -> UserError:
         if name in self.overwritten:
             return UserError(
-                f"what follows {name!r} changes it in place, so a tap there would read changed values; "
+                f"a later module changes {name!r} in place, so a tap there would read changed values; "
                 f"tap {self.overwritten[name]!r} instead"
             )
         found = ", ".join(f"{each.name} ({each.path})" for each in self.stages) or "none"
@@ -98,43 +98,44 @@ class Anatomy:
 def read_anatomy(
     model: nn.Module, images: Tensor, classifier: str | None = None, output: LogitsKey | None = None
 ) -> Anatomy:
-    """Find the parts of a model by tracing a copy on two of these images [B, 3, H, W].
+    """Analyze a model by tracing a copy on two of the images [B, 3, H, W].
 
     `classifier` names the module whose output is the logits, and `output` the logits in the model's output, where
-    they are not found. Raises `UserError` for what cannot be read, with the way out.
+    they are not detected. Raises `UserError` for a model that cannot be analyzed.
     """
-    tested, trained = trace_modules(model, images, output)
-    head = classifier_of(tested, trained, classifier)
-    taken = head.input if head else None
-    overwritten = _overwritten(tested, trained)
-    tappable = {call.path: call for call in tested.calls if call.path not in overwritten}  # last calls
+    eval_trace, train_trace = trace_modules(model, images, output)
+    head = classifier_of(eval_trace, train_trace, classifier)
+    embedding = head.input if head else None
+    overwritten = _overwritten(eval_trace, train_trace)
+    tappable = {call.path: call for call in eval_trace.calls if call.path not in overwritten}  # last calls
     return Anatomy(
         model=type(model).__name__,
         stages=tuple(
-            _tap(end, f"stage{k}") for k, end in enumerate(stage_ends(trunk_points(tested, head), tappable), start=1)
+            _stage(end, f"stage{k}")
+            for k, end in enumerate(stage_ends(trunk_points(eval_trace, head), tappable), start=1)
         ),
-        others={path: _tap(call, path) for path, call in tappable.items()},
+        others={path: _stage(call, path) for path, call in tappable.items()},
         overwritten=overwritten,
         classifier=None if head is None else head.path,
-        classifier_input=None if taken is None else taken.shape[1:],
-        logits=tested.logits.shape,
-        embedding=None if taken is None else taken.flatten(1).shape,
+        classifier_input=None if embedding is None else embedding.shape[1:],
+        logits=eval_trace.logits.shape,
+        embedding=None if embedding is None else embedding.flatten(1).shape,
         linear=head is not None and is_linear(head),
-        images=tested.images.shape[1:],
-        params_without_grad=_idle(trained),
-        without_graph=frozenset(call.path for call in trained.calls if call.node is None),
+        images=eval_trace.images.shape[1:],
+        params_without_grad=_params_without_grad(train_trace),
+        without_graph=frozenset(call.path for call in train_trace.calls if call.node is None),
         output=output,
     )
 
 
-def _tap(call: ModuleCall, name: str) -> Stage:
+def _stage(call: ModuleCall, name: str) -> Stage:
     layout = layout_of(call) or Layout.OTHER
     return Stage(name, call.path, layout.canonical_shape(call.shape), layout)
 
 
-def _overwritten(tested: Trace, trained: Trace) -> dict[str, str]:
+def _overwritten(eval_trace: Trace, train_trace: Trace) -> dict[str, str]:
     """Map modules whose output is changed in place, in either mode, to a neighbor whose output is not."""
-    last = [{call.path: call for call in shown.calls} for shown in (tested, trained)]
+    last = [{call.path: call for call in trace.calls} for trace in (eval_trace, train_trace)]
     changed = {path for calls in last for path, call in calls.items() if call.overwritten}
     paths = sorted(last[0], key=lambda path: last[0][path].order)
     sound = [path for path in paths if path not in changed]
@@ -142,10 +143,10 @@ def _overwritten(tested: Trace, trained: Trace) -> dict[str, str]:
     return {path: next((each for each in near if each in sound), path) for path, near in after.items()}
 
 
-def _idle(trained: Trace) -> tuple[str, ...]:
+def _params_without_grad(train_trace: Trace) -> tuple[str, ...]:
     """List the trainable parameters that a training pass leaves without gradient."""
-    named = {name: each for name, each in trained.model.named_parameters() if each.requires_grad}
+    named = {name: each for name, each in train_trace.model.named_parameters() if each.requires_grad}
     if not named:
         return ()
-    trained.logits.sum().backward()  # not autograd.grad, which reentrant checkpoints refuse; it is a copy's gradient
+    train_trace.logits.sum().backward()  # on a copy; reentrant checkpoints refuse autograd.grad
     return tuple(name for name, each in named.items() if each.grad is None)

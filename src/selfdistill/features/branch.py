@@ -17,24 +17,25 @@ class Branch(nn.Module):
     """A reinitialized copy of a model's layers behind a tap; earlier modules return zeros of their shape.
 
     Called with the tap's canonical activation, it returns `ModelOutputs`: logits, embedding and the
-    stages behind the tap. Its weights come from torch's random stream. Parameters without gradient
-    are frozen. Raises `UserError` where the model cannot be cut there.
+    stages behind the tap. Weights are drawn from torch's global generator. Parameters without gradient
+    are frozen. Raises `UserError` if the layers behind the tap do not run by themselves.
     """
 
-    def __init__(self, model: nn.Module, shown: Trace, anatomy: Anatomy, tap: str):
+    def __init__(self, model: nn.Module, trace: Trace, anatomy: Anatomy, tap: str):
         super().__init__()
         stage = anatomy.stage(tap)
         self.layout, self.output = stage.layout, anatomy.output
-        self.images = shown.images.shape[1:]
+        self.images = trace.images.shape[1:]
         self.network = reinitialize(copy_model(model)).train()
         self.entry = BranchInput()
-        for call in _outermost_before(shown.calls, stage.path):
+        for call in _outermost_before(trace.calls, stage.path):
             self.network.set_submodule(call.path, Stub(call.shape))
         self.network.set_submodule(stage.path, self.entry)
-        behind = [each.name for each in anatomy.stages if _finished(shown, each.path) > _finished(shown, stage.path)]
-        names = [*behind, *(["embedding"] if anatomy.classifier else [])]
+        end = _finish_order(trace, stage.path)
+        deeper = [each.name for each in anatomy.stages if _finish_order(trace, each.path) > end]
+        names = [*deeper, *(["embedding"] if anatomy.classifier else [])]
         self.taps = FeatureHooks(self.network, anatomy, names)
-        self._freeze_idle(stage.shape, tap)
+        self._freeze_unused(stage.shape, tap)
 
     def forward(self, features: Tensor) -> ModelOutputs:
         """Run the layers behind the tap on its activation [B, D, H, W] or [B, N, D]."""
@@ -43,17 +44,17 @@ class Branch(nn.Module):
         images = features.new_zeros(()).expand(len(features), *self.images)
         logits = logits_of(self.network(images), self.output)
         self.entry.features = None
-        shown = self.taps.take()
-        return ModelOutputs(logits, shown.pop("embedding", None), shown)
+        recorded = self.taps.take()
+        return ModelOutputs(logits, recorded.pop("embedding", None), recorded)
 
-    def _freeze_idle(self, shape: Size, tap: str) -> None:
-        """Freeze parameters that a pass leaves without gradient: DDP waits for every trainable one."""
+    def _freeze_unused(self, shape: Size, tap: str) -> None:
+        """Freeze parameters without gradient: DDP waits for the gradient of every trainable one."""
         example = next(self.network.parameters()).new_zeros(shape).requires_grad_()
         try:
             self(example).logits.sum().backward()
-        except Exception as error:  # whatever a model raises whose inside was replaced
+        except Exception as error:  # a model with replaced layers may raise anything
             raise UserError(
-                f"the model cannot be cut behind {tap!r}: {type(error).__name__}: {error}; pass another tap"
+                f"the layers behind {tap!r} do not run by themselves: {type(error).__name__}: {error}; pass another tap"
             ) from error
         for each in self.network.parameters():
             each.requires_grad_(each.grad is not None)
@@ -71,7 +72,7 @@ class Stub(nn.Module):
         self.shape = tuple(shape[1:])
 
     def forward(self, *inputs: Tensor, **_: Tensor) -> Tensor:
-        """Return zeros for the input's number of rows."""
+        """Return zeros for the rows of the input."""
         return inputs[0].new_zeros(()).expand(len(inputs[0]), *self.shape)
 
 
@@ -87,13 +88,13 @@ class BranchInput(nn.Module):
         return self.features
 
 
-def _finished(shown: Trace, path: str) -> int:
+def _finish_order(trace: Trace, path: str) -> int:
     """Return the order of a module's last call."""
-    return max(call.order for call in shown.calls if call.path == path)
+    return max(call.order for call in trace.calls if call.path == path)
 
 
 def _outermost_before(calls: list[ModuleCall], path: str) -> list[ModuleCall]:
-    """Return the outermost calls that finished before the tap's, neither around nor inside the tap."""
+    """Return the outermost calls that finished before the tap, without its parents and children."""
     at = next(call.order for call in calls if call.path == path)
     before = {call.path: call for call in calls if call.order < at and not f"{path}.".startswith(f"{call.path}.")}
     return [call for name, call in before.items() if not _inside(name, {**before, path: call})]

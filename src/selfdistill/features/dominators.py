@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from torch import Tensor
 from torch.autograd.graph import Node
 
-PRIME = (1 << 61) - 1  # paths are counted modulo this: their numbers grow without bound
+PRIME = (1 << 61) - 1  # modulus of path counts, which grow exponentially
 
 
 class Trunk:
@@ -18,7 +18,7 @@ class Trunk:
     def __init__(self, logits: Tensor, images: Tensor):
         live = _live(_inputs_first(logits.grad_fn), images)
         below, above = _paths(live, logits.grad_fn)
-        total = below[live[-1]] if live else 0  # the last is the logits' own node
+        total = below[live[-1]] if live else 0  # the last node is that of the logits
         self.nodes = {node for node in live if below[node] * above[node] % PRIME == total}
         self._inputs = {node: [each for each in _inputs(node) if each in below] for node in live}
 
@@ -26,7 +26,7 @@ class Trunk:
         return node in self.nodes
 
     def joins(self, node: Node, until: Iterable[Node]) -> bool:
-        """True where branches join between the trunk nodes `until` and this one."""
+        """Return True if branches join between the trunk nodes `until` and this one."""
         stop = set(until) - {node}
         while node not in stop:
             if len(self._inputs[node]) != 1:
@@ -43,15 +43,15 @@ def _inputs(node: Node) -> list[Node]:
 
 def _inputs_first(root: Node | None) -> list[Node]:
     """Return all nodes behind the root in topological order, inputs first."""
-    order, met, stack = [], set(), [(root, False)] if root else []
+    order, visited, stack = [], set(), [(root, False)] if root else []
     while stack:
         node, done = stack.pop()
         if done:
             order.append(node)
-        elif node not in met:
-            met.add(node)
+        elif node not in visited:
+            visited.add(node)
             stack.append((node, True))
-            stack.extend((each, False) for each in _inputs(node) if each not in met)
+            stack.extend((each, False) for each in _inputs(node) if each not in visited)
     return order
 
 

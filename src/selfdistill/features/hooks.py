@@ -18,17 +18,17 @@ class FeatureHooks:
     """
 
     def __init__(self, model: nn.Module, anatomy: Anatomy, names: Sequence[str]):
-        self.kept, self.names = RecordedFeatures(), tuple(names)
+        self.recorded, self.names = RecordedFeatures(), tuple(names)
         stages = {name: anatomy.stage(name) for name in names}
         self.hooks = [self._attach(model, name, stage) for name, stage in stages.items()]
 
     def record(self) -> None:
         """Start recording a pass."""
-        self.kept.features = {}
+        self.recorded.features = {}
 
     def take(self) -> dict[str, Tensor]:
         """Stop recording; return each tap's [B, D, H, W], [B, N, D] or [B, D] and release them."""
-        features, self.kept.features = self.kept.features, None
+        features, self.recorded.features = self.recorded.features, None
         return features or {}
 
     def close(self) -> None:
@@ -39,8 +39,8 @@ class FeatureHooks:
     def _attach(self, model: nn.Module, name: str, stage: Stage) -> RemovableHandle:
         module = model.get_submodule(stage.path)
         if name == "embedding":
-            return module.register_forward_pre_hook(EmbeddingHook(self.kept))
-        return module.register_forward_hook(StageHook(self.kept, name, stage.layout))
+            return module.register_forward_pre_hook(EmbeddingHook(self.recorded))
+        return module.register_forward_hook(StageHook(self.recorded, name, stage.layout))
 
 
 class RecordedFeatures:
@@ -56,22 +56,22 @@ class RecordedFeatures:
 class StageHook:
     """Forward hook that records a module's output."""
 
-    def __init__(self, kept: RecordedFeatures, name: str, layout: Layout):
-        self.kept, self.name, self.layout = kept, name, layout
+    def __init__(self, recorded: RecordedFeatures, name: str, layout: Layout):
+        self.recorded, self.name, self.layout = recorded, name, layout
 
     def __call__(self, module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
         """Record the output under this tap's name."""
-        if self.kept.features is not None:
-            self.kept.features[self.name] = self.layout.to_canonical(output)
+        if self.recorded.features is not None:
+            self.recorded.features[self.name] = self.layout.to_canonical(output)
 
 
 class EmbeddingHook:
     """Forward pre-hook that records the classifier's input as [B, D]."""
 
-    def __init__(self, kept: RecordedFeatures):
-        self.kept = kept
+    def __init__(self, recorded: RecordedFeatures):
+        self.recorded = recorded
 
     def __call__(self, module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
         """Record the first input as the embedding."""
-        if self.kept.features is not None:
-            self.kept.features["embedding"] = inputs[0].flatten(1)
+        if self.recorded.features is not None:
+            self.recorded.features["embedding"] = inputs[0].flatten(1)

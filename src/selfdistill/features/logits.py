@@ -13,8 +13,8 @@ LogitsKey = int | str | Callable[[Any], Tensor]  # position, key or attribute, o
 def logits_of(output: object, key: LogitsKey | None = None) -> Tensor:
     """Return the logits [B, C] in a model's output: a tensor, `.logits`, `["logits"]`, or the matrix of a tuple.
 
-    `key` names them where they cannot be told: a position, a key or attribute, or a function of the output. Raises
-    `UserError` where there are none, or a tuple holds matrices of several shapes.
+    `key` selects them explicitly: a position, a key or attribute, or a function of the output. Raises `UserError` for
+    an output without logits, or a tuple with matrices of several shapes.
 
     >>> import torch
     >>> logits_of((torch.zeros(8, 16), torch.zeros(8, 10)), key=1).shape
@@ -38,7 +38,7 @@ def logits_of(output: object, key: LogitsKey | None = None) -> Tensor:
 
 
 def _of_sequence(output: Sequence[object]) -> Tensor:
-    """Return the first matrix; raise `UserError` where matrices of another shape lie beside it."""
+    """Return the first matrix; raise `UserError` if there are matrices of other shapes."""
     matrices = {k: each for k, each in enumerate(output) if isinstance(each, Tensor) and each.dim() == 2}
     if len({each.shape for each in matrices.values()}) > 1:
         shapes = ", ".join(f"output={k} {[*each.shape]}" for k, each in matrices.items())

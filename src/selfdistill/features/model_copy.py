@@ -1,4 +1,4 @@
-"""Copies of models, those with computed weights included."""
+"""Copies of models, including those with computed weights."""
 
 from copy import deepcopy
 from typing import TypeVar
@@ -14,9 +14,9 @@ Model = TypeVar("Model", bound=nn.Module)
 def copy_model(model: Model) -> Model:
     """Return a deep copy of a model, without gradients.
 
-    `weight_norm`, `spectral_norm` and `prune` keep the weight that they compute as a plain attribute, which is no leaf
-    of autograd and which `copy.deepcopy` refuses; the copy computes its own in each pass. Raises `UserError` for lazy
-    modules before their first pass.
+    `weight_norm`, `spectral_norm` and `prune` store the computed weight as a plain attribute, a non-leaf tensor that
+    `copy.deepcopy` refuses; the copy recomputes it in each pass. Raises `UserError` for lazy modules before their first
+    pass.
     """
     _require_initialized(model)
     computed = [each for module in model.modules() for each in vars(module).values() if _is_computed(each)]

@@ -11,8 +11,8 @@ from selfdistill.features.layout import Layout, layout_of
 from selfdistill.features.trace import ModuleCall, Trace
 
 STAGES, BLOCK_STAGES = 4, 3
-DROP = 0.75  # a resolution below this share of the one before opens a segment
-BEHIND = 0.25  # share of a segment's parameters that a stage's end has behind it at least
+SEGMENT_DROP = 0.75  # a resolution below this share of the previous one starts a segment
+MIN_DONE = 0.25  # share of a segment's parameters that precede the end of its stage
 
 
 class TrunkPoint(NamedTuple):
@@ -20,17 +20,17 @@ class TrunkPoint(NamedTuple):
 
     call: ModuleCall
     resolution: int  # H·W or N
-    done: int  # parameters used when it was made
-    join: bool  # it closes a residual join
+    done: int  # parameters used up to it
+    join: bool  # the output of a residual join
 
 
-def trunk_points(shown: Trace, head: ModuleCall | None) -> list[TrunkPoint]:
+def trunk_points(trace: Trace, head: ModuleCall | None) -> list[TrunkPoint]:
     """Return the trunk's maps and tokens before the classifier, in order of computation."""
-    trunk = Trunk(shown.logits, shown.images)
-    used = _parameters_used(shown.calls)
+    trunk = Trunk(trace.logits, trace.images)
+    used = _parameters_used(trace.calls)
     made: dict[Node, list[ModuleCall]] = {}
-    for call in shown.calls:
-        if call.node and call.node in trunk and _holds_features(call, shown, head):
+    for call in trace.calls:
+        if call.node and call.node in trunk and _holds_features(call, trace, head):
             made.setdefault(call.node, []).append(call)
     return [_point(calls, used[calls[0].order], trunk.joins(node, made)) for node, calls in made.items()]
 
@@ -41,17 +41,17 @@ def _point(calls: list[ModuleCall], done: int, join: bool) -> TrunkPoint:
     return TrunkPoint(call, layout.resolution(call.shape), done, join)
 
 
-def _holds_features(call: ModuleCall, shown: Trace, head: ModuleCall | None) -> bool:
+def _holds_features(call: ModuleCall, trace: Trace, head: ModuleCall | None) -> bool:
     inside = head is not None and f"{call.path}.".startswith(f"{head.path}.")
-    return not inside and call.shape[:1] == shown.images.shape[:1] and layout_of(call) is not None
+    return not inside and call.shape[:1] == trace.images.shape[:1] and layout_of(call) is not None
 
 
 def _parameters_used(calls: list[ModuleCall]) -> list[int]:
     """Return the cumulative number of parameters up to each call."""
-    used, total, met = [], 0, set()
+    used, total, visited = [], 0, set()
     for call in calls:
-        if call.module not in met:
-            met.add(call.module)
+        if call.module not in visited:
+            visited.add(call.module)
             total += sum(each.numel() for each in call.module.parameters(recurse=False))
         used.append(total)
     return used
@@ -72,7 +72,7 @@ def _segments(points: list[TrunkPoint]) -> list[tuple[list[TrunkPoint], int]]:
     """Split the trunk into runs of one resolution with parameters; return each with the parameters before it."""
     runs: list[list[TrunkPoint]] = []
     for point in points:
-        if not runs or point.resolution < DROP * runs[-1][-1].resolution:
+        if not runs or point.resolution < SEGMENT_DROP * runs[-1][-1].resolution:
             runs.append([])
         runs[-1].append(point)
     starts = [0, *(run[-1].done for run in runs)]
@@ -80,7 +80,7 @@ def _segments(points: list[TrunkPoint]) -> list[tuple[list[TrunkPoint], int]]:
 
 
 def _is_segment(run: list[TrunkPoint], start: int) -> bool:
-    # one position and no join: what follows the global pool
+    # one position and no join: layers after the global pool
     return run[-1].done > start and (run[0].resolution > 1 or any(point.join for point in run))
 
 
@@ -92,8 +92,8 @@ def _blocks(points: list[TrunkPoint]) -> list[TrunkPoint]:
 
 
 def _end(points: list[TrunkPoint], start: int, tappable: Mapping[str, ModuleCall]) -> TrunkPoint | None:
-    """Return the end of a segment's stage; None where nothing in it can be tapped."""
-    enough = start + BEHIND * (points[-1].done - start)
+    """Return the end of a segment's stage; None if nothing in it can be tapped."""
+    enough = start + MIN_DONE * (points[-1].done - start)
     late = [point for point in points if point.done >= enough]
     depth = min(point.call.depth for point in late)
     usable = _usable(late, tappable)

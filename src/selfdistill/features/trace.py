@@ -14,7 +14,7 @@ from selfdistill.features.logits import LogitsKey, logits_of
 from selfdistill.features.model_copy import copy_model
 from selfdistill.rng import fork_rng
 
-FAILURES = (RuntimeError, ValueError, AssertionError, IndexError)  # what models raise at a wrong size
+FAILURES = (RuntimeError, ValueError, AssertionError, IndexError)  # raised by models for a wrong image size
 WRAPPERS = ("DistributedDataParallel", "DataParallel", "FullyShardedDataParallel")
 
 
@@ -26,8 +26,8 @@ class ModuleCall(NamedTuple):
     module: nn.Module
     input: Tensor | None  # its first positional argument
     output: Tensor
-    version: int  # of the output when the module returned it
-    node: Node | None  # what made the output, in the autograd graph
+    version: int  # of the output at the return of the module
+    node: Node | None  # of the output in the autograd graph
     layer: nn.Module | None  # the last layer with parameters that finished, here or before
 
     @property
@@ -42,7 +42,7 @@ class ModuleCall(NamedTuple):
 
     @property
     def overwritten(self) -> bool:
-        """True where the output was changed in place after the module returned it."""
+        """True if the output was changed in place after the module returned it."""
         return self.output._version != self.version
 
 
@@ -56,88 +56,87 @@ class Trace(NamedTuple):
 
 
 def trace_modules(model: nn.Module, images: Tensor, output: LogitsKey | None = None) -> tuple[Trace, Trace]:
-    """Trace a copy of the model on two of these images [B, 3, H, W], in eval and in train mode.
+    """Trace a copy of the model on two of the images [B, 3, H, W], in eval and in train mode.
 
-    The copy and the forked random state leave the model, its modes, whatever it caches and every
-    later draw as they were. `output` names the logits in the model's output. Raises `UserError` for a
-    model or images that cannot be passed.
+    The model, its modes and caches, and the random state stay unchanged. `output` names the logits in the
+    model's output. Raises `UserError` for a model or images that cannot be traced.
     """
     refuse_wrapped(model)
     with fork_rng():
-        copied = _copied(model)
-        two = _two(images, copied)
-        return _passed(copied.eval(), two, output), _passed(copied.train(), two, output)
+        copy = _copy(model)
+        two = _two_images(images, copy)
+        return _trace_pass(copy.eval(), two, output), _trace_pass(copy.train(), two, output)
 
 
 def refuse_wrapped(model: nn.Module) -> None:
-    """Raise `UserError` for a scripted, compiled or wrapped model, with the way out."""
+    """Raise `UserError` for a scripted, compiled or wrapped model."""
     kind = type(model).__name__
     if not isinstance(model, nn.Module):
-        raise UserError(f"a model to be taught is an nn.Module, but this is a {kind}")
+        raise UserError(f"the model must be an nn.Module, but this is a {kind}")
     if isinstance(model, torch.jit.ScriptModule):
-        raise UserError("a ScriptModule takes no hooks; teach the model that it was scripted from")
+        raise UserError("a ScriptModule supports no hooks; pass the model that it was scripted from")
     if hasattr(model, "_orig_mod") or getattr(model, "_compiled_call_impl", None) is not None:
         raise UserError("the model is compiled; compile the step, not the model: torch.compile(teach)")
     if kind in WRAPPERS or kind.startswith("FSDP"):
         raise UserError(
             f"the model is wrapped in {kind}; wrap the teach, not the model, so that the heads of terms "
-            "are synchronised too"
+            "are synchronized too"
         )
 
 
-def _copied(model: nn.Module) -> nn.Module:
+def _copy(model: nn.Module) -> nn.Module:
     try:
         return copy_model(model)
     except RuntimeError as error:
         raise UserError(
-            f"{type(model).__name__} cannot be copied, and it is read on a copy: {_first_line(error)}; "
-            "give the model as it is before its first pass; for computed weights use torch.nn.utils.parametrizations"
+            f"{type(model).__name__} cannot be copied, and the trace runs on a copy: {_first_line(error)}; "
+            "pass the model before its first pass; for computed weights use torch.nn.utils.parametrizations"
         ) from error
 
 
-def _two(images: Tensor, model: nn.Module) -> Tensor:
-    """Return two of the images, on the device and in the dtype of the model's first parameter."""
+def _two_images(images: Tensor, model: nn.Module) -> Tensor:
+    """Return two of the images on the device and in the dtype of the model's first parameter."""
     if not isinstance(images, Tensor) or images.dim() != 4 or not images.is_floating_point() or not len(images):
         found = f"{images.dtype} {[*images.shape]}" if isinstance(images, Tensor) else type(images).__name__
-        raise UserError(f"an example of images is a float tensor [B, 3, H, W], but this is {found}")
+        raise UserError(f"example images must be a float tensor [B, 3, H, W], but this is {found}")
     first = next(model.parameters(), None)
     if first is None:
         raise UserError(f"{type(model).__name__} has no parameters to train")
     return torch.cat([images, images])[:2].detach().to(first.device, first.dtype)
 
 
-def _passed(model: nn.Module, images: Tensor, output: LogitsKey | None) -> Trace:
+def _trace_pass(model: nn.Module, images: Tensor, output: LogitsKey | None) -> Trace:
     """Record one pass, in the model's current mode."""
     where = f"{type(model).__name__} in {'train' if model.training else 'eval'} mode"
     try:
-        shown = _record(model, images, output)
+        trace = _record(model, images, output)
     except UserError:
         raise
     except FAILURES as error:
         channels, height, width = images.shape[1:]
         raise UserError(
             f"{where} cannot take images of {channels} channels and {height}x{width} pixels: "
-            f"{_first_line(error)}; take the size it was made for, or make it for this one"
+            f"{_first_line(error)}; use the size that it was made for, or create it for this size"
         ) from error
-    if shown.logits.dim() != 2:
-        raise UserError(f"{where} gives {[*shown.logits.shape]} for its logits; a classifier gives [B, C]")
-    return shown
+    if trace.logits.dim() != 2:
+        raise UserError(f"{where} gives {[*trace.logits.shape]} for its logits; a classifier gives [B, C]")
+    return trace
 
 
 def _record(model: nn.Module, images: Tensor, output: LogitsKey | None) -> Trace:
-    images = images.clone().requires_grad_()  # the trunk is looked for in the graph that starts here
+    images = images.clone().requires_grad_()  # the autograd graph starts at the images
     calls: list[ModuleCall] = []
-    with _listening(model, calls), torch.enable_grad():
+    with _recording_calls(model, calls), torch.enable_grad():
         logits = logits_of(model(images), output)
     return Trace(model, images, calls, logits)
 
 
 @contextmanager
-def _listening(model: nn.Module, calls: list[ModuleCall]) -> Iterator[None]:
+def _recording_calls(model: nn.Module, calls: list[ModuleCall]) -> Iterator[None]:
     """Record every call of a module that returns a tensor."""
     layers: list[nn.Module] = []  # with parameters of their own, in the order of completion
 
-    def note(path: str, module: nn.Module, inputs: tuple[object, ...], output: object) -> None:
+    def record(path: str, module: nn.Module, inputs: tuple[object, ...], output: object) -> None:
         if any(True for _ in module.parameters(recurse=False)):
             layers.append(module)
         if isinstance(output, Tensor):
@@ -146,7 +145,7 @@ def _listening(model: nn.Module, calls: list[ModuleCall]) -> Iterator[None]:
             calls.append(ModuleCall(len(calls), path, module, first, output, output._version, output.grad_fn, layer))
 
     named = [(path, module) for path, module in model.named_modules() if path]
-    hooks = [module.register_forward_hook(partial(note, path)) for path, module in named]
+    hooks = [module.register_forward_hook(partial(record, path)) for path, module in named]
     try:
         yield
     finally:

@@ -90,7 +90,7 @@ def _taps(distiller: Distiller) -> Iterator[tuple[str, str]]:
             yield "taps", f"embedding = input of {found.classifier} {_shape(found.embedding or Size())}"
         else:
             yield "taps", f"{name} = {found.stage(name).path} {_shape(found.stage(name).shape)}"
-    dropped = sorted(set(found.stages_named()) - set(found.stages_named(maps=True)))
+    dropped = sorted(set(found.stage_names()) - set(found.stage_names(spatial=True)))
     if dropped and any(term.needs_spatial for term in distiller.terms.values()):
         yield "dropped", f"{', '.join(dropped)}: smaller than 2x2, so attention maps would be constant"
 

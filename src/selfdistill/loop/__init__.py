@@ -1,1 +1,1 @@
-"""Distillation in a training loop of one's own."""
+"""Distillation in a custom training loop."""

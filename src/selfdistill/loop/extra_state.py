@@ -1,4 +1,4 @@
-"""State beside parameters and buffers as one tensor, which every checkpoint format takes."""
+"""State other than parameters and buffers as one tensor, which every checkpoint format can store."""
 
 import io
 from typing import Any
@@ -21,7 +21,7 @@ def pack(state: dict[str, Any]) -> Tensor:
 
 
 def unpack(packed: Tensor, device: torch.device | str = "cpu") -> dict[str, Any]:
-    """Return the dictionary in a tensor of `pack`, its tensors on this device. [bytes] -> dict.
+    """Deserialize a dictionary from `pack`, with its tensors on this device. [bytes] -> dict.
 
     Raises `UserError` for a tensor that `pack` did not make.
     """

@@ -1,4 +1,4 @@
-"""Labels as training loops bring them."""
+"""Conversion of labels from a custom training loop to class ids."""
 
 from collections.abc import Sequence
 
@@ -11,15 +11,15 @@ Labels = Tensor | Sequence[int]
 
 
 def class_ids(labels: Labels, rows: int, classes: int, device: torch.device) -> Tensor:
-    """Return class ids [B] as int64 on a device; integers of any width, a column [B, 1] and a list are accepted.
+    """Convert labels to class ids [B] in int64 on a device; takes integers of any width, a column [B, 1] or a list.
 
-    Raises `UserError` for labels of another kind, shape or number than a batch of `rows` images has.
+    Raises `UserError` for labels of another dtype or shape, or of another number than `rows`.
     """
     ids = torch.as_tensor(labels)
     if ids.dim() == 2 and ids.shape[1] == 1:
         ids = ids.squeeze(1)
     if ids.is_floating_point() or ids.is_complex() or ids.dim() != 1:
-        raise UserError(f"labels are class ids, integers [B], but these are {_kind(ids)}; {_way_out(ids, classes)}")
+        raise UserError(f"labels must be class ids, integers [B], but these are {_kind(ids)}; {_way_out(ids, classes)}")
     if len(ids) != rows:
         raise UserError(f"a batch of {rows} images needs {rows} labels, but these are {len(ids)}")
     return ids.to(device, torch.int64)
@@ -30,8 +30,8 @@ def require_known_classes(ids: Tensor, classes: int) -> None:
     wrong = ids[(ids < 0) | (ids >= classes)].unique().tolist()
     if wrong:
         raise UserError(
-            f"labels go from 0 to {classes - 1} for the model's {classes} logits, but these hold "
-            f"{', '.join(map(str, wrong[:5]))}; number the classes from 0, and leave rows without a label out"
+            f"labels must be from 0 to {classes - 1} for the model's {classes} logits, but these include "
+            f"{', '.join(map(str, wrong[:5]))}; number the classes from 0, and leave out rows without a label"
         )
 
 

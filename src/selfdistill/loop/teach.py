@@ -20,7 +20,7 @@ from selfdistill.step.memory import MemorySlots
 from selfdistill.step.precision import reference_tensor
 from selfdistill.terms import Memory, Progress, TaskLoss
 
-LOOK_EVERY = 16  # calls on a GPU between looks at losses and running statistics: a look waits for the device
+CHECK_EVERY = 16  # calls on a GPU between checks of losses and running statistics, each of which is a host sync
 
 
 def teach(
@@ -70,13 +70,11 @@ def teach(
 
 
 class DistillationStep(nn.Module):
-    """A step as a callable: images and labels in, a scalar loss out.
+    """A training step as a callable: images and labels in, a scalar loss out.
 
-    After a call its parts lie in `losses`, by term and before their weights, and `logits` [B, C] are those
-    of the batch, for a training accuracy.
-
-    Memory rides in `state_dict()`. With the student in eval mode, or without gradient, a call gives
-    the task loss and remembers nothing; in eval mode with gradient it warns, once.
+    After a call, `losses` holds the unweighted loss of each term, and `logits` [B, C] those of the batch, for the
+    training accuracy. `state_dict()` includes the memories of terms. With the student in eval mode, or without
+    gradient, a call returns the task loss and stores no memory; in eval mode with gradient it warns once.
 
     >>> images, labels = torch.randn(4, 3, 8, 8), torch.tensor([0, 1, 2, 3])
     >>> teach = sd.teach(sd.create("resnet8", classes=10, size=8), "drg()", images)
@@ -117,16 +115,16 @@ class DistillationStep(nn.Module):
         validate.require_size(self.step, dataset_size)
         self.losses: dict[str, Tensor] = {}
         self.logits: Tensor | None = None
-        self._draws = Generator().manual_seed(seed)
-        self._started, self._closed, self._warned, self._unseen = 0, False, False, 0
+        self._generator = Generator().manual_seed(seed)
+        self._started, self._closed, self._warned, self._statistics_age = 0, False, False, 0
         self._norms: validate.Norms | None = None
-        self._sound, self._looked = torch.ones((), dtype=torch.bool), 0
+        self._finite, self._loss_checks = torch.ones((), dtype=torch.bool), 0
         validate.warn_of_idle_parameters(self.step)
         self._start(len(images))
 
     @property
     def student(self) -> nn.Module:
-        """The model that is taught: the caller's own object.
+        """The model in training: the caller's own object.
 
         >>> model = sd.create("resnet8", classes=10, size=8)
         >>> sd.teach(model, "drg()", torch.randn(4, 3, 8, 8)).student is model
@@ -163,12 +161,12 @@ class DistillationStep(nn.Module):
         remember: bool = True,
         **extra: Tensor,
     ) -> Tensor:
-        """Give the loss of a batch [B, 3, H, W] with labels [B], a scalar to call backward on.
+        """Return the loss of a batch [B, 3, H, W] with labels [B], a scalar for backward().
 
         A `Batch` of `sd.loader` takes the place of images and labels. `index` [B] are places in the data set;
-        `extra` are further tensors that the method requires, such as `peer`. `remember=False` leaves the memory as it
-        is, for optimizers that evaluate a batch twice. Raises `UserError` for labels that are no class ids of the
-        model, for a missing tensor, for too few rows, for losses that are not finite, and after `close`.
+        `extra` are further tensors that the method requires, such as `peer`. `remember=False` leaves the memories
+        unchanged, for optimizers that evaluate a batch twice. Raises `UserError` for labels that are no class ids of
+        the model, for a missing tensor, for too few rows, for losses that are not finite, and after `close`.
 
         >>> images, labels = torch.randn(4, 3, 8, 8), torch.tensor([0, 1, 0, 1])
         >>> teach = sd.teach(sd.create("resnet8", classes=10, size=8), "cs_kd()", images)
@@ -176,18 +174,18 @@ class DistillationStep(nn.Module):
         """
         self._require_open()
         if not torch.compiler.is_compiling():
-            self._look()
+            self._check_statistics()
         validate.require_known(self.step, extra)
         batch = images if isinstance(images, Batch) else _batch(images, labels, index, extra)
         batch = batch._replace(labels=self._labels(batch))
         if not (self.student.training and torch.is_grad_enabled()):
             return self._evaluate(batch)
-        return self._train(self._ready(batch), remember)
+        return self._train(self._prepare_batch(batch), remember)
 
     def deployed(self) -> nn.Module:
-        """Return the network as it would be deployed now: the student, or a copy with its average or merged heads.
+        """Return the network to deploy, for validation during training: the student, or a copy with its EMA weights.
 
-        For validation during training, of `ema()` for example. An average holds the steps up to the last call.
+        Heads that a method exports are merged into the copy. An EMA includes the steps before the last call.
 
         >>> teach = sd.teach(sd.create("resnet8", classes=10, size=8), "ema()", torch.randn(4, 3, 8, 8))
         >>> teach.deployed().eval()(torch.randn(2, 3, 8, 8)).shape, teach.deployed() is teach.student
@@ -196,7 +194,7 @@ class DistillationStep(nn.Module):
         return self.step.deployed()
 
     def close(self) -> nn.Module:
-        """End the teaching: the model comes back without a trace of it.
+        """Remove all hooks and return the trained model, with averages and exported heads merged into its weights.
 
         Raises `UserError` where running statistics of the model are not finite.
 
@@ -212,17 +210,17 @@ class DistillationStep(nn.Module):
         return model
 
     def get_extra_state(self) -> Tensor:
-        """Return memory, time and draws for `state_dict`, as one tensor. -> [bytes] uint8.
+        """Return memories, progress and random state for `state_dict`, as one tensor. -> [bytes] uint8.
 
         >>> teach = sd.teach(sd.create("resnet8", classes=10, size=8), "dsr()", torch.randn(4, 3, 8, 8))
         >>> teach.load_state_dict(teach.state_dict())
         <All keys matched successfully>
         """
         state = {"memories": self._memory.slots, "rows": self._rows, "calls": self._calls}
-        return pack(state | {"started": self._started, "slot": self._slot, "draws": self._draws.get_state()})
+        return pack(state | {"started": self._started, "slot": self._slot, "generator": self._generator.get_state()})
 
     def set_extra_state(self, packed: Tensor) -> None:
-        """Restore memory, time and draws from the tensor of `get_extra_state`; `load_state_dict` calls it.
+        """Restore memories, progress and random state from the tensor of `get_extra_state`.
 
         >>> teach = sd.teach(sd.create("resnet8", classes=10, size=8), "dsr()", torch.randn(4, 3, 8, 8))
         >>> teach.set_extra_state(teach.get_extra_state())
@@ -230,10 +228,10 @@ class DistillationStep(nn.Module):
         state = unpack(packed, self._calls.device)
         self._memory.slots, self._rows, self._calls = state["memories"], state["rows"], state["calls"]
         self._started, self._slot = state["started"], state["slot"]
-        self._draws.set_state(state["draws"].cpu())
+        self._generator.set_state(state["generator"].cpu())
 
     def _start(self, rows: int) -> None:
-        """Memories for batches of so many rows: one for each slot of accumulation."""
+        """Initialize memories for batches of `rows` rows, one slot per accumulated batch."""
         self._rows, self._slot = rows, 0
         self._calls = reference_tensor(self.student)  # a tensor: a number would be compiled in
         info = self.step.training_info(rows, self.dataset_size)
@@ -244,18 +242,18 @@ class DistillationStep(nn.Module):
         return self.step.terms
 
     def _labels(self, batch: Batch) -> Tensor:
-        """Return class ids [B]; labels of another kind pass where the task loss is the caller's own."""
+        """Return class ids [B]; with the caller's own task loss, float labels pass unchanged."""
         if self.step.own_task is not None and isinstance(batch.labels, Tensor) and batch.labels.is_floating_point():
             return batch.labels.to(batch.images.device)
         classes = self.step.anatomy.logits[-1]
         ids = class_ids(batch.labels, len(batch.images), classes, batch.images.device)
-        # a wrong id ends a CUDA process; looking at each batch would make the device wait
+        # a wrong id ends a CUDA process; a check of each batch would be a host sync
         if not torch.compiler.is_compiling() and (ids.device.type == "cpu" or self._started == 0):
             require_known_classes(ids, classes)
         return ids
 
     def _evaluate(self, batch: Batch) -> Tensor:
-        """Return the task loss, with nothing learned or remembered."""
+        """Return the task loss; memories and running averages stay unchanged."""
         if torch.is_grad_enabled() and not self._warned and not torch.compiler.is_compiling():
             self._warned = True
             validate.warn_of_eval_mode()
@@ -266,7 +264,7 @@ class DistillationStep(nn.Module):
     def _train(self, batch: Batch, remember: bool) -> Tensor:
         memories = self._read_memory()
         if self._started > 1 and self._slot == 0 and remember:
-            self.step.after_step()  # the optimizer's last step is known to be done when the next batch comes
+            self.step.after_step()  # by the next batch, the optimizer has taken its step
         step = self._step(batch, memories)
         if not torch.compiler.is_compiling():
             self._require_finite(step)
@@ -277,7 +275,7 @@ class DistillationStep(nn.Module):
         return self.step.total(step.losses)
 
     def _step(self, batch: Batch, memories: dict[str, Memory]) -> Step:
-        """Make the passes and losses; errors of shapes that the caller can mend become `UserError`."""
+        """Compute passes and losses; errors from the shape of the labels become `UserError`."""
         try:
             step: Step = self.step(batch, self._progress(), memories)
         except (RuntimeError, IndexError) as error:
@@ -289,25 +287,25 @@ class DistillationStep(nn.Module):
         return step
 
     def _require_finite(self, step: Step) -> None:
-        """Raise `UserError` for losses that overflowed; on a GPU every 16th call looks."""
+        """Raise `UserError` for non-finite losses; checked at every 16th call on a GPU."""
         losses = torch.stack([*step.losses.values()]).detach()
         device = losses.device.type
         if torch.is_autocast_enabled(device) and torch.get_autocast_dtype(device) == torch.float16:
-            return  # a gradient scaler skips such steps
-        self._sound = self._sound.to(losses.device) & losses.isfinite().all()
-        self._looked += 1
-        if (device == "cpu" or self._looked % LOOK_EVERY == 0) and not self._sound:
-            self._sound = torch.ones_like(self._sound)
+            return  # the gradient scaler skips such steps
+        self._finite = self._finite.to(losses.device) & losses.isfinite().all()
+        self._loss_checks += 1
+        if (device == "cpu" or self._loss_checks % CHECK_EVERY == 0) and not self._finite:
+            self._finite = torch.ones_like(self._finite)
             validate.require_finite_losses(step.losses, step.logits, self.method)
 
     def _remember(self, before: Mapping[str, Memory], remembered: Mapping[str, Memory]) -> None:
-        """Commit this slot's memories and go to the next slot."""
+        """Commit the memories of this slot and advance to the next slot."""
         self._memory.commit(self._slot, remembered, before=before)
         self._slot = (self._slot + 1) % self.accumulate
         self._calls = self._calls + 1
 
     def _progress(self) -> Progress:
-        """Return the progress of this call; always the start if the number of epochs is unknown."""
+        """Return the progress of this call; 0 if the number of epochs is unknown."""
         if self.epochs is None or self.steps_per_epoch is None:
             return Progress(*(torch.zeros_like(self._calls),) * 3)
         steps = torch.div(self._calls, self.accumulate, rounding_mode="floor")
@@ -316,27 +314,27 @@ class DistillationStep(nn.Module):
         return Progress(epoch, epochs, steps / (self.epochs * self.steps_per_epoch))
 
     def _read_memory(self) -> dict[str, Memory]:
-        """Return this slot's memories, restarted at the first step of an epoch where a term asks for that."""
+        """Return the memories of this slot; at the first step of an epoch, those with `reset_memory` start anew."""
         if self.steps_per_epoch is None:
             memories: dict[str, Memory] = self._memory.slots[self._slot]
             return memories
         first = self._calls % (self.steps_per_epoch * self.accumulate) < self.accumulate
         return self._memory.restarted_if(first, self._slot)
 
-    def _ready(self, batch: Batch) -> Batch:
-        """The batch with all that the method needs; `UserError` where something is missing."""
+    def _prepare_batch(self, batch: Batch) -> Batch:
+        """Erase and mix the batch as the method declares. Raises `UserError` for missing inputs."""
         validate.require_rows(self.step, batch)
         if self.method.erasing:
-            batch = self.method.erasing(batch, self._draws)
+            batch = self.method.erasing(batch, self._generator)
         if self.mixing and batch.mix is None:
-            batch = self.mixing(batch, self._draws)
+            batch = self.mixing(batch, self._generator)
         validate.require_extra(self.step, batch)
         if not torch.compiler.is_compiling():
-            self._meet(batch)
+            self._check_first_calls(batch)
         return batch
 
-    def _meet(self, batch: Batch) -> None:
-        """At the first call fit memory to the batch and device; at the second see that heads are trained."""
+    def _check_first_calls(self, batch: Batch) -> None:
+        """At the first call, match memories to batch size and device; after the first step, check that heads train."""
         if self._started == 0 and (len(batch.images) != self._rows or self._calls.device != batch.images.device):
             self._start(len(batch.images))
         if self._started == self.accumulate and self._norms is not None:
@@ -346,20 +344,20 @@ class DistillationStep(nn.Module):
             validate.warn_of_equal_twins(batch, self.method)
         self._started = min(self._started + 1, self.accumulate + 1)
 
-    def _look(self) -> None:
-        """Require finite running statistics: before validation, and every so often in training."""
-        self._unseen += 1
-        often = 1 if self._calls.device.type == "cpu" else LOOK_EVERY
-        if self._unseen >= often or not self.student.training:
+    def _check_statistics(self) -> None:
+        """Require finite running statistics: before validation, and every `CHECK_EVERY` training calls (1 on a CPU)."""
+        self._statistics_age += 1
+        interval = 1 if self._calls.device.type == "cpu" else CHECK_EVERY
+        if self._statistics_age >= interval or not self.student.training:
             validate.require_statistics(self.step)
-            self._unseen = 0
+            self._statistics_age = 0
 
     def _require_open(self) -> None:
         if self._closed:
-            raise UserError("this teach was closed; call sd.teach(model, …) again to go on teaching")
+            raise UserError("this teach was closed; call sd.teach(model, …) again to continue training")
 
 
 def _batch(images: Tensor, labels: Labels | None, index: Tensor | None, extra: Mapping[str, Tensor]) -> Batch:
     if labels is None:
-        raise UserError("teach needs labels beside images: teach(images, labels), or a Batch of sd.loader")
+        raise UserError("teach needs labels besides images: teach(images, labels), or a Batch of sd.loader")
     return Batch(images, torch.as_tensor(labels), index, None, extra)

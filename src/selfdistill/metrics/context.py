@@ -43,5 +43,7 @@ class EvaluationContext:
             return "compares with images of other classes; name them: --ood DATA, or evaluate(…, ood=splits)"
         if metric.needs_embedding and self.model.anatomy is None:
             kind = type(self.model.model).__name__
-            return f"reads the embedding, and no one module makes the logits of {kind}; name it: --classifier PATH"
+            return (
+                f"reads the embedding, and no single module computes the logits of {kind}; name it: --classifier PATH"
+            )
         return ""

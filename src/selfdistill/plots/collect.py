@@ -47,7 +47,7 @@ def collect(
     if not len(images):
         raise UserError("the set of images is empty; pass at least one image")
     found = read_anatomy(model, augment.normalize(images.images[:2]), classifier)
-    names = [name for tap in taps for name in found.spelled_out(tap)]
+    names = [name for tap in taps for name in found.expand_tap(tap)]
     tapped = FeatureHooks(model, found, [*names, *(["embedding"] if found.classifier else [])])
     modes = {module: module.training for module in model.modules()}
     try:

@@ -1,4 +1,4 @@
-"""One step of training: the passes that the terms ask for, and what is remembered of them."""
+"""A training step: forward passes, losses, and the memories of terms."""
 
 from selfdistill.step.distiller import Distiller, LossTerms, Step, is_distillation_loss
 

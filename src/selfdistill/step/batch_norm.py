@@ -1,4 +1,4 @@
-"""Batch norm in training: batches that give it one value per channel, and running statistics that overflow."""
+"""Batch-norm errors: one value per channel in training, and non-finite running statistics."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,8 +16,7 @@ ONE_VALUE = "Expected more than 1 value per channel when training"  # of torch.n
 def one_value_refused(method: str, rows: int) -> Iterator[None]:
     """Turn the error of a batch norm that gets one value per channel into a `UserError`.
 
-    It may be a layer of the student, of a head or of another network; which of them meets one value depends on the
-    sizes of the images and the batch.
+    The layer may belong to the student, a head or another network, depending on the sizes of images and batch.
     """
     try:
         yield
@@ -25,22 +24,22 @@ def one_value_refused(method: str, rows: int) -> Iterator[None]:
         if ONE_VALUE not in str(error):
             raise
         raise UserError(
-            f"a batch norm in the student or in a head of {method} gets one value per channel, of which it has no "
-            f"variance: the batch has {rows} row{'s' * (rows > 1)} and the feature map one position; take larger "
-            "batches (at least 2 rows; in a loader drop_last=True leaves the short last one out), or larger images"
+            f"a batch norm in the student or in a head of {method} gets one value per channel, which has no "
+            f"variance: the batch has {rows} row{'s' * (rows > 1)} and the feature map one position; use larger "
+            "batches (at least 2 rows; drop_last=True in a loader leaves out the short last one), or larger images"
         ) from error
 
 
 def nonfinite_statistics(network: nn.Module) -> list[str]:
-    """Names of the running statistics that are NaN or infinite; waits for the device once."""
-    found = dict(running_statistics(network))
-    if not found or torch.stack([each.isfinite().all() for each in found.values()]).all():
+    """Return the names of running statistics that are NaN or infinite; one host sync."""
+    statistics = dict(running_statistics(network))
+    if not statistics or torch.stack([each.isfinite().all() for each in statistics.values()]).all():
         return []
-    return [name for name, each in found.items() if not each.isfinite().all()]
+    return [name for name, each in statistics.items() if not each.isfinite().all()]
 
 
 def running_statistics(network: nn.Module) -> Iterator[tuple[str, Tensor]]:
-    """Running means and variances of all norms, with their names."""
+    """Yield the name and value of each running mean and variance."""
     for path, module in network.named_modules():
         if isinstance(module, _NormBase) and module.running_mean is not None and module.running_var is not None:
             yield f"{path}.running_mean", module.running_mean

@@ -1,4 +1,4 @@
-"""Terms fitted to a student: what they tap, what they must find there, what they build from."""
+"""Preparation of terms for a student: tap names, requirements, shapes, branches."""
 
 from collections.abc import Callable
 from functools import partial
@@ -13,57 +13,57 @@ from selfdistill.features.trace import trace_modules
 from selfdistill.terms import LossTerm
 
 
-def tapped(term: LossTerm, found: Anatomy) -> list[str]:
-    """The taps of a term by name, "stages" spelled out."""
-    return [name for tap in term.taps for name in found.spelled_out(tap, term.needs_spatial)]
+def tap_names(term: LossTerm, anatomy: Anatomy) -> list[str]:
+    """List the taps of a term, "stages" expanded."""
+    return [name for tap in term.taps for name in anatomy.expand_tap(tap, term.needs_spatial)]
 
 
-def require(term: LossTerm, name: str, found: Anatomy, text: str) -> None:
-    """Raise `UserError` where a term reads stages or a classifier that the model does not have."""
-    _require_stages(term, name, found, text)
-    _require_gradient(term, name, found, text)
-    if term.requires and found.classifier is None:
+def require(term: LossTerm, name: str, anatomy: Anatomy, text: str) -> None:
+    """Raise `UserError` for a term that reads stages or a classifier that the model lacks."""
+    _require_stages(term, name, anatomy, text)
+    _require_gradient(term, name, anatomy, text)
+    if term.requires and anatomy.classifier is None:
         parts = " and the ".join(term.requires).replace("_", " ")
         raise UserError(
-            f"{text} reads the {parts} (term {name!r}), but no one module makes this "
+            f"{text} reads the {parts} (term {name!r}), but no single module computes this "
             "model's logits; pass classifier='head', the path of the module to read"
         )
-    if "classifier_weight" in term.requires and not found.linear:
+    if "classifier_weight" in term.requires and not anatomy.linear:
         raise UserError(
-            f"{text} reads the weight of a linear classifier (term {name!r}), but {found.classifier!r} is none; "
-            "take a model that ends in a linear layer"
+            f"{text} reads the weight of a linear classifier (term {name!r}), but {anatomy.classifier!r} is "
+            "not linear; use a model that ends in a linear layer"
         )
 
 
-def _require_stages(term: LossTerm, name: str, found: Anatomy, text: str) -> None:
-    stages = found.stages_named(term.needs_spatial)
+def _require_stages(term: LossTerm, name: str, anatomy: Anatomy, text: str) -> None:
+    stages = anatomy.stage_names(term.needs_spatial)
     if "stages" in term.taps and len(stages) < term.min_stages:
         raise UserError(
             f"{text} reads the stages of a model (term {name!r}) and needs {term.min_stages} at least, but "
-            f"{found.model} has {len(stages)}; take a deeper model, larger images, or a method that reads logits alone"
+            f"{anatomy.model} has {len(stages)}; use a deeper model, larger images, or a method that reads only logits"
         )
 
 
-def _require_gradient(term: LossTerm, name: str, found: Anatomy, text: str) -> None:
+def _require_gradient(term: LossTerm, name: str, anatomy: Anatomy, text: str) -> None:
     """Raise `UserError` for a tap whose output has no autograd graph: its loss would not reach the student."""
-    paths = {tap: found.stage(tap).path for tap in tapped(term, found)}
-    if cut := [tap for tap, path in paths.items() if tap != "embedding" and path in found.without_graph]:
+    paths = {tap: anatomy.stage(tap).path for tap in tap_names(term, anatomy)}
+    if without_graph := [tap for tap, path in paths.items() if tap != "embedding" and path in anatomy.without_graph]:
         raise UserError(
-            f"{text} taps {cut[0]!r} (term {name!r}), which {found.model} computes without gradient: outside no_grad, "
-            "and in torch.utils.checkpoint with use_reentrant=False, it can be taught"
+            f"{text} taps {without_graph[0]!r} (term {name!r}), which {anatomy.model} computes without gradient; "
+            "call it outside no_grad, and in torch.utils.checkpoint with use_reentrant=False"
         )
 
 
-def shapes(taps: list[str], found: Anatomy, rows: int) -> dict[str, Size]:
-    """The shapes of these taps in a batch of so many rows, of the logits and of the embedding."""
-    shapes = {tap: Size((rows, *found.stage(tap).shape[1:])) for tap in taps}
-    return shapes | {"logits": found.logits} | ({"embedding": found.embedding} if found.embedding else {})
+def shapes(taps: list[str], anatomy: Anatomy, rows: int) -> dict[str, Size]:
+    """Return the shapes of taps in a batch of `rows` rows, and of logits and embedding."""
+    shapes = {tap: Size((rows, *anatomy.stage(tap).shape[1:])) for tap in taps}
+    return shapes | {"logits": anatomy.logits} | ({"embedding": anatomy.embedding} if anatomy.embedding else {})
 
 
-def tails(student: nn.Module, found: Anatomy, like: Tensor) -> Callable[[str], Branch]:
-    """Return a function that builds the branch behind a tap; `like` has the student's device and dtype."""
-    return partial(_cut, student, torch.zeros(2, *found.images).to(like), found)
+def branch_factory(student: nn.Module, anatomy: Anatomy, like: Tensor) -> Callable[[str], Branch]:
+    """Return a function that makes the branch behind a tap; `like` has the student's device and dtype."""
+    return partial(_make_branch, student, torch.zeros(2, *anatomy.images).to(like), anatomy)
 
 
-def _cut(student: nn.Module, images: Tensor, found: Anatomy, tap: str) -> Branch:
-    return Branch(student, trace_modules(student, images, found.output)[0], found, tap)
+def _make_branch(student: nn.Module, images: Tensor, anatomy: Anatomy, tap: str) -> Branch:
+    return Branch(student, trace_modules(student, images, anatomy.output)[0], anatomy, tap)

@@ -13,15 +13,15 @@ from selfdistill.step.distiller import Distiller, Step
 def compile_distiller(distiller: Distiller, mode: str, recipe: Hashable) -> None:
     """Compile a distiller in place, as one graph.
 
-    Runs in one process with equal `recipe` (all that a graph depends on: not the seed) share the compiled code. Other
-    runs find their kernels in Inductor's cache on disk.
+    Runs in one process with equal `recipe` (the configuration without the seed) share the compiled code. Other runs
+    reuse kernels from Inductor's cache on disk.
     """
     _forget_other_graphs(recipe)
     distiller.compile(fullgraph=True, mode=mode)
 
 
 def compile_blocks(blocks: Iterable[nn.Module], mode: str, recipe: Hashable) -> None:
-    """Compile each block in place, as a graph of its own: collectives run between blocks."""
+    """Compile each block in place, as a separate graph: collectives run between blocks."""
     _forget_other_graphs(recipe)
     for block in blocks:
         block.forward = torch.compile(block.forward, fullgraph=True, mode=mode)
@@ -37,7 +37,7 @@ def _forget_other_graphs(recipe: Hashable) -> None:
 
 
 class ReplayedGraphs:
-    """Copies of a step's outputs where CUDA graphs are replayed: a replay overwrites the outputs of the last one."""
+    """Copies of a step's outputs under CUDA graphs: a replay overwrites the outputs of the previous replay."""
 
     def __init__(self, enabled: bool):
         self.enabled = enabled
@@ -47,7 +47,7 @@ class ReplayedGraphs:
         if self.enabled:
             torch.compiler.cudagraph_mark_step_begin()
 
-    def own(self, step: Step) -> Step:
+    def copy_outputs(self, step: Step) -> Step:
         """Return a step whose tensors outlive the next replay; call after backward."""
         if not self.enabled:
             return step

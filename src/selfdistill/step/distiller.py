@@ -1,4 +1,4 @@
-"""One training step's passes and losses: the module that DDP wraps and torch.compile compiles."""
+"""Passes and losses of a training step: the module that DDP wraps and torch.compile compiles."""
 
 from collections.abc import ItemsView, Mapping, ValuesView
 from copy import deepcopy
@@ -16,10 +16,10 @@ from selfdistill.features.model_copy import copy_model
 from selfdistill.method import Method
 from selfdistill.rng import fork_rng_named
 from selfdistill.step.batch_norm import one_value_refused
-from selfdistill.step.build import require, shapes, tails, tapped
+from selfdistill.step.build import branch_factory, require, shapes, tap_names
 from selfdistill.step.networks import CompanionNetwork, build_companions
 from selfdistill.step.passes import detached, images_of, merge_passes, split
-from selfdistill.step.precision import full, no_autocast, reference_tensor, to_float32
+from selfdistill.step.precision import at_least_fp32, no_autocast, reference_tensor, to_float32
 from selfdistill.terms import (
     BuildContext,
     ForwardPass,
@@ -37,7 +37,7 @@ from selfdistill.terms import (
 class Step(NamedTuple):
     """The result of one step."""
 
-    losses: dict[str, Tensor]  # by term, or "term.learn" and "term.mimic"; [] each, before their weights
+    losses: dict[str, Tensor]  # by term, or "term.learn" and "term.mimic"; [] each, unweighted
     remembered: dict[str, Memory]  # by term, for the next step
     logits: Tensor  # [B, C] of the batch's images, without gradient
 
@@ -45,7 +45,7 @@ class Step(NamedTuple):
 class LossTerms(nn.ModuleDict):
     """Terms by name."""
 
-    if TYPE_CHECKING:  # that they are terms, and not any modules
+    if TYPE_CHECKING:  # typed access
 
         def __getitem__(self, key: str) -> LossTerm: ...
         def values(self) -> ValuesView[LossTerm]: ...  # noqa: D102
@@ -53,9 +53,9 @@ class LossTerms(nn.ModuleDict):
 
 
 class Networks(nn.ModuleDict):
-    """Networks beside the student by role."""
+    """Companion networks by role."""
 
-    if TYPE_CHECKING:  # what they are
+    if TYPE_CHECKING:  # typed access
 
         def __getitem__(self, key: str) -> CompanionNetwork: ...
         def values(self) -> ValuesView[CompanionNetwork]: ...  # noqa: D102
@@ -63,13 +63,13 @@ class Networks(nn.ModuleDict):
 
 
 class Distiller(nn.Module):
-    """A student and the terms that teach it, sharing its passes.
+    """A student, the terms of a method, and the passes that they share.
 
-    `student` is the caller's own object: not wrapped, no weight renamed. `images` [B, 3, H, W] is an
-    example of what it will see; `networks` are teachers and peers by role; `classifier` names the module
-    that makes the logits, and `output` the logits in what the student returns, where they cannot be found; `task` is a
-    loss of logits and labels in place of cross-entropy; `seed` draws the heads, leaving every other
-    random stream alone. Raises `UserError` where model and method do not fit.
+    `student` is the caller's own object: not wrapped, no weight renamed. `images` [B, 3, H, W] is an example batch;
+    `networks` are teachers and peers by role; `classifier` names the module that computes the logits, and `output`
+    the logits in the student's output, where they are not detected; `task` is a loss of logits and labels in place of
+    cross-entropy; `seed` initializes the heads without changing any other random stream. Raises `UserError` for a
+    model that does not fit the method.
     """
 
     def __init__(
@@ -87,24 +87,26 @@ class Distiller(nn.Module):
         super().__init__()
         self.method, self.own_task = method, task
         self.anatomy = read_anatomy(student, images, classifier, output)
-        self.terms = LossTerms(deepcopy(method.all_terms))  # a method is a value: it can be used again
+        self.terms = LossTerms(deepcopy(method.all_terms))  # a method can be used again
         self.views = merge_passes(self.terms.values())
         images = images.to(reference_tensor(student))
         self.networks = Networks(build_companions(method, networks, student, self.views, images, seed, output))
-        taps = {name: tapped(term, self.anatomy) for name, term in self.terms.items()}
-        tail = tails(student, self.anatomy, reference_tensor(student))
+        taps = {name: tap_names(term, self.anatomy) for name, term in self.terms.items()}
+        make_branch = branch_factory(student, self.anatomy, reference_tensor(student))
         for name, term in self.terms.items():
             require(term, name, self.anatomy, method.text)
-            parts = BuildContext(shapes(taps[name], self.anatomy, len(images)), self._shapes_beside(term), tail)
+            parts = BuildContext(
+                shapes(taps[name], self.anatomy, len(images)), self._companion_shapes(term), make_branch
+            )
             with fork_rng_named(f"{seed}:{name}"):
                 term.build(parts)
             term.to(reference_tensor(student))
-        self.student = student  # last, so that no term can hold it and hooks are in no copy
+        self.student = student  # last, so that terms cannot hold it and copies have no hooks
         names = sorted({tap for each in taps.values() for tap in each} | {"embedding"})
         self.taps = FeatureHooks(student, self.anatomy, [name for name in names if self._has(name)])
 
     def forward(self, batch: Batch, progress: Progress, memories: Mapping[str, Memory]) -> Step:
-        """Make the passes; give each term's loss before its weight, and what each remembers."""
+        """Run the passes; return the unweighted loss and the next memory of each term."""
         if torch.compiler.is_compiling():
             return self.compute_losses(batch, *self.passes(batch), progress, memories)
         with one_value_refused(self.method.text, len(batch.labels)):
@@ -122,17 +124,17 @@ class Distiller(nn.Module):
         losses, remembered = {}, {}
         with no_autocast(anchor.logits):
             for name, term in self.terms.items():
-                context = self._seen(term, batch, anchor, views, progress, memories.get(name))
+                context = self._context(term, batch, anchor, views, progress, memories.get(name))
                 value, remembered[name] = term(context)
-                losses.update(_named(name, value))
+                losses.update(_named_losses(name, value))
         return Step(losses, remembered, anchor.logits.detach())
 
     def total(self, losses: Mapping[str, Tensor]) -> Tensor:
-        """The sum of the losses times their weights. -> []."""
+        """Return the weighted sum of the losses. -> []."""
         return torch.stack([self.weight(name) * loss for name, loss in losses.items()]).sum()
 
     def split_task_and_distillation(self, losses: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
-        """The same sum in two: what learns the labels, and what imitates. -> [], []."""
+        """Return the weighted sums of the supervised and of the distillation losses. -> [], []."""
         zero = next(iter(losses.values())) * 0
         mimic = {name: loss for name, loss in losses.items() if is_distillation_loss(name)}
         learn = {name: loss for name, loss in losses.items() if name not in mimic}
@@ -144,52 +146,52 @@ class Distiller(nn.Module):
         return 0.0 if self.method.control and is_distillation_loss(loss) else weight
 
     def task_loss(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        """The task loss and the logits of one pass of the student as it is, for validation. -> [], [B, C]."""
+        """Compute the task loss and the logits in the student's current mode, for validation. -> [], [B, C]."""
         anchor = self._forward_student(batch.images)
         with no_autocast(anchor.logits):
             zero = anchor.logits.new_zeros(())
-            context = self._seen_alone(batch, anchor, Progress(zero, zero, zero))
+            context = self._base_context(batch, anchor, Progress(zero, zero, zero))
             return context.cross_entropy(anchor.logits), anchor.logits.detach()
 
     def training_info(self, batch: int, images: int = 0) -> TrainingInfo:
-        """Return the facts that terms know before the first step, for `batch` rows and `images` training images."""
+        """Return the `TrainingInfo` for terms, with `batch` rows per step and `images` training images."""
         embedding = self.anatomy.embedding
         return TrainingInfo(
             self.anatomy.logits[-1], embedding[-1] if embedding else None, batch, reference_tensor(self.student), images
         )
 
     def after_step(self) -> None:
-        """Let averages and copies follow what the optimizer did."""
+        """Update averages and copies after the optimizer's step."""
         for network in self.networks.values():
             network.after_step()
         for term in self.terms.values():
             term.after_step()
 
     def deployed(self) -> nn.Module:
-        """The network as it would be deployed now: the student itself, or a copy where something is folded in."""
-        if self.method.export_role is None and not any(_folds(term) for term in self.terms.values()):
+        """Return the network to deploy: the student, or a copy with the EMA weights or merged heads."""
+        if self.method.export_role is None and not any(_is_merged(term) for term in self.terms.values()):
             return self.student
-        return self._folded(copy_model(self.student))
+        return self._merge_into(copy_model(self.student))
 
     def close(self) -> nn.Module:
-        """Take every trace of training from the student, and return it; teachers are as they were."""
+        """Remove all hooks, merge exported weights into the student, and return it; teachers are restored."""
         self.taps.close()
         for each in self.networks.values():
             each.close()
-        return self._folded(self.student)
+        return self._merge_into(self.student)
 
-    def _folded(self, student: nn.Module) -> nn.Module:
-        """The student with what was trained beside it folded into its weights."""
+    def _merge_into(self, student: nn.Module) -> nn.Module:
+        """Merge exported heads or a companion's weights into the student."""
         for term in self.terms.values():
             term.finish(student, str(self.anatomy.classifier))
         if self.method.export_role is not None:
             student.load_state_dict(self.networks[self.method.export_role].network.state_dict())
         return student
 
-    def _shapes_beside(self, term: LossTerm) -> dict[str, Mapping[str, Size]]:
+    def _companion_shapes(self, term: LossTerm) -> dict[str, Mapping[str, Size]]:
         return {view.name: self.networks[view.network].shapes for view in term.views if view.network in self.networks}
 
-    def _seen(
+    def _context(
         self,
         term: LossTerm,
         batch: Batch,
@@ -198,23 +200,23 @@ class Distiller(nn.Module):
         progress: Progress,
         memory: Memory,
     ) -> StepContext:
-        """Build a term's context: only the passes that it asked for, with gradient only where it asked for that."""
-        shown = {view.name: views[view.name] if view.grad else detached(views[view.name]) for view in term.views}
-        return replace(self._seen_alone(batch, anchor, progress), views=shown, memory=memory)
+        """Build a term's context with the passes that it declares, detached unless declared with gradient."""
+        outputs = {view.name: views[view.name] if view.grad else detached(views[view.name]) for view in term.views}
+        return replace(self._base_context(batch, anchor, progress), views=outputs, memory=memory)
 
-    def _seen_alone(self, batch: Batch, anchor: ModelOutputs, progress: Progress) -> StepContext:
-        return StepContext(batch, *anchor, {}, self._classify, self._directions(), progress, None, self.own_task)
+    def _base_context(self, batch: Batch, anchor: ModelOutputs, progress: Progress) -> StepContext:
+        return StepContext(batch, *anchor, {}, self._classify, self._classifier_weight(), progress, None, self.own_task)
 
     def passes(self, batch: Batch) -> tuple[ModelOutputs, dict[str, ModelOutputs]]:
-        """The anchor's pass with the views that are joined to it, and the others, each its own."""
+        """Run the anchor's pass, concatenated with the joint passes, and each other pass by itself."""
         joint = [view for view in self.views if view.joint]
-        together = [batch.images, *(images_of(view, batch) for view in joint)]
-        anchor, *others = split(self._forward_student(torch.cat(together)), [len(each) for each in together])
+        inputs = [batch.images, *(images_of(view, batch) for view in joint)]
+        anchor, *others = split(self._forward_student(torch.cat(inputs)), [len(each) for each in inputs])
         views = dict(zip((view.name for view in joint), others, strict=True))
-        apart = {view.name: self._view(view, batch) for view in self.views if not view.joint}
-        return anchor, {**views, **apart}
+        separate = {view.name: self._run_pass(view, batch) for view in self.views if not view.joint}
+        return anchor, {**views, **separate}
 
-    def _view(self, view: ForwardPass, batch: Batch) -> ModelOutputs:
+    def _run_pass(self, view: ForwardPass, batch: Batch) -> ModelOutputs:
         images = images_of(view, batch)
         if view.network == "student":
             return self._forward_student(images, view.grad)
@@ -233,32 +235,32 @@ class Distiller(nn.Module):
         module = self._classifier()
         inputs = embedding.to(next(module.parameters()).dtype).reshape(-1, *self.anatomy.classifier_input or ())
         with torch.no_grad():
-            return full(module(inputs)).reshape(*embedding.shape[:-1], -1)
+            return at_least_fp32(module(inputs)).reshape(*embedding.shape[:-1], -1)
 
     def _classifier(self) -> nn.Module:
         return self.student.get_submodule(str(self.anatomy.classifier))
 
-    def _directions(self) -> Tensor | None:
+    def _classifier_weight(self) -> Tensor | None:
         if not self.anatomy.linear:
             return None
         weight = self._classifier().weight  # not `get_parameter`: it may be computed
-        return full(cast(Tensor, weight)).flatten(1)
+        return at_least_fp32(cast(Tensor, weight)).flatten(1)
 
     def _has(self, name: str) -> bool:
         return name != "embedding" or self.anatomy.classifier is not None
 
 
 def is_distillation_loss(loss: str) -> bool:
-    """Return whether a loss of this name is distillation: "guidance.mimic", or a term without parts."""
+    """Return True for the name of a distillation loss: "guidance.mimic", or any single loss but "task"."""
     term, _, part = loss.partition(".")
     return part == "mimic" or (not part and term != "task")
 
 
-def _named(name: str, value: LossValue) -> dict[str, Tensor]:
+def _named_losses(name: str, value: LossValue) -> dict[str, Tensor]:
     if isinstance(value, Tensor):
         return {name: value}
     return {f"{name}.{part}": loss for part, loss in value.items()}
 
 
-def _folds(term: LossTerm) -> bool:
+def _is_merged(term: LossTerm) -> bool:
     return type(term).finish is not LossTerm.finish

@@ -1,4 +1,4 @@
-"""Memory of terms between steps: slots for the parts of a batch, commits that leave non-finite values out."""
+"""Memory of terms between steps: a slot for each part of a batch, and commits that skip non-finite values."""
 
 from collections.abc import ItemsView, Iterator, Mapping
 from typing import Any, Protocol
@@ -10,18 +10,18 @@ from selfdistill.distributed import all_gather
 from selfdistill.terms import LossTerm, Memory, TableUpdate, TrainingInfo
 
 
-class Named(Protocol):
+class TermsByName(Protocol):
     """Terms by name."""
 
     def items(self) -> ItemsView[str, LossTerm]:
-        """Give names and terms."""
+        """Return names and terms."""
         ...
 
     def __getitem__(self, key: str) -> LossTerm: ...
 
 
-def start(terms: Named, info: TrainingInfo) -> dict[str, Memory]:
-    """The memory of each term before the first step."""
+def start(terms: TermsByName, info: TrainingInfo) -> dict[str, Memory]:
+    """Return the memory of each term before the first step."""
     return {name: term.start(info) for name, term in terms.items()}
 
 
@@ -32,27 +32,27 @@ class MemorySlots:
     slot, pass it to the distiller, and commit what the terms return.
     """
 
-    def __init__(self, terms: Named, info: TrainingInfo, slots: int = 1):
+    def __init__(self, terms: TermsByName, info: TrainingInfo, slots: int = 1):
         self.terms, self.info = terms, info
         self.slots = [start(terms, info) for _ in range(slots)]
-        # tensors of their own: torch.compile would treat shared ones as one input
+        # separate tensors: torch.compile would treat shared ones as one input
         self.initial = {name: term.start(info) for name, term in terms.items() if term.reset_memory == "epoch"}
 
     def restart(self) -> None:
-        """Restart the memories that are reset at each epoch."""
+        """Reset the memories that last for one epoch."""
         for slot in self.slots:
             slot.update({name: self.terms[name].start(self.info) for name in self.initial})
 
     def restarted_if(self, first: Tensor, slot: int) -> dict[str, Memory]:
-        """Return a slot, restarted if `first` [] is true: without a branch, so that a compiled step stays one graph."""
+        """Return a slot, reset if `first` [] is true; without a branch, so that a compiled step stays one graph."""
         memories = self.slots[slot]
         return {**memories, **{name: where(first, new, memories[name]) for name, new in self.initial.items()}}
 
     def after(self, remembered: Mapping[str, Memory], slot: int) -> dict[str, Memory]:
-        """Return a slot after an uncommitted part of the same step, which memory of scope "run" has seen."""
+        """Return a slot whose memory of scope "run" includes an uncommitted part of the same step."""
         memories = self.slots[slot]
-        shared = scoped(self.terms, remembered, "run")
-        return {**memories, **{name: ahead(new, memories[name]) for name, new in shared.items()}}
+        shared = select_scope(self.terms, remembered, "run")
+        return {**memories, **{name: next_part(new, memories[name]) for name, new in shared.items()}}
 
     def commit(
         self,
@@ -64,27 +64,27 @@ class MemorySlots:
     ) -> None:
         """Store what the terms returned for a slot; memory of scope "run" goes into every slot.
 
-        `before` is the slot as the step read it, if it differs. Nothing is stored where `taken` [] is false.
+        `before` is the slot that the step has read, if it differs. Nothing is stored if `taken` [] is false.
         """
         self.slots[slot] = commit(self.slots[slot] if before is None else before, remembered, taken)
-        shared = scoped(self.terms, self.slots[slot], "run")
+        shared = select_scope(self.terms, self.slots[slot], "run")
         for each in self.slots:
             each.update(shared)
 
 
 @torch.no_grad()
 def commit(
-    memories: Mapping[str, Memory], remembered: Mapping[str, Memory], sound: Tensor | None = None
+    memories: Mapping[str, Memory], remembered: Mapping[str, Memory], taken: Tensor | None = None
 ) -> dict[str, Memory]:
     """Return the next memory of each term; a term with a non-finite value keeps its old memory.
 
-    All do if `sound` [] is false. Table updates are gathered from all ranks and written in place: a copy of a large
-    table costs seconds.
+    All terms keep theirs if `taken` [] is false. Table updates are gathered from all ranks and written in place: a
+    copy of a large table takes seconds.
     """
-    return {name: _finite_or(_from_all_ranks(new), memories[name], sound) for name, new in remembered.items()}
+    return {name: _finite_or(_from_all_ranks(new), memories[name], taken) for name, new in remembered.items()}
 
 
-def ahead(new: Memory, old: Memory) -> Memory:
+def next_part(new: Memory, old: Memory) -> Memory:
     """Return the memory for the next part of the same step; tables are written only after the step."""
     match new:
         case TableUpdate():
@@ -92,14 +92,14 @@ def ahead(new: Memory, old: Memory) -> Memory:
         case Tensor():
             return new.detach()
         case dict() if isinstance(old, Mapping):
-            return {key: ahead(value, old[key]) for key, value in new.items()}
+            return {key: next_part(value, old[key]) for key, value in new.items()}
         case tuple() if isinstance(old, tuple):
-            return tuple(ahead(*pair) for pair in zip(new, old, strict=True))
+            return tuple(next_part(*pair) for pair in zip(new, old, strict=True))
     return new
 
 
-def scoped(terms: Named, memories: Mapping[str, Memory], scope: str) -> dict[str, Memory]:
-    """The memories of this scope: "rank" or "run"."""
+def select_scope(terms: TermsByName, memories: Mapping[str, Memory], scope: str) -> dict[str, Memory]:
+    """Return the memories of a scope: "rank" or "run"."""
     return {name: memories[name] for name, term in terms.items() if term.memory_scope == scope}
 
 
@@ -114,19 +114,19 @@ def _from_all_ranks(new: Memory) -> Memory:
     return new
 
 
-def _finite_or(new: Memory, old: Memory, sound: Tensor | None) -> Memory:
+def _finite_or(new: Memory, old: Memory, taken: Tensor | None) -> Memory:
     tensors = list(leaves(new))
     if not tensors:
         return new
     finite = torch.stack([leaf.isfinite().all() for leaf in tensors]).all()
-    if sound is not None:
-        finite = finite & sound
-    kept: Memory = where(finite, new, old)
-    return kept  # no branch on a value: it would stop the device and break the graph
+    if taken is not None:
+        finite = finite & taken
+    memory: Memory = where(finite, new, old)
+    return memory  # no branch on a value: it would sync the host and break the graph
 
 
 def where(choice: Tensor, new: Any, old: Any) -> Any:
-    """One of two memories of the same structure, by a boolean tensor [] and so without a branch."""
+    """Select one of two memories of equal structure by a boolean tensor [], as `torch.where`."""
     match new:
         case TableUpdate():
             values = torch.where(choice, new.values.detach().to(old.dtype), old[new.index])
@@ -141,7 +141,7 @@ def where(choice: Tensor, new: Any, old: Any) -> Any:
 
 
 def leaves(memory: Memory) -> Iterator[Tensor]:
-    """Every tensor in a memory."""
+    """Yield every tensor in a memory."""
     match memory:
         case Tensor():
             yield memory

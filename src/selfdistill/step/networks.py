@@ -1,4 +1,4 @@
-"""The networks beside the student, each with taps of its own and one pass however many terms ask."""
+"""Companion networks of the student: teachers, averages, lagged copies and peers."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain
@@ -20,20 +20,20 @@ from selfdistill.terms import ForwardPass, ModelOutputs
 
 
 class CompanionNetwork(nn.Module):
-    """A network that is shown what the student is shown; `tapped` names what terms read inside it."""
+    """A network that gets the student's images; `tap_names` are the activations that terms read."""
 
-    def __init__(self, network: nn.Module, images: Tensor, tapped: Sequence[str], output: LogitsKey | None = None):
+    def __init__(self, network: nn.Module, images: Tensor, tap_names: Sequence[str], output: LogitsKey | None = None):
         super().__init__()
         self.shapes, self.taps, self.output = {}, None, output
-        if tapped:  # a network that nobody looks into may be of any kind
-            found = read_anatomy(network, images, output=output)
-            names = list(dict.fromkeys(name for tap in tapped for name in found.spelled_out(tap)))
-            self.shapes = {name: Size((len(images), *found.stage(name).shape[1:])) for name in names}
-            self.taps = FeatureHooks(network, found, names)
+        if tap_names:  # without taps, any network will do: it is not traced
+            anatomy = read_anatomy(network, images, output=output)
+            names = list(dict.fromkeys(name for tap in tap_names for name in anatomy.expand_tap(tap)))
+            self.shapes = {name: Size((len(images), *anatomy.stage(name).shape[1:])) for name in names}
+            self.taps = FeatureHooks(network, anatomy, names)
         self.network = network
 
     def forward(self, images: Tensor) -> ModelOutputs:
-        """Give what a pass shows. images [B, 3, H, W]."""
+        """Run a pass over images [B, 3, H, W] and return its outputs."""
         if self.taps is None:
             return ModelOutputs(logits_of(self.network(images), self.output), None, {})
         self.taps.record()
@@ -42,29 +42,29 @@ class CompanionNetwork(nn.Module):
         return ModelOutputs(logits, features.pop("embedding", None), features)
 
     def after_step(self) -> None:
-        """Follow what the optimizer did."""
+        """Update the network after the optimizer's step."""
 
     def close(self) -> None:
-        """Leave the network as it came."""
+        """Remove the hooks and restore the network."""
         if self.taps is not None:
             self.taps.close()
 
 
 class FrozenNetwork(CompanionNetwork):
-    """A network that never trains, whatever mode its owner is put in."""
+    """A network without gradient that stays in eval mode."""
 
-    def __init__(self, network: nn.Module, images: Tensor, tapped: Sequence[str], output: LogitsKey | None = None):
-        super().__init__(network, images, tapped, output)
+    def __init__(self, network: nn.Module, images: Tensor, tap_names: Sequence[str], output: LogitsKey | None = None):
+        super().__init__(network, images, tap_names, output)
         self._modes = {module: module.training for module in network.modules()}
         self._trained = [name for name, each in network.named_parameters() if each.requires_grad]
         self.network.eval().requires_grad_(False)
 
     def train(self, mode: bool = True) -> "FrozenNetwork":
-        """Stay in eval mode, so that no running statistic moves."""
+        """Stay in eval mode, so that running statistics do not change."""
         return super().train(False)
 
     def close(self) -> None:
-        """Give the network back the modes and gradients it came with."""
+        """Restore the training modes and `requires_grad` flags of the network."""
         super().close()
         for module, mode in self._modes.items():
             module.training = mode
@@ -77,19 +77,19 @@ class FollowingNetwork(FrozenNetwork):
 
     steps: Tensor
 
-    def __init__(self, of: nn.Module, images: Tensor, tapped: Sequence[str], output: LogitsKey | None = None):
-        super().__init__(copy_model(of), images, tapped, output)
-        self._of = (of,)  # in a tuple, so that it is not registered as a submodule
+    def __init__(self, source: nn.Module, images: Tensor, tap_names: Sequence[str], output: LogitsKey | None = None):
+        super().__init__(copy_model(source), images, tap_names, output)
+        self._source = (source,)  # in a tuple, so that it is not registered as a submodule
         self.register_buffer("steps", torch.zeros((), device=images.device))
 
     @torch.no_grad()
     def after_step(self) -> None:
-        """Update each weight and buffer from the followed network."""
+        """Update each weight and buffer from the source network."""
         self.steps += 1
-        for own, new in zip(_state(self.network), _state(self._of[0]), strict=True):
-            own.copy_(self._followed(own, new))
+        for own, new in zip(_state(self.network), _state(self._source[0]), strict=True):
+            own.copy_(self._updated(own, new))
 
-    def _followed(self, own: Tensor, new: Tensor) -> Tensor:
+    def _updated(self, own: Tensor, new: Tensor) -> Tensor:
         """Return the updated (EMA or copied) weight."""
         raise NotImplementedError
 
@@ -98,26 +98,26 @@ class EMANetwork(FollowingNetwork):
     """An exponential moving average of another network; integer buffers are copied."""
 
     def __init__(
-        self, of: nn.Module, decay: float, images: Tensor, tapped: Sequence[str], output: LogitsKey | None = None
+        self, source: nn.Module, decay: float, images: Tensor, tap_names: Sequence[str], output: LogitsKey | None = None
     ):
-        super().__init__(of, images, tapped, output)
+        super().__init__(source, images, tap_names, output)
         self.decay = decay
 
-    def _followed(self, own: Tensor, new: Tensor) -> Tensor:
+    def _updated(self, own: Tensor, new: Tensor) -> Tensor:
         """Return the updated EMA weight."""
         return ema_update(own, new, self.steps, self.decay) if own.is_floating_point() else new
 
 
 class LaggedCopy(FollowingNetwork):
-    """A copy of another network, renewed every `every` steps."""
+    """A copy of another network, updated every `every` steps."""
 
     def __init__(
-        self, of: nn.Module, every: int, images: Tensor, tapped: Sequence[str], output: LogitsKey | None = None
+        self, source: nn.Module, every: int, images: Tensor, tap_names: Sequence[str], output: LogitsKey | None = None
     ):
-        super().__init__(of, images, tapped, output)
+        super().__init__(source, images, tap_names, output)
         self.every = every
 
-    def _followed(self, own: Tensor, new: Tensor) -> Tensor:
+    def _updated(self, own: Tensor, new: Tensor) -> Tensor:
         """Return the copied weight every `every` steps, else the old one."""
         return torch.where(self.steps % self.every == 0, new, own)
 
@@ -129,26 +129,26 @@ def _state(network: nn.Module) -> Iterator[Tensor]:
 def make_companion(
     role: Role,
     given: nn.Module | None,
-    followed: nn.Module,
+    source_network: nn.Module,
     images: Tensor,
-    tapped: Sequence[str],
+    tap_names: Sequence[str],
     output: LogitsKey | None = None,
 ) -> CompanionNetwork:
-    """The network that plays a role: given by the caller, or made from the one it follows.
+    """Make the network of a role: from the network given by the caller, or from a copy of its source.
 
-    `output` names the logits in what the followed network returns.
+    `output` names the logits in the output of the source network.
     """
     if isinstance(role, EMATeacher):
-        return EMANetwork(followed, role.decay, images, tapped, output)
+        return EMANetwork(source_network, role.decay, images, tap_names, output)
     if isinstance(role, LaggedStudent):
-        return LaggedCopy(followed, role.every, images, tapped, output)
+        return LaggedCopy(source_network, role.every, images, tap_names, output)
     if isinstance(role, PeerNetwork):
         if given is not None:
-            return CompanionNetwork(given, images, tapped)
-        return CompanionNetwork(reinitialize(copy_model(followed)), images, tapped, output)
+            return CompanionNetwork(given, images, tap_names)
+        return CompanionNetwork(reinitialize(copy_model(source_network)), images, tap_names, output)
     if given is None:
         raise UserError("a teacher must be given")
-    return FrozenNetwork(given, images, tapped)
+    return FrozenNetwork(given, images, tap_names)
 
 
 def build_companions(
@@ -164,24 +164,24 @@ def build_companions(
     given = dict(given or {})
     if extra := given.keys() - method.networks.keys():
         raise UserError(f"{method.text} has no role for the network {min(extra)!r}; leave it out")
-    found: dict[str, CompanionNetwork] = {}
+    companions: dict[str, CompanionNetwork] = {}
     for name, role in sorted(method.networks.items(), key=lambda each: isinstance(each[1], LaggedStudent)):
         _require_given(name, role, given, student, method.text)
-        of = getattr(role, "of", "student")
-        followed = student if of == "student" else found[of].network
-        tapped = list(dict.fromkeys(tap for view in views if view.network == name for tap in view.taps))
+        source = getattr(role, "of", "student")
+        source_network = student if source == "student" else companions[source].network
+        tap_names = list(dict.fromkeys(tap for view in views if view.network == name for tap in view.taps))
         with fork_rng_named(f"{seed}:{name}"):
-            found[name] = make_companion(role, given.get(name), followed, images, tapped, output)
-    return found
+            companions[name] = make_companion(role, given.get(name), source_network, images, tap_names, output)
+    return companions
 
 
 def _require_given(name: str, role: Role, given: Mapping[str, nn.Module], student: nn.Module, text: str) -> None:
-    """Raise `UserError` for a role that nobody plays, or that the student plays itself."""
+    """Raise `UserError` for a missing teacher, or a network that shares weights with the student."""
     network = given.get(name)
     if isinstance(role, Teacher) and not isinstance(network, nn.Module):
         raise UserError(
-            f"{text} needs a {name}: pass networks={{'{name}': a trained model}}, or name one in a run "
-            f"of the command, as in {text.split('(')[0]}({name}='runs/NAME')"
+            f"{text} needs a {name}: pass networks={{'{name}': a trained model}}, or name one in the "
+            f"method of a run, as in {text.split('(')[0]}({name}='runs/NAME')"
         )
     if network is not None and {*map(id, network.parameters())} & {*map(id, student.parameters())}:
         raise UserError(

@@ -1,4 +1,4 @@
-"""The passes of a step: which there are, of which images, and what each part of one shows."""
+"""Forward passes of a step: merging of declarations, inputs, and splitting of outputs."""
 
 from collections.abc import Iterable
 from dataclasses import replace
@@ -11,13 +11,13 @@ from selfdistill.terms import ForwardPass, LossTerm, ModelOutputs
 
 
 def merge_passes(terms: Iterable[LossTerm]) -> tuple[ForwardPass, ...]:
-    """Each view once: with gradient if any term asks for it, with all that any reads in it."""
-    asked: dict[str, ForwardPass] = {}
+    """Merge the passes of all terms by name: with gradient if any term needs it, and the union of taps."""
+    merged: dict[str, ForwardPass] = {}
     for view in (view for term in terms for view in term.views):
-        known = asked.get(view.name, view)
+        known = merged.get(view.name, view)
         taps = tuple(dict.fromkeys((*known.taps, *view.taps)))
-        asked[view.name] = replace(known, grad=known.grad or view.grad, taps=taps)
-    return tuple(asked.values())
+        merged[view.name] = replace(known, grad=known.grad or view.grad, taps=taps)
+    return tuple(merged.values())
 
 
 def images_of(view: ForwardPass, batch: Batch) -> Tensor:
@@ -26,17 +26,17 @@ def images_of(view: ForwardPass, batch: Batch) -> Tensor:
     return view.transform(images) if view.transform else images
 
 
-def split(shown: ModelOutputs, rows: list[int]) -> list[ModelOutputs]:
-    """One pass's outputs as those of its parts of so many rows."""
+def split(outputs: ModelOutputs, rows: list[int]) -> list[ModelOutputs]:
+    """Split the outputs of a pass by rows; `rows` are the sizes of the parts."""
     if len(rows) == 1:
-        return [shown]
-    embeddings = [None] * len(rows) if shown.embedding_or_none is None else torch.split(shown.embedding, rows)
-    features = {name: torch.split(each, rows) for name, each in shown.features.items()}
-    parts = zip(torch.split(shown.logits, rows), embeddings, strict=True)
+        return [outputs]
+    embeddings = [None] * len(rows) if outputs.embedding_or_none is None else torch.split(outputs.embedding, rows)
+    features = {name: torch.split(each, rows) for name, each in outputs.features.items()}
+    parts = zip(torch.split(outputs.logits, rows), embeddings, strict=True)
     return [ModelOutputs(*part, {name: each[k] for name, each in features.items()}) for k, part in enumerate(parts)]
 
 
-def detached(shown: ModelOutputs) -> ModelOutputs:
+def detached(outputs: ModelOutputs) -> ModelOutputs:
     """Detach the outputs of a pass."""
-    embedding = None if shown.embedding_or_none is None else shown.embedding.detach()
-    return ModelOutputs(shown.logits.detach(), embedding, {k: v.detach() for k, v in shown.features.items()})
+    embedding = None if outputs.embedding_or_none is None else outputs.embedding.detach()
+    return ModelOutputs(outputs.logits.detach(), embedding, {k: v.detach() for k, v in outputs.features.items()})

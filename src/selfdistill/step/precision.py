@@ -1,4 +1,4 @@
-"""Terms compute in float32 at least, whatever precision the passes have."""
+"""Precision of losses: at least float32, also under autocast."""
 
 import torch
 from torch import Tensor, nn
@@ -7,21 +7,23 @@ from selfdistill.terms import ModelOutputs
 
 
 def reference_tensor(student: nn.Module) -> Tensor:
-    """A zero of the student's device and of its dtype, float32 at least. -> []."""
-    return full(next(student.parameters()).detach().new_zeros(()))
+    """Return a zero on the student's device, in its dtype or at least float32. -> []."""
+    return at_least_fp32(next(student.parameters()).detach().new_zeros(()))
 
 
 def no_autocast(on: Tensor) -> torch.autocast:
-    """Terms compute in full precision whatever the passes did."""
+    """Return a context that disables autocast on a tensor's device."""
     return torch.autocast(on.device.type, enabled=False)
 
 
-def full(values: Tensor) -> Tensor:
-    """Half precision as float32; what is float32 or more stays."""
+def at_least_fp32(values: Tensor) -> Tensor:
+    """Convert float16 and bfloat16 to float32; other dtypes pass unchanged."""
     return values.float() if values.dtype in (torch.float16, torch.bfloat16) else values
 
 
-def to_float32(shown: ModelOutputs) -> ModelOutputs:
-    """All that a pass shows, in float32 at least."""
-    embedding = None if shown.embedding_or_none is None else full(shown.embedding)
-    return ModelOutputs(full(shown.logits), embedding, {name: full(each) for name, each in shown.features.items()})
+def to_float32(outputs: ModelOutputs) -> ModelOutputs:
+    """Convert all outputs of a pass to at least float32."""
+    embedding = None if outputs.embedding_or_none is None else at_least_fp32(outputs.embedding)
+    return ModelOutputs(
+        at_least_fp32(outputs.logits), embedding, {name: at_least_fp32(each) for name, each in outputs.features.items()}
+    )

@@ -128,7 +128,7 @@ class TrainStep:
             with self._autocast(), one_value_refused(self.distiller.method.text, len(batch.labels)):
                 made: Step = self.run(batch, progress, memories)
             self._backward(made.losses)
-        return self.replayed.own(made)
+        return self.replayed.copy_outputs(made)
 
     def _autocast(self) -> AbstractContextManager[None]:
         """Return the autocast context of the passes; the distiller leaves it for the losses."""

@@ -90,14 +90,14 @@ class Trainer:
         """Everything that must survive; all ranks must call this."""
         terms, memories = self.distiller.terms, move_data_to_device(self.train_step.memory.slots, "cpu")
         own = {
-            "memories": [memory.scoped(terms, each, "rank") for each in memories],
+            "memories": [memory.select_scope(terms, each, "rank") for each in memories],
             "random": checkpoint.random_state(self.fabric.device),
             "tally": self.epoch_stats.state_dict(),
         }
         return {
             "config": self.config.to_json(),
             **self.train_step.state_dict(),
-            "memories": memory.scoped(terms, memories[0], "run"),
+            "memories": memory.select_scope(terms, memories[0], "run"),
             "ranks": distributed.all_gather_object(own),
             "epoch": self.epoch,
             "step": self.step,
