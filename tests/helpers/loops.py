@@ -2,7 +2,6 @@
 
 import torch
 
-from selfdistill.loop.extra_state import unpack
 from selfdistill.step import memory
 from tests.helpers.networks import CLASSES
 
@@ -34,4 +33,4 @@ def sgd(teach):
 
 
 def memories(teach):
-    return list(memory.leaves(unpack(teach.get_extra_state())["memories"]))
+    return list(memory.leaves(teach.memories))

@@ -6,7 +6,6 @@ from torch.testing import assert_close
 
 import selfdistill as sd
 from selfdistill.errors import UserError
-from selfdistill.loop.extra_state import unpack
 from tests.helpers.loops import ALL, IMAGES, LABELS, ROWS, batch, memories, sgd
 from tests.helpers.networks import network
 
@@ -47,7 +46,7 @@ def test_accumulation_keeps_a_memory_for_each_slot():
 def test_accumulation_shares_the_memory_of_the_run():
     teach = sd.teach(network(), "csd()", IMAGES, accumulate=2)
     teach(*batch(0))
-    first, second = unpack(teach.get_extra_state())["memories"]
+    first, second = teach.memories
     assert torch.equal(first["center"][1], second["center"][1])
     assert first["center"][1].sum() == ROWS
 

@@ -15,7 +15,7 @@ from tests.helpers.networks import CLASSES, network
     [
         (lambda model: torch.compile(model, backend="eager"), "compile the step, not the model"),
         (lambda model: nn.DataParallel(model), "wrap the teach, not the model"),
-        (lambda model: model.state_dict(), "is an nn.Module, but this is a OrderedDict"),
+        (lambda model: model.state_dict(), "must be an nn.Module, but this is a OrderedDict"),
     ],
 )
 def test_wrapped_models_are_refused(wrap, answer):

@@ -7,7 +7,6 @@ from hypothesis import strategies as st
 from torch.testing import assert_close
 
 from selfdistill.errors import UserError
-from selfdistill.loop.extra_state import unpack
 from selfdistill.loop.teach import teach
 from selfdistill.methods import parse_method
 from selfdistill.plots.centers import draw_centers, gradients, snapshots
@@ -48,7 +47,7 @@ def by_autograd(text, partners):
     network, (images, labels) = PlanarNetwork(CLASSES), batch()
     taught = teach(network, text, images)
     taught(batch(seed=1)[0], labels, peer=images)  # so that centers lie somewhere else
-    memories = unpack(taught.get_extra_state())["memories"][0]
+    memories = taught.memories[0]
     found, kept = [], []
     hook = network.classify.register_forward_pre_hook(lambda module, inputs: kept.append(inputs[0]))
     for by in partners:

@@ -58,7 +58,7 @@ def test_cuda_graphs_mode_trains_alike(accumulate, digits, tmp_path, graphs):
 
 def test_outputs_of_a_replayed_graph_are_copied():
     buffer = torch.ones(2, 3)
-    step = ReplayedGraphs(True).own(Step({"task": buffer.sum()}, {"dsr": {"logits": buffer}}, buffer))
+    step = ReplayedGraphs(True).copy_outputs(Step({"task": buffer.sum()}, {"dsr": {"logits": buffer}}, buffer))
     buffer.zero_()
     assert step.logits.sum() == 6
     assert step.remembered["dsr"]["logits"].sum() == 6
@@ -67,4 +67,4 @@ def test_outputs_of_a_replayed_graph_are_copied():
 
 def test_nothing_is_copied_without_graphs():
     step = Step({}, {}, torch.ones(2, 3))
-    assert ReplayedGraphs(False).own(step) is step
+    assert ReplayedGraphs(False).copy_outputs(step) is step

@@ -1,7 +1,7 @@
 """Map-style data sets of a custom loop: the image and class id of an item, the labels of all."""
 
 import operator
-from collections.abc import Sequence, Sized
+from collections.abc import Callable, Collection, Iterable, Sequence, Sized
 from typing import Any, Protocol
 
 import numpy as np
@@ -21,7 +21,7 @@ class MapDataset(Protocol):
         """Number of items."""
         ...
 
-    def __getitem__(self, row: int, /) -> Any:
+    def __getitem__(self, row: int, /) -> object:
         """Return the item of a row."""
         ...
 
@@ -73,12 +73,12 @@ def known_labels(dataset: object) -> Tensor | None:
     if type(dataset) is TensorDataset and len(dataset.tensors) == 2:
         return _as_class_ids(dataset.tensors[1])
     listed = getattr(dataset, "targets", getattr(dataset, "labels", None))
-    if not isinstance(dataset, Sized) or not isinstance(listed, Sized) or len(listed) != len(dataset):
+    if not isinstance(dataset, Sized) or not isinstance(listed, Collection) or len(listed) != len(dataset):
         return None
     return _as_class_ids(listed, getattr(dataset, "target_transform", None))
 
 
-def _as_class_ids(listed: Any, transform: Any = None) -> Tensor | None:
+def _as_class_ids(listed: Iterable[object], transform: Callable[[object], object] | None = None) -> Tensor | None:
     """Turn a list of labels into class ids; None if they are of another kind. -> [N]."""
     try:
         values = np.asarray(listed if transform is None else [transform(each) for each in listed])
@@ -89,7 +89,7 @@ def _as_class_ids(listed: Any, transform: Any = None) -> Tensor | None:
     return None if len(values) and values.max() > LARGEST else torch.from_numpy(values.astype(np.int64))
 
 
-def _pair(dataset: MapDataset, row: int) -> Sequence[Any]:
+def _pair(dataset: MapDataset, row: int) -> Sequence[object]:
     try:
         item = dataset[row]
     except Exception as error:  # a user's data set may raise anything

@@ -25,6 +25,16 @@ def class_ids(labels: Labels, rows: int, classes: int, device: torch.device) -> 
     return ids.to(device, torch.int64)
 
 
+def own_labels(labels: Tensor, rows: int, device: torch.device) -> Tensor:
+    """Return labels of any kind on a device, for a task loss of the caller's own. [B, ...] -> the same.
+
+    Raises `UserError` for another number than `rows`.
+    """
+    if labels.dim() == 0 or len(labels) != rows:
+        raise UserError(f"a batch of {rows} images needs {rows} rows of labels, but these are {_kind(labels)}")
+    return labels.to(device)
+
+
 def require_known_classes(ids: Tensor, classes: int) -> None:
     """Raise `UserError` for class ids [B] outside 0 … C - 1. Waits for the device."""
     wrong = ids[(ids < 0) | (ids >= classes)].unique().tolist()

@@ -12,15 +12,14 @@ from selfdistill.errors import UserError
 from selfdistill.features.logits import LogitsKey
 from selfdistill.loop import validate
 from selfdistill.loop.extra_state import pack, unpack
-from selfdistill.loop.labels import Labels, class_ids, require_known_classes
+from selfdistill.loop.finite import FiniteCheck
+from selfdistill.loop.labels import Labels, class_ids, own_labels, require_known_classes
 from selfdistill.method import Method
 from selfdistill.methods import parse_method
 from selfdistill.step import Distiller, LossTerms, Step
 from selfdistill.step.memory import MemorySlots
 from selfdistill.step.precision import reference_tensor
 from selfdistill.terms import Memory, Progress, TaskLoss
-
-CHECK_EVERY = 16  # calls on a GPU between checks of losses and running statistics, each of which is a host sync
 
 
 def teach(
@@ -116,9 +115,9 @@ class DistillationStep(nn.Module):
         self.losses: dict[str, Tensor] = {}
         self.logits: Tensor | None = None
         self._generator = Generator().manual_seed(seed)
-        self._started, self._closed, self._warned, self._statistics_age = 0, False, False, 0
+        self._started, self._closed, self._warned = 0, False, False
         self._norms: validate.Norms | None = None
-        self._finite, self._loss_checks = torch.ones((), dtype=torch.bool), 0
+        self._finite = FiniteCheck(self.step)
         validate.warn_of_idle_parameters(self.step)
         self._start(len(images))
 
@@ -131,6 +130,16 @@ class DistillationStep(nn.Module):
         True
         """
         return self.step.student
+
+    @property
+    def memories(self) -> list[dict[str, Memory]]:
+        """Memories of terms by name, one dictionary per accumulated batch.
+
+        >>> teach = sd.teach(sd.create("resnet8", classes=10, size=8), "dsr()", torch.randn(4, 3, 8, 8))
+        >>> [sorted(each) for each in teach.memories]
+        [['shape', 'task']]
+        """
+        return self._memory.slots
 
     @property
     def mixing(self) -> Mixing | None:
@@ -174,7 +183,7 @@ class DistillationStep(nn.Module):
         """
         self._require_open()
         if not torch.compiler.is_compiling():
-            self._check_statistics()
+            self._finite.before(self._calls.device)
         validate.require_known(self.step, extra)
         batch = images if isinstance(images, Batch) else _batch(images, labels, index, extra)
         batch = batch._replace(labels=self._labels(batch))
@@ -216,8 +225,7 @@ class DistillationStep(nn.Module):
         >>> teach.load_state_dict(teach.state_dict())
         <All keys matched successfully>
         """
-        state = {"memories": self._memory.slots, "rows": self._rows, "calls": self._calls}
-        return pack(state | {"started": self._started, "slot": self._slot, "generator": self._generator.get_state()})
+        return pack(self._extra_state())
 
     def set_extra_state(self, packed: Tensor) -> None:
         """Restore memories, progress and random state from the tensor of `get_extra_state`.
@@ -225,10 +233,14 @@ class DistillationStep(nn.Module):
         >>> teach = sd.teach(sd.create("resnet8", classes=10, size=8), "dsr()", torch.randn(4, 3, 8, 8))
         >>> teach.set_extra_state(teach.get_extra_state())
         """
-        state = unpack(packed, self._calls.device)
+        state = unpack(packed, self._calls.device, keys=self._extra_state())
         self._memory.slots, self._rows, self._calls = state["memories"], state["rows"], state["calls"]
         self._started, self._slot = state["started"], state["slot"]
         self._generator.set_state(state["generator"].cpu())
+
+    def _extra_state(self) -> dict[str, object]:
+        state = {"memories": self._memory.slots, "rows": self._rows, "calls": self._calls}
+        return state | {"started": self._started, "slot": self._slot, "generator": self._generator.get_state()}
 
     def _start(self, rows: int) -> None:
         """Initialize memories for batches of `rows` rows, one slot per accumulated batch."""
@@ -244,7 +256,7 @@ class DistillationStep(nn.Module):
     def _labels(self, batch: Batch) -> Tensor:
         """Return class ids [B]; with the caller's own task loss, float labels pass unchanged."""
         if self.step.own_task is not None and isinstance(batch.labels, Tensor) and batch.labels.is_floating_point():
-            return batch.labels.to(batch.images.device)
+            return own_labels(batch.labels, len(batch.images), batch.images.device)
         classes = self.step.anatomy.logits[-1]
         ids = class_ids(batch.labels, len(batch.images), classes, batch.images.device)
         # a wrong id ends a CUDA process; a check of each batch would be a host sync
@@ -267,7 +279,7 @@ class DistillationStep(nn.Module):
             self.step.after_step()  # by the next batch, the optimizer has taken its step
         step = self._step(batch, memories)
         if not torch.compiler.is_compiling():
-            self._require_finite(step)
+            self._finite.after(step)
         self.losses = {name: loss.detach() for name, loss in step.losses.items()}
         self.logits = step.logits
         if remember:
@@ -279,24 +291,12 @@ class DistillationStep(nn.Module):
         try:
             step: Step = self.step(batch, self._progress(), memories)
         except (RuntimeError, IndexError) as error:
-            if not batch.labels.is_floating_point():
+            if not batch.labels.is_floating_point() or isinstance(error, torch.OutOfMemoryError):
                 raise
             raise UserError(
                 f"{self.method.text} reads class ids [B], but labels are {[*batch.labels.shape]} numbers: {error}"
             ) from error
         return step
-
-    def _require_finite(self, step: Step) -> None:
-        """Raise `UserError` for non-finite losses; checked at every 16th call on a GPU."""
-        losses = torch.stack([*step.losses.values()]).detach()
-        device = losses.device.type
-        if torch.is_autocast_enabled(device) and torch.get_autocast_dtype(device) == torch.float16:
-            return  # the gradient scaler skips such steps
-        self._finite = self._finite.to(losses.device) & losses.isfinite().all()
-        self._loss_checks += 1
-        if (device == "cpu" or self._loss_checks % CHECK_EVERY == 0) and not self._finite:
-            self._finite = torch.ones_like(self._finite)
-            validate.require_finite_losses(step.losses, step.logits, self.method)
 
     def _remember(self, before: Mapping[str, Memory], remembered: Mapping[str, Memory]) -> None:
         """Commit the memories of this slot and advance to the next slot."""
@@ -343,14 +343,6 @@ class DistillationStep(nn.Module):
             self._norms = validate.parameter_norms(self.step)
             validate.warn_of_equal_twins(batch, self.method)
         self._started = min(self._started + 1, self.accumulate + 1)
-
-    def _check_statistics(self) -> None:
-        """Require finite running statistics: before validation, and every `CHECK_EVERY` training calls (1 on a CPU)."""
-        self._statistics_age += 1
-        interval = 1 if self._calls.device.type == "cpu" else CHECK_EVERY
-        if self._statistics_age >= interval or not self.student.training:
-            validate.require_statistics(self.step)
-            self._statistics_age = 0
 
     def _require_open(self) -> None:
         if self._closed:

@@ -137,7 +137,9 @@ def test_plain_numbers_beside_names_have_no_meaning(others):
 
 
 def test_plain_numbers_beside_one_list_of_names_are_its_numbers():
-    require_comparable([column([0, 1]), column([0], ("cat", "dog")), column([1], ("cat", "dog"))])
+    plain, *named = column([0, 1]), column([0], ("cat", "dog")), column([1], ("cat", "dog"))
+    require_comparable([plain, *named])
+    assert class_ids(plain, class_names([plain, *named], "label", "here")).tolist() == [0, 1]
 
 
 @pytest.mark.parametrize("label", [None, -1, 2**8 - 1, 2**32 - 1, 2**64 - 1])

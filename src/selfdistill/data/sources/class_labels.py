@@ -37,7 +37,7 @@ class LabelColumn(NamedTuple):
 
     @property
     def is_plain(self) -> bool:
-        """Whether labels are numbers that have no names."""
+        """True for labels that are numbers without names."""
         return not self.names and any(isinstance(each, int) and each >= 0 for each in self.distinct)
 
     def describe(self, label: Label) -> str:

@@ -9,7 +9,6 @@ from torch.utils.data import TensorDataset
 
 from selfdistill.data import Images, default_augmentation, load, loader
 from selfdistill.errors import UserError
-from selfdistill.loop.extra_state import unpack
 from selfdistill.loop.teach import DistillationStep, teach
 from selfdistill.methods import parse_method
 from selfdistill.plots.centers.gradients import gradients, require_closed_form
@@ -104,7 +103,7 @@ def _snapshot(taught: DistillationStep, network: PlanarNetwork, images: Tensor, 
     features = network.eval().embed(images).double()
     network.train()
     weight, bias = (each.detach().double() for each in (network.classify.weight, network.classify.bias))
-    memories = {name: _double(each) for name, each in unpack(taught.get_extra_state())["memories"][0].items()}
+    memories = {name: _double(each) for name, each in taught.memories[0].items()}
     task, distillation = gradients(taught.method, features, labels, weight, bias, memories)
     found = _centers(memories)
     centers = class_means(features, labels, len(weight)) if found is None else found

@@ -38,7 +38,7 @@ class RayEngine:
     def _run(self, ray: Any, queue: Iterator[Job], listener: Listener) -> Iterator[tuple[Job, Outcome]]:
         workers, options = self._resources(ray)
         task = ray.remote(**options)(run_remotely)
-        running: dict[Any, Job] = {}
+        running: dict[object, Job] = {}
         while True:
             while len(running) < workers and (job := next(queue, None)) is not None:
                 listener.for_job(str(job)).on_run_start(str(job), job.epochs, 0)
@@ -64,7 +64,7 @@ class RayEngine:
                 "give its RAY_AUTH_TOKEN, or omit --address"
             ) from None
 
-    def _resources(self, ray: Any) -> tuple[int, dict[str, Any]]:
+    def _resources(self, ray: Any) -> tuple[int, dict[str, object]]:
         """Return the number of concurrent runs, and the resources that each takes from the cluster."""
         whole = ray.cluster_resources()
         workers = self.workers or max(1, sum(each["Alive"] for each in ray.nodes()))
@@ -96,7 +96,7 @@ def _require_reachable(address: str) -> None:
         socket.create_connection((host, int(port)), CONNECT_TIMEOUT).close()
 
 
-def _outcome(ray: Any, ref: Any) -> Outcome:
+def _outcome(ray: Any, ref: object) -> Outcome:
     try:
         outcome: Outcome = ray.get(ref)
     except ray.exceptions.RayError as error:

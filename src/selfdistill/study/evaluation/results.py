@@ -80,13 +80,13 @@ def _groups(found: Iterable[MetricsFile]) -> list[str]:
     return list(dict.fromkeys(group for each in found for group in each.groups))
 
 
-def _images(stored: MetricsFile, group: str) -> tuple[Any, int]:
+def _images(stored: MetricsFile, group: str) -> tuple[object, int]:
     """Return the data set and the number of test images that a group was evaluated on."""
     source = stored.groups[group].get("data") if group == "outside" else stored.data
     return source, stored.images_of(group)
 
 
-def _most_common_images(group: str, found: Iterable[MetricsFile]) -> tuple[Any, int] | None:
+def _most_common_images(group: str, found: Iterable[MetricsFile]) -> tuple[object, int] | None:
     """Return the images that most runs evaluated a group on."""
     return _most_common(_images(each, group) for each in found if group in each.groups)
 
@@ -97,7 +97,7 @@ def _most_common(values: Iterable[T]) -> T | None:
     return counted[0][0] if counted else None
 
 
-def _matching(stored: MetricsFile, common: Mapping[str, tuple[Any, int] | None]) -> dict[str, Any]:
+def _matching(stored: MetricsFile, common: Mapping[str, tuple[object, int] | None]) -> dict[str, Any]:
     return {group: numbers for group, numbers in stored.groups.items() if _images(stored, group) == common[group]}
 
 

@@ -24,22 +24,22 @@ class BestState(TypedDict):
 
 
 class RankState(TypedDict):
-    """What each rank has of its own."""
+    """State that each rank has of its own."""
 
-    memories: list[dict[str, Any]]
-    random: dict[str, Any]
+    memories: list[dict[str, object]]
+    random: dict[str, object]
     tally: Tensor | None
 
 
 class CheckpointState(TypedDict):
     """Everything in a checkpoint that is no weight: `Trainer.state_dict`."""
 
-    config: dict[str, Any]
+    config: dict[str, object]
     student: dict[str, Tensor]
     terms: dict[str, Tensor]
-    networks: dict[str, Any]
-    optimizer: dict[str, Any]
-    memories: dict[str, Any]
+    networks: dict[str, object]
+    optimizer: dict[str, object]
+    memories: dict[str, object]
     ranks: list[RankState]
     epoch: Counter
     step: Counter
@@ -126,7 +126,7 @@ def _require_tensor(found: object, wanted: Tensor, place: str, rows: bool) -> No
         raise CheckpointError(f"{place} must be of kind {wanted.dtype}, but is of {found.dtype}")
 
 
-def _same_keys(found: object, wanted: Mapping[str, Any], place: str) -> Mapping[str, Any]:
+def _same_keys(found: object, wanted: Mapping[str, object], place: str) -> Mapping[str, object]:
     if not isinstance(found, Mapping):
         raise CheckpointError(f"{place} must be an object, but is {short_repr(found)}")
     if missing := [key for key in wanted if key not in found]:
