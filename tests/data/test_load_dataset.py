@@ -59,7 +59,7 @@ def test_mistakes_are_answered(spec, options, message):
 
 
 def test_a_path_alone_is_answered_with_the_sources_that_read_paths(tmp_path):
-    with pytest.raises(UserError, match=rf"did you mean 'folder:{tmp_path}' or 'parquet:{tmp_path}'\?"):
+    with pytest.raises(UserError, match=rf"did you mean 'folder:{tmp_path}', 'parquet:{tmp_path}' or 'masks:"):
         load(str(tmp_path))
 
 

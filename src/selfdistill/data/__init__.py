@@ -7,11 +7,32 @@ if TYPE_CHECKING:
     from selfdistill.data.augment import Augmentation, default_augmentation
     from selfdistill.data.images import Images, Splits
     from selfdistill.data.load_dataset import load
+    from selfdistill.data.load_masks import load_masks
+    from selfdistill.data.masked_images import MaskedImages, MaskedSplits
+    from selfdistill.data.segmentation_augment import SegmentationAugmentation, default_segmentation_augmentation
+    from selfdistill.data.segmentation_loader import SegmentationLoader, segmentation_batches
     from selfdistill.data.sources import SOURCES
     from selfdistill.data.torch_loader import loader
     from selfdistill.data.train_loader import Loader, batches
 
-__all__ = ["SOURCES", "Augmentation", "Images", "Loader", "Splits", "batches", "default_augmentation", "load", "loader"]
+__all__ = [
+    "SOURCES",
+    "Augmentation",
+    "Images",
+    "Loader",
+    "MaskedImages",
+    "MaskedSplits",
+    "SegmentationAugmentation",
+    "SegmentationLoader",
+    "Splits",
+    "batches",
+    "default_augmentation",
+    "default_segmentation_augmentation",
+    "load",
+    "load_masks",
+    "loader",
+    "segmentation_batches",
+]
 _MODULES = {
     "SOURCES": "sources",
     "Augmentation": "augment",
@@ -19,7 +40,14 @@ _MODULES = {
     "Images": "images",
     "Splits": "images",
     "load": "load_dataset",
+    "load_masks": "load_masks",
     "loader": "torch_loader",
+    "MaskedImages": "masked_images",
+    "MaskedSplits": "masked_images",
+    "SegmentationAugmentation": "segmentation_augment",
+    "default_segmentation_augmentation": "segmentation_augment",
+    "SegmentationLoader": "segmentation_loader",
+    "segmentation_batches": "segmentation_loader",
     "Loader": "train_loader",
     "batches": "train_loader",
 }

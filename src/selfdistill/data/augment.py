@@ -52,8 +52,7 @@ class Augmentation:
 
     def normalize(self, images: Tensor) -> Tensor:
         """Normalize pixels from 0 to 255 by mean and standard deviation. -> [B, 3, H, W] float32."""
-        mean, std = _by_channel(self.mean, self.std, images.device)
-        return (images.float() - mean) / std
+        return normalized(images, self.mean, self.std)
 
 
 def default_augmentation(splits: Splits) -> Augmentation:
@@ -73,6 +72,12 @@ def crop(images: Tensor, top: Tensor, left: Tensor, pad: int) -> Tensor:
 def horizontal_flip(images: Tensor, flipped: Tensor) -> Tensor:
     """Flip the selected images left to right. [B, 3, H, W], [B] bool -> [B, 3, H, W]."""
     return torch.where(flipped[:, None, None, None], images.flip(3), images)
+
+
+def normalized(images: Tensor, mean: tuple[float, ...], std: tuple[float, ...]) -> Tensor:
+    """Normalize pixels from 0 to 255 by mean and std of pixels from 0 to 1. [B, 3, H, W] -> the same, float32."""
+    center, scale = _by_channel(mean, std, images.device)
+    return (images.float() - center) / scale
 
 
 @lru_cache

@@ -65,7 +65,7 @@ def decode_one(
     sources: Sources, row: int, name: Name, size: int | None, side: int, shown: ValueRange | None = None
 ) -> NDArray[np.uint8]:
     """Decode one image; without `size` its side must be `side`. -> [3, S, S] uint8."""
-    with _reading(sources[row], name(row)) as opened:
+    with reading(sources[row], name(row)) as opened:
         image = to_rgb(opened, name(row), shown)
     if size:
         image = _resize_and_crop(image, size)
@@ -76,13 +76,13 @@ def decode_one(
 
 def require_side(sources: Sources, row: int, name: Name, side: int) -> None:
     """Raise `UserError` unless an image has the given side; reads only its header."""
-    with _reading(sources[row], name(row)) as image:
+    with reading(sources[row], name(row)) as image:
         _require_side(image.size, sources, row, name, side)
 
 
 def require_whole(sources: Sources, row: int, name: Name) -> None:
     """Raise `UnreadableImage` unless all pixels of an image can be read."""
-    with _reading(sources[row], name(row)) as image:
+    with reading(sources[row], name(row)) as image:
         image.load()
 
 
@@ -97,7 +97,7 @@ class Probe(NamedTuple):
 def probe(source: bytes | Path, name: str, shown: ValueRange | None = None) -> Probe | None:
     """Look at one image; None if it is unreadable."""
     try:
-        with _reading(source, name) as image:
+        with reading(source, name) as image:
             return Probe(used_range(image), clipped_share(image, shown), has_frames(image))
     except UnreadableImage:  # named when all are read
         return None
@@ -144,7 +144,7 @@ def first_side(sources: Sources, name: Name) -> int:
 
 
 def _square_side(source: bytes | Path, name: str) -> int:
-    with _reading(source, name) as image:
+    with reading(source, name) as image:
         width, height = image.size
     if width != height:
         raise UserError(
@@ -164,7 +164,7 @@ def _require_side(size: tuple[int, int], sources: Sources, row: int, name: Name,
 
 
 @contextmanager
-def _reading(source: bytes | Path, name: str) -> "Iterator[Image.Image]":
+def reading(source: bytes | Path, name: str) -> "Iterator[Image.Image]":
     """Open an image; convert errors to `UnreadableImage`."""
     from PIL import Image, UnidentifiedImageError
 

@@ -1,7 +1,7 @@
 """Fingerprints of data: they tell a run that its data have changed."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from hashlib import blake2b
 from pathlib import Path
@@ -9,6 +9,7 @@ from pathlib import Path
 from torch import Tensor
 
 from selfdistill.data.images import Images, Splits
+from selfdistill.data.masked_images import MaskedImages, MaskedSplits, MaskedTensors
 from selfdistill.data.sources import path_of
 from selfdistill.files import exists, is_file
 from selfdistill.records import DataFingerprint
@@ -16,12 +17,12 @@ from selfdistill.records import DataFingerprint
 CONTENT = 256 * 2**20  # bytes up to which contents are read; above, names, sizes and times of files stand for them
 
 
-def fingerprint(data: str | Splits) -> DataFingerprint | None:
+def fingerprint(data: str | Splits | MaskedSplits) -> DataFingerprint | None:
     """Return the fingerprint of a data specification's files, or of images in memory.
 
     It is None for built-in data sets such as "digits", whose files cannot change.
     """
-    if isinstance(data, Splits):
+    if not isinstance(data, str):
         return data.fingerprint or _of_images([data.train, data.validation, data.test])
     path = path_of(data)
     return None if path is None or not exists(path) else _of_files(path)
@@ -58,13 +59,20 @@ def _content(path: Path) -> bytes:
     return b""
 
 
-def _of_images(splits: list[Images | None]) -> DataFingerprint:
+def _of_images(splits: Sequence[Images | MaskedImages | None]) -> DataFingerprint:
     """Return count, size and digest of images in memory; of images that are files, of their labels alone."""
     digest, count, size = blake2b(digest_size=16), 0, 0
-    for images in filter(None, splits):
-        for each in (images.labels, images.images):
+    for images in (each for each in splits if each is not None):
+        for each in _parts(images):
             if isinstance(each, Tensor):
                 digest.update(each.cpu().contiguous().numpy().tobytes())
                 size += each.nbytes
         count += len(images)
     return {"count": count, "bytes": size, "digest": digest.hexdigest()}
+
+
+def _parts(images: Images | MaskedImages) -> Iterable[object]:
+    """Labels and pixels, or images and masks."""
+    if isinstance(images, Images):
+        return images.labels, images.images
+    return images.pairs if isinstance(images.pairs, MaskedTensors) else ()

@@ -7,6 +7,7 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
+from selfdistill.data.channel_statistics import channel_histogram, channel_mean, channel_std
 from selfdistill.data.lazy import LazyImages
 from selfdistill.errors import UserError
 from selfdistill.records import DataFingerprint
@@ -21,7 +22,7 @@ class Images:
     """Square images and labels: a map-style data set of (image, label)."""
 
     images: Tensor | LazyImages  # [N, 3, H, H] uint8
-    labels: Tensor  # [N] class ids
+    labels: Tensor  # [N] class ids, or [N, T] tags: 1, 0, or -100 where unknown
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -65,40 +66,29 @@ class Splits:
     @cached_property
     def mean(self) -> tuple[float, ...]:
         """Mean of each channel over the training images (at most 50,000), from 0 to 1."""
-        return tuple((self._average(self._values) / 255).tolist())
+        return channel_mean(self._histogram)
 
     @cached_property
     def std(self) -> tuple[float, ...]:
         """Standard deviation of each channel over the same images, from 0 to 1; never 0."""
-        variance = self._average(self._values**2) - self._average(self._values) ** 2
-        return tuple((variance.clamp(min=0).sqrt() / 255).clamp(min=1e-3).tolist())
-
-    @cached_property
-    def _values(self) -> Tensor:
-        return torch.arange(256, dtype=torch.float64)
+        return channel_std(self._histogram)
 
     @cached_property
     def _histogram(self) -> Tensor:
-        """Normalized histogram of each channel's values, for exact mean and deviation. [3, 256]."""
-        counts = torch.zeros(3, 256, dtype=torch.long)
+        """Normalized histogram of each channel's values. [3, 256]."""
         sample = torch.linspace(0, len(self.train) - 1, min(len(self.train), STATISTICS), dtype=torch.float64).long()
-        for rows in torch.split(sample, BLOCK):
-            block = self.train.images[rows]
-            counts += torch.stack([torch.bincount(block[:, c].flatten(), minlength=256) for c in range(3)])
-        return counts.double() / counts.sum(dim=1, keepdim=True)
-
-    def _average(self, values: Tensor) -> Tensor:
-        return self._histogram @ values
+        return channel_histogram(self.train.images[rows] for rows in torch.split(sample, BLOCK))
 
 
 def require_classes(labels: Tensor, classes: Sequence[str], where: str) -> None:
-    """Raise `UserError` for a single class, or a class without a training image. labels [N]."""
-    if len(classes) < 2:
+    """Raise `UserError` for a single class, or a class or tag without a training image. labels [N], or tags [N, T]."""
+    tags = labels.dim() == 2
+    if len(classes) < 2 and not tags:
         raise UserError(f"{where} has {len(classes) or 'no'} class; a classifier needs two at least")
-    counts = torch.bincount(labels, minlength=len(classes))
+    counts = (labels == 1).sum(dim=0) if tags else torch.bincount(labels, minlength=len(classes))
     if empty := [name for name, count in zip(classes, counts.tolist(), strict=True) if count == 0]:
         names = ", ".join(empty[:3])
         raise UserError(
-            f"{len(empty)} of {len(classes)} classes in {where} have no training image ({names}"
+            f"{len(empty)} of {len(classes)} {'tags' if tags else 'classes'} in {where} have no training image ({names}"
             f"{', …' if len(empty) > 3 else ''}); add images, or remove the class"
         )

@@ -17,6 +17,10 @@ def add_label_noise(labels: Tensor, share: float, classes: int, seed: int) -> Te
     """
     if not 0 <= share < 1:
         raise UserError(f"the share of wrong labels must be from 0 to below 1, but is {share}")
+    if share and labels.dim() == 2:
+        raise UserError("label noise takes another class for an image, but these images have tags; leave it out")
+    if share == 0:
+        return labels
     draws = make_generator(seed, "label noise")
     rows = torch.randperm(len(labels), generator=draws)[: round(len(labels) * share)]
     offset = torch.randint(1, classes, (len(rows),), generator=draws)

@@ -63,7 +63,7 @@ def load(
         require_classes(raw.train.labels, raw.classes, spec)
     _require_one_size(raw, spec)
     raw = _decoded(raw, decode)
-    notes = (*raw.notes, *seen, *_skipped_note(skipped))
+    notes = (*raw.notes, *seen, *skipped_note(skipped))
     for note in notes:
         on_note(note)
     train, held = _hold_out(raw.train, validation, seed) if validation else (raw.train, raw.validation)
@@ -72,7 +72,8 @@ def load(
     return Splits(train, held, raw.test, raw.classes, spec, raw.flip, files, notes, names)
 
 
-def _skipped_note(errors: Sequence[UnreadableImage]) -> Iterator[str]:
+def skipped_note(errors: Sequence[UnreadableImage]) -> Iterator[str]:
+    """Yield a sentence on images that were left out, if there are any."""
     if errors:
         yield f"skipped {len(errors)} unreadable {'image' if len(errors) == 1 else 'images'}: {in_words(errors)}"
 

@@ -13,6 +13,7 @@ if TYPE_CHECKING:  # imported with the first image
 
 FULL_RANGE = {"PNG", "PPM", "JPEG2000"}  # formats that Pillow scales to the 16 bits of I and I;16
 BITS, PHOTOMETRIC, SAMPLE_FORMAT = 258, 262, 339  # TIFF tags
+ORIENTATION = 274  # EXIF tag
 WHITE_IS_ZERO, UNSIGNED, SIGNED = 0, 1, 2  # values of the last two
 
 
@@ -30,14 +31,30 @@ def to_rgb(image: "Image.Image", name: str, shown: ValueRange | None) -> "Image.
     `shown`, or else from the range of their format; values beyond are clipped. Raises `UserError` for deep pixels
     without a range, such as floats.
     """
-    from PIL import ImageOps
-
     image.load()
-    with suppress(Exception):  # EXIF data that nobody can parse, which viewers ignore
-        ImageOps.exif_transpose(image, in_place=True)
+    turn_upright(image)
     if is_deep(image):
         return _scaled(image, shown or _stated_range(image, name))
     return _over_white(image) if image.has_transparency_data else image.convert("RGB")
+
+
+def turn_upright(image: "Image.Image") -> "Image.Image":
+    """Apply the EXIF orientation in place, and return the image."""
+    from PIL import ImageOps
+
+    with suppress(Exception):  # EXIF data that nobody can parse, which viewers ignore
+        ImageOps.exif_transpose(image, in_place=True)
+    return image
+
+
+def orientation(image: "Image.Image") -> int:
+    """EXIF orientation in the header, 1 to 8: 1 is upright, and from 5 on height and width change places."""
+    if image.format == "PNG" and "exif" not in image.info:  # else Pillow would read all pixels to look behind them
+        return 1
+    with suppress(Exception):
+        found = int(image.getexif().get(ORIENTATION, 1))
+        return found if 1 <= found <= 8 else 1
+    return 1
 
 
 def is_deep(image: "Image.Image") -> bool:

@@ -9,11 +9,14 @@ from selfdistill.errors import UserError
 def stratified(labels: Tensor, count: int, seed: int) -> Tensor:
     """Sample `count` rows that keep the class proportions; return sorted indices. [N] -> [count].
 
-    Each class gets at least one row; raises `UserError` where `count` is below the number of classes.
+    Each class gets at least one row; raises `UserError` where `count` is below the number of classes. Rows of tags
+    [N, T] are sampled uniformly.
 
     >>> stratified(torch.tensor([0, 0, 1, 1]), 2, seed=0).shape
     torch.Size([2])
     """
+    if labels.dim() == 2:
+        return uniform(len(labels), count, seed)
     classes, sizes = torch.unique(labels, return_counts=True)
     if count < len(classes):
         raise UserError(
@@ -25,6 +28,17 @@ def stratified(labels: Tensor, count: int, seed: int) -> Tensor:
     order = labels[shuffled]
     quotas = zip(classes, class_quotas(sizes, count).tolist(), strict=True)
     return torch.cat([shuffled[order == k][:rows] for k, rows in quotas]).sort().values
+
+
+def uniform(rows: int, count: int, seed: int) -> Tensor:
+    """Sample `count` of `rows` rows; return sorted indices. -> [count]. Raises `UserError` for a count below one.
+
+    >>> len(uniform(10, 3, seed=0)), uniform(2, 3, seed=0)
+    (3, tensor([0, 1]))
+    """
+    if count < 1:
+        raise UserError(f"{count} training images cannot be drawn; take one or more")
+    return torch.randperm(rows, generator=Generator().manual_seed(seed))[:count].sort().values
 
 
 def class_quotas(sizes: Tensor, count: int) -> Tensor:

@@ -10,7 +10,16 @@ from selfdistill.errors import UserError
 from selfdistill.files import exists
 
 if TYPE_CHECKING:  # `SOURCES` is read without torch, as by `--help`
-    from selfdistill.data.sources.source_data import PickRows, SourceData, SourceModule
+    from selfdistill.data.sources.source_data import (
+        MaskedSourceData,
+        MaskedSourceModule,
+        PickCount,
+        PickRows,
+        SourceData,
+        SourceModule,
+    )
+
+CLASSIFY, SEGMENT, TAGS = "classify", "segment", "tags"  # tasks: an image, a pixel, or a tag has a label
 
 
 class Source(NamedTuple):
@@ -19,6 +28,7 @@ class Source(NamedTuple):
     module: str  # imported on first use, with the libraries it needs
     usage: str
     about: str
+    tasks: tuple[str, ...] = (CLASSIFY,)  # of several, the argument's first word is the task
 
 
 SOURCES = {
@@ -42,12 +52,47 @@ SOURCES = {
         "hub:ORG/NAME[?image=COLUMN&label=COLUMN&range=BLACK..WHITE]",
         "a data set of the hub; needs pip install 'selfdistill[hub]'",
     ),
+    "masks": Source(
+        "masks",
+        "masks:PATH[?ignore=ID&range=BLACK..WHITE]",
+        "images/ and masks/ of equal names; PASCAL VOC, Cityscapes",
+        (SEGMENT,),
+    ),
+    "shapes": Source(
+        "shapes",
+        "shapes:segment|tags[,size=64,train=1000,test=300]",
+        "drawn shapes on textures, with exact masks or the tags of what is there",
+        (SEGMENT, TAGS),
+    ),
     "fake": Source("fake", "fake[:classes=10,size=32,train=256,test=64]", "random images of tinted noise, for tests"),
 }
 
 
 def read(spec: str, pick: "PickRows", size: int | None) -> "SourceData":
     """Read the data set of a specification such as "digits" or "folder:PATH". Raises `UserError`."""
+    name, _, argument = spec.partition(":")
+    if task_of(spec) == SEGMENT:
+        raise UserError(f"{spec} has a class for each pixel, not for each image; load it with sd.data.load_masks")
+    module: SourceModule = importlib.import_module(f"selfdistill.data.sources.{SOURCES[name].module}")
+    return module.read(name, argument, pick, size)
+
+
+def read_masked(spec: str, pick: "PickCount", skip_unreadable: bool = False) -> "MaskedSourceData":
+    """Read the segmentation data set of a specification such as "masks:PATH". Raises `UserError`."""
+    name, _, argument = spec.partition(":")
+    if task_of(spec) != SEGMENT:
+        there = ", ".join(each.usage.partition("[")[0] for each in SOURCES.values() if SEGMENT in each.tasks)
+        raise UserError(f"{spec} has no masks; sources with a class for each pixel are {there}")
+    module: MaskedSourceModule = importlib.import_module(f"selfdistill.data.sources.{SOURCES[name].module}")
+    return module.read_masked(name, argument, pick, skip_unreadable)
+
+
+def task_of(spec: str) -> str:
+    """Task of a data set: "classify", "segment" or "tags". Raises `UserError` for a specification without a source.
+
+    >>> task_of("digits"), task_of("masks:PATH")
+    ('classify', 'segment')
+    """
     name, _, argument = spec.partition(":")
     if name not in SOURCES:
         raise UserError(f"there is no data source {name!r}; {_hint(spec, name)}there are {', '.join(SOURCES)}")
@@ -56,8 +101,10 @@ def read(spec: str, pick: "PickRows", size: int | None) -> "SourceData":
         raise UserError(f"{name} takes nothing after the colon, but got {argument!r}; write {source.usage}")
     if not argument and ":" in source.usage.partition("[")[0]:
         raise UserError(f"{name} needs an argument: {source.usage}, {source.about}")
-    module: SourceModule = importlib.import_module(f"selfdistill.data.sources.{source.module}")
-    return module.read(name, argument, pick, size)
+    task = argument.partition(",")[0] if len(source.tasks) > 1 else source.tasks[0]
+    if task not in source.tasks:
+        raise UserError(f"cannot read {task!r} of {spec}; write {source.usage}")
+    return task
 
 
 def path_of(spec: str) -> Path | None:
@@ -88,5 +135,5 @@ def _hint(spec: str, name: str) -> str:
         return f"did you mean {near[0]!r}? "
     with suppress(UserError):  # a name that the system refuses
         if exists(spec):
-            return f"did you mean 'folder:{spec}' or 'parquet:{spec}'? "
+            return f"did you mean 'folder:{spec}', 'parquet:{spec}' or 'masks:{spec}'? "
     return ""

@@ -27,6 +27,24 @@ def split_options(argument: str, known: Mapping[str, str]) -> tuple[str, dict[st
     return path, options
 
 
+def parse_counts(argument: str, defaults: Mapping[str, int], prefix: str) -> dict[str, int]:
+    """Parse "KEY=COUNT,KEY=COUNT" with counts above 0; `prefix` stands before it in messages. Raises `UserError`.
+
+    >>> parse_counts("size=8", {"size": 32, "train": 256}, "fake:")
+    {'size': 8, 'train': 256}
+    """
+    options = dict(defaults)
+    for part in filter(None, argument.split(",")):
+        key, _, value = part.partition("=")
+        if key not in defaults or not value.isdecimal() or int(value) < 1:
+            usage = ",".join(f"{known}={default}" for known, default in defaults.items())
+            raise UserError(
+                f"cannot read {part!r} of {prefix}{argument}; write {prefix}{usage} or some of these options"
+            )
+        options[key] = int(value)
+    return options
+
+
 def parse_range(text: str | None) -> ValueRange | None:
     """Parse "BLACK..WHITE", two different numbers; None stays None. Raises `UserError`.
 

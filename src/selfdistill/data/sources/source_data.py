@@ -5,9 +5,12 @@ from typing import NamedTuple, Protocol
 
 from torch import Tensor
 
+from selfdistill.data.decode import UnreadableImage
 from selfdistill.data.images import Images
+from selfdistill.data.masked_images import MaskedImages
 
 PickRows = Callable[[Tensor, Sequence[str]], Tensor]  # training labels [N] and class names -> training rows to keep
+PickCount = Callable[[int], Tensor]  # number of training images -> training rows to keep
 
 
 class SourceData(NamedTuple):
@@ -21,9 +24,29 @@ class SourceData(NamedTuple):
     notes: tuple[str, ...] = ()  # what lies there and was not read
 
 
+class MaskedSourceData(NamedTuple):
+    """Images and masks of a segmentation data set as its source splits them."""
+
+    train: MaskedImages
+    validation: MaskedImages | None
+    test: MaskedImages
+    classes: tuple[str, ...]
+    flip: bool = True  # a horizontal flip keeps the classes
+    notes: tuple[str, ...] = ()  # what lies there and was not read
+    skipped: tuple[UnreadableImage, ...] = ()
+
+
 class SourceModule(Protocol):
-    """Module of a data source."""
+    """Module of a data source whose images have a class, or tags."""
 
     def read(self, name: str, argument: str, pick: PickRows, size: int | None) -> SourceData:
         """Read the data set NAME or NAME:ARGUMENT; `pick` chooses training rows, `size` resizes."""
+        ...
+
+
+class MaskedSourceModule(Protocol):
+    """Module of a data source whose pixels have classes."""
+
+    def read_masked(self, name: str, argument: str, pick: PickCount, skip_unreadable: bool = False) -> MaskedSourceData:
+        """Read the data set NAME:ARGUMENT; `pick` chooses training rows."""
         ...
