@@ -13,7 +13,7 @@ from selfdistill.data.fingerprint import fingerprint
 from selfdistill.data.images import Images, Splits, require_classes
 from selfdistill.data.label_noise import add_label_noise
 from selfdistill.data.lazy import LazyImages
-from selfdistill.data.sources import read
+from selfdistill.data.sources import CLASSIFY, TAGS, read, task_of
 from selfdistill.data.sources.source_data import SourceData
 from selfdistill.data.subsets import split_validation, stratified
 from selfdistill.errors import UserError
@@ -26,6 +26,7 @@ Decode = Literal["auto", "once", "stream"]
 def load(
     spec: str,
     *,
+    task: Literal["classify", "tags"] = "classify",
     limit: int | None = None,
     validation: float = 0.0,
     seed: int = 0,
@@ -37,9 +38,9 @@ def load(
 ) -> Splits:
     """Load a data set by its specification: "digits", "parquet:PATH", "folder:PATH", "cifar100", "fake".
 
-    `limit` keeps a stratified sample of that many training images; `validation` is the share of them that is
-    then split off, in place of the source's own validation set; both are drawn by `seed`. Images are resized to
-    `size` pixels a side. `label_noise` is the share of the remaining training labels that are replaced by wrong
+    With the task "tags" labels are [N, T], 1 for each tag of an image, as of "shapes:tags". `limit` keeps a stratified
+    sample of that many training images; `validation` is the share of them that is then split off, in place of the
+    source's own validation set; both are drawn by `seed`. Images are resized to `size` pixels a side. `label_noise` is the share of the remaining training labels that are replaced by wrong
     ones. `decode` is when image files are decoded: "once" (in advance), "stream" (on access), or "auto" (once if
     all fit into half of the free memory); batches are the same. `skip_unreadable` leaves out images that cannot be
     read. `on_note` is told what is left out. Raises `UserError` for invalid data or options.
@@ -55,6 +56,7 @@ def load(
         require_classes(labels, classes, spec)
         return torch.arange(len(labels)) if limit is None else stratified(labels, limit, seed)
 
+    _require_task(spec, task)
     files = fingerprint(spec)
     raw, skipped = read(spec, pick, size), list[UnreadableImage]()
     seen = dict.fromkeys(note for images in _lazy(raw) for note in images.notes())
@@ -70,6 +72,14 @@ def load(
     train = replace(train, labels=add_label_noise(train.labels, label_noise, len(raw.classes), seed))
     names = tuple(each.name for each in skipped)
     return Splits(train, held, raw.test, raw.classes, spec, raw.flip, files, notes, names)
+
+
+def _require_task(spec: str, task: str) -> None:
+    """Raise `UserError` for tags where classes are wanted, and for classes where tags are."""
+    if task_of(spec) == TAGS != task:
+        raise UserError(f"{spec} has tags, not one class for each image; load it with sd.data.load(…, task='tags')")
+    if task_of(spec) == CLASSIFY != task:
+        raise UserError(f"{spec} has one class for each image, not tags; load it without task={task!r}")
 
 
 def skipped_note(errors: Sequence[UnreadableImage]) -> Iterator[str]:

@@ -1,3 +1,5 @@
+from functools import partial
+
 import pytest
 import torch
 
@@ -7,6 +9,7 @@ from selfdistill.data.shape_pictures import CLASSES, SHAPES
 from selfdistill.data.sources import task_of
 from selfdistill.errors import UserError
 
+tagged = partial(load, task="tags")
 SMALL = "size=24,train=40,test=10"
 
 
@@ -21,7 +24,7 @@ def test_masks_are_the_same_every_time_and_as_asked():
 
 
 def test_tags_say_which_shapes_of_the_masks_are_seen():
-    tags, masks = load(f"shapes:tags,{SMALL}"), load_masks(f"shapes:segment,{SMALL}")
+    tags, masks = tagged(f"shapes:tags,{SMALL}"), load_masks(f"shapes:segment,{SMALL}")
     assert tags.classes == SHAPES
     assert tags.train.images.equal(masks.train.pairs.images)
     assert tags.train.labels.shape == (40, 7)
@@ -32,15 +35,15 @@ def test_tags_say_which_shapes_of_the_masks_are_seen():
 
 
 def test_tags_are_limited_and_split_by_the_seed():
-    splits = load(f"shapes:tags,{SMALL}", limit=30, validation=0.2, seed=1)
+    splits = tagged(f"shapes:tags,{SMALL}", limit=30, validation=0.2, seed=1)
     assert [len(each) for each in (splits.train, splits.validation, splits.test)] == [24, 6, 10]
     assert splits.train.labels.shape == (24, 7)
-    assert load(f"shapes:tags,{SMALL}", limit=30, validation=0.2, seed=1).train.images.equal(splits.train.images)
-    assert not load(f"shapes:tags,{SMALL}", limit=30, validation=0.2, seed=2).train.images.equal(splits.train.images)
+    assert tagged(f"shapes:tags,{SMALL}", limit=30, validation=0.2, seed=1).train.images.equal(splits.train.images)
+    assert not tagged(f"shapes:tags,{SMALL}", limit=30, validation=0.2, seed=2).train.images.equal(splits.train.images)
 
 
 def test_a_side_of_tagged_pictures_may_be_asked_for():
-    assert load(f"shapes:tags,{SMALL}", size=16).train.size == 16
+    assert tagged(f"shapes:tags,{SMALL}", size=16).train.size == 16
 
 
 def test_the_first_word_is_the_task():
@@ -67,10 +70,14 @@ def test_each_task_has_a_function():
         UserError, match=r"shapes:tags has no masks; sources with a class for each pixel are masks:PATH, s"
     ):
         load_masks("shapes:tags")
+    with pytest.raises(UserError, match=r"shapes:tags has tags, not one class for each image; load .*task='tags'"):
+        load("shapes:tags")
+    with pytest.raises(UserError, match=r"digits has one class for each image, not tags; load it without task='tags'"):
+        tagged("digits")
 
 
 def test_a_tag_without_a_picture_and_noise_are_refused():
     with pytest.raises(UserError, match=r"of 7 tags in shapes:tags,size=8,train=1 have no training image"):
-        load("shapes:tags,size=8,train=1")
+        tagged("shapes:tags,size=8,train=1")
     with pytest.raises(UserError, match=r"label noise takes another class for an image, but these images have tags"):
-        load(f"shapes:tags,{SMALL}", label_noise=0.1)
+        tagged(f"shapes:tags,{SMALL}", label_noise=0.1)
