@@ -3,7 +3,7 @@ import os
 import pytest
 import torch
 
-from selfdistill.data.load_masks import load_masks
+from selfdistill.data.load_segmentation import load_masks
 from selfdistill.data.masked_images import MaskedImages, MaskedTensors
 from selfdistill.data.segmentation_augment import SegmentationAugmentation
 from selfdistill.data.segmentation_loader import SegmentationLoader, segmentation_batches

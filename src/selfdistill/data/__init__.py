@@ -7,7 +7,7 @@ if TYPE_CHECKING:
     from selfdistill.data.augment import Augmentation, default_augmentation
     from selfdistill.data.images import Images, Splits
     from selfdistill.data.load_dataset import load
-    from selfdistill.data.load_masks import load_masks
+    from selfdistill.data.load_segmentation import load_masks
     from selfdistill.data.masked_images import MaskedImages, MaskedSplits
     from selfdistill.data.segmentation_augment import SegmentationAugmentation, default_segmentation_augmentation
     from selfdistill.data.segmentation_loader import SegmentationLoader, segmentation_batches
@@ -40,7 +40,7 @@ _MODULES = {
     "Images": "images",
     "Splits": "images",
     "load": "load_dataset",
-    "load_masks": "load_masks",
+    "load_masks": "load_segmentation",
     "loader": "torch_loader",
     "MaskedImages": "masked_images",
     "MaskedSplits": "masked_images",

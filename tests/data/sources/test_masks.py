@@ -2,8 +2,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from selfdistill import data
 from selfdistill.data import load
-from selfdistill.data.load_masks import load_masks
+from selfdistill.data.load_segmentation import load_masks
 from selfdistill.data.sources import voc as voc_module
 from selfdistill.errors import UserError
 from tests.helpers.image_files import channels_first, picture, save
@@ -380,3 +381,7 @@ def test_each_kind_of_data_names_the_other_function(tmp_path):
         load(f"masks:{tmp_path}")
     with pytest.raises(UserError, match=r"digits has no masks; sources with a class for each pixel are masks:PATH"):
         load_masks("digits")
+
+
+def test_the_public_function_is_no_module():
+    assert data.load_masks is load_masks

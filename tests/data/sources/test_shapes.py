@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from selfdistill.data import load
-from selfdistill.data.load_masks import load_masks
+from selfdistill.data.load_segmentation import load_masks
 from selfdistill.data.shape_pictures import CLASSES, SHAPES
 from selfdistill.data.sources import task_of
 from selfdistill.errors import UserError
