@@ -47,3 +47,19 @@ def embedded(term, own, theirs):
 
 def tokens(seed, *shape):
     return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+
+
+def padded(features, count=5):
+    """Tokens with as many absent ones, which are zeros, behind them. [B, N, D] -> [B, N + count, D]."""
+    return torch.cat([features, features.new_zeros(len(features), count, features.shape[2])], dim=1)
+
+
+def copy_to_volumes(for_maps, for_volumes):
+    """Copy the weights of a module for maps into the middle slice of a module for volumes."""
+    own = for_maps.state_dict()
+    for name, weight in for_volumes.state_dict().items():
+        if weight.dim() == 5:
+            weight.zero_()[..., weight.shape[-1] // 2] = own[name]
+        else:
+            weight.copy_(own[name])
+    return for_volumes

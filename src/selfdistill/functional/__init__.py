@@ -24,9 +24,11 @@ from selfdistill.functional.features import (
     as_maps_of_one_size,
     as_matching_maps,
     attention,
+    center_attention,
     channels,
     global_average_pool,
-    resize,
+    has_positions,
+    match_ndim,
     resized_attention,
 )
 from selfdistill.functional.nce import log_normalizer, nce_loss
@@ -41,6 +43,8 @@ from selfdistill.functional.normalize import (
     scale_by_max,
     standardize,
 )
+from selfdistill.functional.padding import keep_absent, present, present_share
+from selfdistill.functional.pooling import adaptive_avg_pool, adaptive_max_pool, resize
 from selfdistill.functional.ranking import divide_by_rest, joint_ranks, sort_logits, top_ranked_mask, zipf_weights
 from selfdistill.functional.relations import (
     adjacent_congruence,
@@ -60,6 +64,8 @@ from selfdistill.functional.summation import sum_tensors
 
 __all__ = [
     "EPS",
+    "adaptive_avg_pool",
+    "adaptive_max_pool",
     "adjacent_congruence",
     "angles",
     "as_map",
@@ -67,6 +73,7 @@ __all__ = [
     "as_matching_maps",
     "attention",
     "binary_logits",
+    "center_attention",
     "channels",
     "class_sums",
     "confidence_weighted_ce",
@@ -85,8 +92,10 @@ __all__ = [
     "global_average_pool",
     "gram",
     "gram_loss",
+    "has_positions",
     "hcl_loss",
     "joint_ranks",
+    "keep_absent",
     "kl_divergence",
     "kl_through_teacher",
     "kl_to_probabilities",
@@ -97,6 +106,7 @@ __all__ = [
     "log_normalizer",
     "logit_standardization_kd",
     "masked_kl",
+    "match_ndim",
     "mixup_consistency",
     "mutual_kl",
     "nce_loss",
@@ -104,6 +114,8 @@ __all__ = [
     "nkd_loss",
     "offsets",
     "pool_to_grid",
+    "present",
+    "present_share",
     "resize",
     "resized_attention",
     "reverse_kl",

@@ -3,13 +3,14 @@
 import torch.nn.functional as F
 from torch import Tensor
 
+from selfdistill.functional.pooling import adaptive_avg_pool
 from selfdistill.functional.summation import sum_tensors
 
 GRIDS = (4, 2, 1)  # positions a side
 
 
 def hcl_loss(student: Tensor, teacher: Tensor) -> Tensor:
-    """Compute the weighted mean squared error at full size and over pooled grids. [B, D, H, W] twice -> [].
+    """Compute the weighted mean squared error at full size and over pooled grids. [B, D, *sides] twice -> [].
 
     The weights halve from the full map to grids of 4, 2 and 1 positions a side and are divided by
     their sum. Chen et al., 2021 (https://arxiv.org/abs/2104.09044).
@@ -29,11 +30,11 @@ def hcl_loss(student: Tensor, teacher: Tensor) -> Tensor:
 
 
 def pool_to_grid(maps: Tensor, grid: int) -> Tensor:
-    """Average-pool maps to at most `grid` positions a side. [B, D, H, W] -> [B, D, h, w].
+    """Average-pool maps or volumes to at most `grid` positions a side. [B, D, *sides] -> [B, D, *sides].
 
     >>> import torch
     >>> from selfdistill.functional import pool_to_grid
     >>> pool_to_grid(torch.arange(4.0).view(1, 1, 2, 2), grid=1)
     tensor([[[[1.5000]]]])
     """
-    return F.adaptive_avg_pool2d(maps, (min(grid, maps.shape[2]), min(grid, maps.shape[3])))
+    return adaptive_avg_pool(maps, [min(grid, side) for side in maps.shape[2:]])

@@ -1,9 +1,9 @@
 """Auxiliary heads on features: classifiers, discriminators, projections, regressors, fusions."""
 
-from selfdistill.heads.classifier import AvgPool2x2, ExitHead, LightHead, Pool, TokenHead, make_head
+from selfdistill.heads.classifier import ExitHead, HalvingPool, LightHead, Pool, TokenHead, make_head
 from selfdistill.heads.discriminator import MapAlignment, discrimination_loss
 from selfdistill.heads.ema import EMAHeads
-from selfdistill.heads.fusion import AttentiveFusion, JoinedEmbeddings, JoinedMaps
+from selfdistill.heads.fusion import AttentiveFusion, JoinedEmbeddings, JoinedMaps, attentive_fusions
 from selfdistill.heads.gated import GatedHead, SeparableConv
 from selfdistill.heads.hints import AdaptedHints, Hints, MapHints, make_hints
 from selfdistill.heads.projection import UnitLinear, matching_loss, original_index, original_similarity, projection
@@ -13,11 +13,11 @@ from selfdistill.heads.regressors import GaussianRegressor, regressor
 __all__ = [
     "AdaptedHints",
     "AttentiveFusion",
-    "AvgPool2x2",
     "EMAHeads",
     "ExitHead",
     "GatedHead",
     "GaussianRegressor",
+    "HalvingPool",
     "Hints",
     "JoinedEmbeddings",
     "JoinedMaps",
@@ -29,6 +29,7 @@ __all__ = [
     "SeparableConv",
     "TokenHead",
     "UnitLinear",
+    "attentive_fusions",
     "discrimination_loss",
     "make_head",
     "make_hints",

@@ -1,47 +1,47 @@
-"""Small classifiers on feature maps or tokens."""
+"""Small classifiers on stage features of any number of dimensions."""
 
 import torch.nn.functional as F
 from torch import Size, Tensor, nn
 
 from selfdistill.errors import UserError
-from selfdistill.functional import global_average_pool
+from selfdistill.functional import channels, global_average_pool
 from selfdistill.heads.gated import GatedHead
+from selfdistill.heads.layers import layers_for
 from selfdistill.terms import ModelOutputs
+
+KINDS = {2: "vectors", 3: "tokens", 5: "volumes"}  # by number of dimensions
 
 
 def make_head(shape: Size, classes: int, kind: str = "light") -> nn.Module:
-    """Make a classifier of `classes` for features of a shape: [B, D, H, W] maps or [B, N, D] tokens.
+    """Make a classifier of `classes` for features of a shape: a map [B, D, H, W], a volume, tokens or a vector.
 
-    `kind` is "light", which fits any map, or "gated", LightSKD's published head for maps with even
-    sides. Tokens have one head. Raises `UserError` where the kind does not fit the shape.
+    `kind` is "light", which fits any shape, or "gated", LightSKD's published head for maps with even
+    sides. Raises `UserError` where the kind does not fit the shape.
     """
-    match len(shape), kind:
-        case 4, "light":
-            return LightHead(shape[1], classes)
-        case 4, "gated":
-            return GatedHead(shape, classes)
-        case 3, "light":
-            return TokenHead(shape[2], classes)
-        case 3, "gated":
-            raise UserError("the gated head needs maps, but the tap gives tokens; pass head='light'")
-        case 4, _:
-            raise UserError(f"there is no head {kind!r}; there are 'light' and 'gated'")
-    raise UserError(f"no head reads features of shape {tuple(shape)}; tap a map or tokens")
+    if kind not in ("light", "gated"):
+        raise UserError(f"there is no head {kind!r}; there are 'light' and 'gated'")
+    if kind == "light":
+        return LightHead(shape, classes) if len(shape) > 3 else TokenHead(channels(shape), classes)
+    if len(shape) != 4:
+        found = KINDS.get(len(shape), f"{len(shape)} dimensions")
+        raise UserError(f"the gated head needs maps, but the tap gives {found}; pass head='light'")
+    return GatedHead(shape, classes)
 
 
 class LightHead(nn.Sequential):
-    """A strided 3x3 convolution, pooling and a linear classifier, for maps of any size.
+    """A strided 3x3 convolution, pooling and a linear classifier, for maps and volumes of any size.
 
-    Maps of 4x4 or more are first average-pooled by 2x2, which quarters the cost.
+    Maps of 4x4 or more are first average-pooled by 2x2, which quarters the cost; volumes likewise.
     """
 
-    def __init__(self, width: int, classes: int):
+    def __init__(self, shape: Size, classes: int):
+        layers, width = layers_for(len(shape)), channels(shape)
         super().__init__(
-            AvgPool2x2(),
-            nn.Conv2d(width, width, 3, stride=2, padding=1, bias=False),
-            nn.BatchNorm2d(width),
+            HalvingPool(),
+            layers.conv(width, width, 3, stride=2, padding=1, bias=False),
+            layers.batch_norm(width),
             nn.ReLU(),
-            nn.AdaptiveAvgPool2d(1),
+            layers.adaptive_avg_pool(1),
             nn.Flatten(),
             nn.Linear(width, classes),
         )
@@ -52,37 +52,39 @@ class ExitHead(nn.Module):
 
     def __init__(self, shape: Size, width: int, classes: int):
         super().__init__()
-        if len(shape) == 4:
-            convolve = nn.Conv2d(shape[1], width, 3, stride=2, padding=1, bias=False)
-            self.embed = nn.Sequential(AvgPool2x2(), convolve, nn.BatchNorm2d(width), nn.ReLU(), Pool())
+        own, layers = channels(shape), layers_for(len(shape))
+        if len(shape) > 3:
+            convolve = layers.conv(own, width, 3, stride=2, padding=1, bias=False)
+            self.embed = nn.Sequential(HalvingPool(), convolve, layers.batch_norm(width), nn.ReLU())
         else:
-            self.embed = nn.Sequential(nn.LayerNorm(shape[2]), nn.Linear(shape[2], width), nn.GELU(), Pool())
+            self.embed = nn.Sequential(nn.LayerNorm(own), nn.Linear(own, width), nn.GELU())
         self.classify = nn.Linear(width, classes)
 
     def forward(self, features: Tensor) -> ModelOutputs:
-        """[B, D, H, W] or [B, N, D] -> logits [B, C] and embedding [B, width]."""
-        embedding = self.embed(features)
+        """[B, D, *sides], [B, N, D] or [B, D] -> logits [B, C] and embedding [B, width]."""
+        embedding = global_average_pool(self.embed(features), source=features)
         return ModelOutputs(self.classify(embedding), embedding, {})
 
 
 class Pool(nn.Module):
-    """The mean over positions, or over tokens."""
+    """The mean over positions, or over the tokens that are present."""
 
     def forward(self, features: Tensor) -> Tensor:
-        """[B, D, H, W] or [B, N, D] -> [B, D]."""
+        """[B, D, *sides], [B, N, D] or [B, D] -> [B, D]."""
         return global_average_pool(features)
 
 
-class AvgPool2x2(nn.Module):
-    """Average pooling by 2x2; maps under 4x4 pass unchanged, so that a later BatchNorm sees several positions."""
+class HalvingPool(nn.Module):
+    """Average pooling by 2 a side, unless a side is under 4: a later BatchNorm is to see several positions."""
 
     def forward(self, features: Tensor) -> Tensor:
-        """[B, D, H, W] -> [B, D, H/2, W/2]."""
-        return F.avg_pool2d(features, 2) if min(features.shape[2:]) >= 4 else features
+        """[B, D, H, W] -> [B, D, H/2, W/2]; volumes likewise."""
+        pool = F.avg_pool2d if features.dim() == 4 else F.avg_pool3d
+        return pool(features, 2) if min(features.shape[2:]) >= 4 else features
 
 
 class TokenHead(nn.Module):
-    """A norm, the mean over tokens and a linear classifier."""
+    """A norm, the mean over the tokens that are present and a linear classifier; a vector is one token."""
 
     def __init__(self, width: int, classes: int):
         super().__init__()
@@ -90,6 +92,6 @@ class TokenHead(nn.Module):
         self.classify = nn.Linear(width, classes)
 
     def forward(self, tokens: Tensor) -> Tensor:
-        """[B, N, D] -> [B, C]."""
-        logits: Tensor = self.classify(self.norm(tokens).mean(dim=1))
+        """[B, N, D] or [B, D] -> [B, C]."""
+        logits: Tensor = self.classify(global_average_pool(self.norm(tokens), source=tokens))
         return logits

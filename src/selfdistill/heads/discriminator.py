@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from selfdistill.functional import as_map, sum_tensors
+from selfdistill.functional import as_map, global_average_pool, present_share, sum_tensors
 
 
 class MapAlignment(nn.ModuleList):
@@ -16,7 +16,7 @@ class MapAlignment(nn.ModuleList):
         self.requires_grad_(adversarial)  # the published code never trains them
 
     def forward(self, ones: list[Tensor], others: list[Tensor]) -> Tensor:
-        """Return the weighted sum of both losses over all pairs. [B, D, H, W] or [B, N, D] each -> []."""
+        """Return the weighted sum of both losses over all pairs. [B, D, *sides], [B, N, D] or [B, D] each -> []."""
         gaps = [F.mse_loss(one, other) for one, other in zip(ones, others, strict=True)]
         pairs = zip(self, ones, others, strict=True)
         losses = [discrimination_loss(discriminate, one, other, self.adversarial) for discriminate, one, other in pairs]
@@ -31,9 +31,9 @@ def discriminator(width: int) -> nn.Module:
 def discrimination_loss(discriminate: nn.Module, one: Tensor, other: Tensor, adversarial: bool) -> Tensor:
     """Compute a discriminator's binary cross-entropy; if `adversarial`, the gradient to the maps is reversed. -> [].
 
-    one, other: [B, D, H, W] or [B, N, D].
+    one, other: [B, D, *sides], [B, N, D] or [B, D].
     """
-    rows = torch.cat([as_map(each).mean(dim=(2, 3)) for each in (one, other)])
+    rows = torch.cat([global_average_pool(as_map(each)) / present_share(each) for each in (one, other)])
     targets = torch.eye(2, device=rows.device, dtype=rows.dtype).repeat_interleave(len(one), dim=0)
     if adversarial:
         rows = 2 * rows.detach() - rows  # the same value, the gradient reversed

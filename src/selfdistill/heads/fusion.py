@@ -6,21 +6,24 @@ import torch
 import torch.nn.functional as F
 from torch import Size, Tensor, nn
 
-from selfdistill.functional import as_map
+from selfdistill.functional import as_map, channels
 from selfdistill.heads.classifier import Pool
+from selfdistill.heads.layers import layers_for
 
 
 class AttentiveFusion(nn.Module):
     """Attention-based fusion of one level's features with the deeper level's residual.
 
     Chen et al., 2021 (https://arxiv.org/abs/2104.09044). The deepest level has no `fuse` and so no attention.
+    `ndim` is the number of dimensions: 4 of maps, 5 of volumes.
     """
 
-    def __init__(self, width: int, middle: int, out: int, fuse: bool):
+    def __init__(self, width: int, middle: int, out: int, fuse: bool, ndim: int = 4):
         super().__init__()
-        self.conv1 = nn.Sequential(nn.Conv2d(width, middle, 1, bias=False), nn.BatchNorm2d(middle))
-        self.conv2 = nn.Sequential(nn.Conv2d(middle, out, 3, padding=1, bias=False), nn.BatchNorm2d(out))
-        self.att_conv = nn.Sequential(nn.Conv2d(2 * middle, 2, 1), nn.Sigmoid()) if fuse else None
+        layers = layers_for(ndim)
+        self.conv1 = nn.Sequential(layers.conv(width, middle, 1, bias=False), layers.batch_norm(middle))
+        self.conv2 = nn.Sequential(layers.conv(middle, out, 3, padding=1, bias=False), layers.batch_norm(out))
+        self.att_conv = nn.Sequential(layers.conv(2 * middle, 2, 1), nn.Sigmoid()) if fuse else None
 
     def forward(self, own: Tensor, deeper: Tensor | None, size: Size) -> tuple[Tensor, Tensor]:
         """Return a prediction of the teacher's map [B, E, *size] and the residual for the next level [B, M, *size]."""
@@ -33,15 +36,29 @@ class AttentiveFusion(nn.Module):
         return self.conv2(fused), fused
 
 
-class JoinedMaps(nn.Sequential):
-    """A classifier on the concatenated channels of several maps of one width."""
+def attentive_fusions(shapes: Sequence[tuple[Size, Size]], middle: int) -> nn.ModuleList:
+    """Make a fusion for each level's pair of shapes, the student's and the teacher's, shallow to deep.
 
-    def __init__(self, maps: int, width: int, classes: int):
-        convolve = nn.Conv2d(maps * width, width, 1, bias=False)
-        super().__init__(convolve, nn.BatchNorm2d(width), nn.ReLU(), Pool(), nn.Linear(width, classes))
+    Residuals are `middle` channels wide, or as wide as the deepest level of the student.
+    """
+    ndim = max(min(len(own), len(theirs)) for own, theirs in shapes)  # two kinds are compared as columns
+    middle, last = min(middle, channels(shapes[-1][0])), len(shapes) - 1
+    return nn.ModuleList(
+        AttentiveFusion(channels(own), middle, channels(theirs), k < last, ndim)
+        for k, (own, theirs) in enumerate(shapes)
+    )
+
+
+class JoinedMaps(nn.Sequential):
+    """A classifier on the concatenated channels of several features of one shape."""
+
+    def __init__(self, maps: int, shape: Size, classes: int):
+        layers, width = layers_for(len(shape)), channels(shape)
+        convolve = layers.conv(maps * width, width, 1, bias=False)
+        super().__init__(convolve, layers.batch_norm(width), nn.ReLU(), Pool(), nn.Linear(width, classes))
 
     def forward(self, features: Sequence[Tensor]) -> Tensor:
-        """[B, D, H, W] or [B, N, D] each -> [B, C]."""
+        """[B, D, *sides], [B, N, D] or [B, D] each -> [B, C]."""
         logits: Tensor = super().forward(torch.cat([as_map(each) for each in features], dim=1))  # type: ignore[no-untyped-call]
         return logits
 

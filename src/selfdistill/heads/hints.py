@@ -28,7 +28,7 @@ class MapHints(Hints):
     """Hints on the last stage's maps, before pooling."""
 
     def feature(self, outputs: ModelOutputs) -> Tensor:
-        """Return the last stage's map [B, D, H, W] or tokens [B, N, D]."""
+        """Return the last stage's features [B, D, *sides], [B, N, D] or [B, D]."""
         return outputs.features[self.last]
 
 

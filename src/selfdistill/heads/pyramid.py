@@ -6,7 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from selfdistill.functional import as_map
+from selfdistill.functional import adaptive_max_pool, global_average_pool, match_ndim
+from selfdistill.heads.layers import layers_for
 
 FUSION_EPS = 1e-6  # added to the sum of a fusion's weights
 
@@ -15,28 +16,29 @@ class Pyramid(nn.Module):
     """BiFPNc, the auxiliary network of FRSKD (https://arxiv.org/abs/2103.08273): one layer of a pyramid.
 
     `widths` are the stages' channels from shallow to deep; refined maps have `factor` times as many channels.
+    `ndim` is the largest number of dimensions among the stages.
     """
 
-    def __init__(self, widths: list[int], classes: int, factor: int = 2, depth: int = 2):
+    def __init__(self, widths: list[int], classes: int, factor: int = 2, depth: int = 2, ndim: int = 4):
         super().__init__()
         wide = [factor * width for width in widths]
         pairs = list(pairwise(wide))  # (shallow, deep) neighbors
-        self.enter = nn.ModuleList(PyramidNode(*each) for each in zip(widths, wide, strict=True))
-        self.enter_again = nn.ModuleList(PyramidNode(*each) for each in zip(widths[1:], wide[1:], strict=True))
-        self.widen = nn.ModuleList(PyramidNode(deep, shallow) for shallow, deep in pairs)
-        self.narrow = nn.ModuleList(PyramidNode(shallow, deep) for shallow, deep in pairs)
-        self.fuse_up = nn.ModuleList(WeightedFusion(2, shallow, depth) for shallow, _ in pairs)
+        self.enter = nn.ModuleList(PyramidNode(*each, ndim) for each in zip(widths, wide, strict=True))
+        self.enter_again = nn.ModuleList(PyramidNode(*each, ndim) for each in zip(widths[1:], wide[1:], strict=True))
+        self.widen = nn.ModuleList(PyramidNode(deep, shallow, ndim) for shallow, deep in pairs)
+        self.narrow = nn.ModuleList(PyramidNode(shallow, deep, ndim) for shallow, deep in pairs)
+        self.fuse_up = nn.ModuleList(WeightedFusion(2, shallow, depth, ndim) for shallow, _ in pairs)
         last = len(pairs) - 1
         self.fuse_down = nn.ModuleList(
-            WeightedFusion(2 if k == last else 3, deep, depth) for k, (_, deep) in enumerate(pairs)
+            WeightedFusion(2 if k == last else 3, deep, depth, ndim) for k, (_, deep) in enumerate(pairs)
         )
         self.classify = nn.Linear(wide[-1], classes)
 
     def forward(self, features: list[Tensor]) -> tuple[list[Tensor], Tensor]:
-        """Return refined maps and logits. [B, D, H, W] or [B, N, D] each, shallow to deep -> maps, [B, C]."""
-        maps = [as_map(each).relu() for each in features]
+        """Return refined maps and logits. Features of any kind, shallow to deep -> maps [B, D, *sides], [B, C]."""
+        maps = [each.relu() for each in match_ndim(features)]
         refined = [each.relu() for each in self.bottom_up(maps, self.top_down(maps))]
-        return refined, self.classify(refined[-1].mean(dim=(2, 3)))
+        return refined, self.classify(global_average_pool(refined[-1]))
 
     def top_down(self, maps: list[Tensor]) -> list[Tensor]:
         """Fuse each map with the next deeper one, upsampled, from deep to shallow."""
@@ -61,21 +63,22 @@ class Pyramid(nn.Module):
 class PyramidNode(nn.Sequential):
     """A 1x1 convolution with BatchNorm."""
 
-    def __init__(self, width: int, out: int):
-        super().__init__(nn.Conv2d(width, out, 1, bias=False), nn.BatchNorm2d(out))
+    def __init__(self, width: int, out: int, ndim: int):
+        layers = layers_for(ndim)
+        super().__init__(layers.conv(width, out, 1, bias=False), layers.batch_norm(out))
 
 
 class WeightedFusion(nn.Module):
     """A learned weighted mean of rectified maps, then separable 3x3 convolutions."""
 
-    def __init__(self, count: int, width: int, depth: int):
+    def __init__(self, count: int, width: int, depth: int, ndim: int = 4):
         super().__init__()
         self.weights = nn.Parameter(torch.ones(count))
-        blocks = [[nn.ReLU(), *separable(width)] for _ in range(depth)]
+        blocks = [[nn.ReLU(), *separable(width, ndim)] for _ in range(depth)]
         self.convolve = nn.Sequential(*[layer for block in blocks for layer in block][1:])
 
     def forward(self, *maps: Tensor) -> Tensor:
-        """Fuse several maps of one shape. [B, D, H, W] each -> [B, D, H, W]."""
+        """Fuse several maps of one shape. [B, D, *sides] each -> [B, D, *sides]."""
         weights = self.weights.relu()
         shares = (weights / (weights.sum() + FUSION_EPS)).unbind()
         fused = torch.stack([share * each.relu() for share, each in zip(shares, maps, strict=True)]).sum(dim=0)
@@ -83,20 +86,22 @@ class WeightedFusion(nn.Module):
         return convolved
 
 
-def separable(width: int) -> list[nn.Module]:
+def separable(width: int, ndim: int) -> list[nn.Module]:
     """Make a depthwise 3x3 convolution, a 1x1 convolution and BatchNorm."""
-    depthwise = nn.Conv2d(width, width, 3, padding=1, groups=width, bias=False)
-    return [depthwise, nn.Conv2d(width, width, 1, bias=False), nn.BatchNorm2d(width)]
+    layers = layers_for(ndim)
+    depthwise = layers.conv(width, width, 3, padding=1, groups=width, bias=False)
+    return [depthwise, layers.conv(width, width, 1, bias=False), layers.batch_norm(width)]
 
 
 def upsample_like(deep: Tensor, shallow: Tensor) -> Tensor:
-    """Upsample a deep map to a shallow one's size by nearest neighbor. [B, D, h, w], [B, E, H, W] -> [B, D, H, W]."""
+    """Upsample a deep map to a shallow one's size by nearest neighbor. -> [B, D, *sides of shallow]."""
     return F.interpolate(deep, size=shallow.shape[2:], mode="nearest")
 
 
 def downsample_like(shallow: Tensor, deep: Tensor) -> Tensor:
-    """Max-pool a shallow map to a deep one's size: 3x3 with stride 2 where it halves, else adaptively."""
+    """Max-pool a shallow map to a deep one's size: by 3 a side with stride 2 where it halves, else adaptively."""
     size = deep.shape[2:]
-    if shallow.shape[2:] == (2 * size[0], 2 * size[1]):
-        return F.max_pool2d(F.pad(shallow, (0, 1, 0, 1)), 3, stride=2)
-    return F.adaptive_max_pool2d(shallow, size)
+    if shallow.shape[2:] == tuple(2 * side for side in size):
+        pool = F.max_pool2d if shallow.dim() == 4 else F.max_pool3d
+        return pool(F.pad(shallow, (0, 1) * len(size)), 3, stride=2)
+    return adaptive_max_pool(shallow, size)

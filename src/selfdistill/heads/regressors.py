@@ -7,29 +7,30 @@ import torch
 import torch.nn.functional as F
 from torch import Size, Tensor, nn
 
-from selfdistill.functional import as_maps_of_one_size, as_matching_maps
+from selfdistill.functional import as_maps_of_one_size, as_matching_maps, present_share
+from selfdistill.heads.layers import layers_for
 
 MIN_VARIANCE = 1e-5
 
 
 def regressor(student: Size, teacher: Size, relu: bool = True) -> nn.Sequential:
-    """Make a convolution from student to teacher shape, BatchNorm and ReLU. [B, D, H, W] or [B, N, D] each.
+    """Make a convolution from student to teacher shape, BatchNorm and ReLU.
 
     Romero et al., 2015 (https://arxiv.org/abs/1412.6550).
     """
     own, hint = _shapes(student, teacher)
     fit = nn.Sequential()
     fit.add_module("conv", convolution(own[1], hint[1], [*zip(own[2:], hint[2:], strict=True)]))
-    fit.add_module("bn", nn.BatchNorm2d(hint[1]))
+    fit.add_module("bn", layers_for(len(hint)).batch_norm(hint[1]))
     return fit.append(nn.ReLU()) if relu else fit
 
 
 def convolution(width: int, out: int, sides: Sequence[tuple[int, int]]) -> nn.Module:
-    """Make the convolution that maps height and width to the wanted ones; `sides` are pairs (has, wanted)."""
+    """Make the convolution that maps each side to the wanted one; `sides` are pairs (has, wanted)."""
     kinds = [_kernel(has, wanted) for has, wanted in sides]
     kernel, stride, padding = zip(*(each for _, each in kinds), strict=True)
-    grows = any(up for up, _ in kinds)
-    return (nn.ConvTranspose2d if grows else nn.Conv2d)(width, out, kernel, stride, padding)
+    layers, grows = layers_for(2 + len(kinds)), any(up for up, _ in kinds)
+    return (layers.conv_transpose if grows else layers.conv)(width, out, kernel, stride, padding)
 
 
 class GaussianRegressor(nn.Module):
@@ -40,18 +41,21 @@ class GaussianRegressor(nn.Module):
 
     def __init__(self, student: Size, teacher: Size, variance: float):
         super().__init__()
-        own, out = (each[1] for each in _shapes(student, teacher))
-        layers = [nn.Conv2d(width, out, 1, bias=False) for width in (own, out, out)]
+        (_, own, *sides), (_, out, *_) = _shapes(student, teacher)
+        conv = layers_for(2 + len(sides)).conv
+        layers = [conv(width, out, 1, bias=False) for width in (own, out, out)]
         self.regressor = nn.Sequential(layers[0], nn.ReLU(), layers[1], nn.ReLU(), layers[2])
         excess = max(variance - MIN_VARIANCE, MIN_VARIANCE)
         self.log_scale = nn.Parameter(torch.full((out,), math.log(math.expm1(excess))))
 
     def forward(self, student: Tensor, teacher: Tensor) -> Tensor:
-        """Compute the mean over all entries of ((mean - t)² / v + log v) / 2. -> []."""
-        student, teacher = as_maps_of_one_size(student, teacher)
-        variance = (F.softplus(self.log_scale) + MIN_VARIANCE)[:, None, None]
-        mean: Tensor = self.regressor(student)
-        return ((mean - teacher).square() / variance + variance.log()).mean() / 2
+        """Compute the mean over all present entries of ((mean - t)² / v + log v) / 2. -> []."""
+        own, target = as_maps_of_one_size(student, teacher)
+        share = present_share(student).view(-1, *[1] * (own.dim() - 1))
+        variance = (F.softplus(self.log_scale) + MIN_VARIANCE).view(-1, *[1] * (own.dim() - 2))
+        mean: Tensor = self.regressor(own)
+        gap = (mean - target).square() / share  # 0 at absent tokens: no layer has a bias
+        return (gap / variance + variance.log()).mean() / 2
 
 
 def _shapes(student: Size, teacher: Size) -> list[Size]:

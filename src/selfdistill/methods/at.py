@@ -2,7 +2,7 @@
 
 from torch import Tensor
 
-from selfdistill.functional import as_maps_of_one_size, attention, l2_normalize, scale_by_max
+from selfdistill.functional import as_maps_of_one_size, attention, l2_normalize, present_share, scale_by_max
 from selfdistill.method import Method
 from selfdistill.method.constructor import NonNegative, Power, method_constructor
 from selfdistill.method.networks import teacher_role
@@ -19,12 +19,13 @@ class AttentionTransfer(StagePairs):
         self.power, self.weight = power, weight
 
     def compare(self, student: Tensor, teacher: Tensor) -> Tensor:
-        """Compute the mean squared difference of the two normalized attention maps."""
+        """Compute the mean squared difference of the normalized attention maps, over positions or tokens present."""
         one, other = as_maps_of_one_size(student, teacher)
-        return (self.attention_map(one) - self.attention_map(other)).square().mean()
+        gaps = (self.attention_map(one) - self.attention_map(other)).square()
+        return (gaps / present_share(student)).mean()
 
     def attention_map(self, features: Tensor) -> Tensor:
-        """Compute each image's attention map with L2 norm 1. [B, D, H, W] -> [B, H·W]."""
+        """Compute each image's attention map with L2 norm 1. [B, D, *sides] -> [B, P]."""
         even = scale_by_max(features.flatten(1)).view_as(features)  # the scale cancels; no power overflows
         return l2_normalize(attention(even, self.power))
 

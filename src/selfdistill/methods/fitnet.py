@@ -2,7 +2,7 @@
 
 import torch.nn.functional as F
 
-from selfdistill.functional import as_matching_maps
+from selfdistill.functional import adaptive_avg_pool, as_matching_maps
 from selfdistill.heads import regressor
 from selfdistill.method import Method
 from selfdistill.method.constructor import NonNegative, method_constructor
@@ -29,7 +29,7 @@ class Hint(LossTerm):
         hint = context.views["teacher"].features[self.hint].detach()
         student, hint = as_matching_maps(context.features[self.taps[0]], hint)
         guess = self.regress(student)
-        return F.mse_loss(guess, F.adaptive_avg_pool2d(hint, guess.shape[2:]))
+        return F.mse_loss(guess, adaptive_avg_pool(hint, guess.shape[2:]))
 
 
 @method_constructor

@@ -25,7 +25,8 @@ class FeatureRefinement(LossTerm):
     def build(self, context: BuildContext) -> None:
         """Put a pyramid over the stages."""
         self.stages = stage_names(context.shapes)
-        self.pyramid = Pyramid([channels(context.shapes[name]) for name in self.stages], context.classes)
+        shapes = [context.shapes[name] for name in self.stages]
+        self.pyramid = Pyramid([*map(channels, shapes)], context.classes, ndim=max(map(len, shapes)))
 
     def loss(self, context: StepContext) -> LossValue:
         """Compute the pyramid's CE; alpha T² KL(sg z_t || z) plus beta times the attention gaps of all stages."""
@@ -39,7 +40,7 @@ class FeatureRefinement(LossTerm):
 
 
 def attention_map(features: Tensor) -> Tensor:
-    """Compute the attention map with L2 norm 1. [B, D, H, W] or [B, N, D] -> [B, positions]."""
+    """Compute the attention map with L2 norm 1. [B, D, *sides], [B, N, D] or [B, D] -> [B, P]."""
     return F.normalize(attention(features), dim=1, eps=1e-12)
 
 

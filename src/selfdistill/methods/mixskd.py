@@ -25,9 +25,9 @@ class MixupConsistency(LossTerm):
     def build(self, context: BuildContext) -> None:
         """Make a branch behind every stage but the last, the fusion and the discriminators."""
         self.branches = StageBranches(context)
-        heads, width = len(self.branches) + 1, channels(context.shapes[self.branches.last])
-        self.join = JoinedMaps(heads, width, context.classes)
-        self.judges = MapAlignment(heads, width, *self.alignment)
+        heads, shape = len(self.branches) + 1, context.shapes[self.branches.last]
+        self.join = JoinedMaps(heads, shape, context.classes)
+        self.judges = MapAlignment(heads, channels(shape), *self.alignment)
 
     def loss(self, context: StepContext) -> LossValue:
         """Compute label losses of all heads; KL, feature gaps and discrimination as distillation."""

@@ -1,10 +1,10 @@
 """Distilling Knowledge via Knowledge Review (https://arxiv.org/abs/2104.09044)."""
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from selfdistill.functional import as_matching_maps, channels, hcl_loss
-from selfdistill.heads import AttentiveFusion
+from selfdistill.functional import as_matching_maps, hcl_loss, match_ndim
+from selfdistill.heads import attentive_fusions
 from selfdistill.method import Method
 from selfdistill.method.constructor import NonNegative, Plural, method_constructor
 from selfdistill.method.networks import teacher_role
@@ -25,26 +25,26 @@ class KnowledgeReview(LossTerm):
         self.width, self.ramp_epochs, self.uses_progress, self.weight = width, warmup, warmup > 0, weight
 
     def build(self, context: BuildContext) -> None:
-        """Make a fusion for each level: the stages, and the embedding as a map of one position."""
+        """Make a fusion for each level: the stages, and the embedding."""
         self.matched, teacher = [*match_stages(context), ("embedding", "embedding")], context.views["teacher"]
-        widths = [(channels(context.shapes[own]), channels(teacher[deep])) for own, deep in self.matched]
-        middle, last = min(self.width, widths[-1][0]), len(widths) - 1
-        self.fusions = nn.ModuleList(AttentiveFusion(own, middle, out, k < last) for k, (own, out) in enumerate(widths))
+        shapes = [(context.shapes[own], teacher[deep]) for own, deep in self.matched]
+        self.fusions = attentive_fusions(shapes, self.width)
 
     def loss(self, context: StepContext) -> LossValue:
         """Sum the hierarchical context loss over levels, ramped up over the first epochs."""
         own, teacher = levels(context.anchor), levels(context.views["teacher"])
         pairs = [as_matching_maps(own[one], teacher[other].detach()) for one, other in self.matched]
+        maps = match_ndim([each for pair in pairs for each in pair])
         residual, gaps = None, []
-        for fuse, (student, target) in reversed(list(zip(self.fusions, pairs, strict=True))):
+        for fuse, student, target in reversed(list(zip(self.fusions, maps[::2], maps[1::2], strict=True))):
             guess, residual = fuse(student, residual, target.shape[2:])
             gaps.append(hcl_loss(guess, target))
         return context.progress.linear_ramp(self.ramp_epochs) * torch.stack(gaps).sum()
 
 
 def levels(outputs: ModelOutputs) -> dict[str, Tensor]:
-    """Return the stages' features, and the embedding as a map [B, D, 1, 1]."""
-    return {**outputs.features, "embedding": outputs.embedding[:, :, None, None]}
+    """Return the stages' features, and the embedding [B, D]."""
+    return {**outputs.features, "embedding": outputs.embedding}
 
 
 @method_constructor

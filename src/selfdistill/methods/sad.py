@@ -5,7 +5,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from selfdistill.functional import as_matching_maps, resized_attention
+from selfdistill.functional import as_matching_maps, present_share, resized_attention
 from selfdistill.method import Method
 from selfdistill.method.constructor import NonNegative, method_constructor
 from selfdistill.terms import BuildContext, LossTerm, LossValue, StepContext
@@ -37,10 +37,11 @@ class NextStageAttention(LossTerm):
         return (context.progress.epoch >= self.ramp_epochs).to(context.logits.dtype) if self.uses_progress else 1.0
 
     def compare(self, own: Tensor, deep: Tensor) -> Tensor:
-        """Compute the mean over images and positions of (Ψ(own) - Ψ(deep))². -> []."""
+        """Compute the mean over images and positions, or tokens present, of (Ψ(own) - Ψ(deep))². -> []."""
         maps = as_matching_maps(own, deep.detach() if self.detach else deep)
-        one, other = (resized_attention(each, maps[0].shape[2:], before=self.form == "lib") for each in maps)
-        return (one - other).square().mean()
+        size, before, padded = maps[0].shape[2:], self.form == "lib", own.dim() == deep.dim() == 3
+        one, other = (resized_attention(each, size, before, padded) for each in maps)
+        return ((one - other).square() / present_share(own)).mean()
 
 
 @method_constructor

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from selfdistill.functional import attention, cosine_similarity
+from selfdistill.functional import attention, center_attention, cosine_similarity
 from selfdistill.method import Method
 from selfdistill.method.constructor import NonNegative, Power, method_constructor, require_at_most
 from selfdistill.terms import BuildContext, LossTerm, LossValue, StepContext
@@ -34,9 +34,9 @@ class AttentionSimilarity(LossTerm):
         return context.progress.linear_ramp(self.ramp_epochs) * torch.stack(gaps).sum()
 
     def matrix(self, features: Tensor) -> Tensor:
-        """Compute the similarities of the images' attention maps. [B, D, H, W] or [B, N, D] -> [B, B]."""
+        """Compute the similarities of the images' attention maps. [B, D, *sides] or [B, N, D] -> [B, B]."""
         maps = attention(features, self.power)
-        alike = cosine_similarity(maps - maps.mean(dim=1, keepdim=True) if self.centered else maps)
+        alike = cosine_similarity(center_attention(maps, features) if self.centered else maps)
         return alike / alike.norm(dim=1, keepdim=True).clamp_min(1e-8) if self.normalised else alike
 
 
