@@ -167,13 +167,16 @@ def _bilinear(image: Tensor, rows: Tensor, columns: Tensor, window: Window) -> T
 
     Products and sums are operations of their own: rounded alike in every thread and batch.
     """
-    top, bottom, down = _neighbors(rows, image.shape[1], window.height)
-    left, right, along = _neighbors(columns, image.shape[2], window.width)
-    upper, lower = (
-        image[:, line][:, :, left] * (1 - along) + image[:, line][:, :, right] * along for line in (top, bottom)
-    )
-    down = down[:, None]
-    return (upper * (1 - down) + lower * down).round().to(torch.uint8)
+    height, width = image.shape[1:]
+    if (height, width) == (window.height, window.width):
+        return image[:, _nearest(rows, height, height)][:, :, _nearest(columns, width, width)]
+    top, bottom, down = _neighbors(rows, height, window.height)
+    left, right, along = _neighbors(columns, width, window.width)
+    used = image[:, :, int(left.min()) : int(right.max()) + 1]
+    lines = used[:, top] * (1 - down)[:, None] + used[:, bottom] * down[:, None]  # [3, h, …]
+    first = left.min()
+    pixels = lines[:, :, left - first] * (1 - along) + lines[:, :, right - first] * along
+    return pixels.round().to(torch.uint8)
 
 
 def _neighbors(places: Tensor, length: int, resized: int) -> tuple[Tensor, Tensor, Tensor]:
