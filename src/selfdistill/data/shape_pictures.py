@@ -1,7 +1,7 @@
 """Pictures of several shapes on textures, with exact masks: a small segmentation task without files.
 
-A shape's class is its outline alone: size, rotation, stretch, colors and textures are drawn alike for all classes and
-the background. Later shapes hide earlier ones, and pixels within one of an outline have no label.
+A shape's class is its outline, and its color hints at it; size, rotation, stretch and textures are drawn alike for all
+classes. Later shapes hide earlier ones, and pixels within one of an outline have no label.
 """
 
 from typing import NamedTuple
@@ -14,24 +14,27 @@ from selfdistill.data.ignored import IGNORED
 
 SHAPES = ("disk", "ring", "square", "triangle", "cross", "star", "crescent")
 CLASSES = ("background", *SHAPES)
-MOST = 5  # shapes of a picture; one at least
+MOST = 4  # shapes of a picture; one at least
 BLOCK = 128  # pictures drawn at once
 BAND = 1.0  # pixels on both sides of an outline that have no label
-RADII = (0.11, 0.28)  # of shapes, as shares of the side
+HINT = 0.5  # weight of a shape's own color in its first color; the rest is random
+CONTRASTS = (0.1, 0.5)  # of the two colors of a texture
+COLORS = 40.0 + 175.0 * torch.tensor([[(k >> bit) & 1 for bit in range(3)] for k in range(1, 8)])  # [7, 3] of SHAPES
+RADII = (0.14, 0.3)  # of shapes, as shares of the side
 STRETCHES = (0.75, 1.33)  # of a shape's width; its height is as it is
-NOISE = 24.0  # standard deviation of pixels
+NOISE = 16.0  # standard deviation of pixels
 VISIBLE = 1 / 200  # share of a picture's pixels by which a shape is there
 
 
 class Outlines(NamedTuple):
     """Shapes of a block of pictures, the lowest first."""
 
-    kind: Tensor  # [B, 5] place in SHAPES
-    there: Tensor  # [B, 5] bool
-    center: Tensor  # [B, 5, 2] row and column, from 0 to 1
-    radius: Tensor  # [B, 5] from 0 to 1
-    angle: Tensor  # [B, 5] radians
-    stretch: Tensor  # [B, 5]
+    kind: Tensor  # [B, 4] place in SHAPES
+    there: Tensor  # [B, 4] bool
+    center: Tensor  # [B, 4, 2] row and column, from 0 to 1
+    radius: Tensor  # [B, 4] from 0 to 1
+    angle: Tensor  # [B, 4] radians
+    stretch: Tensor  # [B, 4]
 
 
 def draw_pictures(count: int, size: int, seed: int) -> tuple[Tensor, Tensor]:
@@ -63,7 +66,8 @@ def _draw_block(count: int, size: int, draws: Generator) -> tuple[Tensor, Tensor
     images, masks = _textures(count, size, draws), torch.zeros(count, size, size, dtype=torch.int16)
     for layer in range(MOST):
         distance = _distances(shapes, layer, size)[:, None]  # [B, 1, S, S]
-        images = torch.lerp(images, _textures(count, size, draws), (0.5 - distance).clamp(0, 1))
+        texture = _textures(count, size, draws, COLORS[shapes.kind[:, layer]])
+        images = torch.lerp(images, texture, (0.5 - distance).clamp(0, 1))
         kind = (shapes.kind[:, layer, None, None] + 1).short()
         masks = torch.where(distance[:, 0] < 0, kind, masks).masked_fill(distance[:, 0].abs() < BAND, IGNORED)
     noisy = _lit(images, draws) + NOISE * torch.randn(images.shape, generator=draws)
@@ -129,10 +133,13 @@ def _crescent(x: Tensor, y: Tensor) -> Tensor:
 OUTLINES = (_disk, _ring, _square, _triangle, _cross, _star, _crescent)  # distance in radii, in the order of SHAPES
 
 
-def _textures(count: int, size: int, draws: Generator) -> Tensor:
-    """Draw textures of two colors: smooth noise, stripes, checks, dots. -> [B, 3, S, S] from 0 to 255."""
+def _textures(count: int, size: int, draws: Generator, hints: Tensor | None = None) -> Tensor:
+    """Draw textures of two colors: smooth noise, stripes, checks, dots. hints [B, 3] -> [B, 3, S, S] from 0 to 255."""
     first, second = 255 * torch.rand(2, count, 3, 1, 1, generator=draws)
-    second = torch.lerp(first, second, 0.2 + 0.5 * torch.rand(count, 1, 1, 1, generator=draws))
+    if hints is not None:
+        first = torch.lerp(first, hints[..., None, None], HINT)
+    low, high = CONTRASTS
+    second = torch.lerp(first, second, low + (high - low) * torch.rand(count, 1, 1, 1, generator=draws))
     waves, across = _waves(count, size, draws)
     smooth = F.interpolate(torch.rand(count, 1, 6, 6, generator=draws), (size, size), mode="bilinear")[:, 0]
     patterns = torch.stack([smooth, (waves > 0).float(), (waves * across > 0).float(), (waves + across > 1).float()])

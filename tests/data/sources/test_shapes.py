@@ -43,7 +43,7 @@ def test_tags_are_limited_and_split_by_the_seed():
 
 
 def test_a_side_of_tagged_pictures_may_be_asked_for():
-    assert tagged(f"shapes:tags,{SMALL}", size=16).train.size == 16
+    assert tagged("shapes:tags,train=60,test=5", size=16).train.size == 16
 
 
 def test_the_first_word_is_the_task():
