@@ -1,9 +1,12 @@
+from itertools import product
+
 import numpy as np
 import pytest
 import torch
 from torch.testing import assert_close
 
 from selfdistill.heads.pyramid import Pyramid, WeightedFusion, downsample_like, upsample_like
+from tests.helpers.random_features import copy_to_volumes, tokens
 
 EXACT = {"rtol": 1e-9, "atol": 1e-12}
 
@@ -65,3 +68,40 @@ def test_halves_are_reduced_over_three_positions_and_other_sizes_by_parts():
     assert downsample_like(row, torch.zeros(1, 1, 1, 1)).item() == 9.0
     assert torch.equal(downsample_like(row, row), row)
     assert upsample_like(row[..., :2, :2], row)[0, 0, 0].tolist() == [1.0, 1.0, 2.0, 2.0]
+
+
+def test_volumes_of_any_sizes_fit():
+    maps = [
+        torch.randn(3, width, *size, requires_grad=True)
+        for width, size in ((4, (5, 9, 7)), (6, (3, 4, 4)), (8, (1, 2, 2)))
+    ]
+    refined, logits = Pyramid([4, 6, 8], classes=5, ndim=5)(maps)
+    assert [each.shape for each in refined] == [(3, 8, 5, 9, 7), (3, 12, 3, 4, 4), (3, 16, 1, 2, 2)]
+    logits.sum().backward()
+    assert all(each.grad is not None for each in maps)
+
+
+def test_tokens_and_a_vector_beside_a_volume():
+    features = [torch.randn(3, 4, 2, 4, 4), torch.randn(3, 9, 6), torch.randn(3, 8)]
+    refined, logits = Pyramid([4, 6, 8], classes=5, ndim=5)(features)
+    assert [each.shape[2:] for each in refined] == [(2, 4, 4), (9, 1, 1), (1, 1, 1)]
+    assert logits.shape == (3, 5)
+
+
+def test_a_signal_is_a_volume_with_two_sides_of_one(float64):
+    maps = [tokens(0, 6, 4, 9, 1), tokens(1, 6, 5, 4, 1)]
+    net = Pyramid([4, 5], classes=3)
+    volumes = copy_to_volumes(net, Pyramid([4, 5], classes=3, ndim=5))
+    (want, logits), (found, others) = net(maps), volumes([each[..., None] for each in maps])
+    assert_close(others, logits)
+    for one, other in zip(found, want, strict=True):
+        assert_close(one, other[..., None])
+
+
+def test_halves_of_volumes_are_reduced_over_three_positions():
+    volume = tokens(0, 1, 2, 4, 4, 2)
+    found = downsample_like(volume, torch.zeros(1, 1, 2, 2, 1))
+    for d, t, h in product(range(2), repeat=3):
+        covered = volume[0, d, 2 * t : 2 * t + 3, 2 * h : 2 * h + 3, :]
+        assert found[0, d, t, h, 0] == covered.max().clamp_min(0)  # the padding behind the last side
+    assert downsample_like(volume, torch.zeros(1, 1, 1, 3, 2)).shape == (1, 2, 1, 3, 2)
