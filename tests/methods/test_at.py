@@ -5,7 +5,7 @@ from torch.testing import assert_close
 from selfdistill.errors import UserError
 from selfdistill.functional import as_maps_of_one_size
 from selfdistill.methods import at
-from tests.helpers.random_features import build, drawn, loss, tokens
+from tests.helpers.random_features import build, drawn, loss, padded, tokens
 from tests.helpers.step_contexts import only
 
 EXACT = {"rtol": 1e-9, "atol": 1e-15}
@@ -83,3 +83,18 @@ def test_no_gradient_reaches_the_teacher():
     loss(build(only(at(), "attention"), own, theirs), own, theirs).backward()
     assert all(each.grad is None for each in theirs.values())
     assert all(each.grad.abs().max() > 0 for each in own.values())
+
+
+def test_volumes_are_compared_as_their_positions_in_a_row():
+    student, teacher = tokens(0, 3, 4, 2, 3, 4), tokens(1, 3, 5, 2, 3, 4)
+    compare = only(at(), "attention").compare
+    assert_close(compare(student, teacher), compare(student.flatten(2)[..., None], teacher.flatten(2)[..., None]))
+
+
+def test_absent_tokens_change_nothing():
+    student, teacher = tokens(0, 3, 8, 4), tokens(1, 3, 8, 5)
+    student[1, 6:], teacher[1, 6:] = 0.0, 0.0
+    compare = only(at(), "attention").compare
+    assert_close(compare(padded(student), padded(teacher)), compare(student, teacher), rtol=1e-12, atol=0)
+    rows = [compare(student[k : k + 1, :there], teacher[k : k + 1, :there]) for k, there in enumerate((8, 6, 8))]
+    assert_close(compare(student, teacher), sum(rows) / 3)

@@ -57,3 +57,22 @@ def test_the_hint_gets_no_gradient():
     own, theirs = {"stage2": tokens(0, 8, 3, 4, 4)}, {"stage2": tokens(1, 8, 5, 4, 4).requires_grad_()}
     loss(build(only(fitnet(), "hint"), own, theirs), own, theirs).backward()
     assert theirs["stage2"].grad is None
+
+
+KINDS = {"map": (8, 3, 4, 4), "volume": (8, 3, 2, 4, 4), "tokens": (8, 9, 3), "vector": (8, 3)}
+
+
+@pytest.mark.parametrize("hint", KINDS)
+@pytest.mark.parametrize("kind", KINDS)
+def test_any_two_kinds_of_features_compare(kind, hint):
+    own, theirs = {"stage2": tokens(0, *KINDS[kind]).requires_grad_()}, {"stage2": tokens(1, *KINDS[hint])}
+    loss(build(only(fitnet(), "hint"), own, theirs), own, theirs).backward()
+    assert own["stage2"].grad.isfinite().all()
+    assert own["stage2"].grad.abs().max() > 0
+
+
+def test_a_larger_volume_is_averaged_down():
+    own, theirs = {"stage2": tokens(0, 8, 3, 2, 4, 4)}, {"stage2": tokens(1, 8, 5, 3, 7, 7)}
+    term = build(only(fitnet(), "hint"), own, theirs)
+    small = nn.functional.adaptive_avg_pool3d(theirs["stage2"], (2, 4, 4))
+    assert_close(loss(term, own, theirs), loss(term, own, {"stage2": small}))

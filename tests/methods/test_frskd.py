@@ -78,3 +78,13 @@ def test_maps_of_zeros_stay_finite(fill):
     maps = torch.full((2, 3, 4, 4), fill, requires_grad=True)
     attention_map(maps).square().sum().backward()
     assert maps.grad.isfinite().all()
+
+
+@pytest.mark.parametrize("shapes", [[(4, 3, 4, 8, 8), (4, 5, 2, 4, 4)], [(4, 3, 2, 4, 4), (4, 9, 5)], [(4, 3), (4, 5)]])
+def test_volumes_tokens_and_vectors_are_refined(shapes):
+    torch.manual_seed(0)
+    features = {f"stage{k}": torch.randn(shape, requires_grad=True) for k, shape in enumerate(shapes, start=1)}
+    term = only(frskd(), "refinement")
+    term.build(build_context(logits=(4, 5), **{name: each.shape for name, each in features.items()}))
+    total(term.loss(step_context(torch.zeros(4, 5), torch.arange(4), features=features))).backward()
+    assert all(each.grad.abs().max() > 0 for each in features.values())

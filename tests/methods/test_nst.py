@@ -3,7 +3,7 @@ import torch
 from torch.testing import assert_close
 
 from selfdistill.methods import nst
-from tests.helpers.random_features import build, drawn, loss, tokens
+from tests.helpers.random_features import build, drawn, loss, padded, tokens
 from tests.helpers.step_contexts import only
 
 EXACT = {"rtol": 1e-9, "atol": 1e-14}
@@ -74,3 +74,13 @@ def test_it_is_a_mean_over_images():
     student, teacher = tokens(0, 4, 4, 3, 3), tokens(1, 4, 7, 3, 3)
     halves = [gap(student[rows], teacher[rows]) for rows in (slice(2), slice(2, 4))]
     assert_close(gap(student, teacher), sum(halves) / 2)
+
+
+def test_volumes_are_compared_as_their_positions_in_a_row():
+    student, teacher = tokens(0, 3, 4, 2, 3, 4), tokens(1, 3, 7, 2, 3, 4)
+    assert_close(gap(student, teacher), gap(*(each.flatten(2)[..., None] for each in (student, teacher))))
+
+
+def test_absent_tokens_change_nothing():
+    student, teacher = tokens(0, 3, 9, 4), tokens(1, 3, 9, 7)
+    assert_close(gap(padded(student), padded(teacher)), gap(student, teacher), rtol=1e-12, atol=1e-14)

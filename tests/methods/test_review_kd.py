@@ -80,7 +80,9 @@ def test_it_grows_with_the_epochs():
     assert_close(value(term, own, theirs, clock(epochs=20, progress=0.1)), full / 2)
 
 
-@pytest.mark.parametrize("kinds", ["tokens", "map and tokens", "sizes", "depths"])
+@pytest.mark.parametrize(
+    "kinds", ["tokens", "map and tokens", "sizes", "depths", "volumes", "volumes and tokens", "vectors"]
+)
 def test_other_shapes_compare(kinds):
     own, theirs = sides()
     match kinds:
@@ -93,6 +95,15 @@ def test_other_shapes_compare(kinds):
             theirs = {"stage1": tokens(3, 6, 9, 7, 7), "stage2": tokens(4, 6, 7, 14, 14)}, theirs[1]
         case "depths":
             own = {"stage1": own[0]["stage1"]}, own[1]
+        case "volumes":
+            own = {"stage1": tokens(0, 6, 4, 2, 8, 8), "stage2": tokens(1, 6, 5, 1, 4, 4)}, own[1]
+            theirs = {"stage1": tokens(3, 6, 9, 4, 8, 8), "stage2": tokens(4, 6, 7, 2, 4, 4)}, theirs[1]
+        case "volumes and tokens":
+            own = {"stage1": tokens(0, 6, 4, 2, 8, 8), "stage2": tokens(1, 6, 9, 5)}, own[1]
+            theirs = {"stage1": tokens(3, 6, 9, 2, 4, 4), "stage2": tokens(4, 6, 9, 7)}, theirs[1]
+        case "vectors":
+            own = {"stage1": tokens(0, 6, 4), "stage2": tokens(1, 6, 5)}, own[1]
+            theirs = {"stage1": tokens(3, 6, 9), "stage2": tokens(4, 6, 7)}, theirs[1]
     term = built(own, theirs)
     assert len(term.fusions) == 1 + min(len(own[0]), len(theirs[0]))
     loss = value(term, own, theirs, clock(progress=1.0))

@@ -5,7 +5,7 @@ from torch.testing import assert_close
 
 from selfdistill.errors import UserError
 from selfdistill.methods import sad
-from tests.helpers.random_features import tokens
+from tests.helpers.random_features import padded, tokens
 from tests.helpers.step_contexts import build_context, clock, only, step_context
 
 EXACT = {"rtol": 1e-9, "atol": 1e-15}
@@ -137,3 +137,29 @@ def test_it_is_a_mean_over_images():
     term = only(sad(), "next_attention")
     halves = [term.compare(own[rows], deep[rows]) for rows in (slice(2), slice(2, 4))]
     assert_close(term.compare(own, deep), sum(halves) / 2)
+
+
+@pytest.mark.parametrize("form", ["paper", "lib"])
+def test_absent_tokens_change_nothing(form):
+    own, deep = 0.5 * tokens(0, 3, 8, 4), 0.5 * tokens(1, 3, 8, 5)
+    own[1, 6:], deep[1, 6:] = 0.0, 0.0
+    compare = only(sad(form=form), "next_attention").compare
+    assert_close(compare(padded(own), padded(deep)), compare(own, deep), rtol=1e-12, atol=0)
+    rows = [compare(own[k : k + 1, :there], deep[k : k + 1, :there]) for k, there in enumerate((8, 6, 8))]
+    assert_close(compare(own, deep), sum(rows) / 3)
+
+
+@pytest.mark.parametrize("form", ["paper", "lib"])
+def test_a_signal_is_a_volume_with_two_sides_of_one(form):
+    own, deep = 0.5 * tokens(0, 3, 2, 8, 1), 0.5 * tokens(1, 3, 5, 4, 1)
+    compare = only(sad(form=form), "next_attention").compare
+    assert_close(compare(own[..., None], deep[..., None]), compare(own, deep))
+
+
+def test_attention_of_volumes_of_one_size_is_the_plain_loop():
+    own, deep = 0.5 * tokens(0, 2, 3, 2, 2, 2), 0.5 * tokens(1, 2, 5, 2, 2, 2)
+    want = 0.0
+    for one, other in zip(own, deep, strict=True):
+        first, second = (loop_share([each.square().sum(dim=0).flatten().tolist()]) for each in (one, other))
+        want += sum((a - b) ** 2 for a, b in zip(first, second, strict=True)) / 8 / 2
+    assert_close(only(sad(), "next_attention").compare(own, deep).item(), want, rtol=1e-9, atol=0)

@@ -9,6 +9,7 @@ from torch.testing import assert_close
 from selfdistill.errors import UserError
 from selfdistill.functional import attention, cosine_similarity
 from selfdistill.methods import scd
+from tests.helpers.random_features import padded, tokens
 from tests.helpers.step_contexts import build_context, clock, only, step_context
 
 SHAPES = {"stage1": (5, 4, 8, 8), "stage2": (5, 6, 4, 4), "stage3": (5, 8, 2, 2)}
@@ -191,3 +192,16 @@ def test_without_options_any_weight_fits():
 def test_the_default_with_an_option_says_which_weight_fits():
     with pytest.raises(UserError, match="weight must be 1 or less, but is 3"):
         scd(centered=True)
+
+
+@pytest.mark.parametrize("options", [{}, {"centered": True, "weight": 1.0}])
+def test_absent_tokens_change_nothing(options):
+    features, term = tokens(0, 4, 8, 3), only(scd(**options), "similarity")
+    features[1, 6:] = 0.0
+    assert_close(term.matrix(padded(features)), term.matrix(features), rtol=1e-12, atol=1e-14)
+
+
+@pytest.mark.parametrize("options", [{}, {"centered": True, "weight": 1.0}])
+def test_a_volume_is_its_positions_in_a_row(options):
+    volume, term = tokens(0, 4, 3, 2, 4, 4), only(scd(**options), "similarity")
+    assert_close(term.matrix(volume), term.matrix(volume.flatten(2)[..., None]))
