@@ -234,7 +234,7 @@ def test_images_that_are_turned_are_noted(tmp_path):
     exif[274] = 3
     picture(0, 8, 6).save(tmp_path / "train" / "images" / "00.jpg", exif=exif)
     [note] = noted(tmp_path)[1]
-    assert note.startswith("1 images are turned by their EXIF orientation, such as ")
+    assert note.startswith("1 image is turned by EXIF orientation, such as ")
 
 
 def test_images_that_would_be_black_are_refused(tmp_path):
@@ -319,6 +319,12 @@ def listed(names):
         (
             lambda root: pairs(root, BOTH, classes=1),
             r"masks of .* hold 1 class \(255 is ignored\); two are needed. If th",
+        ),
+        (
+            change(
+                lambda root: [save_mask(each, np.full((6, 8), 255, np.uint8)) for each in root.glob("train/masks/*")]
+            ),
+            r"training masks of .* hold no class \(255 is ignored\); two are needed",
         ),
         (lambda root: pairs(root, {"train": 2}), r"has no test images beside train, nor val, valid, validation; move"),
         (

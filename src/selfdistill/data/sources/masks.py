@@ -111,9 +111,9 @@ def _class_ids(
             f"{str(root)!r} has {len(names)} classes, so {IGNORED} may be one of them; say by ?ignore=ID which id "
             "stands for pixels without a label, or ?ignore=none"
         )
-    _require_known(root, scanned, len(names), listed is not None)
     kept = tuple(name for k, name in enumerate(names) if k != form.ignored)
     _require_two(root, kept, form)
+    _require_known(root, scanned, len(names), listed is not None)
     return form._replace(shifted=len(kept) < len(names)), kept
 
 
@@ -148,8 +148,8 @@ def _notes(
     turned = [files[k].image for files, scan in scanned.values() for k, each in enumerate(scan.turned) if each]
     if turned:
         yield (
-            f"{len(turned)} images are turned by their EXIF orientation, such as {turned[0]}; their masks must have "
-            "been drawn on the turned images"
+            f"{len(turned)} {'image is' if len(turned) == 1 else 'images are'} turned by EXIF orientation, such as "
+            f"{turned[0]}; masks must have been drawn on the turned images"
         )
     if form.shifted:
         yield f"the id {form.ignored} is ignored, so it is no class, and ids above it move down by one"
