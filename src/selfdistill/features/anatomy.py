@@ -1,17 +1,19 @@
-"""Stages, embedding and classifier of any image classifier, detected without its module names.
+"""Stages, embedding and classifier of any classifier, detected without its module names.
 
-The rule. The trunk consists of the module outputs on every path from images to logits; its segments are runs of
-one resolution. A stage ends at the module of the shallowest path that is not overwritten in place and follows at
-least a quarter of the segment's parameters; the last four stages are kept. If one segment has all residual joins (a
-transformer), its stages are thirds of the joins, so that stage2 is at 2/3 of the depth. The classifier is the first
+The rule. The trunk consists of the module outputs on every path from the inputs to the logits, starting at the largest
+float input or embedding of integers; its segments are runs of one resolution. A stage ends at the module of the
+shallowest path that is not overwritten in place and follows at least a quarter of the segment's parameters; the last
+four stages are kept. If one segment has all residual joins (a transformer), its stages are thirds of the joins, so that
+stage2 is at 2/3 of the depth; in a model without positions they are thirds of its layers. The classifier is the first
 module to finish whose output equals the logits.
 """
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 
-from torch import Size, Tensor, nn
+from torch import Size, nn
 
 from selfdistill.errors import UserError
 from selfdistill.features.classifier import classifier_of, is_linear
@@ -19,6 +21,7 @@ from selfdistill.features.layout import Layout, layout_of
 from selfdistill.features.logits import LogitsKey
 from selfdistill.features.stages import stage_ends, trunk_points
 from selfdistill.features.trace import ModuleCall, Trace, trace_modules
+from selfdistill.inputs import Inputs
 
 
 @dataclass(frozen=True)
@@ -27,13 +30,14 @@ class Stage:
 
     name: str  # "stage1"; for a tap by path, the path
     path: str  # of the module that outputs it; for "embedding", of the module that reads it
-    shape: Size  # canonical: [B, D, H, W], [B, N, D] or [B, D], for the two traced images
+    shape: Size  # canonical: [B, D, H, W], [B, D, T, H, W], [B, N, D] or [B, D], for the two traced rows
     layout: Layout  # the model's own
+    place: int = 0  # of the activation among the tensors that the module returns
 
     @property
     def is_spatial(self) -> bool:
         """True for at least 2x2 positions or two tokens."""
-        return math.prod(self.shape[2:]) >= 4 if len(self.shape) == 4 else self.shape[1] >= 2
+        return self.shape[1] >= 2 if len(self.shape) == 3 else math.prod(self.shape[2:]) >= 4
 
 
 @dataclass(frozen=True)
@@ -49,7 +53,6 @@ class Anatomy:
     logits: Size
     embedding: Size | None  # the classifier's input, flattened to [B, D]
     linear: bool  # the classifier is a linear layer, or a 1x1 convolution of one position
-    images: Size  # [3, H, W] of the trace
     params_without_grad: tuple[str, ...]  # trainable parameters that get no gradient in training
     without_graph: frozenset[str]  # paths of modules whose output is computed without gradient
     output: LogitsKey | None = None  # selects the logits in the model's output
@@ -96,18 +99,18 @@ class Anatomy:
 
 
 def read_anatomy(
-    model: nn.Module, images: Tensor, classifier: str | None = None, output: LogitsKey | None = None
+    model: nn.Module, inputs: Inputs, classifier: str | None = None, output: LogitsKey | None = None
 ) -> Anatomy:
-    """Analyze a model by tracing a copy on two of the images [B, 3, H, W].
+    """Analyze a model by tracing a copy on two rows of the inputs: images [B, C, H, W], a tuple, or a mapping.
 
     `classifier` names the module whose output is the logits, and `output` the logits in the model's output, where
     they are not detected. Raises `UserError` for a model that cannot be analyzed.
     """
-    eval_trace, train_trace = trace_modules(model, images, output)
+    eval_trace, train_trace = trace_modules(model, inputs, output)
     head = classifier_of(eval_trace, train_trace, classifier)
     embedding = head.input if head else None
     overwritten = _overwritten(eval_trace, train_trace)
-    tappable = {call.path: call for call in eval_trace.calls if call.path not in overwritten}  # last calls
+    tappable = _tappable(eval_trace, train_trace, overwritten)
     return Anatomy(
         model=type(model).__name__,
         stages=tuple(
@@ -121,8 +124,7 @@ def read_anatomy(
         logits=eval_trace.logits.shape,
         embedding=None if embedding is None else embedding.flatten(1).shape,
         linear=head is not None and is_linear(head),
-        images=eval_trace.images.shape[1:],
-        params_without_grad=_params_without_grad(train_trace),
+        params_without_grad=_params_without_grad(train_trace, model),
         without_graph=frozenset(call.path for call in train_trace.calls if call.node is None),
         output=output,
     )
@@ -130,7 +132,14 @@ def read_anatomy(
 
 def _stage(call: ModuleCall, name: str) -> Stage:
     layout = layout_of(call) or Layout.OTHER
-    return Stage(name, call.path, layout.canonical_shape(call.shape), layout)
+    return Stage(name, call.path, layout.canonical_shape(call.shape), layout, call.place)
+
+
+def _tappable(eval_trace: Trace, train_trace: Trace, overwritten: Mapping[str, str]) -> dict[str, ModuleCall]:
+    """Return the last call of each module that a hook can read, at one place of its output in both modes."""
+    places = {call.path: call.place for call in train_trace.calls}
+    last = {call.path: call for call in eval_trace.calls if call.path not in overwritten}
+    return {path: call for path, call in last.items() if places.get(path, call.place) == call.place}
 
 
 def _overwritten(eval_trace: Trace, train_trace: Trace) -> dict[str, str]:
@@ -143,10 +152,11 @@ def _overwritten(eval_trace: Trace, train_trace: Trace) -> dict[str, str]:
     return {path: next((each for each in near if each in sound), path) for path, near in after.items()}
 
 
-def _params_without_grad(train_trace: Trace) -> tuple[str, ...]:
-    """List the trainable parameters that a training pass leaves without gradient."""
-    named = {name: each for name, each in train_trace.model.named_parameters() if each.requires_grad}
-    if not named:
+def _params_without_grad(train_trace: Trace, model: nn.Module) -> tuple[str, ...]:
+    """List the trainable parameters of the model that a training pass leaves without gradient."""
+    trainable = {name for name, each in model.named_parameters() if each.requires_grad}
+    if not trainable:
         return ()
     train_trace.logits.sum().backward()  # on a copy; reentrant checkpoints refuse autograd.grad
-    return tuple(name for name, each in named.items() if each.grad is None)
+    named = train_trace.model.named_parameters()
+    return tuple(name for name, each in named if name in trainable and each.grad is None)

@@ -1,7 +1,9 @@
 """Branches: the layers of a model behind a tap, as a network."""
 
 from collections.abc import Mapping
+from itertools import count
 
+import torch
 from torch import Size, Tensor, nn
 
 from selfdistill.errors import UserError
@@ -9,52 +11,54 @@ from selfdistill.features.anatomy import Anatomy
 from selfdistill.features.hooks import FeatureHooks
 from selfdistill.features.logits import logits_of
 from selfdistill.features.model_copy import copy_model
-from selfdistill.features.trace import ModuleCall, Trace
+from selfdistill.features.trace import TRACED_ROWS, ModuleCall, Trace
+from selfdistill.inputs import Inputs, call_model, map_tensors, token_mask
 from selfdistill.terms import ModelOutputs
 
 
 class Branch(nn.Module):
-    """A reinitialized copy of a model's layers behind a tap; earlier modules return zeros of their shape.
+    """A reinitialized copy of a model's layers behind a tap; earlier modules return zeros of their output's shape.
 
-    Called with the tap's canonical activation, it returns `ModelOutputs`: logits, embedding and the
-    stages behind the tap. Weights are drawn from torch's global generator. Parameters without gradient
-    are frozen. Raises `UserError` if the layers behind the tap do not run by themselves.
+    Called with the outputs of a pass, it continues from the tap's activation, with the inputs of the same rows (a
+    mask, or what enters later), and returns `ModelOutputs`: logits, embedding and the stages behind the tap. Weights
+    are drawn from torch's global generator. Parameters without gradient are frozen. Raises `UserError` if the layers
+    behind the tap do not run by themselves.
     """
 
     def __init__(self, model: nn.Module, trace: Trace, anatomy: Anatomy, tap: str):
         super().__init__()
         stage = anatomy.stage(tap)
-        self.layout, self.output = stage.layout, anatomy.output
-        self.images = trace.images.shape[1:]
+        self.tap, self.layout, self.output = tap, stage.layout, anatomy.output
         self.network = reinitialize(copy_model(model)).train()
-        self.entry = BranchInput()
+        end = max((call for call in trace.calls if call.path == stage.path), key=lambda call: call.order)
+        self.entry = BranchInput(end.structure, stage.place)
         for call in _outermost_before(trace.calls, stage.path):
-            self.network.set_submodule(call.path, Stub(call.shape))
+            self.network.set_submodule(call.path, Stub(call, self.entry))
         self.network.set_submodule(stage.path, self.entry)
-        end = _finish_order(trace, stage.path)
-        deeper = [each.name for each in anatomy.stages if _finish_order(trace, each.path) > end]
+        deeper = [each.name for each in anatomy.stages if _finish_order(trace, each.path) > end.order]
         names = [*deeper, *(["embedding"] if anatomy.classifier else [])]
         self.taps = FeatureHooks(self.network, anatomy, names)
-        self._freeze_unused(stage.shape, tap)
+        self._freeze_unused(stage.shape, trace.inputs)
 
-    def forward(self, features: Tensor) -> ModelOutputs:
-        """Run the layers behind the tap on its activation [B, D, H, W] or [B, N, D]."""
-        self.taps.record()
-        self.entry.features = self.layout.from_canonical(features)
-        images = features.new_zeros(()).expand(len(features), *self.images)
-        logits = logits_of(self.network(images), self.output)
+    def forward(self, outputs: ModelOutputs) -> ModelOutputs:
+        """Run the layers behind the tap on its activation in `outputs`."""
+        self.taps.record(token_mask(outputs.inputs))
+        self.entry.features = self.layout.from_canonical(outputs.features[self.tap])
+        logits = logits_of(call_model(self.network, outputs.inputs), self.output)
         self.entry.features = None
         recorded = self.taps.take()
-        return ModelOutputs(logits, recorded.pop("embedding", None), recorded)
+        return ModelOutputs(logits, recorded.pop("embedding", None), recorded, outputs.inputs)
 
-    def _freeze_unused(self, shape: Size, tap: str) -> None:
+    def _freeze_unused(self, shape: Size, inputs: Inputs) -> None:
         """Freeze parameters without gradient: DDP waits for the gradient of every trainable one."""
         example = next(self.network.parameters()).new_zeros(shape).requires_grad_()
+        rows = map_tensors(Tensor.detach, inputs)
         try:
-            self(example).logits.sum().backward()
+            self(ModelOutputs(example, None, {self.tap: example}, rows)).logits.sum().backward()
         except Exception as error:  # a model with replaced layers may raise anything
             raise UserError(
-                f"the layers behind {tap!r} do not run by themselves: {type(error).__name__}: {error}; pass another tap"
+                f"the layers behind {self.tap!r} do not run by themselves: {type(error).__name__}: {error}; "
+                "pass another tap"
             ) from error
         for each in self.network.parameters():
             each.requires_grad_(each.grad is not None)
@@ -64,28 +68,54 @@ class Branch(nn.Module):
                 module.reset_running_stats()
 
 
-class Stub(nn.Module):
-    """A module that returns zeros of a recorded shape, in place of an unused one."""
-
-    def __init__(self, shape: Size):
-        super().__init__()
-        self.shape = tuple(shape[1:])
-
-    def forward(self, *inputs: Tensor, **_: Tensor) -> Tensor:
-        """Return zeros for the rows of the input."""
-        return inputs[0].new_zeros(()).expand(len(inputs[0]), *self.shape)
-
-
 class BranchInput(nn.Module):
-    """The branch's input: a module that returns the given features."""
+    """The branch's input: a module that returns the given features, in the structure of the recorded output."""
 
-    def __init__(self) -> None:
+    def __init__(self, structure: object, place: int):
         super().__init__()
         self.features: Tensor | None = None
+        self.structure, self.place = _without_graph(structure), place
 
-    def forward(self, *_: Tensor, **__: Tensor) -> Tensor | None:
-        """Return the given features."""
-        return self.features
+    def forward(self, *_: object, **__: object) -> object:
+        """Return the given features, beside zeros for the output's other tensors."""
+        if isinstance(self.structure, Tensor):
+            return self.features
+        places = count()
+        return map_tensors(lambda each: self.features if next(places) == self.place else self.zeros(each), self.structure)
+
+    def zeros(self, recorded: Tensor) -> Tensor:
+        """Return zeros of a recorded shape for the rows of the features."""
+        zero = torch.zeros((), dtype=recorded.dtype, device=self.features.device)
+        rows = len(self.features) if len(recorded) == TRACED_ROWS else len(recorded)
+        return zero.expand(rows, *recorded.shape[1:])
+
+
+class Stub(nn.Module):
+    """A module that returns zeros of the recorded output, in place of an unused one.
+
+    Attributes of the replaced module, such as a weight's dtype, are those of a copy on the meta device: a pass that
+    computes with a replaced weight raises an error.
+    """
+
+    def __init__(self, call: ModuleCall, entry: BranchInput):
+        super().__init__()
+        self.structure = _without_graph(call.structure)
+        self._entry, self._replaced = (entry,), (copy_model(call.module).to("meta"),)  # in tuples: no submodules
+
+    def forward(self, *_: object, **__: object) -> object:
+        """Return zeros for the rows of the branch's input."""
+        return map_tensors(self._entry[0].zeros, self.structure)
+
+    def __getattr__(self, name: str) -> object:
+        try:
+            return super().__getattr__(name)
+        except AttributeError:
+            return getattr(self.__dict__["_replaced"][0], name)
+
+
+def _without_graph(structure: object) -> object:
+    """Return the structure with tensors on the meta device: their shapes alone are read."""
+    return map_tensors(lambda each: each.detach().to("meta"), structure)
 
 
 def _finish_order(trace: Trace, path: str) -> int:

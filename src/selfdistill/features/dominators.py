@@ -1,4 +1,4 @@
-"""The trunk of a model: autograd nodes on every path from images to logits (dominators)."""
+"""The trunk of a model: autograd nodes on every path from its root to the logits (dominators)."""
 
 from collections.abc import Iterable
 
@@ -11,12 +11,12 @@ PRIME = (1 << 61) - 1  # modulus of path counts, which grow exponentially
 class Trunk:
     """The dominating autograd nodes of a pass, and the joins of branches between them.
 
-    A node lies on every path where (paths images -> node) · (paths node -> logits) is the number of
-    paths images -> logits.
+    The root is an input, or an embedding of integers. A node lies on every path where (paths root -> node) ·
+    (paths node -> logits) is the number of paths root -> logits.
     """
 
-    def __init__(self, logits: Tensor, images: Tensor):
-        live = _live(_inputs_first(logits.grad_fn), images)
+    def __init__(self, logits: Tensor, root: Tensor):
+        live = _live(nodes_behind(logits.grad_fn), root)
         below, above = _paths(live, logits.grad_fn)
         total = below[live[-1]] if live else 0  # the last node is that of the logits
         self.nodes = {node for node in live if below[node] * above[node] % PRIME == total}
@@ -41,9 +41,9 @@ def _inputs(node: Node) -> list[Node]:
     return [each for each, _ in node.next_functions if each is not None]
 
 
-def _inputs_first(root: Node | None) -> list[Node]:
-    """Return all nodes behind the root in topological order, inputs first."""
-    order, visited, stack = [], set(), [(root, False)] if root else []
+def nodes_behind(end: Node | None) -> list[Node]:
+    """Return all nodes that a node depends on, and itself, in topological order, inputs first."""
+    order, visited, stack = [], set(), [(end, False)] if end else []
     while stack:
         node, done = stack.pop()
         if done:
@@ -55,23 +55,24 @@ def _inputs_first(root: Node | None) -> list[Node]:
     return order
 
 
-def _live(order: list[Node], images: Tensor) -> list[Node]:
-    """Return the nodes that depend on the images."""
+def _live(order: list[Node], root: Tensor) -> list[Node]:
+    """Return the nodes that depend on the root."""
     live: dict[Node, None] = {}
     for node in order:
-        if getattr(node, "variable", None) is images or any(each in live for each in _inputs(node)):
+        starts = node is root.grad_fn or getattr(node, "variable", None) is root
+        if starts or any(each in live for each in _inputs(node)):
             live[node] = None
     return list(live)
 
 
-def _paths(live: list[Node], root: Node | None) -> tuple[dict[Node, int], dict[Node, int]]:
-    """Count the paths from the images to each node, and from each node to the root, modulo `PRIME`."""
+def _paths(live: list[Node], end: Node | None) -> tuple[dict[Node, int], dict[Node, int]]:
+    """Count the paths from the root to each node, and from each node to the end, modulo `PRIME`."""
     below: dict[Node, int] = {}
     for node in live:
         below[node] = sum(below[each] for each in _inputs(node) if each in below) % PRIME or 1
     above = dict.fromkeys(live, 0)
-    if root in above:
-        above[root] = 1
+    if end in above:
+        above[end] = 1
     for node in reversed(live):
         for each in _inputs(node):
             if each in above:

@@ -6,7 +6,7 @@ from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
 from selfdistill.features.anatomy import Anatomy, Stage
-from selfdistill.features.layout import Layout
+from selfdistill.inputs import tensors
 
 
 class FeatureHooks:
@@ -22,13 +22,13 @@ class FeatureHooks:
         stages = {name: anatomy.stage(name) for name in names}
         self.hooks = [self._attach(model, name, stage) for name, stage in stages.items()]
 
-    def record(self) -> None:
-        """Start recording a pass."""
-        self.recorded.features = {}
+    def record(self, mask: Tensor | None = None) -> None:
+        """Start recording a pass; `mask` [B, N] is 0 at the tokens of padding, which are recorded as zeros."""
+        self.recorded.features, self.recorded.mask = {}, mask
 
     def take(self) -> dict[str, Tensor]:
-        """Stop recording; return each tap's [B, D, H, W], [B, N, D] or [B, D] and release them."""
-        features, self.recorded.features = self.recorded.features, None
+        """Stop recording; return each tap's canonical activation and release them."""
+        features, self.recorded.features, self.recorded.mask = self.recorded.features, None, None
         return features or {}
 
     def close(self) -> None:
@@ -39,8 +39,8 @@ class FeatureHooks:
     def _attach(self, model: nn.Module, name: str, stage: Stage) -> RemovableHandle:
         module = model.get_submodule(stage.path)
         if name == "embedding":
-            return module.register_forward_pre_hook(EmbeddingHook(self.recorded))
-        return module.register_forward_hook(StageHook(self.recorded, name, stage.layout))
+            return module.register_forward_pre_hook(EmbeddingHook(self.recorded), with_kwargs=True)
+        return module.register_forward_hook(StageHook(self.recorded, name, stage))
 
 
 class RecordedFeatures:
@@ -48,21 +48,28 @@ class RecordedFeatures:
 
     def __init__(self) -> None:
         self.features: dict[str, Tensor] | None = None
+        self.mask: Tensor | None = None
+
+    def add(self, name: str, activation: Tensor) -> None:
+        """Record an activation; tokens of padding become zeros."""
+        if self.features is not None:
+            masked = self.mask is not None and activation.dim() == 3 and activation.shape[:2] == self.mask.shape
+            self.features[name] = activation * self.mask.to(activation.dtype)[:, :, None] if masked else activation
 
     def __reduce__(self) -> tuple[type["RecordedFeatures"], tuple[()]]:
         return RecordedFeatures, ()  # a model pickled or copied during training carries idle hooks
 
 
 class StageHook:
-    """Forward hook that records a module's output."""
+    """Forward hook that records a tensor of a module's output."""
 
-    def __init__(self, recorded: RecordedFeatures, name: str, layout: Layout):
-        self.recorded, self.name, self.layout = recorded, name, layout
+    def __init__(self, recorded: RecordedFeatures, name: str, stage: Stage):
+        self.recorded, self.name, self.layout, self.place = recorded, name, stage.layout, stage.place
 
-    def __call__(self, module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
-        """Record the output under this tap's name."""
+    def __call__(self, module: nn.Module, inputs: tuple[object, ...], output: object) -> None:
+        """Record the activation under this tap's name."""
         if self.recorded.features is not None:
-            self.recorded.features[self.name] = self.layout.to_canonical(output)
+            self.recorded.add(self.name, self.layout.to_canonical(tensors(output)[self.place]))
 
 
 class EmbeddingHook:
@@ -71,7 +78,7 @@ class EmbeddingHook:
     def __init__(self, recorded: RecordedFeatures):
         self.recorded = recorded
 
-    def __call__(self, module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
-        """Record the first input as the embedding."""
+    def __call__(self, module: nn.Module, args: tuple[object, ...], kwargs: dict[str, object]) -> None:
+        """Record the only tensor that the classifier takes."""
         if self.recorded.features is not None:
-            self.recorded.features["embedding"] = inputs[0].flatten(1)
+            self.recorded.features["embedding"] = tensors((args, kwargs))[0].flatten(1)

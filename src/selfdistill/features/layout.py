@@ -6,61 +6,88 @@ from torch import Size, Tensor, nn
 
 from selfdistill.features.trace import ModuleCall
 
-CHANNELS_FIRST = (nn.Conv2d, nn.ConvTranspose2d, nn.BatchNorm2d, nn.GroupNorm, nn.InstanceNorm2d)
+CHANNELS_FIRST = (nn.modules.conv._ConvNd, nn.modules.batchnorm._NormBase, nn.GroupNorm)
+WIDTHS = ("out_channels", "out_features", "num_features", "num_channels", "embedding_dim", "hidden_size")
 
 
 class Layout(Enum):
-    """A model's own order of dimensions; the canonical ones are [B, D, H, W] and [B, N, D]."""
+    """A model's own order of dimensions.
 
-    NCHW = "nchw"
-    NHWC = "nhwc"
+    Canonical are maps [B, D, H, W], volumes [B, D, T, H, W], tokens [B, N, D] and vectors [B, D]. A signal's map
+    [B, D, L] gets a width of 1, [B, D, L, 1], so that three dimensions are always tokens.
+    """
+
+    CHANNELS_FIRST = "channels first"
+    CHANNELS_LAST = "channels last"
+    SIGNAL = "signal"
     TOKENS = "tokens"
+    VECTOR = "vector"
     OTHER = "other"
 
     def resolution(self, shape: Size) -> int:
         """Return the number of positions of an activation."""
-        return self.canonical_shape(shape)[2:].numel() if len(shape) == 4 else shape[1]
+        return shape[1] if self is Layout.TOKENS else self.canonical_shape(shape)[2:].numel()
 
     def canonical_shape(self, shape: Size) -> Size:
-        """Convert an activation's shape to [B, D, H, W] or [B, N, D]."""
-        return Size((shape[0], shape[3], shape[1], shape[2])) if self is Layout.NHWC else shape
+        """Convert an activation's shape to a canonical one."""
+        if self is Layout.CHANNELS_LAST:
+            return Size((shape[0], shape[-1], *shape[1:-1]))
+        return Size((*shape, 1)) if self is Layout.SIGNAL else shape
 
     def to_canonical(self, activation: Tensor) -> Tensor:
-        """Convert an activation to [B, D, H, W] or [B, N, D]."""
-        return activation.permute(0, 3, 1, 2) if self is Layout.NHWC else activation
+        """Convert an activation to the canonical order of dimensions."""
+        if self is Layout.CHANNELS_LAST:
+            return activation.movedim(-1, 1)
+        return activation.unsqueeze(3) if self is Layout.SIGNAL else activation
 
     def from_canonical(self, activation: Tensor) -> Tensor:
-        """Convert a canonical activation to the model's own layout."""
-        return activation.permute(0, 2, 3, 1) if self is Layout.NHWC else activation
+        """Convert a canonical activation to the model's own order."""
+        if self is Layout.CHANNELS_LAST:
+            return activation.movedim(1, -1)
+        return activation.squeeze(3) if self is Layout.SIGNAL else activation
 
 
 def layout_of(call: ModuleCall) -> Layout | None:
-    """Return the layout of a module's output; None for neither a map nor tokens.
+    """Return the layout of a module's output; None for neither a map, tokens nor a vector.
 
-    The channels of a map are the dimension as wide as the last layer with parameters. Where both the first and the last
+    The channels are the dimension as wide as the last layer with parameters. Where both the first and the last
     dimension are, or neither (a concatenation), a convolution's or its norm's come first, and a square map tells.
     """
-    if len(call.shape) == 3:
-        return Layout.TOKENS
-    if len(call.shape) != 4:
-        return None
-    _, first, middle, last = call.shape
+    match len(call.shape):
+        case 2:
+            return Layout.VECTOR
+        case 3:
+            return Layout.SIGNAL if _is_signal(call) else Layout.TOKENS
+        case 4 | 5:
+            return _map_layout(call)
+    return None
+
+
+def _is_signal(call: ModuleCall) -> bool:
+    _, first, last = call.shape
     wide = _width(call.layer)
     if (first == wide) != (last == wide):
-        return Layout.NCHW if first == wide else Layout.NHWC
+        return first == wide
+    return isinstance(call.layer, nn.Conv1d | nn.ConvTranspose1d | nn.BatchNorm1d | nn.InstanceNorm1d | nn.GroupNorm)
+
+
+def _map_layout(call: ModuleCall) -> Layout | None:
+    _, first, *middle, last = call.shape
+    wide = _width(call.layer)
+    if (first == wide) != (last == wide):
+        return Layout.CHANNELS_FIRST if first == wide else Layout.CHANNELS_LAST
     if isinstance(call.layer, CHANNELS_FIRST) or type(call.layer).__name__.endswith("2d"):  # timm's LayerNorm2d
-        return Layout.NCHW
-    if first == middle == last or last == wide:  # of a linear layer or a layer norm
-        return Layout.NHWC
-    if middle == last:
-        return Layout.NCHW
-    return Layout.NHWC if first == middle else None
+        return Layout.CHANNELS_FIRST
+    if {first, *middle} == {last} or last == wide:  # of a linear layer or a layer norm
+        return Layout.CHANNELS_LAST
+    if {*middle} == {last}:
+        return Layout.CHANNELS_FIRST
+    return Layout.CHANNELS_LAST if {first} == {*middle} else None
 
 
 def _width(layer: nn.Module | None) -> int | None:
-    """Return how many channels a layer gives."""
+    """Return the number of channels that a layer outputs."""
     if isinstance(layer, nn.LayerNorm):
         return int(layer.normalized_shape[-1])
-    names = ("out_channels", "out_features", "num_features", "num_channels", "embedding_dim")
-    found = [getattr(layer, name) for name in names if isinstance(getattr(layer, name, None), int)]
-    return found[0] if found else None
+    found = next((width for name in WIDTHS if isinstance(width := getattr(layer, name, None), int)), None)
+    return 2 * found if found and getattr(layer, "bidirectional", False) else found

@@ -1,4 +1,4 @@
-"""Detection of stage ends: runs of the trunk of one resolution, or thirds of its residual blocks."""
+"""Detection of stage ends: runs of the trunk of one resolution, or thirds of its residual blocks or layers."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -19,14 +19,15 @@ class TrunkPoint(NamedTuple):
     """A tensor of the trunk, with the call of the shallowest module that returns it."""
 
     call: ModuleCall
-    resolution: int  # H·W or N
+    layout: Layout
+    resolution: int  # H·W or N; 1 for a vector
     done: int  # parameters used up to it
     join: bool  # the output of a residual join
 
 
 def trunk_points(trace: Trace, head: ModuleCall | None) -> list[TrunkPoint]:
-    """Return the trunk's maps and tokens before the classifier, in order of computation."""
-    trunk = Trunk(trace.logits, trace.images)
+    """Return the trunk's maps, tokens and vectors before the classifier, in order of computation."""
+    trunk = Trunk(trace.logits, trace.root)
     used = _parameters_used(trace.calls)
     made: dict[Node, list[ModuleCall]] = {}
     for call in trace.calls:
@@ -38,12 +39,12 @@ def trunk_points(trace: Trace, head: ModuleCall | None) -> list[TrunkPoint]:
 def _point(calls: list[ModuleCall], done: int, join: bool) -> TrunkPoint:
     call = min(calls, key=lambda each: each.depth)
     layout = layout_of(call) or Layout.OTHER
-    return TrunkPoint(call, layout.resolution(call.shape), done, join)
+    return TrunkPoint(call, layout, layout.resolution(call.shape), done, join)
 
 
 def _holds_features(call: ModuleCall, trace: Trace, head: ModuleCall | None) -> bool:
-    inside = head is not None and f"{call.path}.".startswith(f"{head.path}.")
-    return not inside and call.shape[:1] == trace.images.shape[:1] and layout_of(call) is not None
+    late = head is not None and (call.order >= head.order or f"{call.path}.".startswith(f"{head.path}."))
+    return not late and call.shape[:1] == trace.logits.shape[:1] and layout_of(call) is not None
 
 
 def _parameters_used(calls: list[ModuleCall]) -> list[int]:
@@ -58,14 +59,31 @@ def _parameters_used(calls: list[ModuleCall]) -> list[int]:
 
 
 def stage_ends(points: list[TrunkPoint], tappable: Mapping[str, ModuleCall]) -> list[ModuleCall]:
-    """Return the call at the end of each stage, shallow to deep."""
-    segments = _segments(points)
+    """Return the call at the end of each stage, shallow to deep.
+
+    Vectors, such as those after a global pool, are stages only in a model without any map or tokens.
+    """
+    if not (positional := [point for point in points if point.layout is not Layout.VECTOR]):
+        return [point.call for point in _thirds(_layers(_usable(points, tappable)))]
+    segments = _segments(positional)
     joined = [run for run, _ in segments if any(point.join for point in run)]
     if len(joined) == 1 and len(blocks := _blocks(_usable(joined[0], tappable))) >= BLOCK_STAGES:
-        thirds = [-(-len(blocks) * k // BLOCK_STAGES) for k in range(1, BLOCK_STAGES + 1)]  # rounded up
-        return [blocks[third - 1].call for third in thirds]
+        return [block.call for block in _thirds(blocks)]
     found = [_end(run, start, tappable) for run, start in segments]
     return [end.call for end in found if end][-STAGES:]
+
+
+def _thirds(points: list[TrunkPoint]) -> list[TrunkPoint]:
+    """Return the points at a third, two thirds and the end; all of them if there are fewer than three."""
+    if len(points) < BLOCK_STAGES:
+        return points
+    return [points[-(-len(points) * k // BLOCK_STAGES) - 1] for k in range(1, BLOCK_STAGES + 1)]  # rounded up
+
+
+def _layers(points: list[TrunkPoint]) -> list[TrunkPoint]:
+    """Return the last point of each layer of a network of vectors, or its residual joins if it has three or more."""
+    joins = [point for point in points if point.join]
+    return joins if len(joins) >= BLOCK_STAGES else list({point.done: point for point in points}.values())
 
 
 def _segments(points: list[TrunkPoint]) -> list[tuple[list[TrunkPoint], int]]:
