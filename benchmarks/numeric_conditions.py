@@ -148,7 +148,7 @@ def endless(trainer: Trainer) -> Iterator[tuple[Batch, ...]]:
 
 def changed(batch: Batch, condition: Condition) -> Batch:
     extra = {name: condition.images(each) if each.dim() == 4 else each for name, each in batch.extra.items()}
-    return batch._replace(images=condition.images(batch.images), extra=extra)
+    return batch._replace(inputs=condition.images(batch.inputs), extra=extra)
 
 
 def numbers(trainer: Trainer, losses: list[dict[str, Tensor]]) -> Iterator[tuple[str, Tensor]]:

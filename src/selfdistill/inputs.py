@@ -44,7 +44,8 @@ def _mapped(function: Callable[[Tensor], Tensor], structure: object) -> object:
         return changed
     if isinstance(structure, tuple | list):
         values = [_mapped(function, each) for each in structure]
-        return type(structure)(*values) if hasattr(structure, "_fields") else type(structure)(values)
+        make: Callable[..., object] = type(structure)
+        return make(*values) if hasattr(structure, "_fields") else make(values)
     return structure
 
 
@@ -69,6 +70,13 @@ def concatenate_rows(parts: Sequence[Inputs]) -> Inputs:
 def floats_to(inputs: Inputs, like: Tensor) -> Inputs:
     """Move inputs to a tensor's device, and floats to its dtype; integers keep their own."""
     return map_tensors(lambda each: each.to(like) if each.is_floating_point() else each.to(like.device), inputs)
+
+
+def only_tensor(inputs: Inputs) -> Tensor:
+    """Return inputs that are one tensor, such as images. Raises `UserError` for a tuple or a mapping."""
+    if isinstance(inputs, Tensor):
+        return inputs
+    raise UserError(f"one tensor is needed here, but the inputs are {describe(inputs)}")
 
 
 def positional_tensor(inputs: Inputs, reason: str, dims: int = 2) -> Tensor:

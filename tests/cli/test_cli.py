@@ -173,7 +173,7 @@ def test_plan(capsys):
 def test_taps(capsys):
     status, out, _ = command(capsys, "taps", "--model", "timm/convnext_atto", "--size", "64")
     assert status == 0
-    assert re.search(r"^stage4 +stages +\[B, 320, 2, 2\] nchw$", out, re.M)
+    assert re.search(r"^stage4 +stages +\[B, 320, 2, 2\] channels first$", out, re.M)
     assert re.search(r"^classifier +head.fc$", out, re.M)
     _, out, _ = command(capsys, "taps", "--model", "timm/levit_128s", "--size", "224")
     assert "not found; pass --classifier" in out

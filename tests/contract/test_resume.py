@@ -44,7 +44,7 @@ def test_memory_is_full_precision_finite_and_plain(text):
 def test_an_infinite_batch_leaves_memory_as_it_was(text):
     training = Training(distil(text, "group")).steps(2)
     bad = batch(2, training.distiller.method)
-    bad = bad._replace(images=bad.images.index_fill(0, torch.tensor([0]), torch.inf))
+    bad = bad._replace(inputs=bad.inputs.index_fill(0, torch.tensor([0]), torch.inf))
     made = training.distiller(bad, clock(2), training.memories)
     kept = memory.commit(training.memories, made.remembered)
     assert all(leaf.isfinite().all() for leaf in memory.leaves(kept))

@@ -31,7 +31,7 @@ def both(folder, **options):
 
 
 def same(one, other):
-    assert one.images.equal(other.images)
+    assert one.inputs.equal(other.inputs)
     assert one.labels.equal(other.labels)
     assert one.index.equal(other.index)
     assert one.extra.keys() == other.extra.keys()

@@ -99,7 +99,7 @@ def test_a_batch_brings_all_that_is_asked_and_says_which_rows_they_are():
     for epoch in (0, 1):
         for batch in loader(ALL).epoch(epoch):
             assert set(batch.extra) == {"peer", "twin", "twin2", "last", "last_labels", "negatives"}
-            assert shown(batch.images).equal(batch.index)
+            assert shown(batch.inputs).equal(batch.index)
             assert shown(batch.extra["twin"]).equal(batch.index)
             assert shown(batch.extra["twin2"]).equal(batch.index)
             assert LABELS[shown(batch.extra["peer"])].equal(batch.labels)
@@ -121,7 +121,7 @@ def test_twins_and_peers_are_augmented_apart():
     noise = Images(torch.randint(0, 256, (128, 3, 8, 8), dtype=torch.uint8), labels)
     augment = Augmentation(2, True, (0.5,) * 3, (0.2,) * 3)
     batch = next(Loader(noise, 64, augment=augment, needs={"twin": ExtraAugmentation(2)}).epoch(0))
-    for one, other in ((batch.images, batch.extra["twin"]), (batch.extra["twin"], batch.extra["twin2"])):
+    for one, other in ((batch.inputs, batch.extra["twin"]), (batch.extra["twin"], batch.extra["twin2"])):
         same = (one == other).flatten(1).all(dim=1).float().mean()
         assert same < 0.2  # one draw of fifty is the same
 
@@ -129,7 +129,7 @@ def test_twins_and_peers_are_augmented_apart():
 def test_what_is_asked_changes_neither_order_nor_augmentation():
     for batch, more in zip(loader({}, pad=2).epoch(1), loader(ALL, pad=2).epoch(1), strict=True):
         assert batch.index.equal(more.index)
-        assert batch.images.equal(more.images)
+        assert batch.inputs.equal(more.inputs)
 
 
 def test_an_epoch_can_be_continued_and_ranks_share_it():
@@ -148,7 +148,7 @@ def test_grouped_batches_hold_whole_groups_and_an_epoch_is_as_long():
     for batch in made.epoch(0):
         assert batch.labels[::2].equal(batch.labels[1::2])
         assert (batch.index[::2] != batch.index[1::2]).all()
-        assert shown(batch.images).equal(batch.index)
+        assert shown(batch.inputs).equal(batch.index)
     halves = [list(loader({"order": ClassGroups(1)}, rank=rank, ranks=2).epoch(0)) for rank in (0, 1)]
     for batch, *parts in zip(made.epoch(0), *halves, strict=True):
         assert torch.cat([part.index for part in parts]).equal(batch.index)
@@ -184,7 +184,7 @@ def test_a_plain_loop_gets_them_too():
     seen = [batch for _ in range(2) for batch in made]
     assert len(seen) == 8
     for before, batch in zip([seen[0], *seen], seen, strict=False):
-        assert shown(batch.images).equal(batch.index)
+        assert shown(batch.inputs).equal(batch.index)
         assert shown(batch.extra["twin"]).equal(batch.index)
         peers = shown(batch.extra["peer"])
         assert LABELS[peers].equal(batch.labels)

@@ -30,7 +30,7 @@ def test_batches_hold_what_their_index_says():
     made = loader(dataset(), PLAIN, 4)
     assert len(made) == len(list(made)) == 2
     for batch in made:
-        assert batch.images.equal(dataset().tensors[0][batch.index])
+        assert batch.inputs.equal(dataset().tensors[0][batch.index])
         assert batch.labels.equal(batch.index)
         assert batch.mix is None
 
@@ -49,9 +49,9 @@ def test_each_pass_has_an_order_of_its_own_that_the_seed_decides():
 def test_it_mixes_as_the_method_asks_and_changes_no_order():
     for batch, mixed in zip(loader(dataset(), PLAIN, 4), loader(dataset(), MIXED, 4), strict=True):
         assert mixed.index.equal(batch.index)
-        assert mixed.extra["clean"].equal(batch.images)
+        assert mixed.extra["clean"].equal(batch.inputs)
         shares, partners, _ = mixed.mix
-        assert_close(mixed.images, torch.einsum("bn,bnchw->bchw", shares, batch.images[partners]))
+        assert_close(mixed.inputs, torch.einsum("bn,bnchw->bchw", shares, batch.inputs[partners]))
 
 
 def test_order_without_shuffling_and_with_a_sampler():

@@ -20,7 +20,7 @@ def loader(count=22, batch_size=8, augment=AUGMENT, **options):
 
 
 def same(one, other):
-    assert one.images.equal(other.images)
+    assert one.inputs.equal(other.inputs)
     assert one.labels.equal(other.labels)
     assert one.index.equal(other.index)
 
@@ -28,8 +28,8 @@ def same(one, other):
 def test_batches_hold_what_their_index_says():
     plain = Augmentation(0, False, (0.0,) * 3, (1.0,) * 3)
     for batch in loader(augment=plain).epoch(0):
-        assert batch.images.dtype == torch.float32
-        assert_close(batch.images, images().images[batch.index] / 255)
+        assert batch.inputs.dtype == torch.float32
+        assert_close(batch.inputs, images().images[batch.index] / 255)
         assert batch.labels.equal(images().labels[batch.index])
         assert batch.mix is None
 
@@ -89,11 +89,11 @@ def test_the_global_random_state_neither_matters_nor_moves():
 
 def test_mixing_changes_neither_order_nor_augmentation():
     for batch, mixed in zip(loader().epoch(1), loader(mixing=Mixing(clean=True)).epoch(1), strict=True):
-        assert mixed.extra["clean"].equal(batch.images)
+        assert mixed.extra["clean"].equal(batch.inputs)
         assert mixed.index.equal(batch.index)
         assert mixed.labels.equal(batch.labels)
         shares, partners, _ = mixed.mix
-        assert_close(mixed.images, torch.einsum("bn,bnchw->bchw", shares, batch.images[partners]), atol=1e-5, rtol=1e-5)
+        assert_close(mixed.inputs, torch.einsum("bn,bnchw->bchw", shares, batch.inputs[partners]), atol=1e-5, rtol=1e-5)
 
 
 def test_steps_and_epochs_mix_differently():
@@ -108,7 +108,7 @@ def test_ranks_share_out_the_batch_of_one_process(drop_last):
     shares = [list(loader(drop_last=drop_last, rank=rank, ranks=2).epoch(0)) for rank in (0, 1)]
     for batch, *parts in zip(whole, *shares, strict=True):
         assert torch.cat([part.index for part in parts]).equal(batch.index)
-        assert torch.cat([part.images for part in parts]).equal(batch.images)
+        assert torch.cat([part.inputs for part in parts]).equal(batch.inputs)
 
 
 def test_ranks_mix_on_their_own():
@@ -142,4 +142,4 @@ def test_evaluation_sees_all_images_in_order_as_they_are():
     seen = list(batches(images(), 8, AUGMENT))
     assert [len(batch.labels) for batch in seen] == [8, 8, 6]
     assert torch.cat([batch.index for batch in seen]).equal(torch.arange(22))
-    assert_close(torch.cat([batch.images for batch in seen]), (images().images / 255 - 0.5) / 0.25)
+    assert_close(torch.cat([batch.inputs for batch in seen]), (images().images / 255 - 0.5) / 0.25)

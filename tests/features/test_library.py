@@ -108,7 +108,7 @@ def test_known_models(library, name, options, pixels, stages, classifier, sides)
 
 def test_a_layout_of_channels_last_is_handed_out_channels_first():
     found = read_anatomy(tv("swin_t"), images(64))
-    assert [each.layout for each in found.stages] == [Layout.NHWC] * 3 + [Layout.NCHW]
+    assert [each.layout for each in found.stages] == [Layout.CHANNELS_LAST] * 3 + [Layout.CHANNELS_FIRST]
     assert [each.shape for each in found.stages] == [
         (2, 96, 16, 16),
         (2, 192, 8, 8),

@@ -32,7 +32,7 @@ from tests.helpers.networks import network
         (lambda: Around(plain(), lambda logits: {"logits": logits}), "inner.1 inner.4", "inner.7", (2, 16)),
         (lambda: Around(Product(), lambda logits: logits), "inner.features.1 inner.features.4", None, None),
         (lambda: plain(nn.Conv2d(16, 4, 1), nn.Flatten()), "1 4", "6", (2, 16)),
-        (mlp, "", "3", (2, 16)),
+        (mlp, "2", "3", (2, 16)),
         (lambda: nn.Sequential(nn.Flatten(), nn.Linear(3 * 32 * 32, 4)), "", "1", (2, 3 * 32 * 32)),
         (unpadded, "3 6", "9", (2, 16)),
         (SharedReLU, "conv1 relu", "fc", (2, 16)),

@@ -54,11 +54,14 @@ def test_a_distributed_model_is_refused(tmp_path):
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        (torch.zeros(3, 32, 32), r"float tensor \[B, 3, H, W\], but this is torch.float32 \[3, 32, 32\]"),
-        (torch.zeros(2, 3, 32, 32, dtype=torch.uint8), "but this is torch.uint8"),
-        (torch.zeros(0, 3, 32, 32), r"\[0, 3, 32, 32\]"),
-        ([1, 2], "but this is list"),
-        (torch.zeros(2, 1, 32, 32), "cannot take images of 1 channels and 32x32 pixels: .*expected input"),
+        (torch.zeros(3, 32, 32), r"cannot take two rows of these inputs, float32 \[2, 32, 32\]"),
+        (torch.zeros(2, 3, 32, 32, dtype=torch.uint8), r"cannot take two rows of these inputs, uint8 \[2, 3, 32, 32\]"),
+        (torch.zeros(0, 3, 32, 32), r"one row per example, but these are float32 \[0, 3, 32, 32\]"),
+        ([1, 2], "one row per example, but these are a int, a int"),
+        (
+            torch.zeros(2, 1, 32, 32),
+            r"cannot take two rows .*\[2, 1, 32, 32\]: .*expected input",
+        ),
     ],
     ids=["one image", "bytes", "no rows", "list", "grey"],
 )
@@ -68,7 +71,9 @@ def test_images_that_cannot_be_read(given, message):
 
 
 def test_images_too_small_for_the_model():
-    with pytest.raises(UserError, match=r"SqueezeNet in eval mode cannot take images of .* 4x4 pixels: .*output size"):
+    with pytest.raises(
+        UserError, match=r"SqueezeNet in eval mode cannot take .*\[2, 3, 4, 4\]: .*output size"):\[2, 3, 4, 4\]: .*output size"
+    ):
         read_anatomy(tv("squeezenet1_1"), images(4))
 
 

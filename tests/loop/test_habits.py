@@ -120,13 +120,13 @@ BAD_LABELS = [
     (LABELS.float(), r"labels must be class ids, integers \[B\], but these are float32 \[8\]; pass labels.long\(\)"),
     (F.one_hot(LABELS, CLASSES), r"labels must be class ids.*int64 \[8, 5\]; pass labels.argmax\(dim=1\) for one-hot"),
     (torch.rand(8, CLASSES), r"float32 \[8, 5\].*task="),
-    (torch.zeros(8, 3, dtype=torch.long), r"int64 \[8, 3\]; pass one id per image"),
+    (torch.zeros(8, 3, dtype=torch.long), r"int64 \[8, 3\]; pass one id per row"),
     (
         LABELS + CLASSES,
         r"labels must be from 0 to 4 for the model's 5 logits, but these include \d.*without a label",
     ),
     (torch.full((8,), -100), "but these include -100"),
-    (LABELS[:4], "a batch of 8 images needs 8 labels, but these are 4"),
+    (LABELS[:4], "a batch of 8 rows needs 8 labels, but these are 4"),
 ]
 
 
@@ -141,13 +141,13 @@ def test_other_labels_are_refused_by_all_methods_alike(labels, answer, text, tra
 
 def test_an_unknown_keyword_is_refused():
     teach = sd.teach(network(), "csd()", IMAGES)
-    with pytest.raises(UserError, match=r"teach does not know 'foo'; besides images.* csd\(\) reads no other input"):
+    with pytest.raises(UserError, match=r"teach does not know 'foo'; besides inputs.* csd\(\) reads no other input"):
         teach(IMAGES, LABELS, foo=IMAGES)
 
 
 def test_equal_twins_are_told():
     teach = sd.teach(network(), "ddgsd()", IMAGES)
-    with pytest.warns(UserWarning, match="twin equals the images: the data set does not augment"):
+    with pytest.warns(UserWarning, match="twin equals the inputs: the data set does not augment"):
         teach(IMAGES, LABELS, twin=IMAGES)
     with warnings.catch_warnings():
         warnings.simplefilter("error")

@@ -88,9 +88,15 @@ class Spatial(nn.Conv2d):
         ),
         (lambda: sd.teach(network(), "drg(head='gated')", IMAGES[:, :, :14, :14]), "gated head halves a map.*7x7"),
         (lambda: sd.teach(network("tokens"), "drg(head='gated')", IMAGES), "needs maps, but the tap gives tokens"),
-        (lambda: sd.teach(network(), "drg()", IMAGES[0]), r"example images must be a float tensor \[B, 3, H, W\]"),
-        (lambda: sd.teach(network(), "drg()", IMAGES[:, :1]), "cannot take images of 1 channels"),
-        (lambda: sd.teach(network(), "ce()", IMAGES)(IMAGES), "needs labels besides images"),
+        (
+            lambda: sd.teach(network(), "drg()", IMAGES[0]),
+            r"cannot take two rows .* float32 \[2, 16, 16\]",
+        ),
+        (
+            lambda: sd.teach(network(), "drg()", IMAGES[:, :1]),
+            r"cannot take two rows .* float32 \[2, 1, 16, 16\]",
+        ),
+        (lambda: sd.teach(network(), "ce()", IMAGES)(IMAGES), "needs labels besides inputs"),
         (lambda: sd.teach(network(), "scd()", IMAGES)(IMAGES[:1], LABELS[:1]), r"compares the rows.*needs 2.*has 1"),
         (lambda: closed()(IMAGES, LABELS), "this teach was closed"),
         (

@@ -43,7 +43,7 @@ def test_the_peers_pass_is_its_own_and_without_gradient():
 def test_a_partner_equal_to_the_anchor_teaches_nothing():
     training = Training(distil("cs_kd()"))
     at = batch(0, training.distiller.method)
-    at = at._replace(extra={"peer": at.images})
+    at = at._replace(extra={"peer": at.inputs})
     made = training.distiller(at, None, training.memories)
     assert_close(made.losses["classmate"], torch.tensor(0.0), rtol=0, atol=1e-6)
 

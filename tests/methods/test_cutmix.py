@@ -23,12 +23,12 @@ def drawn(seed, **options):
 @pytest.mark.parametrize("seed", range(8))
 def test_a_rectangle_of_the_partner_is_pasted(seed):
     at = drawn(seed)
-    plain, region = batch().images, at.mix.region
+    plain, region = batch().inputs, at.mix.region
     for b in range(ROWS):
         other = at.mix.partners[b, 1]
         for y in range(HEIGHT):
             for x in range(0, WIDTH, 5):
-                assert at.images[b, 0, y, x] == plain[b if region[y, x] else other, 0, y, x]
+                assert at.inputs[b, 0, y, x] == plain[b if region[y, x] else other, 0, y, x]
     gone = ~region
     rows, columns = gone.any(dim=1), gone.any(dim=0)
     assert torch.equal(gone, rows[:, None] & columns[None, :])  # a product of two stretches
@@ -54,7 +54,7 @@ def test_a_rectangle_that_is_not_cut_is_as_large_as_the_share_drawn():
     for seed in range(200):
         mixing, draws = cutmix(chance=1.0).mixing, torch.Generator().manual_seed(seed)
         share = mixing._shares(1, torch.Generator().manual_seed(seed))[0, 1].item()
-        mix = mixing.draw(batch().images.shape, draws)
+        mix = mixing.draw(batch().inputs.shape, draws)
         area = mix.shares[0, 1].item()
         gone = ~mix.region
         sides = gone.any(dim=1).sum().item(), gone.any(dim=0).sum().item()
@@ -68,7 +68,7 @@ def test_a_rectangle_that_is_not_cut_is_as_large_as_the_share_drawn():
 
 
 def test_a_batch_is_left_whole_as_often_as_asked():
-    left = [torch.equal(drawn(seed, chance=0.5).images, batch().images) for seed in range(300)]
+    left = [torch.equal(drawn(seed, chance=0.5).inputs, batch().inputs) for seed in range(300)]
     assert 110 < sum(left) < 190
     at = next(drawn(seed, chance=0.5) for seed in range(300) if left[seed])
     assert_close(at.mix.shares, torch.tensor([[1.0, 0.0]]).expand(ROWS, 2))
@@ -77,7 +77,7 @@ def test_a_batch_is_left_whole_as_often_as_asked():
 
 def test_never_is_cross_entropy():
     at = drawn(0, chance=0.0)
-    assert torch.equal(at.images, batch().images)
+    assert torch.equal(at.inputs, batch().inputs)
     logits = torch.randn(ROWS, 4)
     assert_close(
         only(cutmix(), "task").loss(step_context(logits, at.labels, mix=at.mix)), F.cross_entropy(logits, at.labels)

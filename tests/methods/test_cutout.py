@@ -13,9 +13,9 @@ def erased(share, height=HEIGHT, width=WIDTH):
     plain = Batch(images, torch.zeros(ROWS, dtype=torch.long))
     at = cutout(share).erasing(plain, torch.Generator().manual_seed(0))
     assert torch.equal(images, torch.ones_like(images))  # the batch that came is whole
-    assert torch.equal(at.images[:, 0], at.images[:, 2])
-    assert set(at.images.unique().tolist()) <= {0.0, 1.0}
-    return at.images[:, 0] == 0
+    assert torch.equal(at.inputs[:, 0], at.inputs[:, 2])
+    assert set(at.inputs.unique().tolist()) <= {0.0, 1.0}
+    return at.inputs[:, 0] == 0
 
 
 @pytest.mark.parametrize("share", [0.25, 0.5])

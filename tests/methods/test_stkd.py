@@ -29,7 +29,7 @@ def batch(seed=0):
 
 def step(method, at, teacher=None, student=None):
     networks = {"teacher": teacher or network(9)} if method.networks else {}
-    distiller = Distiller(student or network(1), method, at.images, networks=networks)
+    distiller = Distiller(student or network(1), method, at.inputs, networks=networks)
     losses, *_ = distiller(at, clock(), {})
     return distiller, losses
 
@@ -107,9 +107,9 @@ def test_the_mixture_of_clean_predictions():
     mix = Mixing().draw(torch.Size((ROWS, 3, 8, 8)), draws)
     at = mix_batch(batch(), mix, clean=True)
     distiller, losses = step(stkd(target="mixed predictions", temperature=3.0), at, teacher)
-    told = (teacher(batch().images) / 3.0).softmax(dim=1)
+    told = (teacher(batch().inputs) / 3.0).softmax(dim=1)
     target = mix.shares[:, :1] * told + mix.shares[:, 1:] * told[mix.partners[:, 1]]
-    log_p = (distiller.student(at.images) / 3.0).log_softmax(dim=1)
+    log_p = (distiller.student(at.inputs) / 3.0).log_softmax(dim=1)
     want = 9.0 * (target * (target.log() - log_p)).sum(dim=1).mean()
     assert_close(losses["virtual"], want)
     assert stkd(target="mixed predictions").mixing.clean
@@ -123,7 +123,7 @@ def test_mixing_is_a_weighted_sum(per, images):
     assert_close(mix.shares.sum(dim=1), torch.ones(ROWS))
     assert torch.equal(mix.partners[:, 0], torch.arange(ROWS))
     assert (mix.shares.unique(dim=0).shape[0] == 1) == (per == "batch")
-    rows = batch().images
+    rows = batch().inputs
     want = torch.stack([sum(mix.shares[b, k] * rows[mix.partners[b, k]] for k in range(images)) for b in range(ROWS)])
     assert_close(mixed(rows, mix), want)
 

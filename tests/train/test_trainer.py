@@ -32,13 +32,13 @@ def test_every_method_starts_from_the_same_student_and_sees_the_same_images(text
     for epoch in range(2):
         for one, two in zip(plain.loader.epoch(epoch), other.loader.epoch(epoch), strict=True):
             assert torch.equal(one.index, two.index)
-            torch.testing.assert_close(altered(one.images, two, parse_method(text)), two.images)
+            torch.testing.assert_close(altered(one.inputs, two, parse_method(text)), two.inputs)
 
 
 def altered(images, batch, made):
     """The images as the batch has them mixed or erased."""
     if made.erasing:
-        return torch.where(batch.images == 0, 0.0, images)
+        return torch.where(batch.inputs == 0, 0.0, images)
     if batch.mix is None:
         return images
     others = images[batch.mix.partners[:, 1]]
@@ -74,7 +74,7 @@ def test_the_first_step_is_the_gradient_step_by_hand(digits, tmp_path):
     batch = next(iter(made.loader.epoch(0)))
     model = create("resnet8", 10, size=8)
     model.load_state_dict(made.distiller.student.state_dict())
-    loss = torch.nn.functional.cross_entropy(model(batch.images), batch.labels)
+    loss = torch.nn.functional.cross_entropy(model(batch.inputs), batch.labels)
     loss.backward()
     want = [each.detach() - 0.5 * each.grad for each in model.parameters()]
     (row,) = made.fit()

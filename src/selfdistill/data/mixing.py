@@ -1,6 +1,8 @@
 """Mixing and erasing of batches: mixup, CutMix, Cutout."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import reduce
 from typing import Literal
 
 import torch
@@ -8,6 +10,8 @@ import torch.nn.functional as F
 from torch import Generator, Size, Tensor
 
 from selfdistill.data.batch import Batch, Mix
+from selfdistill.errors import UserError
+from selfdistill.inputs import Inputs, describe, device_of, map_tensors, positional_tensor, replace_tensor, tensors
 
 
 @dataclass(frozen=True)
@@ -28,7 +32,7 @@ class Mixing:
     chance: float = 1.0
 
     def draw(self, size: Size, generator: Generator) -> Mix:
-        """Draw shares and partners for a batch of this size (B, 3, H, W), on the generator's device."""
+        """Draw shares and partners for a batch of this size (B, C, ...), on the generator's device."""
         rows = size[0]
         shares = self._shares(rows if self.per == "row" else 1, generator)
         partners = [torch.arange(rows)] + [torch.randperm(rows, generator=generator) for _ in range(self.images - 1)]
@@ -38,6 +42,24 @@ class Mixing:
             own = region.float().mean()
             shares = torch.stack([own, 1 - own])[None]
         return Mix(shares.expand(rows, -1).contiguous(), torch.stack(partners, dim=1), region)
+
+    def _tensor(self, inputs: Inputs) -> Tensor:
+        """Return the tensor whose size decides the mixing; check that all inputs can be mixed."""
+        found = tensors(inputs)
+        if whole := [each for each in found if not each.is_floating_point()]:
+            raise UserError(
+                f"mixed examples are weighted sums, but these inputs hold integers ({describe(whole[0])}); "
+                "use a method that does not mix"
+            )
+        if not self.paste:
+            return found[0]
+        pasted = positional_tensor(inputs, "pasting (CutMix) needs", dims=1)
+        if len(found) > 1:
+            raise UserError(
+                f"pasting (CutMix) changes one tensor only, but the inputs are {describe(inputs)}; use a method that "
+                "mixes all of them, such as mixup"
+            )
+        return pasted
 
     def _shares(self, draws: int, generator: Generator) -> Tensor:
         """Draw the shares of the images in a mixture, the row's own first. -> [draws, images]."""
@@ -50,9 +72,9 @@ class Mixing:
         return shares
 
     def __call__(self, batch: Batch, generator: Generator) -> Batch:
-        """Mix a batch with random shares and partners."""
-        mix = self.draw(batch.images.shape, generator)
-        device = batch.images.device
+        """Mix a batch with random shares and partners. Raises `UserError` for inputs that cannot be mixed."""
+        mix = self.draw(self._tensor(batch.inputs).shape, generator)
+        device = device_of(batch.inputs)
         region = None if mix.region is None else _to_device(mix.region, device)
         return mix_batch(
             batch, Mix(_to_device(mix.shares, device), _to_device(mix.partners, device), region), self.clean
@@ -69,13 +91,14 @@ class Erasing:
     share: float
 
     def __call__(self, batch: Batch, generator: Generator) -> Batch:
-        """Erase a random square of each image."""
-        rows, _, height, width = batch.images.shape
-        y, x = _to_device(torch.rand(2, rows, 1, generator=generator), batch.images.device)
-        gone_y = _interval_mask(y * height, height, self.share * height)
-        gone_x = _interval_mask(x * width, width, self.share * width)
-        gone = gone_y[:, :, None] & gone_x[:, None, :]
-        return batch._replace(images=batch.images.masked_fill(gone[:, None], 0.0))
+        """Erase a random square of each image; an interval of a signal, a cube of a volume."""
+        values = positional_tensor(batch.inputs, "erasing (Cutout) needs", dims=1)
+        rows, _, *sides = values.shape
+        centers = _to_device(torch.rand(len(sides), rows, 1, generator=generator), values.device)
+        erased = _box(
+            [_interval_mask(at * side, side, self.share * side) for at, side in zip(centers, sides, strict=True)]
+        )
+        return batch._replace(inputs=replace_tensor(batch.inputs, values, values.masked_fill(erased[:, None], 0.0)))
 
 
 def _to_device(drawn: Tensor, device: torch.device) -> Tensor:
@@ -93,28 +116,35 @@ def mixed(rows: Tensor, mix: Mix) -> Tensor:
 def label_shares(batch: Batch, classes: int) -> Tensor:
     """Soft labels: the share of each class in each row; one-hot where rows are not mixed. -> [B, C]."""
     if batch.mix is None:
-        return F.one_hot(batch.labels, classes).to(batch.images.dtype)
+        return F.one_hot(batch.labels, classes).float()
     each = F.one_hot(batch.labels[batch.mix.partners], classes)  # [B, n, C]
     return (batch.mix.shares[:, :, None] * each).sum(dim=1)
 
 
 def mix_batch(batch: Batch, mix: Mix, clean: bool = False) -> Batch:
-    """Mix the images of a batch; with `clean` keep the originals as `extra["clean"]`."""
-    extra = {**batch.extra, "clean": batch.images} if clean else batch.extra
-    return batch._replace(images=_mixed_images(batch.images, mix), mix=mix, extra=extra)
+    """Mix the inputs of a batch; with `clean` keep the originals as `extra["clean"]`."""
+    extra = {**batch.extra, "clean": batch.inputs} if clean else batch.extra
+    return batch._replace(inputs=map_tensors(lambda each: _mixed(each, mix), batch.inputs), mix=mix, extra=extra)
 
 
-def _mixed_images(images: Tensor, mix: Mix) -> Tensor:
+def _mixed(values: Tensor, mix: Mix) -> Tensor:
     if mix.region is None:
-        return mixed(images, mix)
-    return torch.where(mix.region, images, images[mix.partners[:, 1]])
+        return mixed(values, mix)
+    return torch.where(mix.region, values, values[mix.partners[:, 1]])
 
 
 def _outside_rectangle(sides: Size, share: float, generator: Generator) -> Tensor:
     """Mask outside a random rectangle of a share of the area, clipped at the borders. -> [H, W] bool."""
-    y, x = torch.rand(2, 1, generator=generator)
-    pasted = [_interval_mask(at * side, side, side * share**0.5)[0] for at, side in zip((y, x), sides, strict=True)]
-    return ~(pasted[0][:, None] & pasted[1][None, :])
+    centers, length = torch.rand(len(sides), 1, generator=generator), share ** (1 / len(sides))
+    pasted = [_interval_mask(at * side, side, side * length) for at, side in zip(centers, sides, strict=True)]
+    return ~_box(pasted)[0]
+
+
+def _box(intervals: Sequence[Tensor]) -> Tensor:
+    """Intersect masks of intervals along each dimension. [B, side] each -> [B, *sides]."""
+    dims = len(intervals)
+    spread = [each.view(len(each), *(-1 if k == own else 1 for k in range(dims))) for own, each in enumerate(intervals)]
+    return reduce(torch.logical_and, spread)
 
 
 def _interval_mask(center: Tensor, side: int, length: float) -> Tensor:

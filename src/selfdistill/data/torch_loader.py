@@ -60,7 +60,7 @@ def loader(
 
     >>> from types import SimpleNamespace
     >>> images = [(torch.zeros(3, 8, 8), label) for label in range(10)]
-    >>> [tuple(batch.images.shape) for batch in loader(images, SimpleNamespace(mixing=None, needs={}), 4)]
+    >>> [tuple(batch.inputs.shape) for batch in loader(images, SimpleNamespace(mixing=None, needs={}), 4)]
     [(4, 3, 8, 8), (4, 3, 8, 8)]
     """
     items = IndexedDataset(dataset)

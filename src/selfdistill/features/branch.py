@@ -1,7 +1,6 @@
 """Branches: the layers of a model behind a tap, as a network."""
 
 from collections.abc import Mapping
-from itertools import count
 
 import torch
 from torch import Size, Tensor, nn
@@ -12,7 +11,7 @@ from selfdistill.features.hooks import FeatureHooks
 from selfdistill.features.logits import logits_of
 from selfdistill.features.model_copy import copy_model
 from selfdistill.features.trace import TRACED_ROWS, ModuleCall, Trace
-from selfdistill.inputs import Inputs, call_model, map_tensors, token_mask
+from selfdistill.inputs import Inputs, call_model, map_tensors, tensors, token_mask
 from selfdistill.terms import ModelOutputs
 
 
@@ -71,23 +70,28 @@ class Branch(nn.Module):
 class BranchInput(nn.Module):
     """The branch's input: a module that returns the given features, in the structure of the recorded output."""
 
+    features: Tensor | None = None
+
     def __init__(self, structure: object, place: int):
         super().__init__()
-        self.features: Tensor | None = None
-        self.structure, self.place = _without_graph(structure), place
+        self.structure, self.place = _on_meta(structure), place
 
     def forward(self, *_: object, **__: object) -> object:
         """Return the given features, beside zeros for the output's other tensors."""
-        if isinstance(self.structure, Tensor):
-            return self.features
-        places = count()
-        return map_tensors(lambda each: self.features if next(places) == self.place else self.zeros(each), self.structure)
+        values = iter([self.given if k == self.place else self.zeros(v) for k, v in enumerate(tensors(self.structure))])
+        return map_tensors(lambda _: next(values), self.structure)
+
+    @property
+    def given(self) -> Tensor:
+        """The features of the running pass."""
+        assert self.features is not None
+        return self.features
 
     def zeros(self, recorded: Tensor) -> Tensor:
         """Return zeros of a recorded shape for the rows of the features."""
-        zero = torch.zeros((), dtype=recorded.dtype, device=self.features.device)
-        rows = len(self.features) if len(recorded) == TRACED_ROWS else len(recorded)
-        return zero.expand(rows, *recorded.shape[1:])
+        zero = torch.zeros((), dtype=recorded.dtype, device=self.given.device)
+        per_row = recorded.dim() > 0 and len(recorded) == TRACED_ROWS
+        return zero.expand(len(self.given), *recorded.shape[1:]) if per_row else zero.expand(recorded.shape)
 
 
 class Stub(nn.Module):
@@ -99,21 +103,22 @@ class Stub(nn.Module):
 
     def __init__(self, call: ModuleCall, entry: BranchInput):
         super().__init__()
-        self.structure = _without_graph(call.structure)
+        self.structure = _on_meta(call.structure)
         self._entry, self._replaced = (entry,), (copy_model(call.module).to("meta"),)  # in tuples: no submodules
 
     def forward(self, *_: object, **__: object) -> object:
         """Return zeros for the rows of the branch's input."""
         return map_tensors(self._entry[0].zeros, self.structure)
 
-    def __getattr__(self, name: str) -> object:
-        try:
+    def __getattr__(self, name: str) -> Tensor | nn.Module:
+        replaced = self.__dict__.get("_replaced")
+        if replaced is None or name in self.__dict__.get("_modules", {}):
             return super().__getattr__(name)
-        except AttributeError:
-            return getattr(self.__dict__["_replaced"][0], name)
+        found: Tensor | nn.Module = getattr(replaced[0], name)
+        return found
 
 
-def _without_graph(structure: object) -> object:
+def _on_meta(structure: object) -> object:
     """Return the structure with tensors on the meta device: their shapes alone are read."""
     return map_tensors(lambda each: each.detach().to("meta"), structure)
 

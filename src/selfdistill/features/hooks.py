@@ -53,11 +53,16 @@ class RecordedFeatures:
     def add(self, name: str, activation: Tensor) -> None:
         """Record an activation; tokens of padding become zeros."""
         if self.features is not None:
-            masked = self.mask is not None and activation.dim() == 3 and activation.shape[:2] == self.mask.shape
-            self.features[name] = activation * self.mask.to(activation.dtype)[:, :, None] if masked else activation
+            self.features[name] = activation if self.mask is None else _masked(activation, self.mask)
 
     def __reduce__(self) -> tuple[type["RecordedFeatures"], tuple[()]]:
         return RecordedFeatures, ()  # a model pickled or copied during training carries idle hooks
+
+
+def _masked(activation: Tensor, mask: Tensor) -> Tensor:
+    """Zero the tokens of padding. [B, N, D], [B, N] -> [B, N, D]; other activations pass unchanged."""
+    are_tokens = activation.dim() == 3 and activation.shape[:2] == mask.shape
+    return activation * mask.to(activation.dtype)[:, :, None] if are_tokens else activation
 
 
 class StageHook:

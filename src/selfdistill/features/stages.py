@@ -83,7 +83,7 @@ def _thirds(points: list[TrunkPoint]) -> list[TrunkPoint]:
 def _layers(points: list[TrunkPoint]) -> list[TrunkPoint]:
     """Return the last point of each layer of a network of vectors, or its residual joins if it has three or more."""
     joins = [point for point in points if point.join]
-    return joins if len(joins) >= BLOCK_STAGES else list({point.done: point for point in points}.values())
+    return joins if len(joins) >= BLOCK_STAGES else list({point.done: point for point in points if point.done}.values())
 
 
 def _segments(points: list[TrunkPoint]) -> list[tuple[list[TrunkPoint], int]]:

@@ -127,8 +127,8 @@ def _trace_pass(model: nn.Module, inputs: Inputs, output: LogitsKey | None) -> T
         raise
     except FAILURES as error:
         raise UserError(
-            f"{where} cannot take two rows of these inputs, {describe(inputs)}: {_first_line(error)}; pass inputs as it "
-            "takes them in training (a tuple is its arguments, a mapping its keywords)"
+            f"{where} cannot take two rows of these inputs, {describe(inputs)}: {_first_line(error)}; pass inputs as "
+            "in training (a tuple is the model's arguments, a mapping its keywords)"
         ) from error
     if trace.logits.dim() != 2:
         raise UserError(f"{where} gives {[*trace.logits.shape]} for its logits; a classifier gives [B, C]")
@@ -187,9 +187,10 @@ def _recording_calls(model: nn.Module, recorded: list[_Recorded]) -> Iterator[No
             each.remove()
 
 
-def _module_call(order: int, each: _Recorded, steps: Mapping[Node | None, int]) -> ModuleCall:
+def _module_call(order: int, each: _Recorded, steps: Mapping[Node, int]) -> ModuleCall:
     """Choose the output's tensor that is latest on the way to the logits: hidden states, not attention weights."""
-    place = max(range(len(each.nodes)), key=lambda k: steps.get(each.nodes[k], -1))
+    depths = [-1 if node is None else steps.get(node, -1) for node in each.nodes]
+    place = depths.index(max(depths))
     output = tensors(each.output)[place]
     sole = each.inputs[0] if len(each.inputs) == 1 else None
     is_layer = not any(each.module.children())

@@ -21,7 +21,7 @@ def class_ids(labels: Labels, rows: int, classes: int, device: torch.device) -> 
     if ids.is_floating_point() or ids.is_complex() or ids.dim() != 1:
         raise UserError(f"labels must be class ids, integers [B], but these are {_kind(ids)}; {_way_out(ids, classes)}")
     if len(ids) != rows:
-        raise UserError(f"a batch of {rows} images needs {rows} labels, but these are {len(ids)}")
+        raise UserError(f"a batch of {rows} rows needs {rows} labels, but these are {len(ids)}")
     return ids.to(device, torch.int64)
 
 
@@ -31,7 +31,7 @@ def own_labels(labels: Tensor, rows: int, device: torch.device) -> Tensor:
     Raises `UserError` for another number than `rows`.
     """
     if labels.dim() == 0 or len(labels) != rows:
-        raise UserError(f"a batch of {rows} images needs {rows} rows of labels, but these are {_kind(labels)}")
+        raise UserError(f"a batch of {rows} rows needs {rows} rows of labels, but these are {_kind(labels)}")
     return labels.to(device)
 
 
@@ -52,4 +52,4 @@ def _kind(labels: Tensor) -> str:
 def _way_out(labels: Tensor, classes: int) -> str:
     if labels.dim() == 2 and labels.shape[1] == classes:
         return "pass labels.argmax(dim=1) for one-hot rows, or task=, a loss of your own, for labels of another kind"
-    return "pass labels.long() for ids that are stored as floats" if labels.dim() == 1 else "pass one id per image"
+    return "pass labels.long() for ids that are stored as floats" if labels.dim() == 1 else "pass one id per row"

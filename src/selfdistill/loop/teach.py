@@ -10,6 +10,7 @@ from selfdistill.data.mixing import Mixing
 from selfdistill.data.requirements import Need
 from selfdistill.errors import UserError
 from selfdistill.features.logits import LogitsKey
+from selfdistill.inputs import Inputs, device_of, num_rows
 from selfdistill.loop import validate
 from selfdistill.loop.extra_state import pack, unpack
 from selfdistill.loop.finite import FiniteCheck
@@ -25,7 +26,7 @@ from selfdistill.terms import Memory, Progress, TaskLoss
 def teach(
     model: nn.Module,
     method: str | Method,
-    images: Tensor,
+    inputs: Inputs,
     *,
     networks: Mapping[str, nn.Module] | None = None,
     classifier: str | None = None,
@@ -39,7 +40,8 @@ def teach(
 ) -> "DistillationStep":
     """Teach a model by a method, in a training loop of your own.
 
-    `images` [B, 3, H, W] is a float batch as the loop will bring it. Options: `networks` (teachers by
+    `inputs` are a batch as the loop will bring it: a tensor such as float images [B, C, H, W], a tuple of the model's
+    arguments, or a mapping of its keywords, B rows in each tensor. Options: `networks` (teachers by
     role), `classifier` (the path of the module that makes the logits), `output` (position, key or function that names
     the logits in the model's output), `task` (a loss of logits and labels in place of cross-entropy, for the student
     and for heads that learn the labels), `seed`, `epochs` and `steps_per_epoch` (for methods that read time),
@@ -55,7 +57,7 @@ def teach(
     return DistillationStep(
         model,
         parse_method(method),
-        images,
+        inputs,
         networks=networks,
         classifier=classifier,
         output=output,
@@ -69,7 +71,7 @@ def teach(
 
 
 class DistillationStep(nn.Module):
-    """A training step as a callable: images and labels in, a scalar loss out.
+    """A training step as a callable: inputs and labels in, a scalar loss out.
 
     After a call, `losses` holds the unweighted loss of each term, and `logits` [B, C] those of the batch, for the
     training accuracy. `state_dict()` includes the memories of terms. With the student in eval mode, or without
@@ -88,7 +90,7 @@ class DistillationStep(nn.Module):
         self,
         model: nn.Module,
         method: Method,
-        images: Tensor,
+        inputs: Inputs,
         *,
         networks: Mapping[str, nn.Module] | None = None,
         classifier: str | None = None,
@@ -106,7 +108,7 @@ class DistillationStep(nn.Module):
         if task is not None:
             validate.require_own_task(method)
         self.step = Distiller(
-            model, method, images, networks=networks, classifier=classifier, output=output, task=task, seed=seed
+            model, method, inputs, networks=networks, classifier=classifier, output=output, task=task, seed=seed
         )
         self.epochs, self.steps_per_epoch, self.accumulate = epochs, steps_per_epoch, accumulate
         self.dataset_size = dataset_size
@@ -119,7 +121,7 @@ class DistillationStep(nn.Module):
         self._norms: validate.Norms | None = None
         self._finite = FiniteCheck(self.step)
         validate.warn_of_idle_parameters(self.step)
-        self._start(len(images))
+        self._start(num_rows(inputs))
 
     @property
     def student(self) -> nn.Module:
@@ -153,7 +155,7 @@ class DistillationStep(nn.Module):
 
     @property
     def needs(self) -> Mapping[str, Need]:
-        """Return the method's requirements on the data besides images and labels, which `sd.loader` meets.
+        """Return the method's requirements on the data besides inputs and labels, which `sd.loader` meets.
 
         >>> teach = sd.teach(sd.create("resnet8", classes=10, size=8), "cs_kd()", torch.randn(4, 3, 8, 8))
         >>> list(teach.needs)
@@ -163,16 +165,16 @@ class DistillationStep(nn.Module):
 
     def forward(
         self,
-        images: Tensor | Batch,
+        inputs: Inputs | Batch,
         labels: Labels | None = None,
         *,
         index: Tensor | None = None,
         remember: bool = True,
-        **extra: Tensor,
+        **extra: Inputs,
     ) -> Tensor:
-        """Return the loss of a batch [B, 3, H, W] with labels [B], a scalar for backward().
+        """Return the loss of a batch of inputs with labels [B], a scalar for backward().
 
-        A `Batch` of `sd.loader` takes the place of images and labels. `index` [B] are places in the data set;
+        A `Batch` of `sd.loader` takes the place of inputs and labels. `index` [B] are places in the data set;
         `extra` are further tensors that the method requires, such as `peer`. `remember=False` leaves the memories
         unchanged, for optimizers that evaluate a batch twice. Raises `UserError` for labels that are no class ids of
         the model, for a missing tensor, for too few rows, for losses that are not finite, and after `close`.
@@ -185,7 +187,7 @@ class DistillationStep(nn.Module):
         if not torch.compiler.is_compiling():
             self._finite.before(self._calls.device)
         validate.require_known(self.step, extra)
-        batch = images if isinstance(images, Batch) else _batch(images, labels, index, extra)
+        batch = inputs if isinstance(inputs, Batch) else _batch(inputs, labels, index, extra)
         batch = batch._replace(labels=self._labels(batch))
         if not (self.student.training and torch.is_grad_enabled()):
             return self._evaluate(batch)
@@ -255,10 +257,11 @@ class DistillationStep(nn.Module):
 
     def _labels(self, batch: Batch) -> Tensor:
         """Return class ids [B]; with the caller's own task loss, float labels pass unchanged."""
+        device = device_of(batch.inputs)
         if self.step.own_task is not None and isinstance(batch.labels, Tensor) and batch.labels.is_floating_point():
-            return own_labels(batch.labels, len(batch.images), batch.images.device)
-        classes = self.step.anatomy.logits[-1]
-        ids = class_ids(batch.labels, len(batch.images), classes, batch.images.device)
+            return own_labels(batch.labels, num_rows(batch.inputs), device)
+        classes = self.step.anatomy.logits[1]
+        ids = class_ids(batch.labels, num_rows(batch.inputs), classes, device)
         # a wrong id ends a CUDA process; a check of each batch would be a host sync
         if not torch.compiler.is_compiling() and (ids.device.type == "cpu" or self._started == 0):
             require_known_classes(ids, classes)
@@ -335,8 +338,9 @@ class DistillationStep(nn.Module):
 
     def _check_first_calls(self, batch: Batch) -> None:
         """At the first call, match memories to batch size and device; after the first step, check that heads train."""
-        if self._started == 0 and (len(batch.images) != self._rows or self._calls.device != batch.images.device):
-            self._start(len(batch.images))
+        rows, device = num_rows(batch.inputs), device_of(batch.inputs)
+        if self._started == 0 and (rows != self._rows or self._calls.device != device):
+            self._start(rows)
         if self._started == self.accumulate and self._norms is not None:
             validate.require_optimized(self.step, self._norms)
         if self._started == 0:
@@ -349,7 +353,7 @@ class DistillationStep(nn.Module):
             raise UserError("this teach was closed; call sd.teach(model, …) again to continue training")
 
 
-def _batch(images: Tensor, labels: Labels | None, index: Tensor | None, extra: Mapping[str, Tensor]) -> Batch:
+def _batch(inputs: Inputs, labels: Labels | None, index: Tensor | None, extra: Mapping[str, Inputs]) -> Batch:
     if labels is None:
-        raise UserError("teach needs labels besides images: teach(images, labels), or a Batch of sd.loader")
-    return Batch(images, torch.as_tensor(labels), index, None, extra)
+        raise UserError("teach needs labels besides inputs: teach(inputs, labels), or a Batch of sd.loader")
+    return Batch(inputs, torch.as_tensor(labels), index, None, extra)

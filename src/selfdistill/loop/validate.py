@@ -9,6 +9,7 @@ from torch import Tensor
 from selfdistill.data.batch import Batch
 from selfdistill.data.requirements import KEYS
 from selfdistill.errors import UserError
+from selfdistill.inputs import Inputs, tensors
 from selfdistill.method import Method
 from selfdistill.step import Distiller
 from selfdistill.step.batch_norm import nonfinite_statistics
@@ -17,9 +18,9 @@ Norms = tuple[Tensor, Tensor]  # of the parameters of the student, and of the he
 
 DESCRIPTIONS = {
     "index": "the position of each row in the data set [B]",
-    "peer": "another image of the same class for each row [B, 3, H, W]",
-    "twin": "a second augmentation of the images [B, 3, H, W]",
-    "last": "the images of the previous batch [B, 3, H, W]",
+    "peer": "another example of the same class for each row, like the inputs",
+    "twin": "a second augmentation of the inputs",
+    "last": "the inputs of the previous batch",
     "last_labels": "the labels of the previous batch [B]",
     "negatives": "positions of K images of other classes for each row [B, K]",
 }
@@ -69,8 +70,8 @@ def require_extra(step: Distiller, batch: Batch) -> None:
     for name in _required_inputs(step):
         if (batch.index is None) if name == "index" else (name not in batch.extra):
             raise UserError(
-                f"{step.method.text} also needs `{name}`: {DESCRIPTIONS.get(name, 'images [B, 3, H, W]')}; pass "
-                f"teach(images, labels, {name}=…), or take batches from sd.loader(dataset, teach, …)"
+                f"{step.method.text} also needs `{name}`: {DESCRIPTIONS.get(name, 'further inputs')}; pass "
+                f"teach(inputs, labels, {name}=…), or take batches from sd.loader(dataset, teach, …)"
             )
 
 
@@ -113,13 +114,13 @@ def require_own_task(method: Method) -> None:
         raise UserError(f"{method.text} mixes labels, which a custom task loss cannot handle; leave task= out")
 
 
-def require_known(step: Distiller, extra: Mapping[str, Tensor]) -> None:
+def require_known(step: Distiller, extra: Mapping[str, Inputs]) -> None:
     """Raise `UserError` for an unknown keyword argument."""
     known = [name for name in _required_inputs(step) if name != "index"]
     if unknown := [name for name in extra if name not in known and name.rstrip("0123456789") not in DESCRIPTIONS]:
         takes = ", ".join(known) or "no other input"
         raise UserError(
-            f"teach does not know {unknown[0]!r}; besides images, labels and index, {step.method.text} reads {takes}"
+            f"teach does not know {unknown[0]!r}; besides inputs, labels and index, {step.method.text} reads {takes}"
         )
 
 
@@ -155,9 +156,9 @@ def warn_of_idle_parameters(step: Distiller) -> None:
 def warn_of_equal_twins(batch: Batch, method: Method) -> None:
     """Warn of second augmentations that equal the first. A host sync."""
     for name, each in batch.extra.items():
-        if name.startswith("twin") and torch.equal(each, batch.images):
+        if name.startswith("twin") and all(map(torch.equal, tensors(each), tensors(batch.inputs))):
             warnings.warn(
-                f"{name} equals the images: the data set does not augment, so {method.text} compares each image "
+                f"{name} equals the inputs: the data set does not augment, so {method.text} compares each row "
                 "with itself; add random transforms to the data set",
                 stacklevel=6,
             )

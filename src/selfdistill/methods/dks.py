@@ -24,13 +24,11 @@ class KnowledgeSynergy(LossTerm):
 
     def build(self, context: BuildContext) -> None:
         """Make a branch from each of the two stages before the last."""
-        self.matched = stage_names(context.shapes)[-3:-1]
-        self.branches = nn.ModuleList(context.branch(tap) for tap in self.matched)
+        self.branches = nn.ModuleList(context.branch(tap) for tap in stage_names(context.shapes)[-3:-1])
 
     def loss(self, context: StepContext) -> LossValue:
         """Sum the branches' CE; sum over ordered pairs T² KL(sg z_l || z_j)."""
-        pairs = zip(self.matched, self.branches, strict=True)
-        return self.parts(context, [branch(context.features[tap]).logits for tap, branch in pairs])
+        return self.parts(context, [branch(context.anchor).logits for branch in self.branches])
 
     def parts(self, context: StepContext, branches: list[Tensor]) -> LossValue:
         """Compute both parts from the branches' logits, [B, C] each."""

@@ -5,6 +5,7 @@ import torch.nn.functional as F
 
 from selfdistill.data.requirements import PreviousBatch
 from selfdistill.functional import kl_divergence
+from selfdistill.inputs import only_tensor
 from selfdistill.method import Method
 from selfdistill.method.constructor import NonNegative, Positive, method_constructor
 from selfdistill.terms import ForwardPass, LossTerm, LossValue, Memory, StepContext, TrainingInfo
@@ -30,7 +31,7 @@ class LastBatch(LossTerm):
         logits, (then, rows) = context.views["last"].logits, context.memory_pair
         room = min(len(then), len(logits))
         known = (rows == room).to(logits.dtype)  # the remembered rows are those of this pass
-        again = F.cross_entropy(logits, context.batch.extra["last_labels"])
+        again = F.cross_entropy(logits, only_tensor(context.batch.extra["last_labels"]))
         before, now = known * len(logits), len(context.logits)
         learn = (before * again + now * context.cross_entropy(context.logits)) / (before + now)
         soft = kl_divergence(logits[:room], then[:room], self.temperature)

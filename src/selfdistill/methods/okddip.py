@@ -27,7 +27,7 @@ class DiversePeers(BranchTerm):
 
     def parts(self, context: StepContext) -> tuple[Tensor, Tensor]:
         """Compute the peers' CE; T² KL of each peer from its mixture, and of the student."""
-        peers = [peer(context.features[self.taps[0]]) for peer in self.peers]
+        peers = [peer(context.anchor) for peer in self.peers]
         logits, embeddings = (torch.stack(each, dim=1) for each in zip(*(peer[:2] for peer in peers), strict=True))
         learn = sum_tensors(context.cross_entropy(each) for each in logits.unbind(dim=1))
         attention = (self.query(embeddings) @ self.key(embeddings).transpose(1, 2)).softmax(dim=2)  # [B, m, m]

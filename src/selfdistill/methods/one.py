@@ -27,9 +27,8 @@ class NativeEnsemble(BranchTerm):
 
     def parts(self, context: StepContext) -> tuple[Tensor, Tensor]:
         """Compute CE of the other branches and the ensemble; sum T² KL(sg ensemble || branch)."""
-        trunk = context.features[self.taps[0]]
-        logits = [context.logits, *(branch(trunk).logits for branch in self.branches)]
-        ensemble = self.ensemble(global_average_pool(trunk), logits)
+        logits = [context.logits, *(branch(context.anchor).logits for branch in self.branches)]
+        ensemble = self.ensemble(global_average_pool(context.features[self.taps[0]]), logits)
         learn = context.cross_entropy(ensemble) + sum_tensors(context.cross_entropy(each) for each in logits[1:])
         teacher, options = ensemble.detach(), (self.temperature, self.epsilon)
         return learn, sum_tensors(kl_through_teacher(each, teacher, *options) for each in logits)

@@ -49,7 +49,7 @@ def predict(
     """
     with eval_mode(model):
         parts = [
-            (logits_of(model(batch.images)).float().cpu(), batch.labels.cpu())
+            (logits_of(model(batch.inputs)).float().cpu(), batch.labels.cpu())
             for batch in batches(images, batch_size, augment, device)
         ]
     logits, labels = (torch.cat(each) for each in zip(*parts, strict=True))

@@ -11,6 +11,7 @@ from selfdistill.errors import UserError
 from selfdistill.features import read_anatomy
 from selfdistill.features.hooks import FeatureHooks
 from selfdistill.features.logits import logits_of
+from selfdistill.inputs import only_tensor
 from selfdistill.metrics.inputs import checked_logits
 from selfdistill.metrics.prediction import predicted_class
 
@@ -76,7 +77,7 @@ def _passes(
     passes = []
     for batch in batches(images, batch_size, augment, like.device):
         taps.record()
-        logits = logits_of(model(batch.images.to(like.dtype)))
+        logits = logits_of(model(only_tensor(batch.inputs).to(like.dtype)))
         kept = taps.take()
         passes.append((_to_cpu(logits), {name: _to_cpu(each) for name, each in kept.items()}))
     return passes

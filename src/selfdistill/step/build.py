@@ -1,16 +1,21 @@
 """Preparation of terms for a student: tap names, requirements, shapes, branches."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from dataclasses import replace
 from functools import partial
 
 import torch
-from torch import Size, Tensor, nn
+from torch import Size, nn
 
+from selfdistill.data.batch import Batch
 from selfdistill.errors import UserError
 from selfdistill.features import Anatomy
 from selfdistill.features.branch import Branch
 from selfdistill.features.trace import trace_modules
-from selfdistill.terms import LossTerm
+from selfdistill.inputs import Inputs, num_rows
+from selfdistill.method import Method
+from selfdistill.step.passes import inputs_of
+from selfdistill.terms import ForwardPass, LossTerm
 
 
 def tap_names(term: LossTerm, anatomy: Anatomy) -> list[str]:
@@ -33,6 +38,19 @@ def require(term: LossTerm, name: str, anatomy: Anatomy, text: str) -> None:
             f"{text} reads the weight of a linear classifier (term {name!r}), but {anatomy.classifier!r} is "
             "not linear; use a model that ends in a linear layer"
         )
+
+
+def require_changeable(method: Method, views: Iterable[ForwardPass], inputs: Inputs) -> None:
+    """Raise `UserError` for inputs that the method cannot mix, erase or transform, before the first step."""
+    batch = Batch(inputs, torch.zeros(num_rows(inputs), dtype=torch.int64))
+    try:
+        for change in (method.mixing, method.erasing):
+            if change:
+                change(batch, torch.Generator())
+        for view in views:
+            inputs_of(replace(view, source=None), batch)
+    except UserError as error:
+        raise UserError(f"{method.text}: {error}") from error
 
 
 def _require_stages(term: LossTerm, name: str, anatomy: Anatomy, text: str) -> None:
@@ -60,10 +78,10 @@ def shapes(taps: list[str], anatomy: Anatomy, rows: int) -> dict[str, Size]:
     return shapes | {"logits": anatomy.logits} | ({"embedding": anatomy.embedding} if anatomy.embedding else {})
 
 
-def branch_factory(student: nn.Module, anatomy: Anatomy, like: Tensor) -> Callable[[str], Branch]:
-    """Return a function that makes the branch behind a tap; `like` has the student's device and dtype."""
-    return partial(_make_branch, student, torch.zeros(2, *anatomy.images).to(like), anatomy)
+def branch_factory(student: nn.Module, anatomy: Anatomy, inputs: Inputs) -> Callable[[str], Branch]:
+    """Return a function that makes the branch behind a tap of a student of these inputs."""
+    return partial(_make_branch, student, inputs, anatomy)
 
 
-def _make_branch(student: nn.Module, images: Tensor, anatomy: Anatomy, tap: str) -> Branch:
-    return Branch(student, trace_modules(student, images, anatomy.output)[0], anatomy, tap)
+def _make_branch(student: nn.Module, inputs: Inputs, anatomy: Anatomy, tap: str) -> Branch:
+    return Branch(student, trace_modules(student, inputs, anatomy.output)[0], anatomy, tap)

@@ -13,12 +13,13 @@ from selfdistill.features import read_anatomy
 from selfdistill.features.hooks import FeatureHooks
 from selfdistill.features.logits import LogitsKey, logits_of
 from selfdistill.features.model_copy import copy_model
+from selfdistill.inputs import Inputs, call_model, concatenate_rows, floats_to, map_tensors, num_rows, token_mask
 from selfdistill.method import Method
 from selfdistill.rng import fork_rng_named
 from selfdistill.step.batch_norm import one_value_refused
-from selfdistill.step.build import branch_factory, require, shapes, tap_names
+from selfdistill.step.build import branch_factory, require, require_changeable, shapes, tap_names
 from selfdistill.step.networks import CompanionNetwork, build_companions
-from selfdistill.step.passes import detached, images_of, merge_passes, split
+from selfdistill.step.passes import detached, inputs_of, merge_passes, split
 from selfdistill.step.precision import at_least_fp32, no_autocast, reference_tensor, to_float32
 from selfdistill.terms import (
     BuildContext,
@@ -39,7 +40,7 @@ class Step(NamedTuple):
 
     losses: dict[str, Tensor]  # by term, or "term.learn" and "term.mimic"; [] each, unweighted
     remembered: dict[str, Memory]  # by term, for the next step
-    logits: Tensor  # [B, C] of the batch's images, without gradient
+    logits: Tensor  # [B, C] of the batch, without gradient
 
 
 class LossTerms(nn.ModuleDict):
@@ -65,7 +66,7 @@ class Networks(nn.ModuleDict):
 class Distiller(nn.Module):
     """A student, the terms of a method, and the passes that they share.
 
-    `student` is the caller's own object: not wrapped, no weight renamed. `images` [B, 3, H, W] is an example batch;
+    `student` is the caller's own object: not wrapped, no weight renamed. `inputs` are an example batch;
     `networks` are teachers and peers by role; `classifier` names the module that computes the logits, and `output`
     the logits in the student's output, where they are not detected; `task` is a loss of logits and labels in place of
     cross-entropy; `seed` initializes the heads without changing any other random stream. Raises `UserError` for a
@@ -76,7 +77,7 @@ class Distiller(nn.Module):
         self,
         student: nn.Module,
         method: Method,
-        images: Tensor,
+        inputs: Inputs,
         *,
         networks: Mapping[str, nn.Module] | None = None,
         classifier: str | None = None,
@@ -86,17 +87,19 @@ class Distiller(nn.Module):
     ):
         super().__init__()
         self.method, self.own_task = method, task
-        self.anatomy = read_anatomy(student, images, classifier, output)
+        self.anatomy = read_anatomy(student, inputs, classifier, output)
         self.terms = LossTerms(deepcopy(method.all_terms))  # a method can be used again
         self.views = merge_passes(self.terms.values())
-        images = images.to(reference_tensor(student))
-        self.networks = Networks(build_companions(method, networks, student, self.views, images, seed, output))
+        inputs = floats_to(inputs, reference_tensor(student))
+        self.example = map_tensors(lambda each: each[:2].detach(), inputs)
+        require_changeable(method, self.views, self.example)
+        self.networks = Networks(build_companions(method, networks, student, self.views, inputs, seed, output))
         taps = {name: tap_names(term, self.anatomy) for name, term in self.terms.items()}
-        make_branch = branch_factory(student, self.anatomy, reference_tensor(student))
+        make_branch = branch_factory(student, self.anatomy, inputs)
         for name, term in self.terms.items():
             require(term, name, self.anatomy, method.text)
             parts = BuildContext(
-                shapes(taps[name], self.anatomy, len(images)), self._companion_shapes(term), make_branch
+                shapes(taps[name], self.anatomy, num_rows(inputs)), self._companion_shapes(term), make_branch
             )
             with fork_rng_named(f"{seed}:{name}"):
                 term.build(parts)
@@ -147,7 +150,7 @@ class Distiller(nn.Module):
 
     def task_loss(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """Compute the task loss and the logits in the student's current mode, for validation. -> [], [B, C]."""
-        anchor = self._forward_student(batch.images)
+        anchor = self._forward_student(batch.inputs)
         with no_autocast(anchor.logits):
             zero = anchor.logits.new_zeros(())
             context = self._base_context(batch, anchor, Progress(zero, zero, zero))
@@ -157,7 +160,7 @@ class Distiller(nn.Module):
         """Return the `TrainingInfo` for terms, with `batch` rows per step and `images` training images."""
         embedding = self.anatomy.embedding
         return TrainingInfo(
-            self.anatomy.logits[-1], embedding[-1] if embedding else None, batch, reference_tensor(self.student), images
+            self.anatomy.logits[1], embedding[-1] if embedding else None, batch, reference_tensor(self.student), images
         )
 
     def after_step(self) -> None:
@@ -205,30 +208,40 @@ class Distiller(nn.Module):
         return replace(self._base_context(batch, anchor, progress), views=outputs, memory=memory)
 
     def _base_context(self, batch: Batch, anchor: ModelOutputs, progress: Progress) -> StepContext:
-        return StepContext(batch, *anchor, {}, self._classify, self._classifier_weight(), progress, None, self.own_task)
+        return StepContext(
+            batch,
+            anchor.logits,
+            anchor.embedding_or_none,
+            anchor.features,
+            {},
+            self._classify,
+            self._classifier_weight(),
+            progress,
+            task=self.own_task,
+        )
 
     def passes(self, batch: Batch) -> tuple[ModelOutputs, dict[str, ModelOutputs]]:
         """Run the anchor's pass, concatenated with the joint passes, and each other pass by itself."""
         joint = [view for view in self.views if view.joint]
-        inputs = [batch.images, *(images_of(view, batch) for view in joint)]
-        anchor, *others = split(self._forward_student(torch.cat(inputs)), [len(each) for each in inputs])
+        inputs = [batch.inputs, *(inputs_of(view, batch) for view in joint)]
+        anchor, *others = split(self._forward_student(concatenate_rows(inputs)), inputs)
         views = dict(zip((view.name for view in joint), others, strict=True))
         separate = {view.name: self._run_pass(view, batch) for view in self.views if not view.joint}
         return anchor, {**views, **separate}
 
     def _run_pass(self, view: ForwardPass, batch: Batch) -> ModelOutputs:
-        images = images_of(view, batch)
+        inputs = inputs_of(view, batch)
         if view.network == "student":
-            return self._forward_student(images, view.grad)
+            return self._forward_student(inputs, view.grad)
         with torch.set_grad_enabled(view.grad and torch.is_grad_enabled()):
-            return to_float32(self.networks[view.network](images))
+            return to_float32(self.networks[view.network](inputs))
 
-    def _forward_student(self, images: Tensor, grad: bool = True) -> ModelOutputs:
-        self.taps.record()
+    def _forward_student(self, inputs: Inputs, grad: bool = True) -> ModelOutputs:
+        self.taps.record(token_mask(inputs))
         with torch.set_grad_enabled(grad and torch.is_grad_enabled()):
-            logits = logits_of(self.student(images), self.anatomy.output)
+            logits = logits_of(call_model(self.student, inputs), self.anatomy.output)
             features = self.taps.take()
-            return to_float32(ModelOutputs(logits, features.pop("embedding", None), features))
+            return to_float32(ModelOutputs(logits, features.pop("embedding", None), features, inputs))
 
     def _classify(self, embedding: Tensor) -> Tensor:
         """Apply the student's classifier to embeddings, without gradient. [*, D] -> [*, C]."""

@@ -13,6 +13,7 @@ from selfdistill.features.hooks import FeatureHooks
 from selfdistill.features.logits import LogitsKey, logits_of
 from selfdistill.features.model_copy import copy_model
 from selfdistill.functional import ema_update
+from selfdistill.inputs import Inputs, call_model, device_of, num_rows, token_mask
 from selfdistill.method import Method
 from selfdistill.method.networks import EMATeacher, LaggedStudent, PeerNetwork, Role, Teacher
 from selfdistill.rng import fork_rng_named
@@ -20,26 +21,25 @@ from selfdistill.terms import ForwardPass, ModelOutputs
 
 
 class CompanionNetwork(nn.Module):
-    """A network that gets the student's images; `tap_names` are the activations that terms read."""
+    """A network that gets the student's inputs; `tap_names` are the activations that terms read."""
 
-    def __init__(self, network: nn.Module, images: Tensor, tap_names: Sequence[str], output: LogitsKey | None = None):
+    def __init__(self, network: nn.Module, inputs: Inputs, tap_names: Sequence[str], output: LogitsKey | None = None):
         super().__init__()
         self.shapes, self.taps, self.output = {}, None, output
         if tap_names:  # without taps, any network will do: it is not traced
-            anatomy = read_anatomy(network, images, output=output)
+            anatomy = read_anatomy(network, inputs, output=output)
             names = list(dict.fromkeys(name for tap in tap_names for name in anatomy.expand_tap(tap)))
-            self.shapes = {name: Size((len(images), *anatomy.stage(name).shape[1:])) for name in names}
+            self.shapes = {name: Size((num_rows(inputs), *anatomy.stage(name).shape[1:])) for name in names}
             self.taps = FeatureHooks(network, anatomy, names)
         self.network = network
 
-    def forward(self, images: Tensor) -> ModelOutputs:
-        """Run a pass over images [B, 3, H, W] and return its outputs."""
-        if self.taps is None:
-            return ModelOutputs(logits_of(self.network(images), self.output), None, {})
-        self.taps.record()
-        logits = logits_of(self.network(images), self.output)
-        features = self.taps.take()
-        return ModelOutputs(logits, features.pop("embedding", None), features)
+    def forward(self, inputs: Inputs) -> ModelOutputs:
+        """Run a pass over inputs and return its outputs."""
+        if self.taps is not None:
+            self.taps.record(token_mask(inputs))
+        logits = logits_of(call_model(self.network, inputs), self.output)
+        features = {} if self.taps is None else self.taps.take()
+        return ModelOutputs(logits, features.pop("embedding", None), features, inputs)
 
     def after_step(self) -> None:
         """Update the network after the optimizer's step."""
@@ -53,8 +53,8 @@ class CompanionNetwork(nn.Module):
 class FrozenNetwork(CompanionNetwork):
     """A network without gradient that stays in eval mode."""
 
-    def __init__(self, network: nn.Module, images: Tensor, tap_names: Sequence[str], output: LogitsKey | None = None):
-        super().__init__(network, images, tap_names, output)
+    def __init__(self, network: nn.Module, inputs: Inputs, tap_names: Sequence[str], output: LogitsKey | None = None):
+        super().__init__(network, inputs, tap_names, output)
         self._modes = {module: module.training for module in network.modules()}
         self._trained = [name for name, each in network.named_parameters() if each.requires_grad]
         self.network.eval().requires_grad_(False)
@@ -77,10 +77,10 @@ class FollowingNetwork(FrozenNetwork):
 
     steps: Tensor
 
-    def __init__(self, source: nn.Module, images: Tensor, tap_names: Sequence[str], output: LogitsKey | None = None):
-        super().__init__(copy_model(source), images, tap_names, output)
+    def __init__(self, source: nn.Module, inputs: Inputs, tap_names: Sequence[str], output: LogitsKey | None = None):
+        super().__init__(copy_model(source), inputs, tap_names, output)
         self._source = (source,)  # in a tuple, so that it is not registered as a submodule
-        self.register_buffer("steps", torch.zeros((), device=images.device))
+        self.register_buffer("steps", torch.zeros((), device=device_of(inputs)))
 
     @torch.no_grad()
     def after_step(self) -> None:
@@ -98,9 +98,9 @@ class EMANetwork(FollowingNetwork):
     """An exponential moving average of another network; integer buffers are copied."""
 
     def __init__(
-        self, source: nn.Module, decay: float, images: Tensor, tap_names: Sequence[str], output: LogitsKey | None = None
+        self, source: nn.Module, decay: float, inputs: Inputs, tap_names: Sequence[str], output: LogitsKey | None = None
     ):
-        super().__init__(source, images, tap_names, output)
+        super().__init__(source, inputs, tap_names, output)
         self.decay = decay
 
     def _updated(self, own: Tensor, new: Tensor) -> Tensor:
@@ -112,9 +112,9 @@ class LaggedCopy(FollowingNetwork):
     """A copy of another network, updated every `every` steps."""
 
     def __init__(
-        self, source: nn.Module, every: int, images: Tensor, tap_names: Sequence[str], output: LogitsKey | None = None
+        self, source: nn.Module, every: int, inputs: Inputs, tap_names: Sequence[str], output: LogitsKey | None = None
     ):
-        super().__init__(source, images, tap_names, output)
+        super().__init__(source, inputs, tap_names, output)
         self.every = every
 
     def _updated(self, own: Tensor, new: Tensor) -> Tensor:
@@ -130,7 +130,7 @@ def make_companion(
     role: Role,
     given: nn.Module | None,
     source_network: nn.Module,
-    images: Tensor,
+    inputs: Inputs,
     tap_names: Sequence[str],
     output: LogitsKey | None = None,
 ) -> CompanionNetwork:
@@ -139,16 +139,16 @@ def make_companion(
     `output` names the logits in the output of the source network.
     """
     if isinstance(role, EMATeacher):
-        return EMANetwork(source_network, role.decay, images, tap_names, output)
+        return EMANetwork(source_network, role.decay, inputs, tap_names, output)
     if isinstance(role, LaggedStudent):
-        return LaggedCopy(source_network, role.every, images, tap_names, output)
+        return LaggedCopy(source_network, role.every, inputs, tap_names, output)
     if isinstance(role, PeerNetwork):
         if given is not None:
-            return CompanionNetwork(given, images, tap_names)
-        return CompanionNetwork(reinitialize(copy_model(source_network)), images, tap_names, output)
+            return CompanionNetwork(given, inputs, tap_names)
+        return CompanionNetwork(reinitialize(copy_model(source_network)), inputs, tap_names, output)
     if given is None:
         raise UserError("a teacher must be given")
-    return FrozenNetwork(given, images, tap_names)
+    return FrozenNetwork(given, inputs, tap_names)
 
 
 def build_companions(
@@ -156,7 +156,7 @@ def build_companions(
     given: Mapping[str, nn.Module] | None,
     student: nn.Module,
     views: Iterable[ForwardPass],
-    images: Tensor,
+    inputs: Inputs,
     seed: int,
     output: LogitsKey | None = None,
 ) -> dict[str, CompanionNetwork]:
@@ -171,7 +171,7 @@ def build_companions(
         source_network = student if source == "student" else companions[source].network
         tap_names = list(dict.fromkeys(tap for view in views if view.network == name for tap in view.taps))
         with fork_rng_named(f"{seed}:{name}"):
-            companions[name] = make_companion(role, given.get(name), source_network, images, tap_names, output)
+            companions[name] = make_companion(role, given.get(name), source_network, inputs, tap_names, output)
     return companions
 
 

@@ -1,12 +1,12 @@
 """Forward passes of a step: merging of declarations, inputs, and splitting of outputs."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 import torch
-from torch import Tensor
 
 from selfdistill.data.batch import Batch
+from selfdistill.inputs import Inputs, num_rows
 from selfdistill.terms import ForwardPass, LossTerm, ModelOutputs
 
 
@@ -20,23 +20,28 @@ def merge_passes(terms: Iterable[LossTerm]) -> tuple[ForwardPass, ...]:
     return tuple(merged.values())
 
 
-def images_of(view: ForwardPass, batch: Batch) -> Tensor:
-    """Return the inputs of a forward pass. -> [B, 3, H, W]."""
-    images = batch.extra[view.source] if view.source else batch.images
-    return view.transform(images) if view.transform else images
+def inputs_of(view: ForwardPass, batch: Batch) -> Inputs:
+    """Return the inputs of a forward pass."""
+    inputs = batch.extra[view.source] if view.source else batch.inputs
+    return view.transform(inputs) if view.transform else inputs
 
 
-def split(outputs: ModelOutputs, rows: list[int]) -> list[ModelOutputs]:
-    """Split the outputs of a pass by rows; `rows` are the sizes of the parts."""
-    if len(rows) == 1:
+def split(outputs: ModelOutputs, parts: Sequence[Inputs]) -> list[ModelOutputs]:
+    """Split the outputs of a pass whose inputs were the concatenated rows of `parts`."""
+    if len(parts) == 1:
         return [outputs]
+    rows = [num_rows(each) for each in parts]
     embeddings = [None] * len(rows) if outputs.embedding_or_none is None else torch.split(outputs.embedding, rows)
     features = {name: torch.split(each, rows) for name, each in outputs.features.items()}
-    parts = zip(torch.split(outputs.logits, rows), embeddings, strict=True)
-    return [ModelOutputs(*part, {name: each[k] for name, each in features.items()}) for k, part in enumerate(parts)]
+    columns = enumerate(zip(torch.split(outputs.logits, rows), embeddings, parts, strict=True))
+    return [
+        ModelOutputs(logits, embedding, {name: each[k] for name, each in features.items()}, inputs)
+        for k, (logits, embedding, inputs) in columns
+    ]
 
 
 def detached(outputs: ModelOutputs) -> ModelOutputs:
     """Detach the outputs of a pass."""
     embedding = None if outputs.embedding_or_none is None else outputs.embedding.detach()
-    return ModelOutputs(outputs.logits.detach(), embedding, {k: v.detach() for k, v in outputs.features.items()})
+    features = {name: each.detach() for name, each in outputs.features.items()}
+    return ModelOutputs(outputs.logits.detach(), embedding, features, outputs.inputs)

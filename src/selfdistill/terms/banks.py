@@ -13,6 +13,7 @@ from torch import Generator, Tensor
 from selfdistill.data.batch import Batch
 from selfdistill.distributed import all_gather
 from selfdistill.functional import EPS, log_normalizer, nce_loss, sum_tensors
+from selfdistill.inputs import only_tensor
 from selfdistill.terms.memory import TableUpdate
 from selfdistill.terms.term import TrainingInfo
 
@@ -29,7 +30,7 @@ def initial_banks(info: TrainingInfo, width: int) -> dict[str, Tensor]:
 
 def bank_index(index: Tensor, batch: Batch) -> Tensor:
     """Concatenate each row's own place in the data set and those of its K negatives. [B] -> [B, 1 + K]."""
-    return torch.cat([index[:, None], batch.extra["negatives"]], dim=1)
+    return torch.cat([index[:, None], only_tensor(batch.extra["negatives"])], dim=1)
 
 
 def contrast_scores(own: Mapping[str, Tensor], banks: Banks, index: Tensor) -> list[Tensor]:

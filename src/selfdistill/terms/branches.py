@@ -26,8 +26,8 @@ class BranchTerm(LossTerm):
         return nn.ModuleList(context.branch(self.taps[0]) for _ in range(self.count))
 
     def run_branches(self, branches: nn.ModuleList, passes: Iterable[ModelOutputs]) -> list[ModelOutputs]:
-        """Run each branch on the tap's features of its own pass."""
-        return [branch(each.features[self.taps[0]]) for branch, each in zip(branches, passes, strict=True)]
+        """Run each branch on its own pass."""
+        return [branch(each) for branch, each in zip(branches, passes, strict=True)]
 
     def loss(self, context: StepContext) -> LossValue:
         """Return both parts, the distillation times its ramp and weight."""
@@ -48,7 +48,7 @@ class StageBranches(nn.ModuleList):
 
     def forward(self, student: ModelOutputs) -> tuple[list[Tensor], list[Tensor]]:
         """Return logits and last-stage maps of each branch, and finally of the student itself."""
-        outputs = [branch(student.features[tap]) for tap, branch in zip(self.taps, self, strict=True)]
+        outputs = [branch(student) for branch in self]
         maps = [each.features[self.last] for each in outputs]
         return [*(each.logits for each in outputs), student.logits], [*maps, student.features[self.last]]
 

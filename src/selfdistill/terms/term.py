@@ -10,6 +10,7 @@ from torch import Size, Tensor, nn
 
 from selfdistill.data.batch import Batch, Mix
 from selfdistill.errors import UserError
+from selfdistill.inputs import Inputs
 from selfdistill.terms.memory import Memory, as_mapping, as_pair, as_tensor
 
 Value = TypeVar("Value", Tensor, Mix)
@@ -60,7 +61,8 @@ class ModelOutputs(NamedTuple):
 
     logits: Tensor  # [B, C]
     embedding_or_none: Tensor | None  # [B, D], the classifier's input; None where it was not recorded
-    features: Mapping[str, Tensor]  # by tap: [B, D, H, W] maps or [B, N, D] tokens
+    features: Mapping[str, Tensor]  # by tap: maps [B, D, H, W], volumes, tokens [B, N, D] or vectors [B, D]
+    inputs: Inputs = ()  # of the pass
 
     @property
     def embedding(self) -> Tensor:
@@ -76,7 +78,7 @@ class ModelOutputs(NamedTuple):
 class ForwardPass:
     """An extra forward pass of a step, shared by all terms that declare it under this name.
 
-    Its input is `batch.extra[source]`, or the batch's images where `source` is None, after
+    Its input is `batch.extra[source]`, or the batch's inputs where `source` is None, after
     `transform`. A `joint` pass is part of the anchor's own pass and of its batch statistics.
     A term reads the outputs in `context.views[name]`, detached where it declares `grad=False`.
 
@@ -89,7 +91,7 @@ class ForwardPass:
     grad: bool
     network: str = "student"  # or the role of another
     source: str | None = None
-    transform: Callable[[Tensor], Tensor] | None = None  # images [B, 3, H, W] -> images
+    transform: Callable[[Inputs], Inputs] | None = None
     joint: bool = False
     taps: tuple[str, ...] = ()  # read inside another network; "stages": all of them
 
@@ -105,7 +107,7 @@ class BuildContext(NamedTuple):
 
     shapes: Mapping[str, Size]  # of the student's taps it reads, of "logits" and of "embedding"
     views: Mapping[str, Mapping[str, Size]]  # the same of other networks, by pass
-    branch: Callable[[str], nn.Module]  # a reinitialized copy of the student's layers behind a tap
+    branch: Callable[[str], nn.Module]  # a reinitialized copy of the student's layers behind a tap, of `ModelOutputs`
 
     @property
     def classes(self) -> int:
@@ -114,7 +116,7 @@ class BuildContext(NamedTuple):
         >>> sd.BuildContext({"logits": torch.Size([4, 10])}, {}, branch=torch.nn.Identity).classes
         10
         """
-        return self.shapes["logits"][-1]
+        return self.shapes["logits"][1]
 
 
 class TrainingInfo(NamedTuple):
@@ -141,7 +143,7 @@ class StepContext:
     >>> from selfdistill.terms import Progress
     >>> batch = sd.Batch(torch.zeros(2, 3, 8, 8), torch.tensor([0, 1]), index=torch.tensor([7, 3]))
     >>> outputs, start = sd.ModelOutputs(torch.zeros(2, 10), None, {}), Progress(*torch.zeros(3))
-    >>> sd.StepContext(batch, *outputs, {}, torch.nn.Identity(), None, start).index
+    >>> sd.StepContext(batch, *outputs[:3], {}, torch.nn.Identity(), None, start).index
     tensor([7, 3])
     """
 
@@ -194,7 +196,7 @@ class StepContext:
     @property
     def anchor(self) -> ModelOutputs:
         """The outputs of the anchor's own pass, as `views` hold those of other passes."""
-        return ModelOutputs(self.logits, self.embedding_or_none, self.features)
+        return ModelOutputs(self.logits, self.embedding_or_none, self.features, self.batch.inputs)
 
     def cross_entropy(self, logits: Tensor, smoothing: float = 0.0) -> Tensor:
         """Compute the cross-entropy, or the caller's task loss, of any head's logits with the labels. [B, C] -> [].
@@ -204,7 +206,7 @@ class StepContext:
         >>> from selfdistill.terms import Progress
         >>> batch = sd.Batch(torch.zeros(2, 3, 8, 8), torch.tensor([0, 1]))
         >>> outputs, start = sd.ModelOutputs(torch.zeros(2, 10), None, {}), Progress(*torch.zeros(3))
-        >>> sd.StepContext(batch, *outputs, {}, torch.nn.Identity(), None, start).cross_entropy(outputs.logits)
+        >>> sd.StepContext(batch, *outputs[:3], {}, torch.nn.Identity(), None, start).cross_entropy(outputs.logits)
         tensor(2.3026)
         """
         if self.task is not None:

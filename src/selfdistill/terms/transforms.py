@@ -1,6 +1,7 @@
 """Rotations and color permutations of images, as pretext labels, and the forward passes over them."""
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import wraps
 from typing import Literal
 
 import torch
@@ -8,59 +9,88 @@ from torch import Tensor
 
 from selfdistill.data.batch import Batch
 from selfdistill.errors import UserError
+from selfdistill.inputs import Inputs, positional_tensor, replace_tensor
 from selfdistill.terms.term import ForwardPass, ModelOutputs, label_loss
 
 Transform = Literal["rotation", "half turn", "color", "cyclic color"]
 
 
+def of_images(transform: Callable[[Tensor], Tensor]) -> Callable[[Inputs], Inputs]:
+    """Apply a transform to the images [B, C, H, W] among the inputs; other tensors pass unchanged.
+
+    Raises `UserError` for inputs without images, or with several.
+    """
+
+    @wraps(transform)
+    def apply(inputs: Inputs) -> Inputs:
+        images = positional_tensor(inputs, "turned or recolored passes need")
+        return replace_tensor(inputs, images, transform(images))
+
+    return apply
+
+
+@of_images
 def quarter(images: Tensor) -> Tensor:
-    """Rotate images by 90 degrees. [B, 3, H, H] -> [B, 3, H, H]."""
-    return _square(images).rot90(1, (2, 3))
+    """Rotate images by 90 degrees. [B, C, H, H] -> [B, C, H, H]."""
+    return _square(images).rot90(1, (-2, -1))
 
 
+@of_images
 def half(images: Tensor) -> Tensor:
-    """Rotate images by 180 degrees. [B, 3, H, W] -> [B, 3, H, W]."""
-    return images.rot90(2, (2, 3))
+    """Rotate images by 180 degrees. [B, C, H, W] -> [B, C, H, W]."""
+    return images.rot90(2, (-2, -1))
 
 
+@of_images
 def three_quarters(images: Tensor) -> Tensor:
-    """Rotate images by 270 degrees. [B, 3, H, H] -> [B, 3, H, H]."""
-    return _square(images).rot90(3, (2, 3))
+    """Rotate images by 270 degrees. [B, C, H, H] -> [B, C, H, H]."""
+    return _square(images).rot90(3, (-2, -1))
 
 
+@of_images
 def rbg(images: Tensor) -> Tensor:
     """Permute channels to red, blue, green. [B, 3, H, W] -> [B, 3, H, W]."""
-    return images[:, [0, 2, 1]]
+    return _colored(images)[:, [0, 2, 1]]
 
 
+@of_images
 def grb(images: Tensor) -> Tensor:
     """Permute channels to green, red, blue. [B, 3, H, W] -> [B, 3, H, W]."""
-    return images[:, [1, 0, 2]]
+    return _colored(images)[:, [1, 0, 2]]
 
 
+@of_images
 def gbr(images: Tensor) -> Tensor:
     """Permute channels to green, blue, red. [B, 3, H, W] -> [B, 3, H, W]."""
-    return images[:, [1, 2, 0]]
+    return _colored(images)[:, [1, 2, 0]]
 
 
+@of_images
 def brg(images: Tensor) -> Tensor:
     """Permute channels to blue, red, green. [B, 3, H, W] -> [B, 3, H, W]."""
-    return images[:, [2, 0, 1]]
+    return _colored(images)[:, [2, 0, 1]]
 
 
+@of_images
 def bgr(images: Tensor) -> Tensor:
     """Permute channels to blue, green, red. [B, 3, H, W] -> [B, 3, H, W]."""
-    return images[:, [2, 1, 0]]
+    return _colored(images)[:, [2, 1, 0]]
 
 
 def _square(images: Tensor) -> Tensor:
-    height, width = images.shape[2:]
+    height, width = images.shape[-2:]
     if height != width:
         raise UserError(f"images of {height}x{width} cannot be turned by a quarter; pass transform='half turn'")
     return images
 
 
-TRANSFORMS: dict[str, tuple[Callable[[Tensor], Tensor], ...]] = {
+def _colored(images: Tensor) -> Tensor:
+    if images.shape[1] != 3:
+        raise UserError(f"images of {images.shape[1]} channels have no colors to permute; pass transform='rotation'")
+    return images
+
+
+TRANSFORMS: dict[str, tuple[Callable[[Inputs], Inputs], ...]] = {
     "rotation": (quarter, half, three_quarters),
     "half turn": (half,),
     "color": (rbg, grb, gbr, brg, bgr),

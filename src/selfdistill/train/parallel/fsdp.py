@@ -182,10 +182,10 @@ def _on_meta(distiller: Distiller) -> Distiller:
 
 def _find_blocks(distiller: Distiller) -> list[nn.Module]:
     """Find the blocks of all sharded networks; none holds the student's classifier, which terms may read."""
-    images = torch.zeros(2, *distiller.anatomy.images)
+    inputs = distiller.example
     companions = [part.network for part in _sharded_modules(distiller) if isinstance(part, CompanionNetwork)]
-    student = find_blocks(distiller.student, images, distiller.anatomy.classifier)
-    return student + [block for network in companions for block in find_blocks(network, images)]
+    student = find_blocks(distiller.student, inputs, distiller.anatomy.classifier)
+    return student + [block for network in companions for block in find_blocks(network, inputs)]
 
 
 def _gathered_bytes(distiller: Distiller, blocks: list[nn.Module]) -> int:

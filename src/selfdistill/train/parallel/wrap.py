@@ -3,20 +3,21 @@
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 
-from torch import Tensor, nn
+from torch import nn
 
 from selfdistill.features.trace import trace_modules
+from selfdistill.inputs import Inputs
 
 MIN_SHARE, MAX_SHARE = 0.01, 0.25  # of a network's parameters: smaller blocks are not worth a gather, larger are split
 
 
-def find_blocks(network: nn.Module, images: Tensor, excluded: str | None = None) -> list[nn.Module]:
-    """Find the modules of a network to shard as units, in definition order; `images` [B, 3, H, W] are an example.
+def find_blocks(network: nn.Module, inputs: Inputs, excluded: str | None = None) -> list[nn.Module]:
+    """Find the modules of a network to shard as units, in definition order; `inputs` are an example.
 
     A block is called in a pass and shares no parameter with other modules. No block contains the module at the path
     `excluded`; blocks need not cover the network.
     """
-    called = {call.path for call in trace_modules(network, images)[1].calls}
+    called = {call.path for call in trace_modules(network, inputs)[1].calls}
     candidates = {path for path in called if not _inside(excluded, path)} - _with_shared_parameters(network)
     total = _size(network)
     sizes = {path: _size(network.get_submodule(path)) / total for path in candidates}
