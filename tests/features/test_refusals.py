@@ -71,9 +71,7 @@ def test_images_that_cannot_be_read(given, message):
 
 
 def test_images_too_small_for_the_model():
-    with pytest.raises(
-        UserError, match=r"SqueezeNet in eval mode cannot take .*\[2, 3, 4, 4\]: .*output size"):\[2, 3, 4, 4\]: .*output size"
-    ):
+    with pytest.raises(UserError, match=r"SqueezeNet in eval mode cannot take .*\[2, 3, 4, 4\]: .*output size"):
         read_anatomy(tv("squeezenet1_1"), images(4))
 
 

@@ -91,7 +91,7 @@ def require_statistics(step: Distiller) -> None:
 def require_optimized(step: Distiller, before: Norms) -> None:
     """Raise `UserError` if the optimizer's step changed the student, but not the heads. A host sync."""
     (student, heads), (student_now, heads_now) = before, parameter_norms(step)
-    heads_trained = any(each.requires_grad for each in step.terms.parameters())
+    heads_trained = any(each.requires_grad for each in _heads(step))
     if heads_trained and not torch.equal(student, student_now) and torch.equal(heads, heads_now):
         raise UserError(
             f"the optimizer trains the student but not the heads of {step.method.text}; "
@@ -102,8 +102,12 @@ def require_optimized(step: Distiller, before: Norms) -> None:
 @torch.no_grad()
 def parameter_norms(step: Distiller) -> Norms:
     """Return the norms of the student's and the heads' parameters. -> [], []."""
-    student, heads = (torch.nn.utils.get_total_norm(part.parameters()) for part in (step.student, step.terms))
-    return student, heads
+    return torch.nn.utils.get_total_norm(step.student.parameters()), torch.nn.utils.get_total_norm(_heads(step))
+
+
+def _heads(step: Distiller) -> list[torch.nn.Parameter]:
+    """List the heads' parameters that get a gradient at the first step: a ramp starts with a weight of zero."""
+    return [each for term in step.terms.values() if not term.ramp_epochs for each in term.parameters()]
 
 
 def require_own_task(method: Method) -> None:
