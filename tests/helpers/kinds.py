@@ -1,5 +1,6 @@
 """Small classifiers of many kinds of inputs, and batches for them."""
 
+from itertools import pairwise
 from typing import NamedTuple
 
 import torch
@@ -22,7 +23,7 @@ def convolutions(channels, dims=2):
     widths = [channels, 8, 12, 16]
     stages = [
         nn.Sequential(conv(own, out, 3, stride=1 + (k > 0), padding=1), norm(out), nn.ReLU())
-        for k, (own, out) in enumerate(zip(widths, widths[1:], strict=False))
+        for k, (own, out) in enumerate(pairwise(widths))
     ]
     return nn.Sequential(*stages, pool, nn.Flatten(), nn.Linear(16, CLASSES))
 
