@@ -171,6 +171,7 @@ MIXES = dict.fromkeys(["mixup", "cutmix", "stkd", "mixskd"], "inputs hold intege
 ERASES = {"cutout": "erasing .* needs one float tensor"}
 OF_TEXT = TURNS | MIXES | ERASES
 POSITIONS = dict.fromkeys(["scd", "sad", "at", "nst"], "stage")
+OF_A_TABLE = {"frskd": "no stage has any", "cutmix": "pasting .* needs one float tensor"}
 ONE_STAGE = dict.fromkeys(
     ["scd", "sad", "drg", "lightskd", "byot", "dks", "uskd", "one", "okddip", "pcl", "sp", "fitnet"], "stage|tap"
 )
@@ -184,7 +185,11 @@ KINDS = {
     "volume": Kind(lambda: convolutions(1, 3), floats(1, 8, 8, 8)),
     "BERT": Kind(bert, texts, OF_TEXT),
     "DistilBERT": Kind(distilbert, texts, OF_TEXT),
-    "table": Kind(mlp, floats(12), TURNS | POSITIONS | ERASES | {"cutmix": "pasting .* needs one float tensor"}),
+    "table": Kind(
+        mlp,
+        floats(12),
+        TURNS | POSITIONS | ERASES | OF_A_TABLE,
+    ),
     "image and table": Kind(
         ImageAndTable, lambda: (floats(3, 16, 16)(), floats(6)()), {"cutmix": "changes one tensor only"}
     ),

@@ -3,6 +3,7 @@ import torch
 from torch import nn
 from torch.testing import assert_close
 
+from selfdistill.errors import UserError
 from selfdistill.methods import frskd
 from selfdistill.methods.frskd import attention_map
 from tests.helpers.step_contexts import build_context, only, step_context, total
@@ -80,7 +81,9 @@ def test_maps_of_zeros_stay_finite(fill):
     assert maps.grad.isfinite().all()
 
 
-@pytest.mark.parametrize("shapes", [[(4, 3, 4, 8, 8), (4, 5, 2, 4, 4)], [(4, 3, 2, 4, 4), (4, 9, 5)], [(4, 3), (4, 5)]])
+@pytest.mark.parametrize(
+    "shapes", [[(4, 3, 4, 8, 8), (4, 5, 2, 4, 4)], [(4, 3, 2, 4, 4), (4, 9, 5)], [(4, 3, 4, 4), (4, 5)]]
+)
 def test_volumes_tokens_and_vectors_are_refined(shapes):
     torch.manual_seed(0)
     features = {f"stage{k}": torch.randn(shape, requires_grad=True) for k, shape in enumerate(shapes, start=1)}
@@ -88,3 +91,8 @@ def test_volumes_tokens_and_vectors_are_refined(shapes):
     term.build(build_context(logits=(4, 5), **{name: each.shape for name, each in features.items()}))
     total(term.loss(step_context(torch.zeros(4, 5), torch.arange(4), features=features))).backward()
     assert all(each.grad.abs().max() > 0 for each in features.values())
+
+
+def test_stages_without_positions_are_refused():
+    with pytest.raises(UserError, match="no stage has any; use a model with maps"):
+        only(frskd(), "refinement").build(build_context(logits=(4, 5), stage1=(4, 3), stage2=(4, 5, 1, 1)))

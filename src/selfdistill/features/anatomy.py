@@ -8,7 +8,6 @@ stage2 is at 2/3 of the depth; in a model without positions they are thirds of i
 module to finish whose output equals the logits.
 """
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -21,6 +20,7 @@ from selfdistill.features.layout import Layout, layout_of
 from selfdistill.features.logits import LogitsKey
 from selfdistill.features.stages import stage_ends, trunk_points
 from selfdistill.features.trace import ModuleCall, Trace, trace_modules
+from selfdistill.functional import has_positions
 from selfdistill.inputs import Inputs
 
 
@@ -37,7 +37,7 @@ class Stage:
     @property
     def is_spatial(self) -> bool:
         """True for at least 2x2 positions or two tokens."""
-        return self.shape[1] >= 2 if len(self.shape) == 3 else math.prod(self.shape[2:]) >= 4
+        return has_positions(self.shape)
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from selfdistill.errors import UserError
 from selfdistill.functional import attention, channels, kl_divergence
 from selfdistill.heads import Pyramid
 from selfdistill.method import Method
@@ -25,6 +26,8 @@ class FeatureRefinement(LossTerm):
     def build(self, context: BuildContext) -> None:
         """Put a pyramid over the stages."""
         self.stages = stage_names(context.shapes)
+        if not stage_names(context.shapes, spatial=True):
+            raise UserError("frskd() compares attention over positions, but no stage has any; use a model with maps")
         shapes = [context.shapes[name] for name in self.stages]
         self.pyramid = Pyramid([*map(channels, shapes)], context.classes, ndim=max(map(len, shapes)))
 

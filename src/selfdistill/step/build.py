@@ -58,7 +58,8 @@ def _require_stages(term: LossTerm, name: str, anatomy: Anatomy, text: str) -> N
     if "stages" in term.taps and len(stages) < term.min_stages:
         raise UserError(
             f"{text} reads the stages of a model (term {name!r}) and needs {term.min_stages} at least, but "
-            f"{anatomy.model} has {len(stages)}; use a deeper model, larger images, or a method that reads only logits"
+            f"{anatomy.model} has {len(stages)}; use a model with more stages, larger images, "
+            "or a method that reads only logits"
         )
 
 

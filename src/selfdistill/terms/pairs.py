@@ -1,6 +1,5 @@
 """Terms over pairs of features: a student's stages or embeddings against a teacher's, or against deeper stages."""
 
-import math
 from collections.abc import Mapping
 from itertools import pairwise
 from typing import Literal
@@ -9,6 +8,7 @@ import torch
 from torch import Size, Tensor
 
 from selfdistill.errors import UserError
+from selfdistill.functional import has_positions
 from selfdistill.terms.term import BuildContext, ForwardPass, LossTerm, LossValue, StepContext
 
 Pairing = Literal["adjacent", "last"]  # each stage with the next deeper one, or with the last
@@ -64,7 +64,7 @@ def match_stages(context: BuildContext, spatial: bool = False) -> list[tuple[str
     if not own or not teacher:
         raise UserError(
             f"stages are compared with the teacher's, but the student has {len(own)} and the teacher {len(teacher)} "
-            "that can be; take larger images or a deeper model"
+            "that can be; take a model with more stages, or larger images"
         )
     return list(zip(own[::-1], teacher[::-1], strict=False))[::-1]
 
@@ -74,7 +74,7 @@ def stage_pairs(
     method: str,
     pairs: Pairing = "adjacent",
     spatial: bool = False,
-    way_out: str = "take larger images or a deeper model",
+    way_out: str = "take a model with more stages, or larger images",
 ) -> list[tuple[str, str]]:
     """Pair each stage of one network with the next deeper one, or with the last; shallow first.
 
@@ -90,9 +90,5 @@ def stage_pairs(
 def stage_names(shapes: Mapping[str, Size], spatial: bool = False) -> list[str]:
     """List the stages, shallow first; with `spatial` only those of at least 2x2 positions or two tokens."""
     found = [name for name in shapes if name.removeprefix("stage").isdigit()]
-    kept = [name for name in found if not spatial or _has_positions(shapes[name])]
+    kept = [name for name in found if not spatial or has_positions(shapes[name])]
     return sorted(kept, key=lambda name: int(name.removeprefix("stage")))
-
-
-def _has_positions(shape: Size) -> bool:
-    return math.prod(shape[2:]) >= 4 if len(shape) == 4 else shape[1] >= 2
