@@ -15,6 +15,6 @@ def test_transformations_differ_and_keep_the_shape(transform):
 
 
 def test_only_squares_can_be_turned_by_a_quarter():
-    with pytest.raises(UserError, match="images of 4x6 cannot be turned by a quarter"):
+    with pytest.raises(UserError, match="images of 4x6 cannot be rotated by 90 degrees"):
         TRANSFORMS["rotation"][0](torch.zeros(2, 3, 4, 6))
     assert TRANSFORMS["half turn"][0](torch.zeros(2, 3, 4, 6)).shape == (2, 3, 4, 6)

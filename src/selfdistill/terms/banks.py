@@ -29,15 +29,15 @@ def initial_banks(info: TrainingInfo, width: int) -> dict[str, Tensor]:
 
 
 def bank_index(index: Tensor, batch: Batch) -> Tensor:
-    """Concatenate each row's own place in the data set and those of its K negatives. [B] -> [B, 1 + K]."""
+    """Concatenate each row's index in the data set with the indices of its K negatives. [B] -> [B, 1 + K]."""
     return torch.cat([index[:, None], only_tensor(batch.extra["negatives"])], dim=1)
 
 
 def contrast_scores(own: Mapping[str, Tensor], banks: Banks, index: Tensor) -> list[Tensor]:
     """Compute dot products of each row with the other network's bank at its index. [B, D] twice, [B, P] -> 2 x [B, P].
 
-    Each row is multiplied with the whole bank: gathering thousands of bank rows per image would move
-    far more memory. The bank is cloned, since it may be written to before the backward pass.
+    Each row is multiplied by the whole bank: gathering thousands of bank rows per image would move
+    far more memory. The bank is cloned, since it may be updated before the backward pass.
     """
     pairs = (own["student"], banks["teacher"]), (own["teacher"], banks["student"])
     return [(rows @ bank.clone().T).gather(1, index) for rows, bank in pairs]
@@ -46,15 +46,15 @@ def contrast_scores(own: Mapping[str, Tensor], banks: Banks, index: Tensor) -> l
 def log_normalizers(scores: list[Tensor], banks: Banks) -> Tensor:
     """Return log Z of both networks, measured over all ranks at the first batch and constant afterwards. -> [2]."""
     now = torch.stack([log_normalizer(each.detach(), len(banks["student"])) for each in scores])
-    of_ranks = all_gather(now[None])
-    mean = of_ranks.logsumexp(dim=0) - math.log(len(of_ranks))
+    gathered = all_gather(now[None])
+    mean = gathered.logsumexp(dim=0) - math.log(len(gathered))
     return torch.where(banks["measured"] > 0, banks["logs"], mean)
 
 
 def contrastive_loss(
     own: Mapping[str, Tensor], banks: Banks, index: Tensor, temperature: float
 ) -> tuple[Tensor, Tensor]:
-    """Sum both networks' NCE losses against the other's bank; return the log Z used too. -> [], [2]."""
+    """Return the sum of both networks' NCE losses against the other's bank, and the log Z used. -> [], [2]."""
     scores = [each / temperature for each in contrast_scores(own, banks, index)]
     logs, share = log_normalizers(scores, banks), (index.shape[1] - 1) / len(banks["student"])
     return sum_tensors(nce_loss(each - log, share) for each, log in zip(scores, logs.unbind(), strict=True)), logs

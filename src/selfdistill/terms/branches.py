@@ -11,7 +11,7 @@ from selfdistill.terms.term import BuildContext, LossTerm, LossValue, ModelOutpu
 
 
 class BranchTerm(LossTerm):
-    """Branches behind one tap of the student; the weight of their distillation ramps up over the first epochs."""
+    """Branches behind one tap of the student; their distillation weight ramps up over the first epochs."""
 
     uses_labels = True
     share: float = 1.0  # weight of the distillation
@@ -30,7 +30,7 @@ class BranchTerm(LossTerm):
         return [branch(each) for branch, each in zip(branches, passes, strict=True)]
 
     def loss(self, context: StepContext) -> LossValue:
-        """Return both parts, the distillation times its ramp and weight."""
+        """Return the supervised part, and the distillation times its ramp and weight."""
         learn, mimic = self.parts(context)
         return {"learn": learn, "mimic": context.progress.sigmoid_ramp(self.ramp_epochs) * self.share * mimic}
 
@@ -47,7 +47,7 @@ class StageBranches(nn.ModuleList):
         super().__init__(context.branch(tap) for tap in self.taps)
 
     def forward(self, student: ModelOutputs) -> tuple[list[Tensor], list[Tensor]]:
-        """Return logits and last-stage maps of each branch, and finally of the student itself."""
+        """Return logits and last-stage maps of each branch, then of the student."""
         outputs = [branch(student) for branch in self]
         maps = [each.features[self.last] for each in outputs]
         return [*(each.logits for each in outputs), student.logits], [*maps, student.features[self.last]]
@@ -55,10 +55,12 @@ class StageBranches(nn.ModuleList):
 
 @torch.no_grad()
 def merge_into_classifier(student: nn.Module, classifier: str, change: Callable[[Tensor], Tensor]) -> None:
-    """Replace the weight [C, D] of the student's classifier at this path by `change` of it; zero its bias."""
+    """Apply `change` to the weight [C, D] of the student's classifier at this path; zero its bias."""
     module = student.get_submodule(classifier)
     if "weight" not in dict(module.named_parameters(recurse=False)):
-        raise UserError(f"the weight of {classifier!r} is computed, and cannot be replaced; remove what computes it")
+        raise UserError(
+            f"the weight of {classifier!r} is parametrized and cannot be changed; remove its parametrization"
+        )
     weight = module.get_parameter("weight")
     weight.copy_(change(weight.flatten(1)).view_as(weight))
     if isinstance(module.bias, Tensor):

@@ -5,13 +5,13 @@ from typing import NamedTuple, TypeAlias
 
 from torch import Tensor
 
-Memory: TypeAlias = "Tensor | tuple[Memory, ...] | Mapping[str, Memory] | None"  # all that a checkpoint stores as data
+Memory: TypeAlias = "Tensor | tuple[Memory, ...] | Mapping[str, Memory] | None"  # what a checkpoint can store
 
 
 class TableUpdate(NamedTuple):
-    """Rows to write into a remembered table [N, …] after the step; a term remembers it in the table's place.
+    """Rows to write into a table [N, …] after the step; a term's `remember` returns it in place of the table.
 
-    The other rows stay. The rows of all ranks are written into each rank's table, without gradient.
+    Other rows are kept. Rows of all ranks are written to each rank's table, without gradient.
 
     >>> probabilities = torch.full((2, 10), 0.1)
     >>> update = sd.TableUpdate(torch.tensor([7, 3]), probabilities)
@@ -19,26 +19,26 @@ class TableUpdate(NamedTuple):
     tensor(2.)
     """
 
-    index: Tensor  # type: ignore[assignment]  # [B] int64 rows of the table; hides tuple.index, which nobody calls
-    values: Tensor  # [B, …] their new values
+    index: Tensor  # type: ignore[assignment]  # [B] int64 row numbers; hides tuple.index, which nobody calls
+    values: Tensor  # [B, …] new values of the rows
 
 
 def as_tensor(memory: Memory) -> Tensor:
-    """Return a memory that is one tensor."""
+    """Return the memory as one tensor. Raises `TypeError` for another kind."""
     if not isinstance(memory, Tensor):
         raise _wrong_kind(memory, "a tensor")
     return memory
 
 
 def as_pair(memory: Memory) -> tuple[Tensor, Tensor]:
-    """Return a memory that is a tuple of two tensors."""
+    """Return the memory as a tuple of two tensors. Raises `TypeError` for another kind."""
     if not isinstance(memory, tuple) or len(memory) != 2:
         raise _wrong_kind(memory, "a tuple of two tensors")
     return as_tensor(memory[0]), as_tensor(memory[1])
 
 
 def as_mapping(memory: Memory) -> dict[str, Tensor]:
-    """Return a memory that maps names to tensors."""
+    """Return the memory as a mapping of names to tensors. Raises `TypeError` for another kind."""
     if not isinstance(memory, Mapping):
         raise _wrong_kind(memory, "a mapping of tensors")
     return {name: as_tensor(each) for name, each in memory.items()}

@@ -1,4 +1,4 @@
-"""Terms over pairs of features: a student's stages or embeddings against a teacher's, or against deeper stages."""
+"""Terms over pairs of features: stages or embeddings of student and teacher, or stages of one network."""
 
 from collections.abc import Mapping
 from itertools import pairwise
@@ -18,20 +18,20 @@ EMBEDDING = ForwardPass("teacher", grad=False, network="teacher", taps=("embeddi
 
 
 class StagePairs(LossTerm):
-    """A loss between each stage of the student and the teacher's of the same depth, counted from the deepest."""
+    """A loss between stages of student and teacher of equal depth, counted from the deepest."""
 
     taps = ("stages",)
     views: tuple[ForwardPass, ...] = (STAGES,)
 
     def build(self, context: BuildContext) -> None:
-        """Match the stages."""
+        """Match the student's stages to the teacher's."""
         self.matched = match_stages(context, self.needs_spatial)
 
     def loss(self, context: StepContext) -> LossValue:
         """Sum `compare` over the pairs."""
         teacher = context.views["teacher"].features
-        gaps = [self.compare(context.features[own], teacher[deep].detach()) for own, deep in self.matched]
-        return torch.stack(gaps).sum()
+        losses = [self.compare(context.features[own], teacher[deep].detach()) for own, deep in self.matched]
+        return torch.stack(losses).sum()
 
     def compare(self, student: Tensor, teacher: Tensor) -> Tensor:
         """Compute the loss between two features, [B, D, H, W] or [B, N, D] each. -> []."""
@@ -39,7 +39,7 @@ class StagePairs(LossTerm):
 
 
 class EmbeddingPairs(LossTerm):
-    """A loss between the student's and the teacher's embeddings of a batch."""
+    """A loss between the embeddings of student and teacher."""
 
     views: tuple[ForwardPass, ...] = (EMBEDDING,)
     requires = ("embedding",)
@@ -47,24 +47,24 @@ class EmbeddingPairs(LossTerm):
     reduction = "batch"
 
     def loss(self, context: StepContext) -> LossValue:
-        """Compute `compare` of the two batches of embeddings."""
+        """Return `compare` of the two embeddings."""
         return self.compare(context.embedding, context.views["teacher"].embedding)
 
     def compare(self, student: Tensor, teacher: Tensor) -> Tensor:
-        """Compute the loss between two batches, [B, D] and [B, E]. -> []."""
+        """Compute the loss between two embeddings, [B, D] and [B, E]. -> []."""
         raise NotImplementedError(f"{type(self).__name__} does not define compare")
 
 
 def match_stages(context: BuildContext, spatial: bool = False) -> list[tuple[str, str]]:
-    """Pair stages of student and teacher of equal depth from the end, shallow first.
+    """Pair stages of student and teacher of equal depth, counted from the deepest; shallow first.
 
-    Raises `UserError` where either has no stage.
+    Raises `UserError` if either has no stage.
     """
     own, teacher = stage_names(context.shapes, spatial), stage_names(context.views["teacher"], spatial)
     if not own or not teacher:
         raise UserError(
-            f"stages are compared with the teacher's, but the student has {len(own)} and the teacher {len(teacher)} "
-            "that can be; take a model with more stages, or larger images"
+            f"the loss compares stages{_positions(spatial)} of student and teacher, but the student has {len(own)} "
+            f"and the teacher {len(teacher)}; take a model with more stages, or larger images"
         )
     return list(zip(own[::-1], teacher[::-1], strict=False))[::-1]
 
@@ -78,13 +78,17 @@ def stage_pairs(
 ) -> list[tuple[str, str]]:
     """Pair each stage of one network with the next deeper one, or with the last; shallow first.
 
-    Raises `UserError` in the name of the method where there are fewer than two.
+    Raises `UserError` that names the method if there are fewer than two.
     """
     own = stage_names(shapes, spatial)
     if len(own) < 2:
-        kind = " of 2x2 positions or more" if spatial else ""
-        raise UserError(f"{method} compares stages with one another, but found {len(own)}{kind}; {way_out}")
+        found = f"{len(own)}{_positions(spatial)}"
+        raise UserError(f"{method} compares stages with one another, but found {found}; {way_out}")
     return [(each, own[-1]) for each in own[:-1]] if pairs == "last" else list(pairwise(own))
+
+
+def _positions(spatial: bool) -> str:
+    return " of 2x2 positions or more" if spatial else ""
 
 
 def stage_names(shapes: Mapping[str, Size], spatial: bool = False) -> list[str]:

@@ -1,4 +1,4 @@
-"""The contract of a loss term: its declarations, the values it reads at a step, and its hooks."""
+"""The interface of a loss term: its declarations, the values it reads at a step, and its hooks."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -22,8 +22,8 @@ LossValue = Tensor | Mapping[str, Tensor]  # a loss [], or its parts {"learn": [
 class Progress(NamedTuple):
     """Training progress at a step."""
 
-    epoch: Tensor  # [] whole epochs done
-    epochs: Tensor  # [] of the whole run
+    epoch: Tensor  # [] completed epochs
+    epochs: Tensor  # [] epochs of the run
     fraction: Tensor  # [] from 0 at the first step towards 1
 
     def linear_ramp(self, epochs: float) -> Tensor:
@@ -52,7 +52,7 @@ class Progress(NamedTuple):
 
 
 class ModelOutputs(NamedTuple):
-    """Outputs of one forward pass, in float32 at least; a term reads them in `context.views`.
+    """Outputs of one forward pass, float32 or wider; a term reads them in `context.views`.
 
     >>> outputs = sd.ModelOutputs(torch.zeros(4, 10), None, {"stage2": torch.zeros(4, 16, 8, 8)})
     >>> outputs.features["stage2"].mean(dim=(2, 3)).shape
@@ -60,13 +60,13 @@ class ModelOutputs(NamedTuple):
     """
 
     logits: Tensor  # [B, C]
-    embedding_or_none: Tensor | None  # [B, D], the classifier's input; None where it was not recorded
+    embedding_or_none: Tensor | None  # [B, D], the classifier's input; None if not recorded
     features: Mapping[str, Tensor]  # by tap: maps [B, D, H, W], volumes, tokens [B, N, D] or vectors [B, D]
-    inputs: Inputs = ()  # of the pass
+    inputs: Inputs = ()  # inputs of the pass
 
     @property
     def embedding(self) -> Tensor:
-        """The classifier's input [B, D]; raises `UserError` where the pass recorded none.
+        """The classifier's input [B, D]; raises `UserError` if the pass did not record it.
 
         >>> sd.ModelOutputs(torch.zeros(4, 10), torch.zeros(4, 64), {}).embedding.shape
         torch.Size([4, 64])
@@ -78,9 +78,9 @@ class ModelOutputs(NamedTuple):
 class ForwardPass:
     """An extra forward pass of a step, shared by all terms that declare it under this name.
 
-    Its input is `batch.extra[source]`, or the batch's inputs where `source` is None, after
-    `transform`. A `joint` pass is part of the anchor's own pass and of its batch statistics.
-    A term reads the outputs in `context.views[name]`, detached where it declares `grad=False`.
+    Its input is `transform` of `batch.extra[source]`, or of the batch's inputs if `source` is None.
+    A `joint` pass is merged into the anchor's pass and shares its batch statistics. A term reads
+    the outputs in `context.views[name]`; they are detached if the term declares `grad=False`.
 
     >>> flipped = sd.ForwardPass("flipped", grad=True, transform=lambda images: images.flip(-1))
     >>> class FlipConsistency(sd.LossTerm):
@@ -89,11 +89,11 @@ class ForwardPass:
 
     name: str
     grad: bool
-    network: str = "student"  # or the role of another
+    network: str = "student"  # or the role of another network
     source: str | None = None
     transform: Callable[[Inputs], Inputs] | None = None
     joint: bool = False
-    taps: tuple[str, ...] = ()  # read inside another network; "stages": all of them
+    taps: tuple[str, ...] = ()  # features of another network to record; "stages": all stages
 
 
 class BuildContext(NamedTuple):
@@ -105,9 +105,9 @@ class BuildContext(NamedTuple):
     Linear(in_features=8, out_features=10, bias=True)
     """
 
-    shapes: Mapping[str, Size]  # of the student's taps it reads, of "logits" and of "embedding"
-    views: Mapping[str, Mapping[str, Size]]  # the same of other networks, by pass
-    branch: Callable[[str], nn.Module]  # a reinitialized copy of the student's layers behind a tap, of `ModelOutputs`
+    shapes: Mapping[str, Size]  # of the student: its taps, "logits" and "embedding"
+    views: Mapping[str, Mapping[str, Size]]  # of other networks, by pass
+    branch: Callable[[str], nn.Module]  # from a tap: reinitialized layers behind it, called on `ModelOutputs`
 
     @property
     def classes(self) -> int:
@@ -120,7 +120,7 @@ class BuildContext(NamedTuple):
 
 
 class TrainingInfo(NamedTuple):
-    """Facts about model and data that are known before the first step, from which a term makes its memory.
+    """Sizes of model and data before the first step; a term makes its memory from them.
 
     >>> info = sd.TrainingInfo(classes=10, width=64, batch=32, like=torch.zeros(()), images=500)
     >>> info.like.new_zeros(info.images, info.classes).shape
@@ -128,17 +128,17 @@ class TrainingInfo(NamedTuple):
     """
 
     classes: int
-    width: int | None  # D of the embedding; None where there is no classifier
+    width: int | None  # D of the embedding; None without a classifier
     batch: int  # rows per step
-    like: Tensor  # [] a zero of the memory's device and dtype
-    images: int = 0  # in the training set; 0 where unknown
+    like: Tensor  # [] a zero on the memory's device, of its dtype
+    images: int = 0  # in the training set; 0 if unknown
 
 
 @dataclass(frozen=True)
 class StepContext:
-    """All values that a term may read at one step, floats in float32 at least.
+    """All values that a term may read at one step; floats are float32 or wider.
 
-    Properties raise `UserError` for values that this step does not have.
+    Properties raise `UserError` for values that this step does not provide.
 
     >>> from selfdistill.terms import Progress
     >>> batch = sd.Batch(torch.zeros(2, 3, 8, 8), torch.tensor([0, 1]), index=torch.tensor([7, 3]))
@@ -149,14 +149,14 @@ class StepContext:
 
     batch: Batch
     logits: Tensor  # [B, C], with gradient
-    embedding_or_none: Tensor | None  # [B, D], with gradient; None where there is no classifier
+    embedding_or_none: Tensor | None  # [B, D], with gradient; None without a classifier
     features: Mapping[str, Tensor]  # by tap, with gradient: [B, D, H, W] maps or [B, N, D] tokens
     views: Mapping[str, ModelOutputs]  # by the name of the pass
     classifier: Callable[[Tensor], Tensor]  # [*, D] -> [*, C], without gradient
-    classifier_weight_or_none: Tensor | None  # [C, D], with gradient; None where the classifier is not linear
+    classifier_weight_or_none: Tensor | None  # [C, D], with gradient; None if the classifier is not linear
     progress: Progress
     memory: Memory = None  # the term's `remember` of the previous step
-    task: TaskLoss | None = None  # the caller's own loss in place of cross-entropy
+    task: TaskLoss | None = None  # the caller's loss, instead of cross-entropy
 
     @property
     def embedding(self) -> Tensor:
@@ -170,7 +170,7 @@ class StepContext:
 
     @property
     def index(self) -> Tensor:
-        """The rows' places in the data set [B]; for terms with `uses_index`."""
+        """The index of each row in the data set [B]; for terms with `uses_index`."""
         return _required(self.batch.index, "index", "set `uses_index` in the term")
 
     @property
@@ -195,13 +195,13 @@ class StepContext:
 
     @property
     def anchor(self) -> ModelOutputs:
-        """The outputs of the anchor's own pass, as `views` hold those of other passes."""
+        """The outputs of the anchor's pass; `views` holds those of other passes."""
         return ModelOutputs(self.logits, self.embedding_or_none, self.features, self.batch.inputs)
 
     def cross_entropy(self, logits: Tensor, smoothing: float = 0.0) -> Tensor:
-        """Compute the cross-entropy, or the caller's task loss, of any head's logits with the labels. [B, C] -> [].
+        """Compute the cross-entropy, or the caller's task loss, of a head's logits and the labels. [B, C] -> [].
 
-        `smoothing` is PyTorch's `label_smoothing`. Mixed rows are compared with the mixture of their labels.
+        `smoothing` is PyTorch's `label_smoothing`. Mixed rows use mixed labels.
 
         >>> from selfdistill.terms import Progress
         >>> batch = sd.Batch(torch.zeros(2, 3, 8, 8), torch.tensor([0, 1]))
@@ -221,9 +221,9 @@ def _required(value: Value | None, name: str, way_out: str) -> Value:
 
 
 def label_loss(logits: Tensor, batch: Batch, smoothing: float = 0.0) -> Tensor:
-    """Compute the cross-entropy with hard labels, or with their mixture where rows are mixed. [B, C] -> [].
+    """Compute the cross-entropy with the labels, which are mixed if the batch's rows are. [B, C] -> [].
 
-    `smoothing` is PyTorch's `label_smoothing`: that share of the target spread over all C classes.
+    `smoothing` is PyTorch's `label_smoothing`: the fraction of the target spread over all C classes.
     """
     if batch.mix is None:
         return F.cross_entropy(logits, batch.labels, label_smoothing=smoothing)
@@ -236,9 +236,9 @@ class LossTerm(nn.Module):
     """One loss: its declarations, its value, and its memory of the previous step.
 
     A value in parts, {"learn": …, "mimic": …}, separates distillation ("mimic") from supervised
-    learning: a control drops the former. A single value is all distillation. Modules made in `build`
-    train, synchronize and checkpoint with the student and are never exported. State between steps
-    goes through `remember`, never through a buffer: DDP overwrites every rank's buffers with rank 0's.
+    learning; a control drops the distillation. A single value is all distillation. Modules made in
+    `build` are trained, synchronized and checkpointed with the student, and never exported. State
+    between steps goes through `remember`, not a buffer: DDP overwrites buffers with those of rank 0.
 
     >>> class Confidence(sd.LossTerm):
     ...     def loss(self, context):
@@ -248,19 +248,19 @@ class LossTerm(nn.Module):
     """
 
     weight: float = 1.0
-    taps: tuple[str, ...] = ()  # "stage2", "stage-1", "layer2"; "stages": all of them
-    needs_spatial: bool = False  # compares positions: stages smaller than 2x2 are left out
-    views: tuple[ForwardPass, ...] = ()  # passes besides the anchor's
+    taps: tuple[str, ...] = ()  # "stage2", "stage-1", "layer2"; "stages": all stages
+    needs_spatial: bool = False  # compares positions: skips stages smaller than 2x2
+    views: tuple[ForwardPass, ...] = ()  # passes other than the anchor's
     requires: tuple[Requirement, ...] = ()  # parts of the student that must exist
-    supports_mixup: bool = True  # accepts batches whose rows are mixed
+    supports_mixup: bool = True  # accepts mixed batches
     uses_progress: bool = False  # reads `context.progress`
-    ramp_epochs: float = 0.0  # epochs until its distillation has the full weight
+    ramp_epochs: float = 0.0  # epochs until the distillation has its full weight
     uses_index: bool = False  # reads `context.index` and the number of training images
-    uses_labels: bool = False  # a part of its value learns the labels
+    uses_labels: bool = False  # part of its value is a supervised loss
     min_batch_size: int = 1
-    min_stages: int = 1  # of the student, for a term that taps "stages"
+    min_stages: int = 1  # of the student, for terms that tap "stages"
     reduction: Literal["mean", "batch"] = "mean"  # "batch": the loss is not a mean over rows
-    memory_scope: Literal["rank", "run"] = "rank"  # each rank its own, or one for the run
+    memory_scope: Literal["rank", "run"] = "rank"  # one memory per rank, or one for the run
     reset_memory: Literal["never", "epoch"] = "never"
 
     def build(self, context: BuildContext) -> None:
@@ -272,7 +272,7 @@ class LossTerm(nn.Module):
         """
 
     def start(self, info: TrainingInfo) -> Memory:
-        """Return the memory before the first step; None: this term keeps nothing.
+        """Return the memory before the first step; None for a term without memory.
 
         >>> class MeanLogits(sd.LossTerm):
         ...     def start(self, info):
@@ -283,7 +283,7 @@ class LossTerm(nn.Module):
         return None
 
     def loss(self, context: StepContext) -> LossValue:
-        """Return this term's value before `weight`: a scalar [], or its parts {"learn": [], "mimic": []}.
+        """Return the term's value, before `weight`: a scalar [], or its parts {"learn": [], "mimic": []}.
 
         >>> class EarlyExit(sd.LossTerm):
         ...     def loss(self, context):
@@ -292,7 +292,7 @@ class LossTerm(nn.Module):
         raise NotImplementedError(f"{type(self).__name__} defines no loss")
 
     def remember(self, context: StepContext) -> Memory:
-        """Return the memory for the next step, of the structure of `start`.
+        """Return the memory for the next step, with the same structure as `start`.
 
         >>> class MeanLogits(sd.LossTerm):
         ...     def remember(self, context):
@@ -301,7 +301,7 @@ class LossTerm(nn.Module):
         return None
 
     def forward(self, context: StepContext) -> tuple[LossValue, Memory]:
-        """Return the loss and the next memory. Override only where the two share work.
+        """Return the loss and the next memory. Override it only if both share work.
 
         >>> class SteadyMean(sd.LossTerm):
         ...     def forward(self, context):
@@ -319,7 +319,7 @@ class LossTerm(nn.Module):
         """
 
     def finish(self, student: nn.Module, classifier: str) -> None:
-        """Merge trained heads into the weights of the student, or of a copy; `classifier` is its classifier's path.
+        """Merge trained heads into the weights of the student, or of its copy; `classifier` is the classifier's path.
 
         >>> class NewClassifier(sd.LossTerm):
         ...     def finish(self, student, classifier):
@@ -328,7 +328,7 @@ class LossTerm(nn.Module):
 
 
 class CrossEntropy(LossTerm):
-    """The task loss: cross-entropy with the labels, mixed where the images are, optionally smoothed."""
+    """The task loss: cross-entropy with labels, mixed if the batch is mixed, and optionally smoothed."""
 
     def __init__(self, smoothing: float = 0.0):
         super().__init__()

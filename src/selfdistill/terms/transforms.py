@@ -1,4 +1,4 @@
-"""Rotations and color permutations of images, as pretext labels, and the forward passes over them."""
+"""Rotations and color permutations of images as pretext tasks, and forward passes over the transformed batches."""
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import wraps
@@ -15,63 +15,63 @@ from selfdistill.terms.term import ForwardPass, ModelOutputs, label_loss
 Transform = Literal["rotation", "half turn", "color", "cyclic color"]
 
 
-def of_images(transform: Callable[[Tensor], Tensor]) -> Callable[[Inputs], Inputs]:
+def on_images(transform: Callable[[Tensor], Tensor]) -> Callable[[Inputs], Inputs]:
     """Apply a transform to the images [B, C, H, W] among the inputs; other tensors pass unchanged.
 
-    Raises `UserError` for inputs without images, or with several.
+    Raises `UserError` for inputs without images, or with several image tensors.
     """
 
     @wraps(transform)
     def apply(inputs: Inputs) -> Inputs:
-        images = positional_tensor(inputs, "turned or recolored passes need")
+        images = positional_tensor(inputs, "rotated or recolored passes need")
         return replace_tensor(inputs, images, transform(images))
 
     return apply
 
 
-@of_images
+@on_images
 def quarter(images: Tensor) -> Tensor:
     """Rotate images by 90 degrees. [B, C, H, H] -> [B, C, H, H]."""
     return _square(images).rot90(1, (-2, -1))
 
 
-@of_images
+@on_images
 def half(images: Tensor) -> Tensor:
     """Rotate images by 180 degrees. [B, C, H, W] -> [B, C, H, W]."""
     return images.rot90(2, (-2, -1))
 
 
-@of_images
+@on_images
 def three_quarters(images: Tensor) -> Tensor:
     """Rotate images by 270 degrees. [B, C, H, H] -> [B, C, H, H]."""
     return _square(images).rot90(3, (-2, -1))
 
 
-@of_images
+@on_images
 def rbg(images: Tensor) -> Tensor:
     """Permute channels to red, blue, green. [B, 3, H, W] -> [B, 3, H, W]."""
     return _colored(images)[:, [0, 2, 1]]
 
 
-@of_images
+@on_images
 def grb(images: Tensor) -> Tensor:
     """Permute channels to green, red, blue. [B, 3, H, W] -> [B, 3, H, W]."""
     return _colored(images)[:, [1, 0, 2]]
 
 
-@of_images
+@on_images
 def gbr(images: Tensor) -> Tensor:
     """Permute channels to green, blue, red. [B, 3, H, W] -> [B, 3, H, W]."""
     return _colored(images)[:, [1, 2, 0]]
 
 
-@of_images
+@on_images
 def brg(images: Tensor) -> Tensor:
     """Permute channels to blue, red, green. [B, 3, H, W] -> [B, 3, H, W]."""
     return _colored(images)[:, [2, 0, 1]]
 
 
-@of_images
+@on_images
 def bgr(images: Tensor) -> Tensor:
     """Permute channels to blue, green, red. [B, 3, H, W] -> [B, 3, H, W]."""
     return _colored(images)[:, [2, 1, 0]]
@@ -80,7 +80,7 @@ def bgr(images: Tensor) -> Tensor:
 def _square(images: Tensor) -> Tensor:
     height, width = images.shape[-2:]
     if height != width:
-        raise UserError(f"images of {height}x{width} cannot be turned by a quarter; pass transform='half turn'")
+        raise UserError(f"images of {height}x{width} cannot be rotated by 90 degrees; pass transform='half turn'")
     return images
 
 
@@ -99,12 +99,12 @@ TRANSFORMS: dict[str, tuple[Callable[[Inputs], Inputs], ...]] = {
 
 
 def transformed_passes(transform: str) -> tuple[ForwardPass, ...]:
-    """Return joint passes of the student over each transformed batch, named as the transforming functions."""
+    """Return joint passes of the student over each transformed batch, each named after its transform."""
     return tuple(ForwardPass(each.__name__, True, transform=each, joint=True) for each in TRANSFORMS[transform])
 
 
 def teacher_passes(transform: str) -> tuple[ForwardPass, ...]:
-    """Return passes of the teacher over each transformed batch, with its embedding, as "teacher_half"."""
+    """Return passes of the teacher, with its embedding, over each transformed batch; named like "teacher_half"."""
     return tuple(
         ForwardPass(f"teacher_{each.__name__}", False, network="teacher", transform=each, taps=("embedding",))
         for each in TRANSFORMS[transform]
@@ -115,7 +115,7 @@ ROTATIONS, TEACHER_ROTATIONS = transformed_passes("rotation"), teacher_passes("r
 
 
 def concatenate(views: Mapping[str, ModelOutputs], passes: Sequence[ForwardPass]) -> ModelOutputs:
-    """Concatenate the rows of M passes: all of the first, then all of the second. M of B rows -> M · B rows."""
+    """Concatenate the rows of M passes, pass by pass. M of B rows -> M · B rows."""
     outputs = [views[each.name] for each in passes]
     logits, embeddings = [each.logits for each in outputs], [each.embedding for each in outputs]
     return ModelOutputs(torch.cat(logits), torch.cat(embeddings), {})
@@ -124,5 +124,5 @@ def concatenate(views: Mapping[str, ModelOutputs], passes: Sequence[ForwardPass]
 def joint_label_loss(logits: Sequence[Tensor], batch: Batch) -> Tensor:
     """Compute the mean cross-entropy of M transformations with labels y · M + j. M of [B, C · M] -> []."""
     labels = batch.labels * len(logits)
-    each = [label_loss(of_one, batch._replace(labels=labels + j)) for j, of_one in enumerate(logits)]
+    each = [label_loss(one, batch._replace(labels=labels + j)) for j, one in enumerate(logits)]
     return torch.stack(each).mean()
