@@ -1,4 +1,4 @@
-"""One optimizer step: passes, gradients, update and memories; a non-finite step changes nothing."""
+"""One optimizer step: forward and backward passes, update, memories. A non-finite step changes nothing."""
 
 from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -30,11 +30,11 @@ if TYPE_CHECKING:
 
 
 class TrainStep:
-    """The distiller, its optimizer, and the memories of its terms.
+    """The distiller with its optimizer and the memories of its terms.
 
-    Gradients are accumulated over `config.accumulate` parts of a batch, each with memories of its own. A step with a
-    non-finite loss or gradient changes nothing (weights, running statistics, averages, memories), and neither does any
-    later step: `all_finite` [] stays false. The check stays on the device to avoid a host sync.
+    Gradients accumulate over the `config.accumulate` parts of a batch; each part has its own memories. A step with a
+    non-finite loss or gradient changes no weight, running statistic, average or memory, and no later step does:
+    `all_finite` [] stays false. The check stays on the device to avoid a host sync.
     """
 
     def __init__(self, distiller: Distiller, config: RunConfig, fabric: Fabric, info: TrainingInfo):
@@ -54,28 +54,28 @@ class TrainStep:
         self.memory.restart()
 
     def step(self, parts: Sequence[Batch], progress: Progress, rate: float) -> tuple[dict[str, Tensor], Tensor]:
-        """Take a step at this learning rate; return its losses by name, and its accuracy as a fraction."""
+        """Take one optimizer step; return the losses by name, and the accuracy as a fraction []."""
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         self.weights.broadcast_buffers()
         before = self.buffers.copy()
         self.optimizer.zero_grad()
-        made: list[Step] = []
+        steps: list[Step] = []
         for batch in parts:
-            made.append(self._pass(len(made), batch, progress, made))
-        losses = {name: torch.stack([each.losses[name].detach() for each in made]).mean() for name in made[0].losses}
+            steps.append(self._pass(len(steps), batch, progress, steps))
+        losses = {name: torch.stack([each.losses[name].detach() for each in steps]).mean() for name in steps[0].losses}
         taken = self._check_and_clip(losses)
         self._update_weights(taken)
         self.distiller.after_step()
         self.buffers.restore_unless(taken, before)
-        self._commit_memories(made, taken)
+        self._commit_memories(steps, taken)
         accuracies = [
-            (each.logits.argmax(dim=1) == batch.labels).float().mean() for each, batch in zip(made, parts, strict=True)
+            (each.logits.argmax(dim=1) == batch.labels).float().mean() for each, batch in zip(steps, parts, strict=True)
         ]
         return losses, torch.stack(accuracies).mean()
 
     def state_dict(self) -> State:
-        """Gather the state for a checkpoint from all ranks, without teachers, which have files of their own."""
+        """Gather the state for a checkpoint from all ranks. Teachers are left out: their own runs store them."""
         return {
             "student": self.weights.state_dict(self.distiller.student),
             "terms": self.weights.state_dict(self.distiller.terms),
@@ -85,14 +85,14 @@ class TrainStep:
         }
 
     def weights_finite(self) -> Tensor:
-        """Check that all weights and running statistics on this rank are finite. -> []."""
+        """Return [] whether all weights and running statistics on this rank are finite."""
         parts = (self.distiller.student, self.distiller.terms, *(each for _, each in self._updated_networks()))
         values = [each for part in parts for each in part.state_dict().values() if isinstance(each, Tensor)]
         values = [each for each in self.weights.local_shards(values) if each.numel()]
         return torch.stack([each.isfinite().all() for each in values]).all()
 
     def require_own(self, state: State) -> None:
-        """Raise `CheckpointError` for a state whose keys or shapes are not those of this model and its terms."""
+        """Raise `CheckpointError` if the keys or shapes of a state differ from this model and its terms."""
         content.require_alike(state["student"], self.distiller.student.state_dict(), "student")
         content.require_alike(state["terms"], self.distiller.terms.state_dict(), "terms")
         networks = {name: each.state_dict() for name, each in self._updated_networks()}
@@ -105,7 +105,7 @@ class TrainStep:
             content.require_alike(memories, self.memory.slots, "memories", rows=False)
 
     def load_state_dict(self, state: State, memories: list[State]) -> None:
-        """Restore the state of a checkpoint, with the memories of this rank."""
+        """Restore the state of a checkpoint and the memories of this rank."""
         self.weights.load_state_dict(self.distiller.student, state["student"])
         self.weights.load_state_dict(self.distiller.terms, state["terms"])
         for name, each in self._updated_networks():
@@ -116,22 +116,22 @@ class TrainStep:
         self.memory.slots = self.fabric.to_device(memories)
 
     def _updated_networks(self) -> list[tuple[str, CompanionNetwork]]:
-        """Return the companion networks that change in training: all but teachers."""
+        """Return the companion networks that training changes: all except teachers."""
         roles = self.distiller.method.networks
         return [(name, each) for name, each in self.distiller.networks.items() if not isinstance(roles[name], Teacher)]
 
-    def _pass(self, part: int, batch: Batch, progress: Progress, before: list[Step]) -> Step:
-        """Run the forward and backward pass of one part of the batch; gradients accumulate."""
-        memories = self.memory.after(before[-1].remembered, part) if before else self.memory.slots[part]
+    def _pass(self, part: int, batch: Batch, progress: Progress, previous: list[Step]) -> Step:
+        """Run the forward and backward pass of one part of the batch."""
+        memories = self.memory.after(previous[-1].remembered, part) if previous else self.memory.slots[part]
         self.replayed.begin_step()
         with self.weights.gradient_sync(last=part == self.config.accumulate - 1):
             with self._autocast(), one_value_refused(self.distiller.method.text, len(batch.labels)):
-                made: Step = self.run(batch, progress, memories)
-            self._backward(made.losses)
-        return self.replayed.copy_outputs(made)
+                step: Step = self.run(batch, progress, memories)
+            self._backward(step.losses)
+        return self.replayed.copy_outputs(step)
 
     def _autocast(self) -> AbstractContextManager[None]:
-        """Return the autocast context of the passes; the distiller leaves it for the losses."""
+        """Return the autocast context of the passes; the distiller computes the losses outside it."""
         if self.config.precision == "32":
             return nullcontext()
         return torch.autocast(
@@ -139,29 +139,29 @@ class TrainStep:
         )
 
     def _backward(self, losses: dict[str, Tensor]) -> None:
-        """Compute the gradient of the total loss; for `DualMomentumSGD`, of task and distillation separately."""
-        share = (self.scale.scale if self.scale else 1.0) / self.config.accumulate
+        """Add the gradient of the total loss; `DualMomentumSGD` gets those of task and distillation separately."""
+        factor = (self.scale.scale if self.scale else 1.0) / self.config.accumulate
         if isinstance(inner := self.optimizer.optimizer, DualMomentumSGD):
-            learn, mimic = self.distiller.split_task_and_distillation(losses)
-            inner.backward(share * learn, share * mimic, self.weights.gradients)
+            task, distillation = self.distiller.split_task_and_distillation(losses)
+            inner.backward(factor * task, factor * distillation, self.weights.gradients)
         else:
-            self.fabric.backward(share * self.distiller.total(losses))
+            self.fabric.backward(factor * self.distiller.total(losses))
 
     def _check_and_clip(self, losses: dict[str, Tensor]) -> Tensor:
-        """Unscale and clip the gradients; return whether to take the step [], equal on all ranks."""
+        """Unscale and clip the gradients. Return [] whether to take the step; all ranks agree."""
         gradients = self._collect_gradients()
-        norm, share = self.weights.gradient_norm(gradients), torch.ones((), device=self.fabric.device)
+        norm, factor = self.weights.gradient_norm(gradients), torch.ones((), device=self.fabric.device)
         if self.scale:
-            share = 1 / self.scale.scale
+            factor = 1 / self.scale.scale
         if self.config.clip_norm is not None:
-            share = share * (self.config.clip_norm / (norm * share + 1e-6)).clamp(max=1.0)
+            factor = factor * (self.config.clip_norm / (norm * factor + 1e-6)).clamp(max=1.0)
         if self.scale or self.config.clip_norm is not None:
-            torch._foreach_mul_(gradients, share)
-        sound, finite = torch.stack([*losses.values()]).isfinite().all(), distributed.all_true(norm.isfinite())
+            torch._foreach_mul_(gradients, factor)
+        valid, finite = torch.stack([*losses.values()]).isfinite().all(), distributed.all_true(norm.isfinite())
         if self.scale:
             self.scale.update(finite)
-            sound = sound & (self.scale.scale >= MIN_SCALE)
-        self.all_finite = distributed.all_true(self.all_finite & sound & (finite if self.scale is None else True))
+            valid = valid & (self.scale.scale >= MIN_SCALE)
+        self.all_finite = distributed.all_true(self.all_finite & valid & (finite if self.scale is None else True))
         return self.all_finite & finite
 
     def _collect_gradients(self) -> list[Tensor]:
@@ -171,17 +171,17 @@ class TrainStep:
         return self.weights.collect_gradients()
 
     def _update_weights(self, taken: Tensor) -> None:
-        """Take the optimizer's step if `taken` [] is true."""
+        """Update the weights if `taken` [] is true."""
         inner = self.optimizer.optimizer
         if inner.defaults.get("fused") or isinstance(inner, DualMomentumSGD):
-            inner.found_inf = (~taken).float()  # as torch's GradScaler does: the kernel skips the step
+            inner.found_inf = (~taken).float()  # as in torch's GradScaler: the kernel skips the update
             self.optimizer.step()
         elif taken:
             self.optimizer.step()
 
-    def _commit_memories(self, made: list[Step], taken: Tensor) -> None:
-        """Commit the memories of each part."""
-        for part, step in enumerate(made):
+    def _commit_memories(self, steps: list[Step], taken: Tensor) -> None:
+        """Store the memories of each part if `taken` [] is true."""
+        for part, step in enumerate(steps):
             self.memory.commit(part, step.remembered, taken=taken)
 
 
@@ -195,7 +195,7 @@ def make_weights(distiller: Distiller, config: RunConfig, fabric: Fabric) -> "DD
 
 
 def _untrained_tensors(distiller: Distiller, companions: Iterable[nn.Module]) -> list[Tensor]:
-    """Return buffers and frozen parameters of all modules but teachers."""
+    """Return the buffers and frozen parameters of all modules except teachers."""
     modules = [distiller.student, distiller.terms, *companions]
     parameters = [each for module in modules for each in module.parameters() if not each.requires_grad]
     return parameters + [each for module in modules for each in module.buffers()]
