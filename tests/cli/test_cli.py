@@ -339,7 +339,7 @@ WRONG = [
     (["train", "ce()", "--limit", "5"], "5 training images cannot hold one of each of 10 classes"),
     (["train", "ce()", "--weights", "/nowhere.safetensors"], "/nowhere.safetensors"),
     (["train", "ce()", "--milestones", "half"], "--milestones are fractions of the run; write them as 0.5,0.75"),
-    (["train", "ce()", "--label-noise", "1"], "label noise must be a share from 0 to below 1, but is 1.0"),
+    (["train", "ce()", "--label-noise", "1"], "label noise must be a fraction from 0 to below 1, but is 1.0"),
     (["compare", "--seeds", "0"], "seeds must be 1 or more"),
     (["evaluate", "/nowhere"], "holds no run (no run.json) and no study (no study.json); name the folder that train"),
     (["export", "/nowhere", "--to", "onnx"], "holds no run (no run.json)"),

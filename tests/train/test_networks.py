@@ -78,9 +78,7 @@ def test_folders_that_hold_no_student(tmp_path):
     with pytest.raises(UserError, match=r"holds no run \(no run.json\); name the folder that a train command wrote"):
         teacher.load_run(tmp_path)
     (tmp_path / "run.json").write_text("{}")
-    with pytest.raises(
-        UserError, match=r"is not finished \(no student.safetensors\); the train command that began it goes on"
-    ):
+    with pytest.raises(UserError, match=r"is not finished \(no student.safetensors\); run its train command again"):
         teacher.load_run(tmp_path)
 
 

@@ -98,8 +98,8 @@ def test_a_compiled_step_gives_what_an_eager_one_does(digits, tmp_path, monkeypa
 @pytest.mark.parametrize(
     ("values", "answer"),
     [
-        ({"devices": 3}, "batch size must be a multiple of the 3 parts it is cut into .*, but is 64"),
-        ({"devices": 2, "accumulate": 3}, "batch size must be a multiple of the 6 parts"),
+        ({"devices": 3}, r"batch size must be a multiple of devices x nodes x accumulate \(3\), but is 64"),
+        ({"devices": 2, "accumulate": 3}, r"batch size must be a multiple of devices x nodes x accumulate \(6\)"),
         ({"devices": 0}, "devices must be 1 or more, but is 0"),
         ({"nodes": 0}, "nodes must be 1 or more"),
         ({"accumulate": 0}, "accumulate must be 1 or more"),

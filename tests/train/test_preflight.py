@@ -137,7 +137,7 @@ def test_a_ramp_longer_than_the_run_is_remarked(text, ramp):
     assert re.search(
         rf"the term '\w+' of {re.escape(parse_method(text).text)} has its full weight only after {ramp:g} ", words
     )
-    assert "and the run has 5, so it barely distils; pass a shorter ramp, warmup or start, or more --epochs" in words
+    assert "and the run has 5, so it barely distills; pass a shorter ramp, warmup or start, or more --epochs" in words
     assert not told(text, epochs=int(ramp) + 1)
 
 

@@ -143,7 +143,7 @@ def test_one_of_two_killed_ends_the_other_and_the_run_goes_on(tmp_path):
         "re-running the command resumes from it\n"
     )
     process, child = started(tmp_path, *MANY)
-    assert process.stdout.readline().startswith("going on from epoch ")
+    assert process.stdout.readline().startswith("resuming at epoch ")
     os.kill(process.pid, signal.SIGKILL)  # the first, which writes the files
     until(lambda: gone(child))
     process.communicate()

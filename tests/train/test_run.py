@@ -170,7 +170,7 @@ def test_another_configuration_needs_another_folder(digits, tmp_path):
 def test_an_unfinished_run_can_be_refused(digits, tmp_path):
     with pytest.raises(Interrupted):
         run(small(), tmp_path / "a", splits=digits, listener=StopAfter(1))
-    with pytest.raises(UserError, match=r"a holds this run, unfinished; go on with it by --resume, or choose another"):
+    with pytest.raises(UserError, match=r"a holds this run, unfinished; continue it with --resume, or choose another"):
         run(small(), tmp_path / "a", splits=digits, resume=False)
 
 
@@ -212,7 +212,7 @@ def test_a_batch_too_small_for_a_term_is_refused_before_training(digits, tmp_pat
     with pytest.raises(UserError) as told:
         run(small("scd()", batch_size=1, size=32), tmp_path / "a")
     assert str(told.value) == (
-        "scd() compares the rows of a batch (term 'similarity') and needs 2 at least, but a batch has 1; "
+        "scd() compares the rows of a batch (term 'similarity') and needs at least 2, but a batch has 1; "
         "pass a larger --batch-size"
     )
     assert not (tmp_path / "a").exists()

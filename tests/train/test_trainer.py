@@ -157,7 +157,7 @@ def test_random_streams_are_taken_up(digits, tmp_path):
 
 def test_a_state_of_another_run_is_refused(digits, tmp_path):
     state = trainer(small(), digits, tmp_path).state_dict()
-    with pytest.raises(CheckpointError, match=r"it is of another configuration or number of processes"):
+    with pytest.raises(CheckpointError, match=r"it has another configuration or number of processes"):
         trainer(small(lr=0.2), digits, tmp_path).require_own(state)
     trainer(small(), digits, tmp_path).require_own(state)
     with pytest.raises(CheckpointError, match=r"config must be an object, but is missing"):
@@ -185,7 +185,7 @@ def test_a_signal_in_a_short_epoch_leaves_a_checkpoint(tmp_path, monkeypatch):
                 os.kill(os.getpid(), signal.SIGTERM)
 
     run(small(epochs=3), tmp_path / "once")
-    with pytest.raises(errors.Interrupted, match="all is saved"):
+    with pytest.raises(errors.Interrupted, match="the checkpoint is in"):
         run(small(epochs=3), tmp_path / "twice", listener=Terminate())
     assert (tmp_path / "twice" / "last.ckpt").is_file()
     run(small(epochs=3), tmp_path / "twice")

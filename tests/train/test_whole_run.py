@@ -58,7 +58,7 @@ def test_an_interrupted_run_goes_on_bitwise(tmp_path, method):
     whole = train(tmp_path / "whole", method)
     with pytest.raises(Stop):
         train(tmp_path / "cut", method, listener=StopAfter(2), teachers=tmp_path / "teachers")
-    with pytest.raises(UserError, match="holds this run, unfinished; go on with it by --resume"):
+    with pytest.raises(UserError, match="holds this run, unfinished; continue it with --resume"):
         train(tmp_path / "cut", method, resume=False)
     rest = train(tmp_path / "cut", method)
     assert same(weights(tmp_path / "whole"), weights(tmp_path / "cut"))

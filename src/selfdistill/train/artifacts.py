@@ -63,8 +63,8 @@ def result(trainer: Trainer, distiller: Distiller, method: Method) -> RunResult:
     seconds = sum(row["seconds"] for row in log)
     mean_ms = 1000 * seconds / (config.epochs * len(trainer.loader))
     values = {
-        **_tested(trainer, student),
-        **_at_the_best(trainer, student),
+        **_test_accuracy(trainer, student),
+        **_best_accuracies(trainer, student),
         "method": method.text,
         "resolved": method.resolved,
         "model": config.model,
@@ -81,17 +81,17 @@ def result(trainer: Trainer, distiller: Distiller, method: Method) -> RunResult:
 
 
 def save_weights(weights: Mapping[str, Tensor], path: Path) -> None:
-    """Write a model's weights under its own keys, each a copy of its own: tied ones are there twice."""
-    copies = {key: _copied(value) for key, value in weights.items()}
-    write_atomic(path, lambda beside: beside.write_bytes(save(copies)))  # save_file's errors are no OSError
+    """Write a model's weights under their keys; tied weights are written once per key."""
+    copies = {key: _contiguous_copy(value) for key, value in weights.items()}
+    write_atomic(path, lambda beside: beside.write_bytes(save(copies)))  # save_file raises no OSError
 
 
-def _tested(trainer: Trainer, network: nn.Module) -> dict[str, float]:
+def _test_accuracy(trainer: Trainer, network: nn.Module) -> dict[str, float]:
     return evaluate(network, trainer.splits.test, trainer.augment, device=trainer.fabric.device)
 
 
-def _at_the_best(trainer: Trainer, student: nn.Module) -> dict[str, float]:
-    """Accuracy on the images held out, last and best, and the best epoch's on the test set; nothing without any."""
+def _best_accuracies(trainer: Trainer, student: nn.Module) -> dict[str, float]:
+    """Return the last and best validation accuracy, and the best epoch's test accuracy; empty without validation."""
     best = trainer.best
     if not best.epoch:
         return {}
@@ -101,18 +101,18 @@ def _at_the_best(trainer: Trainer, student: nn.Module) -> dict[str, float]:
         "validation_top1": trainer.log[-1]["validation_top1"],
         "best_validation_top1": best.top1,
         "best_epoch": best.epoch,
-        "best_epoch_top1": _tested(trainer, network)["top1"],
+        "best_epoch_top1": _test_accuracy(trainer, network)["top1"],
     }
 
 
-def _copied(value: Tensor) -> Tensor:
-    return value.detach().cpu().clone(memory_format=torch.contiguous_format)  # safetensors takes no other
+def _contiguous_copy(value: Tensor) -> Tensor:
+    return value.detach().cpu().clone(memory_format=torch.contiguous_format)  # safetensors accepts no other
 
 
 def _commit() -> str | None:
-    """The commit of the folder that the command runs in, if it is one of git's."""
+    """Return the git commit of the current folder, or None outside a repository."""
     try:
-        asked = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, timeout=5)
+        process = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, timeout=5)
     except (OSError, subprocess.SubprocessError):
         return None
-    return asked.stdout.strip() or None
+    return process.stdout.strip() or None

@@ -1,4 +1,4 @@
-"""One run's configuration, in full."""
+"""The configuration of a run."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, fields, replace
@@ -29,7 +29,7 @@ CHOICES = {
 class RunConfig:
     """The configuration of a run: the same configuration on the same machine gives the same weights.
 
-    The optimizer is SGD. `dataclasses.replace` changes fields. Raises `UserError` for values that no run could have.
+    The optimizer is SGD. `dataclasses.replace` changes fields. Raises `UserError` for values out of range.
 
     >>> config = sd.RunConfig("drg() + dsr()", data="digits", model="resnet8", epochs=5)
     >>> config.batch_size, config.lr, config.seed
@@ -51,7 +51,7 @@ class RunConfig:
     gamma: float = 0.1  # factor by which "step" lowers the learning rate
     warmup: int = 0  # epochs of linear learning rate warmup
     seed: int = 0  # of the initial weights, the order of the data, augmentation and label noise
-    generation: int = 0  # a teacher's is one above its student's: other initial weights, at the same seed and data
+    generation: int = 0  # a teacher has its student's plus 1, which changes its initial weights
     limit: int | None = None  # training images to keep, as a stratified subset; None: all
     validation: float = 0.0  # fraction of the training images held out for validation
     label_noise: float = 0.0  # fraction of the training labels replaced by wrong ones
@@ -127,7 +127,7 @@ class RunConfig:
             raise (error if source is None else UserError(f"the configuration in {source}: {error}")) from None
 
     def _rules(self) -> Iterator[tuple[str, bool, str]]:
-        """Each field that has a range, whether its value lies there, and the range in words."""
+        """Yield each field that has a range, true if its value lies within it, and the range in words."""
         for name, kind in _kinds().items():
             if kind in (int, int | None) and name != "seed":
                 yield name, (getattr(self, name) or 0) < 2**31, "below 2,147,483,648"
@@ -137,12 +137,12 @@ class RunConfig:
         yield "lr", 0 < self.lr < inf, "above 0"
         yield "momentum", 0 <= self.momentum < 1, "from 0 to below 1"
         yield "weight_decay", 0 <= self.weight_decay < inf, "0 or more"
-        yield "milestones", all(0 < each < 1 for each in self.milestones), "shares between 0 and 1"
+        yield "milestones", all(0 < each < 1 for each in self.milestones), "fractions between 0 and 1"
         yield "gamma", 0 < self.gamma < inf, "above 0"
         yield "warmup", 0 <= self.warmup <= self.epochs, f"from 0 to the {self.epochs} epochs"
         yield "limit", self.limit is None or self.limit >= 1, "1 or more"
-        yield "validation", 0 <= self.validation < 1, "a share from 0 to below 1"
-        yield "label_noise", 0 <= self.label_noise < 1, "a share from 0 to below 1"
+        yield "validation", 0 <= self.validation < 1, "a fraction from 0 to below 1"
+        yield "label_noise", 0 <= self.label_noise < 1, "a fraction from 0 to below 1"
         yield "size", self.size is None or self.size >= 1, "1 or more"
         yield "devices", self.devices >= 1, "1 or more"
         yield "nodes", self.nodes >= 1, "1 or more"
@@ -151,7 +151,7 @@ class RunConfig:
         yield (
             "batch_size",
             self.batch_size % max(self.parts, 1) == 0,
-            f"a multiple of the {self.parts} parts it is cut into (devices, nodes, accumulate)",
+            f"a multiple of devices x nodes x accumulate ({self.parts})",
         )
         yield (
             "compile_mode",
@@ -169,5 +169,5 @@ class RunConfig:
 
 @cache
 def _kinds() -> dict[str, Any]:
-    """The type of each field."""
+    """Return the type of each field."""
     return get_type_hints(RunConfig)

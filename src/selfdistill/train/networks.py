@@ -1,4 +1,4 @@
-"""The networks that a method needs beside the student: found in runs, trained first, or untrained for a dry run."""
+"""Teachers and peers of a method: loaded from runs, trained first, or untrained for a dry run."""
 
 import hashlib
 import json
@@ -25,7 +25,7 @@ from selfdistill.step import Distiller
 from selfdistill.train.config import RunConfig
 
 WEIGHTS = "student.safetensors"
-BEST = "best.safetensors"  # the student after the epoch that did best on the images held out
+BEST = "best.safetensors"  # the student after the epoch with the best validation accuracy
 
 
 def resolve_networks(
@@ -38,9 +38,9 @@ def resolve_networks(
 ) -> dict[str, nn.Module]:
     """Return the network of each role that is not made from the student, by role.
 
-    `given` are networks at hand. `train` trains a teacher that does not exist yet and returns the folder of its run;
-    without it, such a teacher is an untrained network of the same architecture, enough for a dry run. A teacher from a
-    run is adapted to the student's image size and normalization. Raises `UserError` for a name that is neither a run
+    `given` are networks to use as they are. `train` trains a missing teacher and returns the folder of its run;
+    without it, a missing teacher is an untrained network of the same architecture, enough for a dry run. A teacher from
+    a run is adapted to the student's image size and normalization. Raises `UserError` for a name that is neither a run
     nor a model, and for a teacher with another number of classes.
     """
     networks = dict(given or {})
@@ -75,7 +75,7 @@ def _from_run(folder: Path, splits: Splits) -> nn.Module:
 
 
 def require_fit(config: RunConfig, splits: Splits) -> None:
-    """Raise `UserError` if method, model and data do not fit; costs a pass of two images."""
+    """Raise `UserError` if method, model and data do not fit; runs a forward pass of two images."""
     untrained_distiller(config, splits, rows=2).close()
 
 
@@ -90,13 +90,13 @@ def untrained_distiller(config: RunConfig, splits: Splits, rows: int) -> Distill
 
 
 def load_run(folder: str | Path) -> tuple[nn.Module, RunInfo]:
-    """Load the student of a finished run, and the contents of run.json. Raises `UserError`."""
+    """Load the student of a finished run, and its run.json. Raises `UserError` if there is none."""
     folder = Path(folder)
     if not is_run(folder):
         raise UserError(f"'{folder}' holds no run (no {RUN}); name the folder that a train command wrote")
     if not is_file(folder / WEIGHTS):
         raise UserError(
-            f"the run in '{folder}' is not finished (no {WEIGHTS}); the train command that began it goes on with it"
+            f"the run in '{folder}' is not finished (no {WEIGHTS}); run its train command again to finish it"
         )
     info = read_info(folder)
     config = RunConfig.from_json(info["config"], folder / RUN)
@@ -106,9 +106,9 @@ def load_run(folder: str | Path) -> tuple[nn.Module, RunInfo]:
 
 
 def plan(role: Teacher, config: RunConfig) -> RunConfig | Path:
-    """Resolve a teacher's name to the folder of a run, or to the configuration to train it with first.
+    """Resolve a teacher's name to the folder of a run, or to the configuration that trains it.
 
-    None is the student's own architecture. Raises `UserError` for a name that is neither.
+    A role without a name has the student's architecture. Raises `UserError` for a name that is neither run nor model.
     """
     reference, method = role.name, role.taught_by
     if reference is None:
@@ -130,7 +130,7 @@ def _is_model(name: str) -> bool:
 
 
 def folder_for(config: RunConfig, teachers: Path) -> Path:
-    """Return the folder of the teacher with this configuration, trained or not."""
+    """Return the folder for the run of the teacher with this configuration."""
     text = json.dumps(config.to_json(), sort_keys=True)
     return teachers / f"{config.model.replace('/', '-')}-{hashlib.sha256(text.encode()).hexdigest()[:10]}"
 
@@ -153,20 +153,21 @@ def adapted(model: nn.Module, info: RunInfo, augment: Augmentation, size: int) -
 
 
 class Adapted(nn.Module):
-    """A network that takes images of another size or normalization than those it was trained on.
+    """A network behind a change of image size and normalization.
 
-    `shown` and `wanted` are each the mean and the deviation by channel, of pixels from 0 to 1.
+    `found` is the normalization of the images, `wanted` that of the network's training: mean and standard deviation by
+    channel, of pixels from 0 to 1.
     """
 
     def __init__(
         self,
         network: nn.Module,
         size: int,
-        shown: tuple[Sequence[float], Sequence[float]],
+        found: tuple[Sequence[float], Sequence[float]],
         wanted: tuple[Sequence[float], Sequence[float]],
     ):
         super().__init__()
-        (mean, std), (wanted_mean, wanted_std) = (torch.tensor(each)[:, :, None, None] for each in (shown, wanted))
+        (mean, std), (wanted_mean, wanted_std) = (torch.tensor(each)[:, :, None, None] for each in (found, wanted))
         self.network, self.size = network, size
         self.register_buffer("scale", std / wanted_std, persistent=False)
         self.register_buffer("shift", (mean - wanted_mean) / wanted_std, persistent=False)

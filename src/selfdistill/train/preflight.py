@@ -18,22 +18,22 @@ from selfdistill.train.config import RunConfig
 from selfdistill.train.trainer import Trainer
 
 CHECKPOINTS = 3  # the last, the one before it, and one being written
-FEW = 4  # images of a small batch: of fewer, the peak is where the gradients are, and does not grow
-MARGIN = 1.1  # libraries take memory of their own, and a step's peak grows a little faster than small batches show
+MIN_IMAGES = 4  # smallest batch to measure: below it, gradients set the peak, which then does not grow with the batch
+MARGIN = 1.1  # for memory of libraries, and peaks that grow faster than small batches show
 
 
 @dataclass(frozen=True)
 class Finding:
-    """The result of a check; if it is not ok, the words end with the way out."""
+    """The result of a check; the words of a failed one end with the way out."""
 
     check: str
     ok: bool
     words: str
-    remark: bool = False  # ok, but worth a look
+    remark: bool = False  # ok, with a remark
 
 
 def room(make: Callable[[RunConfig], Trainer], config: RunConfig, folder: Path) -> list[Finding]:
-    """Check memory and disk by two steps of two small batches each. `make` gives a new trainer of a configuration."""
+    """Check memory and disk by two steps with each of two small batches. `make` builds a trainer."""
     whole = make(config)
     rows = few(whole)
     small = (replace(config, batch_size=each, compile=False, compile_mode="default") for each in (rows, 2 * rows))
@@ -43,12 +43,12 @@ def room(make: Callable[[RunConfig], Trainer], config: RunConfig, folder: Path) 
 
 
 def remarks(method: Method, config: RunConfig) -> Iterator[str]:
-    """Yield sentences on settings that waste a run: distillation that comes too late, and emulated precision."""
+    """Yield remarks on settings that waste a run: distillation that ramps up too late, and emulated precision."""
     for name, term in method.terms.items():
         if term.ramp_epochs >= config.epochs and not method.control:
             yield (
                 f"the term {name!r} of {method.text} has its full weight only after {term.ramp_epochs:g} epochs, and "
-                f"the run has {config.epochs}, so it barely distils; pass a shorter ramp, warmup or start, or more "
+                f"the run has {config.epochs}, so it barely distills; pass a shorter ramp, warmup or start, or more "
                 "--epochs"
             )
     if config.precision == "bf16" and _on_cpu(config) and not has_bf16_arithmetic():
@@ -70,25 +70,25 @@ def require(findings: list[Finding]) -> None:
 
 
 def first_step(trainer: Trainer) -> dict[str, Tensor]:
-    """Make the first step of a run; give its losses by name."""
+    """Take the first step of a run and return its losses by name."""
     losses, _ = trainer.train_step.step(next(trainer.batches(0)), trainer.progress(0), trainer.rate(0))
     return losses
 
 
 def step_bytes(trainer: Trainer, step: Callable[[], object]) -> int:
-    """Bytes at the peak of a step: weights, optimizer, memories, and what the step makes."""
-    trainer.train_step.optimizer.zero_grad()  # gradients are of what it makes
-    return held_bytes(_kept(trainer)) + trainer.train_step.weights.gathered_bytes + peak_bytes(step)
+    """Return the peak memory of a step in bytes: weights, optimizer state, term memories and the step's own tensors."""
+    trainer.train_step.optimizer.zero_grad()  # gradients count as the step's own tensors
+    return held_bytes(_stored_tensors(trainer)) + trainer.train_step.weights.gathered_bytes + peak_bytes(step)
 
 
 def peak(trainer: Trainer) -> int:
-    """Bytes at the peak of a new trainer's second step: the first one makes the optimizer's state."""
+    """Return the peak memory of a new trainer's second step in bytes: the first one creates the optimizer's state."""
     trainer.train_step.run.train()
     first_step(trainer)
     return step_bytes(trainer, lambda: first_step(trainer))
 
 
-def _kept(trainer: Trainer) -> Iterator[Tensor]:
+def _stored_tensors(trainer: Trainer) -> Iterator[Tensor]:
     states = (each for state in trainer.train_step.optimizer.state.values() for each in state.values())
     weights = trainer.train_step.weights.local_shards(
         chain(trainer.distiller.parameters(), trainer.distiller.buffers())
@@ -99,8 +99,8 @@ def _kept(trainer: Trainer) -> Iterator[Tensor]:
 
 
 def few(trainer: Trainer) -> int:
-    """A small batch that the method can take, in all parts that ranks and accumulation cut it into."""
-    least = max(FEW, *(term.min_batch_size for term in trainer.distiller.terms.values()))
+    """Return the smallest batch size to measure: one that the method accepts, for each rank and accumulation step."""
+    least = max(MIN_IMAGES, *(term.min_batch_size for term in trainer.distiller.terms.values()))
     order = trainer.loader.needs.get("order")
     group = 1 + order.others if isinstance(order, ClassGroups) else 1
     return -(-least // group) * group * trainer.loader.ranks
@@ -109,12 +109,12 @@ def few(trainer: Trainer) -> int:
 def _memory(trainer: Trainer, fixed: float, each: float, least: int) -> Finding:
     """Check the memory of a step: `fixed` bytes and `each` bytes per image; `least` is the smallest batch size."""
     rows, device = trainer.loader.batch_size, trainer.fabric.device
-    needed, there = fixed + each * rows, _free(device)
+    needed, free = fixed + each * rows, _free(device)
     where = "memory" if device.type == "cpu" else f"{device.type} memory"
-    words = f"a batch of {rows} needs about {format_bytes(needed)} of {where}, {format_bytes(there)} are free"
-    if needed <= there:
+    words = f"a batch of {rows} needs about {format_bytes(needed)} of {where}, {format_bytes(free)} are free"
+    if needed <= free:
         return Finding("memory", True, words)
-    fits = int((there - fixed) / each) // least * least
+    fits = int((free - fixed) / each) // least * least
     out = f"pass --batch-size {fits}" if fits >= least else "take a smaller --model or --size"
     return Finding("memory", False, f"{words}; {out}")
 
@@ -122,7 +122,7 @@ def _memory(trainer: Trainer, fixed: float, each: float, least: int) -> Finding:
 def _free(device: torch.device) -> float:
     module = torch.get_device_module(device)
     if device.type != "cpu" and hasattr(module, "mem_get_info"):
-        kept = module.memory_reserved(device) - module.memory_allocated(device)  # torch's own, to use again
+        kept = module.memory_reserved(device) - module.memory_allocated(device)  # cached by torch, and free to reuse
         return int(module.mem_get_info(device)[0]) + int(kept)
     return free_memory()
 
@@ -130,17 +130,17 @@ def _free(device: torch.device) -> float:
 def _disk(trainer: Trainer, folder: Path) -> Finding:
     weights = trainer.train_step.weights
     trained = weights.local_shards(each for each in trainer.distiller.parameters() if each.requires_grad)
-    momenta = 0 if trainer.train_step.optimizer.state else held_bytes(trained)  # made before the first step, or by it
-    kept = held_bytes(_kept(trainer)) + momenta + _best(trainer)
-    needed, there = weights.num_shards * CHECKPOINTS * kept, free_disk(folder)
-    words = f"{CHECKPOINTS} checkpoints need about {format_bytes(needed)}, {format_bytes(there)} are free at {folder}"
-    if needed <= there:
+    momenta = 0 if trainer.train_step.optimizer.state else held_bytes(trained)  # counted, or not created yet
+    kept = held_bytes(_stored_tensors(trainer)) + momenta + _best_bytes(trainer)
+    needed, free = weights.num_shards * CHECKPOINTS * kept, free_disk(folder)
+    words = f"{CHECKPOINTS} checkpoints need about {format_bytes(needed)}, {format_bytes(free)} are free at {folder}"
+    if needed <= free:
         return Finding("disk", True, words)
     return Finding("disk", False, f"{words}; free the disk or choose another --out")
 
 
-def _best(trainer: Trainer) -> int:
-    """Bytes of the best epoch's network, of which a copy is kept where images are held out."""
+def _best_bytes(trainer: Trainer) -> int:
+    """Return the bytes of the best epoch's copy of the student; 0 without validation images."""
     if trainer.splits.validation is None:
         return 0
     student = trainer.distiller.student

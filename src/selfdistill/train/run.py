@@ -40,22 +40,22 @@ WAITS = "waiting for another run of this process: all threads draw from the same
 class RunPlan:
     """A resolved run: what to train and where its files go."""
 
-    config: RunConfig  # with the processes of the launcher, and the method in canonical form
+    config: RunConfig  # with the launcher's processes, and the method in canonical form
     method: Method
     folder: Path
-    teachers: Path  # runs of teachers that are trained first
+    teachers: Path  # folder of the teachers' runs
     save_every: float  # seconds between checkpoints
     listener: Listener
 
 
 @dataclass(frozen=True)
 class RunInputs:
-    """Everything that a trainer is built from."""
+    """The inputs of a trainer: plan, processes, data and networks."""
 
     plan: RunPlan
     fabric: Fabric
     splits: Splits
-    networks: Mapping[str, nn.Module]  # by role, those that are not made from the student
+    networks: Mapping[str, nn.Module]  # by role, without those made from the student
 
 
 def run(
@@ -73,10 +73,10 @@ def run(
     """Train as configured and return the result, which is also written to `folder`; accuracies are in percent.
 
     A finished run is not trained again; an interrupted one continues, unless `resume` is off. `teachers` is the folder
-    for runs of teachers that must be trained first; `networks` are teachers at hand, by role; `splits` the data, if
-    they are loaded already; `save_every` the seconds between checkpoints. With `wait`, the call waits while another
+    for runs of teachers that must be trained first; `networks` are trained teachers by role; `splits` is the data, if
+    already loaded; `save_every` is the number of seconds between checkpoints. With `wait`, the call waits while another
     process trains in the folder. All processes of a run make the same call; rank 0 writes the files. Raises `UserError`
-    where the folder holds another run, where method, model and data do not fit or cannot be loaded, and for too little
+    if the folder holds another run, if method, model and data do not fit or cannot be loaded, and for too little
     memory or disk; `Interrupted` after a signal.
 
     >>> result = sd.run(sd.RunConfig("drg()", epochs=1, limit=64), "runs/drg")
@@ -93,7 +93,7 @@ def run(
         note = plan.listener.on_note if wait else None
         distributed.on_rank_zero(lambda: locks.enter_context(run_lock(plan.folder, note)))
         if (finished := stored_result(plan, resume, splits)) is not None:
-            return finished  # another process has finished it meanwhile
+            return finished  # by another process, while this one waited
         trainer = build(prepare(plan, fabric, splits, networks))
         trainer.fit()
         return finish(trainer, plan)
@@ -107,15 +107,15 @@ def resolve(
     save_every: float = SAVE_EVERY,
     listener: Listener | None = None,
 ) -> RunPlan:
-    """Parse the method and resolve the paths; touches no file. Raises `UserError` for a method that does not parse."""
+    """Parse the method and resolve the paths; reads no file. Raises `UserError` for a method that does not parse."""
     if not str(folder):
         raise UserError("a run needs a folder, but its name is empty; name one, or leave --out out")
     if not save_every >= 0:
         raise UserError(f"save every must be 0 seconds or more, but is {save_every}")
     folder, method = Path(folder), parse_method(config.method)
-    kept = Path(teachers or folder.parent / "teachers")
+    teachers = Path(teachers or folder.parent / "teachers")
     return RunPlan(
-        as_launched(replace(config, method=method.text)), method, folder, kept, save_every, listener or Listener()
+        as_launched(replace(config, method=method.text)), method, folder, teachers, save_every, listener or Listener()
     )
 
 
@@ -133,7 +133,7 @@ def prepare(
     train = partial(_train_teacher, teachers=plan.teachers, splits=splits, listener=plan.listener)
     networks = resolve_networks(plan.method, plan.config, splits, given=networks, train=train)
     room = preflight.room(
-        partial(_rehearsed, plan.method, splits, networks, plan.folder, fabric), plan.config, plan.folder
+        partial(_dry_run_trainer, plan.method, splits, networks, plan.folder, fabric), plan.config, plan.folder
     )
     distributed.on_rank_zero(lambda: preflight.require(room))
     return RunInputs(plan, fabric, splits, networks)
@@ -155,14 +155,14 @@ def build(inputs: RunInputs) -> Trainer:
 
 
 def _train_teacher(config: RunConfig, *, teachers: Path, splits: Splits, listener: Listener) -> Path:
-    """Train a teacher, unless that is done already, and return its folder."""
+    """Train a teacher, unless its run is finished, and return its folder."""
     folder = folder_for(config, teachers)
     run(config, folder, listener=listener, splits=splits, teachers=teachers, wait=True)
     return folder
 
 
 def load_data(config: RunConfig) -> Splits:
-    """Load the data of a run; what was left out of them is in their notes."""
+    """Load the data of a run; its notes name the images left out."""
     return data.load(
         config.data,
         limit=config.limit,
@@ -177,13 +177,13 @@ def load_data(config: RunConfig) -> Splits:
 
 
 def _load_data(config: RunConfig) -> Splits:
-    """Load the data on rank 0 first, which may have to download them."""
+    """Load the data on rank 0 first, which may have to download it."""
     found: list[Splits] = []
     distributed.on_rank_zero(lambda: found.append(load_data(config)))
     return found[0] if found else load_data(config)
 
 
-def _rehearsed(
+def _dry_run_trainer(
     method: Method,
     splits: Splits,
     networks: Mapping[str, nn.Module],
@@ -191,7 +191,7 @@ def _rehearsed(
     fabric: Fabric,
     config: RunConfig,
 ) -> Trainer:
-    """Build a trainer with copies of the networks, so that its steps leave no trace."""
+    """Build a trainer with copies of the networks, so that its steps change none of them."""
     return make_trainer(
         config,
         method,
@@ -213,10 +213,10 @@ def make_trainer(
     save_every: float = SAVE_EVERY,
     fabric: Fabric | None = None,
 ) -> Trainer:
-    """Build model, distiller and loaders of a run, each from a random stream of its own."""
+    """Build student, distiller and loaders of a run, each with its own random stream."""
     fabric = fabric or launched(config)
     student = _student(config, splits, fabric)
-    _seed(config.seed + fabric.global_rank)  # for dropout and the like; everything else has a stream of its own
+    _seed(config.seed + fabric.global_rank)  # for dropout and other global draws; the rest has its own streams
     augment = data.default_augmentation(splits)
     images = Images(splits.train.images.to(fabric.device), splits.train.labels.to(fabric.device))
     parts = [
@@ -228,7 +228,7 @@ def make_trainer(
             erasing=method.erasing,
             needs=method.needs,
             seed=config.seed,
-            rank=fabric.global_rank * config.accumulate + part,  # a part is to the data what a process is
+            rank=fabric.global_rank * config.accumulate + part,  # the loader treats a part as a process
             ranks=fabric.world_size * config.accumulate,
             device=fabric.device,
         )
@@ -256,7 +256,7 @@ def stored_result(plan: RunPlan, resume: bool, splits: Splits | None = None) -> 
     if exists(folder / RESULT):
         return read_result(folder, stored)
     if exists(folder / checkpoint.LAST) and not resume:
-        raise UserError(f"{folder} holds this run, unfinished; go on with it by --resume, or choose another --out")
+        raise UserError(f"{folder} holds this run, unfinished; continue it with --resume, or choose another --out")
     return None
 
 
@@ -274,7 +274,7 @@ def _require_same_data(plan: RunPlan, info: RunInfo, splits: Splits | None) -> N
 
 
 def _student(config: RunConfig, splits: Splits, fabric: Fabric) -> nn.Module:
-    """Create the student; a convolutional one in channels_last, in which its steps are faster."""
+    """Create the student; a convolutional one in channels_last, which is faster."""
     name = f"student{config.generation or ''}"
     with fork_rng_named(f"{config.seed}:{name}"):
         student = create(
@@ -286,14 +286,14 @@ def _student(config: RunConfig, splits: Splits, fabric: Fabric) -> nn.Module:
         )
     if any(isinstance(module, nn.Conv2d) for module in student.modules()):
         student.to(memory_format=torch.channels_last)
-    if config.sync_batchnorm:  # which computes on a GPU only
+    if config.sync_batchnorm:  # SyncBatchNorm runs on a GPU only
         synced: nn.Module = nn.SyncBatchNorm.convert_sync_batchnorm(student)
         return synced.to(fabric.device)
     return student
 
 
 def _seed(seed: int) -> None:
-    """Seed the global random streams, from which a model or a user's own term may draw."""
+    """Seed the global random generators, from which a model or a user's term may draw."""
     torch.manual_seed(seed)
     np.random.seed(seed % 2**32)
     random.seed(seed)
@@ -304,13 +304,13 @@ def _require_rows(distiller: Distiller, loader: Loader, method: Method) -> None:
     for name, term in distiller.terms.items():
         if rows < term.min_batch_size:
             raise UserError(
-                f"{method.text} compares the rows of a batch (term {name!r}) and needs {term.min_batch_size} at least, "
+                f"{method.text} compares the rows of a batch (term {name!r}) and needs at least {term.min_batch_size}, "
                 f"but a batch has {rows}; pass a larger --batch-size"
             )
 
 
 def finish(trainer: Trainer, plan: RunPlan) -> RunResult:
-    """Evaluate, then write the weights and the result; the result comes last, as it marks the run as finished."""
+    """Evaluate, then write the weights, and last the result, which marks the run as finished."""
     distiller = trainer.train_step.weights.gather_full()
     student = distiller.close()
 

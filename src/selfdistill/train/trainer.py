@@ -31,16 +31,16 @@ from selfdistill.train.persist.best import Best
 from selfdistill.train.step import TrainStep
 
 SAVE_EVERY = 600.0  # seconds between checkpoints within an epoch
-EPOCH_SAVE_EVERY = 1.0  # seconds between checkpoints at the ends of epochs: a checkpoint takes as long as a small epoch
+EPOCH_SAVE_EVERY = 1.0  # minimum seconds between checkpoints after epochs: a checkpoint takes as long as a small epoch
 
 
 class Trainer:
-    """Schedule, log and checkpoint around the steps.
+    """The training loop: learning rate, log, validation and checkpoints around the steps.
 
-    `parts` load the parts of each batch that are passed one after the other. `folder` receives log.jsonl after each
-    epoch, and last.ckpt after epochs, at most once a second, and every `save_every` seconds within them.
-    What must survive an interruption is `state_dict()`.
-    `every` is how many steps are made before their numbers are looked at: on a GPU a look waits for the device.
+    `parts` has one loader per gradient accumulation step. The loop writes log.jsonl to `folder` after each epoch, and
+    last.ckpt after epochs, at most once a second, and every `save_every` seconds within an epoch. `state_dict()` is
+    all that resuming needs. `every` is the number of steps between checks of losses and signals: a check syncs with
+    the GPU.
     """
 
     def __init__(
@@ -56,23 +56,23 @@ class Trainer:
         save_every: float = SAVE_EVERY,
     ):
         self.distiller, self.parts, self.splits, self.augment = distiller, parts, splits, augment
-        self.loader = loader = parts[0]  # what it says of lengths, all say
+        self.loader = loader = parts[0]  # all parts have the same length
         self.config, self.fabric, self.folder, self.listener = config, fabric, folder, listener
-        facts = distiller.training_info(loader.batch_size // loader.ranks, len(loader.images))
-        self.train_step = TrainStep(distiller, config, fabric, facts)
+        info = distiller.training_info(loader.batch_size // loader.ranks, len(loader.images))
+        self.train_step = TrainStep(distiller, config, fabric, info)
         self.stopwatch = Stopwatch(fabric.device)
         self.every = 1 if fabric.device.type == "cpu" else 16
         self.save_every, self.saved = save_every, time.monotonic()
-        self.epoch, self.step = 0, 0  # what is done: whole epochs, and steps of the one that runs
-        self.saved_at: tuple[int, int] | None = None  # epoch and step of the checkpoint
-        self.epoch_stats, self.seconds = EpochStats(), 0.0  # of the epoch that runs
+        self.epoch, self.step = 0, 0  # completed epochs, and completed steps of the current one
+        self.saved_at: tuple[int, int] | None = None  # epoch and step of the latest checkpoint
+        self.epoch_stats, self.seconds = EpochStats(), 0.0  # of the current epoch
         self.log: list[EpochRow] = []
         self.best = Best()
 
     def fit(self) -> list[EpochRow]:
-        """Train to the last epoch; give the log's rows.
+        """Train to the last epoch and return the rows of the log.
 
-        Raises `UserError` where a loss is no finite number, and `Interrupted` after a signal.
+        Raises `UserError` for a non-finite loss, and `Interrupted` after a signal.
         """
         title = f"{self.config.method}, {self.config.model}, seed {self.config.seed}"
         self.listener.on_run_start(title, self.config.epochs, len(self.loader))
@@ -87,7 +87,7 @@ class Trainer:
         return self.log
 
     def state_dict(self) -> checkpoint.State:
-        """Everything that must survive; all ranks must call this."""
+        """Gather the state for a checkpoint; all ranks must call this."""
         terms, memories = self.distiller.terms, move_data_to_device(self.train_step.memory.slots, "cpu")
         own = {
             "memories": [memory.select_scope(terms, each, "rank") for each in memories],
@@ -108,10 +108,10 @@ class Trainer:
         }
 
     def require_own(self, state: checkpoint.State) -> None:
-        """Raise `checkpoint.CheckpointError` for the state of another run, or one that this run cannot take."""
+        """Raise `checkpoint.CheckpointError` for the state of another run, or one that does not fit."""
         content.require_kinds(state)
         if not self._is_of_this_run(state["config"]) or len(state["ranks"]) != self.fabric.world_size:
-            raise checkpoint.CheckpointError("it is of another configuration or number of processes")
+            raise checkpoint.CheckpointError("it has another configuration or number of processes")
         content.require_progress(state, self.config.epochs, len(self.loader))
         self.train_step.require_own(state)
         if state["best"]["epoch"]:
@@ -126,7 +126,7 @@ class Trainer:
             return False
 
     def load_state_dict(self, state: checkpoint.State) -> None:
-        """Go on where a state was taken."""
+        """Restore a state, from which training continues."""
         own = state["ranks"][self.fabric.global_rank]
         self.train_step.load_state_dict(state, [{**each, **state["memories"]} for each in own["memories"]])
         self.epoch_stats.load_state_dict(own["tally"], self.fabric.device)
@@ -134,15 +134,15 @@ class Trainer:
         self.log, self.stopwatch.seconds = state["log"], state["step_seconds"]
         self.best.load_state_dict(state["best"])
         checkpoint.set_random_state(own["random"], self.fabric.device)
-        self._write_log()  # it may be an epoch behind
+        self._write_log()  # the file may be an epoch behind
         place = f"epoch {self.epoch + 1}, step {self.step + 1}"
         done = self.epoch == self.config.epochs
-        self.listener.on_note(f"going on {'to the end' if done else f'from {place}'}: {self.folder / checkpoint.LAST}")
+        self.listener.on_note(f"resuming at {'the end' if done else place}: {self.folder / checkpoint.LAST}")
 
     def save(self) -> None:
         """Write the checkpoint; all ranks must call this.
 
-        Raises `UserError`, on all of them, where it cannot be written or weights are no finite numbers.
+        Raises `UserError` on all ranks if the file cannot be written or a weight is non-finite.
         """
         if not distributed.all_true(self.train_step.weights_finite()):
             raise nonfinite_weights(self.config, self._place(self.step))
@@ -152,7 +152,7 @@ class Trainer:
         self.saved, self.saved_at = time.monotonic(), (self.epoch, self.step)
 
     def _train_epoch(self, signals: Signals) -> None:
-        """Make the steps of an epoch that are left."""
+        """Take the remaining steps of the epoch."""
         self.train_step.run.train()
         if self.step == 0:
             self.train_step.start_epoch()
@@ -161,20 +161,20 @@ class Trainer:
         for batch in self.batches(self.epoch, self.step):
             number = before + self.step
             with self.stopwatch.step(number):
-                shown = self.train_step.step(batch, self.progress(number), self.rate(number))
-            self.epoch_stats.add(*shown, self.train_step.all_finite)
+                losses, top1 = self.train_step.step(batch, self.progress(number), self.rate(number))
+            self.epoch_stats.add(losses, top1, self.train_step.all_finite)
             self.step += 1
             self.seconds = time.monotonic() - since
             self.listener.on_step()
             if self.step % self.every == 0 and self.step < len(self.loader):
-                self._look(signals)
+                self._check(signals)
 
     def batches(self, epoch: int, start: int = 0) -> Iterator[tuple[Batch, ...]]:
-        """The batches of an epoch from a step on, each in its parts."""
+        """Iterate over the batches of an epoch from step `start`, each as its parts."""
         return zip(*(part.epoch(epoch, start) for part in self.parts), strict=True)
 
-    def _look(self, signals: Signals) -> None:
-        """See what the steps did not wait for: numbers that are none, signals, the time to save."""
+    def _check(self, signals: Signals) -> None:
+        """Check for non-finite values and signals, and save if a checkpoint is due; syncs with the device."""
         self._require_finite()
         due = time.monotonic() - self.saved >= self.save_every
         caught, due = distributed.all_reduce_max(
@@ -185,7 +185,7 @@ class Trainer:
         self._stop_if(caught)
 
     def _stop_if(self, caught: int) -> None:
-        """Raise `Interrupted` if any rank caught a signal, with a checkpoint of this step."""
+        """Save this step and raise `Interrupted` if any rank caught a signal."""
         caught = int(distributed.all_reduce_max(torch.tensor(caught, device=self.fabric.device)))
         if caught:
             if self.saved_at != (self.epoch, self.step):
@@ -193,13 +193,13 @@ class Trainer:
             done = f"{self.epoch} of {self.config.epochs} epochs" + (f" and {self.step} steps" if self.step else "")
             raise Interrupted(
                 caught,
-                f"stopped by {signal.Signals(caught).name} after {done}; all is saved in {self.folder}, and the same "
-                "command goes on from there",
+                f"stopped by {signal.Signals(caught).name} after {done}; the checkpoint is in {self.folder}: run the "
+                "same command to continue",
             )
 
     def _end_epoch(self) -> None:
-        """Validate, write the checkpoint and the log, and tell the listener."""
-        losses, top1 = self.epoch_stats.means()  # waits for the device
+        """Validate, write the checkpoint and the log, and call the listener."""
+        losses, top1 = self.epoch_stats.means()  # syncs with the device
         seconds = max(self.seconds, 1e-9)
         self._require_finite()
         row: EpochRow = {
@@ -221,7 +221,7 @@ class Trainer:
         self.listener.on_epoch(row)
 
     def _epoch_due(self) -> bool:
-        """Return whether the end of this epoch deserves a checkpoint."""
+        """Return true if a checkpoint is due after this epoch."""
         return self.epoch == self.config.epochs or time.monotonic() - self.saved >= EPOCH_SAVE_EVERY
 
     def _any_rank(self, value: int) -> bool:
@@ -232,29 +232,29 @@ class Trainer:
         distributed.on_rank_zero(lambda: write_atomic(self.folder / LOG, lambda beside: beside.write_text(lines)))
 
     def _validate(self, images: Images) -> float:
-        """Return top-1 accuracy on held-out images in percent; the test set is not read before the end."""
+        """Return the top-1 accuracy on the validation images, in percent; the test set is read at the end only."""
         network = self.train_step.weights.gather_full().deployed()
         top1 = accuracy(*predict(network, images, self.augment, device=self.fabric.device))
         self.best.offer(self.epoch, top1, network)
         return top1
 
     def rate(self, step: int) -> float:
-        """The learning rate of a step."""
+        """Return the learning rate of a step."""
         return learning_rate(step, self.config.epochs * len(self.loader), len(self.loader), self.config)
 
     def progress(self, step: int) -> Progress:
-        """Return a step's progress as tensors: numbers would be compiled in, and a copy would wait for the device."""
+        """Return a step's progress as tensors: compilation bakes numbers in, and copying them syncs with the device."""
         steps = len(self.loader)
         times = (step // steps, self.config.epochs, step / (self.config.epochs * steps))
         return Progress(*(torch.full((), float(each), device=self.fabric.device) for each in times))
 
     def _require_finite(self) -> None:
-        """Raise `UserError` where a step was not sound: which loss, at which step, on which images."""
+        """Raise `UserError` after a non-finite step; it names the loss, the step and the images."""
         if self.train_step.all_finite:
             return
         step, losses = self.epoch_stats.first_nonfinite()
-        made_anew = next(self.batches(self.epoch, step))
-        index = [row for part in made_anew if part.index is not None for row in part.index.tolist()]
+        batch = next(self.batches(self.epoch, step))
+        index = [row for part in batch if part.index is not None for row in part.index.tolist()]
         raise nonfinite_step(self.config, losses, index, self._place(step))
 
     def _place(self, step: int) -> str:

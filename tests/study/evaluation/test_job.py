@@ -189,7 +189,7 @@ def test_a_grid_is_evaluated_after_its_runs(tmp_path):
         ({"ood": "nowhere"}, "nowhere"),
         ({"metrics": "all"}, "metrics of a grid must be a list, but found the text 'all'; write a list"),
         ({"label_noise": 0.4}, "label_noise of a grid must be a list, but found the number 0.4; write a list"),
-        ({"label_noise": [0, 1.5]}, "label noise must be a share from 0 to below 1, but is 1.5"),
+        ({"label_noise": [0, 1.5]}, "label noise must be a fraction from 0 to below 1, but is 1.5"),
     ],
 )
 def test_mistakes_are_found_before_training(tmp_path, words, answer):

@@ -30,7 +30,7 @@ class Send(Listener):
 
 @pytest.mark.parametrize("step", [1, 5, 6, 9, 12])
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_the_step_is_finished_and_the_run_goes_on_bitwise(number, step, digits, tmp_path):
+def test_the_step_is_finished_and_the_run_continues_bitwise(number, step, digits, tmp_path):
     config, handlers = small("lightskd()"), [signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)]
     with pytest.raises(errors.Interrupted) as told:
         run(config, tmp_path / "a", splits=digits, listener=Send(number, step))
@@ -39,8 +39,8 @@ def test_the_step_is_finished_and_the_run_goes_on_bitwise(number, step, digits, 
     done = f"{epochs} of 2 epochs" + (f" and {steps} steps" if steps else "")
     assert told.value.number == number
     assert str(told.value) == (
-        f"stopped by {number.name} after {done}; all is saved in {tmp_path / 'a'}, and the same command goes on "
-        "from there"
+        f"stopped by {number.name} after {done}; the checkpoint is in {tmp_path / 'a'}: run the same "
+        "command to continue"
     )
 
     class Count(Listener):
@@ -56,8 +56,8 @@ def test_the_step_is_finished_and_the_run_goes_on_bitwise(number, step, digits, 
     run(config, tmp_path / "a", splits=digits, listener=rest)
     run(config, tmp_path / "whole", splits=digits)
     assert rest.steps == 12 - step
-    place = "to the end" if step == 12 else f"from epoch {epochs + 1}, step {steps + 1}"
-    assert rest.notes == (f"going on {place}: {tmp_path / 'a' / 'last.ckpt'}",)
+    place = "the end" if step == 12 else f"epoch {epochs + 1}, step {steps + 1}"
+    assert rest.notes == (f"resuming at {place}: {tmp_path / 'a' / 'last.ckpt'}",)
     assert weights(tmp_path / "a") == weights(tmp_path / "whole")
     assert log(tmp_path / "a") == log(tmp_path / "whole")
     results = [untimed(read_json(tmp_path / each / "result.json")) for each in ("a", "whole")]
@@ -98,9 +98,9 @@ def test_the_command(number, status, tmp_path):
     _, err = process.communicate(timeout=60)
     assert process.returncode == status
     assert err.startswith(f"selfdistill: stopped by {number.name} after ")
-    assert err.endswith(f"all is saved in {tmp_path / 'a'}, and the same command goes on from there\n")
+    assert err.endswith(f"the checkpoint is in {tmp_path / 'a'}: run the same command to continue\n")
     process = command(*words, "--out", str(tmp_path / "a"))
-    assert "going on from epoch " in process.stdout.readline()
+    assert "resuming at epoch " in process.stdout.readline()
     process.kill()
     process.communicate()
 
