@@ -331,7 +331,7 @@ WRONG = [
     (["train", "ce()", "--data", "parquet:/nowhere/at/all"], "there is no folder '/nowhere/at/all'"),
     (["train", "kd(teacher='runs/nobody')"], "the teacher 'runs/nobody' is neither the folder of a run nor a model"),
     (["train", "ce()", "--model", "mobilenetv2"], "images of 8x8 pixels are too small for mobilenetv2"),
-    (["train", "scd()", "--batch-size", "1"], "needs 2 at least, but a batch has 1; pass a larger --batch-size"),
+    (["train", "scd()", "--batch-size", "1"], "needs at least 2, but a batch has 1; pass a larger --batch-size"),
     (["train", "mixup() + csd()"], "mixup() mixes the images of each batch, and csd() reads whole images"),
     (["train", "drg() + drg()"], "both bring the term 'guidance'"),
     (["train", "drg(tap='stage9')"], "nothing to tap at 'stage9'; its stages are stage1"),

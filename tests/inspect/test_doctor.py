@@ -46,7 +46,7 @@ def test_a_valid_run_passes_all_checks(tmp_path):
         ({"method": "drgg()"}, "method", "there is no method 'drgg'"),
         ({"method": "drg(tap='stage9')"}, "method", "nothing to tap at 'stage9'"),
         ({"method": "kd(teacher='runs/nobody')"}, "method", "neither the folder of a run nor a model"),
-        ({"method": "scd()", "batch_size": 1}, "batches", "needs 2 at least, but a batch has 1"),
+        ({"method": "scd()", "batch_size": 1}, "batches", "needs at least 2, but a batch has 1"),
         ({"method": "tests.inspect.test_doctor:lost()"}, "step", "lost.head.weight gets no gradient in the first step"),
         ({"method": "tests.inspect.test_doctor:endless()"}, "step", "a non-finite loss: task"),
     ],

@@ -1,4 +1,4 @@
-"""SIGINT and SIGTERM: the step is finished, all is saved, and it is said how to go on."""
+"""SIGINT and SIGTERM: the step is finished and saved, and the message says how to continue."""
 
 import os
 import signal
