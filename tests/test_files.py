@@ -97,7 +97,9 @@ def test_paths_that_are_there_and_that_are_not(tmp_path):
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), [{"a": float("-inf")}]])
 def test_what_is_no_number_is_not_written(tmp_path, value):
-    with pytest.raises(UserError, match=r"cannot write .*a.json: .*JSON.*; a loss or a weight of the run is no finite"):
+    with pytest.raises(
+        UserError, match=r"cannot write .*a.json: .*JSON.*; a loss or a weight of the run is not finite"
+    ):
         write_json(tmp_path / "a.json", {"x": value})
 
 

@@ -28,21 +28,21 @@ def write_atomic(path: Path, write: Callable[[Path], object], *, before: Path | 
 
     An old file is renamed to `before`, if given. Raises `UserError` on failure and leaves the old file in place.
     """
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        write(beside)
-        with beside.open("rb+") as file:
+        write(temporary)
+        with temporary.open("rb+") as file:
             os.fsync(file.fileno())
         if before is not None and exists(path):
             path.replace(before)
-        beside.replace(path)
+        temporary.replace(path)
         _sync_folder(path.parent)
     except OSError as error:
         why = error.strerror or error
         raise UserError(f"cannot write {_shortened(str(path))}: {why}; free the disk or choose another --out") from None
     finally:
         with suppress(OSError):  # a read-only disk refuses to remove even a missing file
-            beside.unlink()
+            temporary.unlink()
 
 
 def remove_temporary_files(folder: Path) -> None:
@@ -57,8 +57,8 @@ def write_json(path: Path, values: Mapping[str, object]) -> None:
     try:
         text = json.dumps(values, indent=2, allow_nan=False) + "\n"
     except ValueError as error:
-        raise UserError(f"cannot write {path}: {error}; a loss or a weight of the run is no finite number") from None
-    write_atomic(path, lambda beside: beside.write_text(text, encoding="utf-8"))
+        raise UserError(f"cannot write {path}: {error}; a loss or a weight of the run is not finite") from None
+    write_atomic(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -84,7 +84,7 @@ def parse_json(text: str) -> Any:
 
 
 def read_text(path: Path) -> str | None:
-    """Read a UTF-8 file, None where there is none; raises `UserError` for one that cannot be read."""
+    """Read a UTF-8 file; None if it does not exist. Raises `UserError` for an unreadable file."""
     try:
         return path.read_text(encoding="utf-8") if is_file(path) else None
     except OSError as error:
@@ -114,17 +114,17 @@ def one_line(text: str) -> str:
 
 
 def is_file(path: str | Path) -> bool:
-    """Return whether a path is a file; raises `UserError` for a path that the system refuses to look at."""
+    """Return whether a path is a file; raises `UserError` if the system denies access."""
     return stat.S_ISREG(_mode(path))
 
 
 def is_folder(path: str | Path) -> bool:
-    """Return whether a path is a folder; raises `UserError` for a path that the system refuses to look at."""
+    """Return whether a path is a folder; raises `UserError` if the system denies access."""
     return stat.S_ISDIR(_mode(path))
 
 
 def exists(path: str | Path) -> bool:
-    """Return whether there is anything at a path; raises `UserError` for one that the system refuses to look at."""
+    """Return whether a path exists; raises `UserError` if the system denies access."""
     return _mode(path) != 0
 
 

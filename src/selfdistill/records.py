@@ -144,7 +144,7 @@ def read_log(folder: Path, epochs: int) -> list[EpochRow]:
 def require_equal(
     found: Mapping[str, object], wanted: Mapping[str, object], keys: Iterable[str], source: object
 ) -> None:
-    """Raise `UserError` where a record is of another run: `wanted` is the configuration of the run."""
+    """Raise `UserError` if a record belongs to another run; `wanted` is the configuration of the run."""
     for key in keys:
         if found[key] != wanted[key]:
             values = f"must be {short_repr(wanted[key])}, but is {short_repr(found[key])}"

@@ -31,7 +31,7 @@ def global_rng(on_wait: Callable[[], object] = lambda: None) -> Iterator[None]:
 def fork_rng() -> Iterator[None]:
     """Restore the states of torch's generators, of the CPU and of the current accelerator, afterwards.
 
-    Other devices are left alone: to look at their generators would claim memory on each.
+    Other devices are skipped: reading their generators would allocate memory on each.
 
     >>> state = torch.get_rng_state()
     >>> with fork_rng():

@@ -56,7 +56,7 @@ def _container_left(root: Path) -> float:
 
 
 def has_bf16_arithmetic(root: Path = Path("/")) -> bool:
-    """True where the processor multiplies bfloat16 itself (AVX-512, AMX or Arm), or where that is unknown.
+    """Return True if the processor has bfloat16 arithmetic (AVX-512, AMX or Arm), or if that is unknown.
 
     `root` is the folder of the system's files (for tests).
     """

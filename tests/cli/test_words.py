@@ -10,7 +10,7 @@ DATA = ("--data", "fake:classes=2,size=8,train=16,test=8", "--epochs", "1", "--b
 @pytest.mark.parametrize(
     ("words", "answer"),
     [
-        (("--out", ""), "--out has an empty value; give it one, or leave --out out"),
+        (("--out", ""), "--out has an empty value; pass a value, or omit --out"),
         (("--out=",), "--out has an empty value"),
         (("--weights", ""), "--weights has an empty value"),
         (("--seed", str(2**64)), "seed must be from 0 to 9,223,372,036,854,775,807, but is 18446744073709551616"),

@@ -77,7 +77,7 @@ def test_a_stream_has_no_rows():
         def __iter__(self):
             yield from dataset()
 
-    with pytest.raises(UserError, match=r"Stream has no length or rows; give a map-style data set"):
+    with pytest.raises(UserError, match=r"Stream has no length or rows; pass a map-style data set"):
         loader(Stream(), PLAIN, 2)
 
 
@@ -115,10 +115,14 @@ def test_groups_of_a_short_batch_are_whole():
 @pytest.mark.parametrize(
     ("items", "options", "message"),
     [
-        (dataset(), {"sampler": SubsetRandomSampler([])}, "the sampler gives no rows, so an epoch would train nothing"),
+        (
+            dataset(),
+            {"sampler": SubsetRandomSampler([])},
+            "the sampler returns no rows, so an epoch would train nothing",
+        ),
         (dataset(), {"sampler": BatchSampler(range(8), 4, True)}, r"gives \[0, 1, 2, 3\], a list, .* by batch_size"),
         (dataset(), {"sampler": [0.5]}, r"the sampler gives 0.5, a float, but a whole number for each row"),
-        (dataset(0), {}, "TensorDataset has no items; give a data set with at least one"),
+        (dataset(0), {}, "TensorDataset has no items; pass a data set with at least one"),
         (dataset(), {"batch_size": 0}, "a batch needs 1 row or more, but batch_size is 0"),
     ],
 )

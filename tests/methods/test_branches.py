@@ -14,7 +14,7 @@ from tests.helpers.step_contexts import build_context, clock, only, step_context
 EXACT = {"rtol": 1e-9, "atol": 1e-11}
 
 
-class Told(nn.Module):
+class FixedOutputs(nn.Module):
     """A branch that gives what it was told to."""
 
     def __init__(self, logits, embedding=None, **features):
@@ -49,7 +49,9 @@ def test_byot_journal_is_the_first_authors_code(reference, float64):
     term = only(byot(form="journal", mimic=0.3, learn=0.7, hint=0.03, temperature=3.0), "exits")
     shapes = {f"stage{k}": (8, 7, 4, 4) for k in range(1, 5)}
     term.build(build_context(**shapes, embedding=(8, 7), logits=(8, 12)))
-    shallow = [Told(want[f"logits_{k}"], want[f"feat_{k}"]) for k in (3, 2, 1)]  # theirs count from the deep end
+    shallow = [
+        FixedOutputs(want[f"logits_{k}"], want[f"feat_{k}"]) for k in (3, 2, 1)
+    ]  # theirs count from the deep end
     term.heads = nn.ModuleList(shallow)
     for layer, k in zip(term.hints.adapt, (2, 1), strict=True):
         set_linear(layer, want[f"adapt_weight_{k}"], want[f"adapt_bias_{k}"])
@@ -72,7 +74,7 @@ def test_byot_maps_is_self_kd_lib(reference):
     term = only(byot(learn=1.0, mimic=1.0, hint=0.05, temperature=4.0, exits="tail", form="maps"), "exits")
     shapes = {"stage2": (8, 1), "stage3": (8, 1), "stage4": want["feat_main"].shape}
     term.build(build_context(branch=lambda tap: nn.Identity(), **shapes, embedding=(8, 1), logits=(8, 1)))
-    term.heads = nn.ModuleList(Told(want[f"logits_head{k}"], stage4=want[f"feat_head{k}"]) for k in (2, 1))
+    term.heads = nn.ModuleList(FixedOutputs(want[f"logits_head{k}"], stage4=want[f"feat_head{k}"]) for k in (2, 1))
     features = {"stage2": torch.zeros(8, 1), "stage3": torch.zeros(8, 1), "stage4": want["feat_main"]}
     loss = term.loss(step_context(want["logits_main"], want["targets"], features=features))
     (F.cross_entropy(want["logits_main"], want["targets"]) + total(loss)).backward()
@@ -117,7 +119,7 @@ def test_one_is_the_authors_code(reference, float64):
         term = gated(want, "gate_weight", "gate_bias", *norm)
         leaves(want, pooled, *branches)
         first, *others = (want[name] for name in branches)
-        term.branches = nn.ModuleList(Told(each) for each in others)
+        term.branches = nn.ModuleList(FixedOutputs(each) for each in others)
         trunk = want[pooled][:, :, None, None].expand(-1, -1, 4, 4)
         got = term.loss(step_context(first, want["targets"], features={"stage-2": trunk}))
         weight = want["consistency_weight"]
@@ -160,7 +162,7 @@ def test_okddip_is_the_authors_code(reference, float64):
     )
     set_linear(term.query, want["W_query"])
     set_linear(term.key, want["W_key"])
-    term.peers = nn.ModuleList(Told(want[f"logits_{k}"], want[f"feat_{k}"]) for k in range(3))
+    term.peers = nn.ModuleList(FixedOutputs(want[f"logits_{k}"], want[f"feat_{k}"]) for k in range(3))
     at = clock(epoch=want["epoch"].item())
     at = at._replace(epoch=at.epoch.double())
     step = step_context(want["logits_3"], want["targets"], features={"stage-2": torch.zeros(8, 1)}, clock=at)

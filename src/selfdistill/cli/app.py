@@ -91,7 +91,7 @@ def require_values(words: Sequence[str]) -> None:
     for option, value in pairwise(["", *words]):
         name, has_value, rest = value.partition("=")
         if (not value and option.startswith("--")) or (name.startswith("--") and has_value and not rest):
-            raise UserError(f"{name or option} has an empty value; give it one, or leave {name or option} out")
+            raise UserError(f"{name or option} has an empty value; pass a value, or omit {name or option}")
 
 
 def list_options(group: TyperGroup) -> frozenset[str]:

@@ -79,7 +79,7 @@ def _texts(node: ast.expr) -> Iterator[str]:
 
 
 def _papers(name: str, make: ast.FunctionDef) -> tuple[str, ...]:
-    """Papers of the methods that a constructor adds up, or of the BibTeX file beside its own file."""
+    """Return the papers of the methods that a constructor adds up, or of the BibTeX file next to its module."""
     calls = [each.func for each in ast.walk(make) if isinstance(each, ast.Call) and isinstance(each.func, ast.Name)]
     in_order = sorted(calls, key=lambda call: (call.lineno, call.col_offset))
     parts = [call.id for call in in_order if isinstance(call, ast.Name) and call.id in method_names()]

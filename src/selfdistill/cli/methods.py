@@ -1,4 +1,4 @@
-"""`selfdistill methods` and `selfdistill cite`. Neither imports torch, but for an expression that is wrong."""
+"""`selfdistill methods` and `selfdistill cite`. Neither imports torch, except to report an invalid expression."""
 
 from typing import Annotated
 

@@ -21,7 +21,7 @@ Methods = Annotated[
     list[str] | None, typer.Option(help='Method expressions, such as --methods "ce()" "drg() + dsr()"; or all.')
 ]
 Classifier = Annotated[str | None, typer.Option(help=CLASSIFIER_HELP)]
-HELP = {  # by the field of RunConfig, which gives type, {choices} and default
+HELP = {  # by field of RunConfig, the source of type, {choices} and default
     "data": f"Data set: {', '.join(each.usage.partition('[')[0] for each in SOURCES.values())}.",
     "model": MODEL_HELP,
     "epochs": "Training epochs.",
@@ -58,7 +58,7 @@ HELP = {  # by the field of RunConfig, which gives type, {choices} and default
 
 
 def run_options(*names: str, **defaults: object) -> Callable[[Command], Command]:
-    """Give a command the options of these fields of `RunConfig`, or of all in `HELP`.
+    """Add the options of these fields of `RunConfig`, or of all in `HELP`, to a command.
 
     The command receives them as `config`, a `RunConfig` of the method ce(). `defaults` replace RunConfig's own.
     """

@@ -23,7 +23,7 @@ def report(
     ] = True,
     show: Annotated[
         list[str] | None,
-        typer.Option(help="Methods to draw beside the baseline; default: the first eight of the study."),
+        typer.Option(help="Methods to draw next to the baseline; default: the first eight of the study."),
     ] = None,
 ) -> None:
     """Write the HTML report of a study: findings, tables, figures, runs and the commands to reproduce it.

@@ -28,7 +28,7 @@ Name = Callable[[int], str]  # names the image of a row in messages
 
 
 class UnreadableImage(UserError):
-    """An image that is broken, missing, or no image at all."""
+    """A broken or missing image, or a file that is not an image."""
 
     def __init__(self, name: str, reason: str):
         self.name, self.reason = name, reason
@@ -95,7 +95,7 @@ class Probe(NamedTuple):
 
 
 def probe(source: bytes | Path, name: str, shown: ValueRange | None = None) -> Probe | None:
-    """Look at one image; None if it is unreadable."""
+    """Inspect one image; None if it is unreadable."""
     try:
         with reading(source, name) as image:
             return Probe(used_range(image), clipped_share(image, shown), has_frames(image))
@@ -184,7 +184,7 @@ def _empty(source: bytes | Path) -> bool:
 
 
 def _regular(path: Path) -> Path:
-    """Return the path of a file; raise `OSError` for a FIFO, which would wait for a writer, and the like."""
+    """Return the path of a file; raise `OSError` for special files such as a FIFO, which would block."""
     if not path.is_file() and path.exists():
         raise OSError("it is not a regular file")
     return path

@@ -18,13 +18,13 @@ if TYPE_CHECKING:  # imported with the first image
 HIGHEST = 2**15 - 1  # class id that a mask in memory holds
 LOSSY = {"JPEG", "MPO"}
 STRETCHED = {"L;2": 85, "L;4": 17}  # gray of 2 and 4 bits, which Pillow scales to 0 … 255
-IDS = {"1", "L", "P", "I"}  # modes of whole numbers, beside I;16 and its kin
+IDS = {"1", "L", "P", "I"}  # integer modes, in addition to I;16 and its variants
 
 Color = tuple[int, int, int]
 
 
 class MaskFormat(NamedTuple):
-    """How the values in mask files become class ids."""
+    """Mapping from the values in mask files to class ids."""
 
     ignored: int | None = 255  # value of pixels without a label
     shifted: bool = False  # values above the ignored one move down by one

@@ -1,4 +1,4 @@
-"""Fingerprints of data: they tell a run that its data have changed."""
+"""Fingerprints of data, to detect data that changed during a run."""
 
 import os
 from collections.abc import Iterable, Iterator, Sequence

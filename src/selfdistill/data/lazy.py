@@ -79,7 +79,7 @@ class LazyImages:
 
     @property
     def nbytes(self) -> int:
-        """Bytes of all decoded images."""
+        """Return the size of all decoded images in bytes."""
         return self.shape.numel()
 
     def to(self, device: torch.device | str) -> "LazyImages":
@@ -101,7 +101,7 @@ class LazyImages:
         return each_unreadable(partial(require_whole, self.sources, name=self.names.__getitem__), len(self))
 
     def notes(self) -> tuple[str, ...]:
-        """Sentences on what is not shown of the images; looks at a few of them.
+        """Return sentences on image content that is ignored, from a sample of the images.
 
         Raises `UserError` if those of more than 8 bits use so little of their value range that they would be black.
         """

@@ -63,8 +63,8 @@ def labels_of(dataset: MapDataset) -> Tensor:
 
 
 def known_labels(dataset: object) -> Tensor | None:
-    """Class ids that a data set, or what it is made of, lists for all items; None without such a list. -> [N]."""
-    if type(dataset) is Subset:  # a class derived from it may label its items anew
+    """Return the class ids that a data set, or its base data sets, list for all items; None without a list. -> [N]."""
+    if type(dataset) is Subset:  # a subclass may relabel its items
         inner = known_labels(dataset.dataset)
         return None if inner is None else inner[torch.as_tensor(dataset.indices, dtype=torch.long)]
     if type(dataset) is ConcatDataset:

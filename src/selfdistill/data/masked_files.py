@@ -66,7 +66,7 @@ class MaskedFiles:
 
     @property
     def nbytes(self) -> int:
-        """Bytes of all decoded images and masks."""
+        """Return the size of all decoded images and masks in bytes."""
         return BYTES * int(self.sizes.prod(dim=1).sum())
 
     def rows(self, index: Tensor) -> "MaskedFiles":

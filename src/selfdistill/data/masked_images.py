@@ -80,7 +80,7 @@ class MaskedSplits:
     name: str
     flip: bool = True  # a horizontal flip keeps the classes
     fingerprint: DataFingerprint | None = None  # of the files that the images came from
-    notes: tuple[str, ...] = ()  # what was left out of the data, in sentences
+    notes: tuple[str, ...] = ()  # sentences on data that were left out
     skipped: tuple[str, ...] = ()  # names of unreadable images that were left out
 
     @cached_property

@@ -42,14 +42,14 @@ def turn_upright(image: "Image.Image") -> "Image.Image":
     """Apply the EXIF orientation in place, and return the image."""
     from PIL import ImageOps
 
-    with suppress(Exception):  # EXIF data that nobody can parse, which viewers ignore
+    with suppress(Exception):  # invalid EXIF data, which viewers ignore
         ImageOps.exif_transpose(image, in_place=True)
     return image
 
 
 def orientation(image: "Image.Image") -> int:
     """EXIF orientation in the header, 1 to 8: 1 is upright, and from 5 on height and width change places."""
-    if image.format == "PNG" and "exif" not in image.info:  # else Pillow would read all pixels to look behind them
+    if image.format == "PNG" and "exif" not in image.info:  # else Pillow would read all pixels to reach it
         return 1
     with suppress(Exception):
         found = int(image.getexif().get(ORIENTATION, 1))
@@ -58,12 +58,12 @@ def orientation(image: "Image.Image") -> int:
 
 
 def is_deep(image: "Image.Image") -> bool:
-    """Tell whether pixels have more than 8 bits, or a sign."""
+    """Return whether pixels have more than 8 bits, or a sign."""
     return image.mode == "F" or image.mode.startswith("I") or _signed_bytes(image)
 
 
 def format_range(image: "Image.Image") -> ValueRange | None:
-    """Range of a deep image by its format: full 16 bits, or the bits of a TIFF; None for a sign, 32 bits and floats."""
+    """Return the range of a deep format: 16 bits, or the bits of a TIFF; None for a sign, 32 bits and floats."""
     if image.mode == "F" or image.format not in FULL_RANGE | {"TIFF"}:
         return None
     if image.format != "TIFF":
@@ -82,7 +82,7 @@ class UsedRange(NamedTuple):
 
 
 def used_range(image: "Image.Image") -> UsedRange | None:
-    """Range that an image of more than 8 bits uses; None for other images and for formats without a range."""
+    """Return the range that an image of more than 8 bits uses; None for other images and formats without a range."""
     wide = ";16" in str(image.tile)  # type: ignore[attr-defined]  # of opened files: the raw mode, such as "RGB;16B"
     if is_deep(image):
         found = format_range(image)
@@ -99,7 +99,7 @@ def clipped_share(image: "Image.Image", shown: ValueRange | None) -> float:
 
 
 def has_frames(image: "Image.Image") -> bool:
-    """Tell animations and files of several pages; the second picture of a camera's MPO is a preview."""
+    """Return True for animations and multi-page files; the second picture of a camera's MPO is a preview."""
     return getattr(image, "is_animated", False) and image.format != "MPO"
 
 
@@ -132,7 +132,7 @@ def _values(image: "Image.Image") -> NDArray[np.float64]:
 
 
 def _signed_bytes(image: "Image.Image") -> bool:
-    """Tell signed bytes of a TIFF, which Pillow shows as unsigned ones."""
+    """Return True for signed bytes of a TIFF, which Pillow reads as unsigned."""
     return image.mode == "L" and image.format == "TIFF" and _tiff_tag(image, SAMPLE_FORMAT, UNSIGNED) == SIGNED
 
 

@@ -1,4 +1,4 @@
-"""A look at all masks of a data set, before the first step: sizes, ids, unreadable files."""
+"""Scan of all masks of a data set before training: sizes, ids, unreadable files."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -43,9 +43,9 @@ class MaskScan(NamedTuple):
 def scan_masks(
     files: Sequence[MaskedFile], form: MaskFormat, whole: bool = False
 ) -> tuple[MaskScan, dict[int, UnreadableImage]]:
-    """Read all masks, and the headers of all images; return what was found, and unreadable rows with their errors.
+    """Read all masks, and the headers of all images; return the findings, and the errors of unreadable rows.
 
-    With `whole` the images are read too. Raises `UserError` for a mask that is no mask, and where image and mask
+    With `whole` the images are read too. Raises `UserError` for a file that is not a mask, and where image and mask
     differ in size.
     """
     sizes, turned = torch.ones(len(files), 2, dtype=torch.long), [False] * len(files)

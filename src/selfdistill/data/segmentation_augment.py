@@ -95,7 +95,7 @@ class SegmentationAugmentation:
         return normalized(images, self.mean, self.std).contiguous(memory_format=torch.channels_last)
 
     def resized(self, image: Tensor) -> Tensor:
-        """Resize the shorter side to `base`, as for an evaluation; without `base` as it is. [3, H, W] uint8."""
+        """Resize the shorter side to `base`, as for an evaluation; without `base` unchanged. [3, H, W] uint8."""
         if self.base is None:
             return image
         height, width = image.shape[1:]

@@ -21,7 +21,7 @@ HINT = 0.5  # weight of a shape's own color in its first color; the rest is rand
 CONTRASTS = (0.1, 0.5)  # of the two colors of a texture
 COLORS = 40.0 + 175.0 * torch.tensor([[(k >> bit) & 1 for bit in range(3)] for k in range(1, 8)])  # [7, 3] of SHAPES
 RADII = (0.14, 0.3)  # of shapes, as shares of the side
-STRETCHES = (0.75, 1.33)  # of a shape's width; its height is as it is
+STRETCHES = (0.75, 1.33)  # of a shape's width; its height does not change
 NOISE = 16.0  # standard deviation of pixels
 VISIBLE = 1 / 200  # share of a picture's pixels by which a shape is there
 

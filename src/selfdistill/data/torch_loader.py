@@ -180,7 +180,9 @@ class RequestSampler(Sampler[list[SampleRequest]]):
             if place == 0 or not self.drop_last or len(rows) == self.batches.batch_size:
                 yield [_row(each) for each in rows]
         if place < 0:
-            raise UserError("the sampler gives no rows, so an epoch would train nothing; give it at least one")
+            raise UserError(
+                "the sampler returns no rows, so an epoch would train nothing; pass a sampler with at least one row"
+            )
 
     def _group(self, rows: list[int]) -> list[int]:
         """Replace the batch by groups: some of its rows, each followed by others of its class."""
@@ -206,9 +208,9 @@ class IndexedDataset(Dataset[dict[str, Item]]):
 
     def __init__(self, dataset: MapDataset):
         if not hasattr(dataset, "__getitem__") or not hasattr(dataset, "__len__"):
-            raise UserError(f"{type(dataset).__name__} has no length or rows; give a map-style data set")
+            raise UserError(f"{type(dataset).__name__} has no length or rows; pass a map-style data set")
         if len(dataset) == 0:
-            raise UserError(f"{type(dataset).__name__} has no items; give a data set with at least one")
+            raise UserError(f"{type(dataset).__name__} has no items; pass a data set with at least one")
         self.dataset = dataset
 
     def __len__(self) -> int:

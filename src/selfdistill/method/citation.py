@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 @functools.cache
 def read_entries(file: Path) -> tuple[str, ...]:
-    """Return the entries of a BibTeX file; none where the file does not exist."""
+    """Return the entries of a BibTeX file; empty if it does not exist."""
     if not file.is_file():
         return ()
     return tuple(each.strip() for each in re.split(r"\n(?=@)", file.read_text()) if each.strip())

@@ -33,7 +33,7 @@ def method_constructor(make: Constructor) -> Constructor:
     """Decorate a method's constructor: the method records the call that made it, and its papers.
 
     A method made of others keeps their calls: `lightskd()` is `drg() + dsr()`. The papers are the
-    entries of the BibTeX file beside the function's module, if there is one. Calls raise `UserError`
+    entries of the BibTeX file next to the function's module, if it exists. Calls raise `UserError`
     for arguments that do not fit the annotations. An expression calls decorated functions only.
 
     >>> @sd.method_constructor
@@ -66,7 +66,7 @@ def is_constructor(found: object) -> bool:
 
 
 def require_at_most(method: str, argument: str, value: float, bound: tuple[str, float] | None) -> None:
-    """Raise `UserError` where an argument is above the bound that an option gives it: (option, largest value)."""
+    """Raise `UserError` if an argument exceeds the bound of an option: (option, largest value)."""
     if bound is not None and value > bound[1]:
         raise UserError(
             f"{method}: with {bound[0]} {argument} must be {bound[1]:g} or less, but is {value:g}; above it the term's "

@@ -21,8 +21,8 @@ Find = Callable[[Call], Constructor]
 def parse(text: str, registry: Mapping[str, Constructor]) -> Method:
     """Parse the user's own expression such as `drg(alpha=0.2) + dsr()`.
 
-    A name is one of the registry's, or `package.module:name` for a method outside of it, whose module is imported;
-    `control(…)` around an expression drops its distillation. Raises `UserError` where the text is no sum of calls,
+    A name is in the registry, or is `package.module:name`, whose module is imported;
+    `control(…)` around an expression drops its distillation. Raises `UserError` if the text is not a sum of calls,
     a name is unknown or an argument does not fit.
     """
     return _sum(read_expression(text), lambda call: _imported(call) if call.module else _registered(call, registry))
@@ -84,7 +84,7 @@ def _registered(call: Call, registry: Mapping[str, Constructor]) -> Constructor:
 
 
 def _imported(call: Call) -> Constructor:
-    """Import a constructor; only a function that is marked as one is returned."""
+    """Import a constructor; it must be decorated with `method_constructor`."""
     name = f"{call.module}:{call.name}"[:LONGEST_NAME]
     try:
         found = getattr(importlib.import_module(call.module), call.name)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Role:
-    """A network besides the student; `name` identifies it to a run, None is the student's architecture."""
+    """A network besides the student; `name` is a run or a model; None is the student's architecture."""
 
     name: str | None = None
 

@@ -32,7 +32,7 @@ class Control:
 
 
 def read_expression(text: str) -> "tuple[Call | Control, ...]":
-    """Read the summands of an expression. Raises `UserError` where the text is no sum of calls.
+    """Read the summands of an expression. Raises `UserError` if the text is not a sum of calls.
 
     >>> [each.name for each in read_expression("drg(alpha=0.2) + dsr()")]
     ['drg', 'dsr']
@@ -63,7 +63,7 @@ def unreadable(text: str, why: str) -> UserError:
 
 
 class _SyntaxError(Exception):
-    """An expression that is no sum of calls, and the reason."""
+    """Raised for an expression that is not a sum of calls; holds the reason."""
 
 
 _COLON = "_colon_"

@@ -37,7 +37,7 @@ class MetricSpec:
 
     @property
     def tested(self) -> bool:
-        """True where a difference to the baseline deserves a significance test."""
+        """True if a difference to the baseline is tested for significance."""
         return self.better != 0 and not self.counted and not self.timed
 
     def text(self, value: float) -> str:

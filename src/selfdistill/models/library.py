@@ -87,7 +87,7 @@ def _working_sizes(library: Library, name: str, classes: int) -> Iterator[int]:
 def _pretrained(library: Library, family: str, name: str, classes: int, size: int) -> nn.Module:
     try:
         return library.build(name, classes, size, pretrained=True)
-    except Exception as error:  # missing weights, no connection, full disk: each library has its own types
+    except Exception as error:  # missing weights, no connection, full disk: error types differ by library
         raise UserError(
             f"cannot load pretrained weights of {family}/{name} ({_first_line(error)}); "
             "check the connection, or pass weights=FILE"

@@ -23,7 +23,7 @@ PLAIN: list[Callable[..., Any] | tuple[Callable[..., Any], str]] = [
     *(SCALAR, (SCALAR, "numpy.core.multiarray.scalar"), np.dtype),  # its name before numpy 2
     *(type(np.dtype(kind)) for kind in ("float16", "float32", "float64", "int32", "int64", "bool")),
     *(argparse.Namespace, type(Path())),
-]  # what checkpoints hold beside tensors, and what runs no code
+]  # types in checkpoints besides tensors that execute no code
 
 
 def read(path: Path) -> dict[str, Tensor]:
@@ -100,7 +100,7 @@ def _find(
 
 
 def _prefixes(own: Mapping[str, Tensor], tensors: Mapping[str, Tensor]) -> Counter[str]:
-    """Count for each prefix the tensors whose key without it is one of the network's."""
+    """Count, for each prefix, the tensors whose key without the prefix is a key of the network."""
     counts: Counter[str] = Counter()
     for key in tensors:
         starts = [0, *(dot.end() for dot in re.finditer(r"\.", key))]

@@ -50,11 +50,11 @@ def compare(
 def compare_all(
     grid: Grid, folder: str | Path | None = None, *, engine: Engine | None = None, listener: Listener | None = None
 ) -> list[Study]:
-    """Make all runs of a grid, and take its measures: a study for each data set, model and share of wrong labels.
+    """Run a grid and compute its metrics; return one study per data set, model and level of label noise.
 
-    What is finished is kept, the rest goes on. A method that fails is left out of its study and its error kept in
-    `errors`; the others go on. Raises `UserError` before any training where a method, a model, the data or a measure
-    cannot be had or do not fit.
+    Finished runs are not trained again. A method that fails is left out of its study, its error is kept in `errors`,
+    and the other methods continue. Raises `UserError` before any training if a method, a model, the data or a metric
+    is unavailable or does not fit.
     """
     root = Path(folder or grid.folder)
     studies = [prepare(grid, base, place, listener) for base, place in grid.pairs(root)]

@@ -18,11 +18,11 @@ MOST_SEEDS = 1_000_000
 
 @dataclass(frozen=True)
 class Grid:
-    """Methods × models × data × label noise × seeds. `recipe` is what all runs share, and stands where none are given.
+    """Methods × models × data × label noise × seeds. `recipe` holds the other settings, and defaults for these.
 
-    `label_noise` are shares of the training labels made wrong. `controls` adds each method's heads and passes
-    without its distillation; `equal_compute` adds plain cross-entropy trained for as much longer as a method costs
-    more. `metrics` are evaluated on the finished runs, on `test_limit` test images (default: all); `ood` are the images
+    `label_noise` are fractions of wrong training labels. `controls` adds each method's heads and passes
+    without its distillation; `equal_compute` adds cross-entropy trained for as many FLOPs as each method uses.
+    `metrics` are evaluated on the finished runs, on `test_limit` test images (default: all); `ood` are the images
     of other classes for OOD detection. A Python file with `STUDY = Grid(…)` is trained by `selfdistill study FILE`.
     Raises `UserError` for an empty grid, a text or a number in place of a list, a fraction of wrong labels outside
     0 to 1, an unknown metric, and `test_limit` without metrics.

@@ -37,7 +37,7 @@ class Study:
     epochs: Mapping[str, int] = field(default_factory=dict)  # of the rows at equal compute
     compute: Mapping[str, float] = field(default_factory=dict)  # of a row's whole training, relative to ce()
     test_images: int | None = None  # None in studies of earlier versions
-    left_out: dict[tuple[str, int], str] = field(default_factory=dict)  # runs whose files cannot be read, and why
+    left_out: dict[tuple[str, int], str] = field(default_factory=dict)  # unreadable runs, with the reason
 
     @property
     def baseline(self) -> str:

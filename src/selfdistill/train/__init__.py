@@ -1,1 +1,1 @@
-"""The loop: optimizer, schedule, checkpoint, log. Knows no concrete method, and loads nothing until it is asked for."""
+"""Training runs: loop, optimizer, schedule, checkpoints, log. Independent of concrete methods; imports lazily."""

@@ -98,7 +98,7 @@ def test_hidden_files_and_folders_are_passed_over(tmp_path):
     [
         ({"ant": 1, "cat": 1}, r"has no train folder, it holds ant, cat; put the class folders into train"),
         ({}, r"has no train folder, it holds no folders"),
-        ({"train/a": 1, "train/b": 1}, r"has no test folder beside train, nor val, valid, validation"),
+        ({"train/a": 1, "train/b": 1}, r"has no test folder next to train, nor val, valid, validation"),
         ({"train/a": 1, "test/a": 1}, r"has 1 class.*two at least"),
         (
             {"train/a": 1, "train/b": 1, "train/c": 0, "test/a": 1},

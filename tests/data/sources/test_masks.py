@@ -293,7 +293,7 @@ def listed(names):
             change(
                 lambda root: [each.unlink() for each in (root / "val/masks").iterdir()] and (root / "val/masks").rmdir()
             ),
-            r"there are no masks for '.*val/images'; put them into a folder masks beside it, under the names",
+            r"there are no masks for '.*val/images'; put them into a folder masks next to it, under the names",
         ),
         (
             change(lambda root: save(root / "train/images/00.jpg")),
@@ -326,7 +326,7 @@ def listed(names):
             ),
             r"training masks of .* hold no class \(255 is ignored\); two are needed",
         ),
-        (lambda root: pairs(root, {"train": 2}), r"has no test images beside train, nor val, valid, validation; move"),
+        (lambda root: pairs(root, {"train": 2}), r"has no test images next to train, nor val, valid, validation; move"),
         (
             lambda root: pairs(root / "inner", BOTH) and root,
             r"has neither images/ and masks/ nor train/, it holds inner; did you mean masks:.*inner\? or put images",

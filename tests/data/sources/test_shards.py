@@ -127,7 +127,7 @@ def test_a_folder_of_several_parts_names_one_of_them(tmp_path):
 
 def test_a_file_in_place_of_its_folder_is_told(tmp_path):
     touch(tmp_path, "train.parquet")
-    with pytest.raises(UserError, match=r"'.*train.parquet' is a file; give its folder: parquet:PATH holds"):
+    with pytest.raises(UserError, match=r"'.*train.parquet' is a file; pass its folder: parquet:PATH holds"):
         find_splits(tmp_path / "train.parquet")
     with pytest.raises(UserError, match=r"there is no folder '.*x'; parquet:PATH"):
         find_splits(tmp_path / "x")

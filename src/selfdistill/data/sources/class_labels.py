@@ -11,10 +11,10 @@ from selfdistill.data.sources.table_file import TableFile
 from selfdistill.errors import UserError
 
 UNLABELLED = -1
-UNSIGNED = {2**bits - 1 for bits in (8, 16, 32, 64)}  # what -1 is in unsigned numbers
+UNSIGNED = {2**bits - 1 for bits in (8, 16, 32, 64)}  # -1 as an unsigned integer
 SHOWN = 5  # classes that a message lists
 
-Label = int | str | None  # as it stands in a table; None where there is none
+Label = int | str | None  # as stored in the table; None if missing
 TEXTS = (pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view)
 
 
@@ -113,7 +113,7 @@ def class_ids(column: LabelColumn, classes: Sequence[str]) -> Tensor:
 
 
 def is_unlabelled(columns: Sequence[LabelColumn], classes: Sequence[str]) -> bool:
-    """Tell whether no row of a split has a label, as the test images of competitions."""
+    """Return whether no row of a split has a label, as the test images of competitions."""
     return all(_is_missing(label, len(each.names or classes)) for each in columns for label in each.distinct)
 
 

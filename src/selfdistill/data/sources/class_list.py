@@ -1,4 +1,4 @@
-"""Lists of class names beside the folders of a data set, one a line, with or without colors."""
+"""Lists of class names in the folder of a data set, one per line, with or without colors."""
 
 import re
 from collections.abc import Sequence
@@ -26,7 +26,7 @@ class ClassList(NamedTuple):
 def read_class_list(folder: Path) -> ClassList | None:
     """Read classes.txt, labels.txt, label_colors.txt or class_dict.csv of a folder; None where there is none.
 
-    A line is a name, NAME R G B or R G B NAME, parted by spaces or commas. Raises `UserError` for two lists, doubled
+    A line is a name, NAME R G B or R G B NAME, separated by spaces or commas. Raises `UserError` for two lists, doubled
     names or colors, and lists of which only some lines have a color.
     """
     texts = {name: text for name in FILES if (text := read_text(folder / name)) is not None}

@@ -49,7 +49,7 @@ def missing_column(table: TableFile, columns: Columns, where: str) -> str:
 
 
 def holds_images(kind: pa.DataType) -> bool:
-    """Tell types of encoded images: bytes, and structs with bytes."""
+    """Return True for types of encoded images: bytes, and structs with bytes."""
     if pa.types.is_struct(kind):
         return bool(kind.get_field_index("bytes") >= 0)
     kinds = (pa.types.is_binary, pa.types.is_large_binary, pa.types.is_binary_view, pa.types.is_fixed_size_binary)
@@ -57,7 +57,7 @@ def holds_images(kind: pa.DataType) -> bool:
 
 
 def holds_paths(kind: pa.DataType) -> bool:
-    """Tell types of text, and structs with a path alone."""
+    """Return True for types of text, and structs with a path alone."""
     if pa.types.is_struct(kind):
         return bool(kind.get_field_index("path") >= 0)
     return any(is_kind(kind) for is_kind in (pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view))

@@ -79,7 +79,7 @@ def _class_folders(root: Path, level: str | None) -> FolderLayout:
     train = _files_by_class(require_train(root, splits), level)
     if not splits.keys() & {"validation", "test"}:
         raise UserError(
-            f"{str(root)!r} has no test folder beside {splits['train'].name}, nor {', '.join(SPLITS['validation'])}; "
+            f"{str(root)!r} has no test folder next to {splits['train'].name}, nor {', '.join(SPLITS['validation'])}; "
             "move some images there"
         )
     _require_images(splits["train"], train)

@@ -9,7 +9,7 @@ from selfdistill.errors import UserError
 
 SPLITS = {  # names of the folders, in any case
     "train": ("train", "training"),
-    "validation": ("val", "valid", "validation"),  # CINIC-10 says "valid"
+    "validation": ("val", "valid", "validation"),  # "valid" in CINIC-10
     "test": ("test", "testing"),
 }
 
@@ -35,7 +35,7 @@ class FolderLayout(NamedTuple):
     unread: tuple[str, ...] = ()  # folders that the layout is known to have and that have no labels
 
     def notes(self) -> tuple[str, ...]:
-        """Sentences on what lies there and was not read."""
+        """Return sentences on files that were not read."""
         splits = [each for each in (self.train, self.validation, self.test) if each is not None]
         other = [file for each in splits for file in each.left_out]
         lost = [file for each in splits for file in each.unlabelled]

@@ -46,7 +46,7 @@ def _require_one_of_each(tables: Mapping[str, Sequence[TableFile]], path: str) -
 
 
 def _split(name: str) -> str | None:
-    """Split that a name stands for; None for another, such as "extra"."""
+    """Return the split that a name stands for; None for another, such as "extra"."""
     return next((split for split, words in SPLITS.items() if name.lower() in words), None)
 
 

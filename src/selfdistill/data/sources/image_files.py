@@ -10,7 +10,7 @@ from typing import NamedTuple
 from selfdistill.errors import UserError
 
 HIDDEN = {"__macosx", "@eadir", "$recycle.bin", "system volume information", "lost+found", "__pycache__"}
-HIDDEN |= {"thumbs.db", "ehthumbs.db", "desktop.ini"}  # beside every name that begins with a dot
+HIDDEN |= {"thumbs.db", "ehthumbs.db", "desktop.ini"}  # in addition to names that begin with a dot
 UNREADABLE = {"EPS", "MPEG"}  # needs another program; video
 NAMED = 3  # files that a note names
 
@@ -52,12 +52,12 @@ def image_endings() -> frozenset[str]:
 
 
 def is_hidden(name: str) -> bool:
-    """Tell names of files and folders that systems and tools keep for themselves."""
+    """Return True for names of files and folders that belong to systems and tools."""
     return name.startswith(".") or name.lower() in HIDDEN
 
 
 def folders(folder: Path) -> list[str]:
-    """Names of the visible folders in a folder, sorted; links to a folder above are none."""
+    """Return the sorted names of visible subfolders, without links to a parent folder."""
     return sorted(each.name for each in _visible(folder) if _is_folder(each) and not _leads_up(folder, each))
 
 
@@ -70,7 +70,7 @@ def loose_files(folder: Path) -> ImageFiles:
 
 
 def left_out_note(root: Path, left_out: Sequence[Path], why: str) -> str | None:
-    """Sentence with the count, the endings and the first names of files that were not read; None if there are none."""
+    """Return a sentence with the count, endings and first names of files that were not read; None without any."""
     if not left_out:
         return None
     names = ", ".join(str(each.relative_to(root)) for each in left_out[:NAMED])
@@ -79,7 +79,7 @@ def left_out_note(root: Path, left_out: Sequence[Path], why: str) -> str | None:
 
 
 def describe_left_out(left_out: Sequence[Path]) -> str:
-    """Clause on the files that lie there, for the end of a message; empty if there are none."""
+    """Return a clause on the files found, for the end of a message; empty without files."""
     return f", but {_kinds(left_out)}, such as {left_out[0].name}" if left_out else ""
 
 
@@ -113,7 +113,7 @@ def _visible(folder: Path) -> list["os.DirEntry[str]"]:
 def _is_folder(entry: "os.DirEntry[str]") -> bool:
     try:
         return entry.is_dir()
-    except OSError:  # a link to where one may not look
+    except OSError:  # a link to a folder without access
         return False
 
 

@@ -15,7 +15,7 @@ from selfdistill.data.sources.mask_layout import MaskLayout, pair_files
 from selfdistill.errors import UserError
 
 IMAGES, MASKS = ("images", "image"), ("masks", "mask", "annotations", "labels")  # in any case
-ENDINGS = ("_mask", "_label")  # that a mask's name may have beside its image's
+ENDINGS = ("_mask", "_label")  # that a mask's name may add to its image's name
 TEST_SHARE, TEST_SEED = 5, 0  # a fifth; the test images do not depend on the run's seed
 
 
@@ -82,7 +82,7 @@ def _require_splits(root: Path, pairs: dict[str, FolderPair]) -> dict[str, Folde
         )
     if len(pairs) == 1:
         raise UserError(
-            f"{str(root)!r} has no test images beside train, nor {', '.join(SPLITS['validation'])}; move some there, "
+            f"{str(root)!r} has no test images next to train, nor {', '.join(SPLITS['validation'])}; move some there, "
             "with their masks"
         )
     return pairs
@@ -96,7 +96,7 @@ def _looks_right(folder: Path) -> bool:
 def _pair(pair: FolderPair) -> list[MaskedFile]:
     if pair.masks is None:
         raise UserError(
-            f"there are no masks for {str(pair.images)!r}; put them into a folder masks beside it, under the names of "
+            f"there are no masks for {str(pair.images)!r}; put them into a folder masks next to it, under the names of "
             "the images"
         )
     images = _by_name(pair.images, find_images(pair.images))

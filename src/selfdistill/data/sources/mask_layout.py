@@ -16,7 +16,7 @@ class MaskLayout(NamedTuple):
     validation: list[MaskedFile] | None
     test: list[MaskedFile]
     classes: ClassList | None
-    notes: tuple[str, ...] = ()  # what lies there and was not read
+    notes: tuple[str, ...] = ()  # sentences on files that were not read
 
 
 def pair_files(images: Mapping[str, Path], masks: Mapping[str, Path], folder: Path, wanted: Path) -> list[MaskedFile]:

@@ -24,12 +24,12 @@ from selfdistill.errors import UserError
 from selfdistill.files import is_folder
 
 OPTIONS = {"ignore": "ID or none", "range": "BLACK..WHITE"}
-IGNORED = 255  # in files, unless ?ignore says otherwise
+IGNORED = 255  # in files; ?ignore changes it
 NAMED = 3  # classes that a note names
 
 
 class ScannedSplit(NamedTuple):
-    """Files of a split and what is known of them."""
+    """Files of a split with the results of the scan."""
 
     files: list[MaskedFile]
     scan: MaskScan
@@ -72,7 +72,7 @@ def _parse_ignored(options: Mapping[str, str]) -> int | None:
 
 
 def _scan(layout: MaskLayout, form: MaskFormat, skip: bool) -> tuple[dict[str, ScannedSplit], list[UnreadableImage]]:
-    """Look at all splits; leave out unreadable rows if that is wanted."""
+    """Scan all splits; leave out unreadable rows if requested."""
     splits = {"train": layout.train, "validation": layout.validation, "test": layout.test}
     found, skipped = {}, list[UnreadableImage]()
     for split, files in splits.items():
@@ -141,7 +141,7 @@ def _require_two(root: Path, names: tuple[str, ...], form: MaskFormat) -> None:
 def _notes(
     scanned: Mapping[str, ScannedSplit], form: MaskFormat, classes: tuple[str, ...], shown: ValueRange | None
 ) -> Iterator[str]:
-    """Sentences on what a user may not expect."""
+    """Return sentences on properties that a user may not expect."""
     for files, _ in scanned.values():
         images = [each.image for each in files]
         yield from LazyImages(images, list(map(str, images)), None, shown=shown).notes()

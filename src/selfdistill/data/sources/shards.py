@@ -1,4 +1,4 @@
-"""Parquet files of each split, by their names: whole sets of shards, none missing, none there twice."""
+"""Parquet files of each split, found by name: complete sets of shards without duplicates."""
 
 import filecmp
 import os
@@ -15,11 +15,11 @@ from selfdistill.files import glob, is_file, is_folder
 
 SPLIT_OF = {word: split for split, words in SPLITS.items() for word in words}
 NAME = re.compile(r"([a-z]*?)(?:[-_.]?(\d+)(?:-of-(\d+))?)?(?:-[0-9a-f]{16})?")  # train-00000-of-00002[-HASH]
-NUMBERED = 10_000  # numbers above are dates and the like
+NUMBERED = 10_000  # larger numbers are dates, for example
 
 
 class Shard(NamedTuple):
-    """A file of a split, with its number and that of all as its name says."""
+    """A file of a split, with its number and the number of files from its name."""
 
     path: Path
     word: str  # for the split
@@ -40,7 +40,7 @@ def find_splits(folder: Path) -> SplitFiles:
     Raises `UserError` for a missing split, a missing or doubled shard, and shards of several sets.
     """
     if not is_folder(folder):
-        file = f"{str(folder)!r} is a file; give its folder:" if is_file(folder) else ""
+        file = f"{str(folder)!r} is a file; pass its folder:" if is_file(folder) else ""
         missing = file or f"there is no folder {str(folder)!r};"
         raise UserError(f"{missing} parquet:PATH holds train-*.parquet and test-*.parquet")
     there = [each for pattern in ("*.parquet", "*/*.parquet") for each in glob(folder, pattern) if is_file(each)]
@@ -84,7 +84,7 @@ def _whole(shards: Sequence[Shard], folder: Path) -> list[Path]:
 
 
 def _without_links(shards: Sequence[Shard]) -> list[Shard]:
-    """Drop a file that is another one through a link."""
+    """Drop links to files that are already listed."""
     return list({os.path.realpath(each.path): each for each in reversed(shards)}.values())[::-1]
 
 

@@ -21,7 +21,7 @@ class SourceData(NamedTuple):
     test: Images
     classes: tuple[str, ...]
     flip: bool = True  # a horizontal flip keeps the class
-    notes: tuple[str, ...] = ()  # what lies there and was not read
+    notes: tuple[str, ...] = ()  # sentences on files that were not read
 
 
 class MaskedSourceData(NamedTuple):
@@ -32,7 +32,7 @@ class MaskedSourceData(NamedTuple):
     test: MaskedImages
     classes: tuple[str, ...]
     flip: bool = True  # a horizontal flip keeps the classes
-    notes: tuple[str, ...] = ()  # what lies there and was not read
+    notes: tuple[str, ...] = ()  # sentences on files that were not read
     skipped: tuple[UnreadableImage, ...] = ()
 
 

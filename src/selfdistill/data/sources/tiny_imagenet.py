@@ -12,7 +12,7 @@ IDS, WORDS, ANNOTATIONS, BOXES = "wnids.txt", "words.txt", "val_annotations.txt"
 
 
 def is_tiny_imagenet(root: Path) -> bool:
-    """Tell the layout by its list of classes."""
+    """Detect the layout by its list of classes."""
     return is_file(root / IDS)
 
 

@@ -27,7 +27,7 @@ def read(name: str, argument: str, pick: PickRows, size: int | None) -> SourceDa
     """Read a data set of torchvision from $SELFDISTILL_DATA or the user's cache."""
     train, test = _download(name, train=True), _download(name, train=False)
     labels = _labels(train)
-    classes = tuple(getattr(train, "classes", "0123456789"))  # SVHN names none
+    classes = tuple(getattr(train, "classes", "0123456789"))  # SVHN has no names
     _require_labels(name, train, classes)
     _require_labels(name, test, classes)
     chosen = pick(labels, classes)

@@ -16,7 +16,7 @@ NAMES = (
 
 
 def is_voc(root: Path) -> bool:
-    """Tell the layout by its folders of images and masks."""
+    """Detect the layout by its folders of images and masks."""
     return is_folder(root / IMAGES) and is_folder(root / MASKS)
 
 

@@ -40,8 +40,8 @@ class MeanStd:
 class Difference:
     """Mean of paired differences with its 95 % interval and p value (Student's t).
 
-    One pair has neither. Several equal differences say nothing about their spread: they have neither, unless a
-    `resolution` gives the deviation a floor.
+    One pair has neither. Equal differences have neither, as their deviation is unknown, unless `resolution` sets a
+    lower bound for the deviation.
     """
 
     mean: float
@@ -91,7 +91,7 @@ class Difference:
     def seeds_needed_range(self, level: float = LEVEL) -> tuple[int | None, int | None] | None:
         """Return `seeds_needed` at the ends of the deviation's 95 % interval (chi-squared); None without a deviation.
 
-        The difference is taken as it is, so the true range is wider.
+        The difference is treated as exact, so the true range is wider.
         """
         if not self.std:
             return None

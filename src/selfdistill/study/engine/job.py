@@ -74,7 +74,7 @@ class Outcome:
 def run_job(job: Job, listener: Listener | None = None) -> Outcome:
     """Execute a job and return its outcome; an error becomes part of the outcome.
 
-    Any exception is caught, since a user's own method may raise anything and the other runs must go on.
+    Any exception is caught, since a custom method may raise anything and the other runs must continue.
     """
     try:
         return Outcome(job.run(listener))

@@ -96,7 +96,7 @@ def _mismatches(group: object, name: str) -> Iterator[Mismatch]:
 
 
 def _not_numbers(value: object, key: str, depth: int = 0) -> Iterator[Mismatch]:
-    """Yield what is neither a number, text, None nor made of these."""
+    """Yield values that are not numbers, text, None or containers of these."""
     if isinstance(value, dict | list) and depth < DEEPEST:
         items = value.items() if isinstance(value, dict) else enumerate(value)
         for name, each in items:

@@ -19,7 +19,7 @@ class EpochLines(Listener):
         self.console.print(title, highlight=False, markup=False)
 
     def on_note(self, text: str) -> None:
-        """Print the note on a line of its own."""
+        """Print the note on its own line."""
         self.console.print(text, highlight=False, markup=False, soft_wrap=True)
 
     def on_epoch(self, row: EpochRow) -> None:
@@ -29,7 +29,7 @@ class EpochLines(Listener):
 
 
 class ProgressBar(Listener):
-    """Show a bar that moves with every step, with the last epoch's numbers beside it."""
+    """Show a progress bar by step, with the metrics of the last epoch."""
 
     def __init__(self, console: Console):
         self.console = console

@@ -66,7 +66,7 @@ def _launch_strategy(config: RunConfig) -> str:
 
 @contextmanager
 def lost_rank_refused() -> Iterator[None]:
-    """Turn the error of a collective whose other rank has ended into a `UserError`."""
+    """Turn the error of a collective that lost a rank into a `UserError`."""
     try:
         yield
     except RuntimeError as error:

@@ -17,7 +17,7 @@ GRACE = 20.0  # seconds for rank 0 to report an error of its own; only a hanging
 
 
 class RankLauncher(_SubprocessScriptLauncher):
-    """Fabric's launcher with `RankObserver` in place of its own observer, which ends rank 0 by SIGKILL."""
+    """Fabric's launcher with `RankObserver`; Fabric's own observer ends rank 0 by SIGKILL."""
 
     def launch(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         """Start the other ranks unless someone else has started them, then call `function`."""

@@ -116,7 +116,7 @@ def _read(file: BinaryIO) -> State:
 class HashingFile:
     """A file that hashes what is written to it.
 
-    The first error is stored in `error`: torch's writer would replace it with one of its own.
+    The first error is stored in `error`: torch's writer would hide it behind another.
     """
 
     def __init__(self, file: BinaryIO):

@@ -24,7 +24,7 @@ class BestState(TypedDict):
 
 
 class RankState(TypedDict):
-    """State that each rank has of its own."""
+    """State that differs between ranks."""
 
     memories: list[dict[str, object]]
     random: dict[str, object]
@@ -32,7 +32,7 @@ class RankState(TypedDict):
 
 
 class CheckpointState(TypedDict):
-    """Everything in a checkpoint that is no weight: `Trainer.state_dict`."""
+    """Contents of a checkpoint apart from weights: `Trainer.state_dict`."""
 
     config: dict[str, object]
     student: dict[str, Tensor]

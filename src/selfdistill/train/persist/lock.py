@@ -60,6 +60,6 @@ def _wait(lock: FileLock, folder: Path) -> None:
 
 def _holder(folder: Path) -> str:
     """Return the id of the process that holds the lock."""
-    with suppress(OSError):  # released meanwhile
+    with suppress(OSError):  # released in between
         return (folder / LOCK).read_text().strip() or "?"
     return "?"
