@@ -172,4 +172,4 @@ def test_compare_and_doctor_pass_remarks_on(tmp_path):
     prepare(Grid(["ce()", "scd(warmup=9)"], recipe=small(epochs=2)), small(epochs=2), tmp_path, notes)
     assert [words for words in notes.heard if "has its full weight only after 9 epochs" in words]
     findings = check(small("scd(warmup=9)", epochs=2), tmp_path)
-    assert [each.remark for each in findings if "only after 9 epochs, but the run has 2" in each.words] == [True]
+    assert [each.remark for each in findings if "only after 9 epochs, and the run has 2" in each.words] == [True]
