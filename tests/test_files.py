@@ -70,7 +70,7 @@ def refusing(path):
 )
 def test_a_path_that_the_system_refuses(tmp_path, ask, name, answer):
     (tmp_path / "loop").symlink_to("loop")
-    with pytest.raises(UserError, match=rf"cannot look at .*{answer}.*; choose another path") as found:
+    with pytest.raises(UserError, match=rf"cannot access .*{answer}.*; choose another path") as found:
         ask(tmp_path / name)
     assert len(str(found.value)) < 500
 
@@ -78,13 +78,13 @@ def test_a_path_that_the_system_refuses(tmp_path, ask, name, answer):
 @pytest.mark.parametrize("ask", [is_file, is_folder, exists, lambda path: glob(path, "*")])
 def test_a_folder_that_may_not_be_entered(tmp_path, ask, monkeypatch):
     monkeypatch.setattr("selfdistill.files.os.stat", refusing)
-    with pytest.raises(UserError, match=f"cannot look at {tmp_path}: Permission denied"):
+    with pytest.raises(UserError, match=f"cannot access {tmp_path}: Permission denied"):
         ask(tmp_path)
 
 
 def test_a_folder_that_may_not_be_listed(tmp_path, monkeypatch):
     monkeypatch.setattr("selfdistill.files.os.scandir", refusing)
-    with pytest.raises(UserError, match=f"cannot look at {tmp_path}: Permission denied"):
+    with pytest.raises(UserError, match=f"cannot access {tmp_path}: Permission denied"):
         glob(tmp_path, "*.json")
 
 
@@ -107,7 +107,7 @@ def test_what_is_no_number_is_not_written(tmp_path, value):
     ("text", "answer"),
     [
         ("[]", r"an object is wanted, but the file holds \[\]"),
-        ('{"a": NaN}', "NaN is no number"),
+        ('{"a": NaN}', "NaN is not a JSON number"),
         ('{"a": ' * 100_000, "nested too deeply"),
         ('{"a": ' + "9" * 5000 + "}", "limit"),
     ],

@@ -33,7 +33,7 @@ def drop(path, key):
     ("file", "damage", "answer"),
     [
         ("result.json", lambda path: drop(path, "top1"), "top1 must be a number from 0 to 100, but is missing"),
-        ("result.json", lambda path: change(path, nll=float("nan")), "NaN is no number of JSON"),
+        ("result.json", lambda path: change(path, nll=float("nan")), "NaN is not a JSON number"),
         ("result.json", lambda path: change(path, step_ms=0), "step_ms must be a number above 0, at most .*, but is 0"),
         ("result.json", lambda path: change(path, added_parameters=-1), "added_parameters must be a whole number from"),
         ("result.json", lambda path: change(path, top1=10**400), "top1 must be a number .*, but is a whole number of"),
@@ -51,7 +51,7 @@ def drop(path, key):
         ("run.json", lambda path: path.write_bytes(b"\xff\xfe"), "it is no UTF-8 text"),
         ("run.json", lambda path: path.unlink(), "there is no such file"),
         ("log.jsonl", lambda path: path.write_text("1\n2\n3\n"), "line 1 of .*: the whole must be an object, but is 1"),
-        ("log.jsonl", lambda path: path.write_text('{"epoch": NaN}\n'), "line 1 of .*: NaN is no number of JSON"),
+        ("log.jsonl", lambda path: path.write_text('{"epoch": NaN}\n'), "line 1 of .*: NaN is not a JSON number"),
         ("log.jsonl", lambda path: path.write_text(path.read_text()[:-300]), "log.jsonl"),
     ],
 )
@@ -88,7 +88,7 @@ def test_all_runs_left_out(study):
     [
         ({"seeds": [None]}, r"seeds\[0\] must be a whole number from 0 to"),
         ({"methods": []}, "methods must be a list of one method or more"),
-        ({"epochs": {"other()": 3}}, r"'other\(\)' is none of its methods"),
+        ({"epochs": {"other()": 3}}, r"'other\(\)' is not one of its methods"),
         ({"epochs": {"ce()": 3}}, r"compute of 'ce\(\)' is missing"),
         ({"base": []}, r"base must be an object, but is \[\]"),
     ],

@@ -6,7 +6,7 @@ change in any release.
 
 - Training: `teach` and `loader` for your own loop; `run` with a `RunConfig` for the library's.
 - Studies: `compare`, `Grid`; `evaluate` for the metrics of one model; `create` for a model by name.
-- Methods: `sd.methods.drg()` and the like, `Method`, `control`.
+- Methods: `sd.methods.drg()` and others, `Method`, `control`.
 - Your own loss term and method: `method_constructor`, `LossTerm`, `BuildContext`, `TrainingInfo`, `StepContext`,
   `ForwardPass`, `ModelOutputs`, `TableUpdate`, `LossValue`, `Batch`.
 - Errors: `UserError`.

@@ -150,7 +150,7 @@ def _mode(path: str | Path) -> int:
 
 
 def _refused(path: str | Path, why: object) -> UserError:
-    return UserError(f"cannot look at {_shortened(str(path))}: {why}; choose another path, or change its permissions")
+    return UserError(f"cannot access {_shortened(str(path))}: {why}; choose another path, or change its permissions")
 
 
 def _shortened(path: str) -> str:
@@ -164,7 +164,7 @@ def _required(text: str | None, path: Path) -> str:
 
 
 def _refuse_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is no number of JSON")
+    raise ValueError(f"{name} is not a JSON number")
 
 
 def make_folder(path: Path) -> Path:

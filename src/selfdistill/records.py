@@ -152,7 +152,7 @@ def require_equal(
 
 
 def checked(values: object, kind: type[Record], source: object, way_out: str) -> Record:
-    """Return values that were read as a record of this kind. Raises `UserError` where they are none."""
+    """Return the values as a record of this kind. Raises `UserError` if they do not fit."""
     if wrong := next(mismatches(values, kind), None):
         raise UserError(f"{source}: {wrong}; {way_out}")
     return cast(Record, values)

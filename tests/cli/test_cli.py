@@ -241,7 +241,7 @@ def test_methods_and_cite(capsys):
     assert out.count("@") == 2
     assert out.startswith("@misc{wang2023lightweight,")
     _, out, _ = command(capsys, "cite", "ce()")
-    assert out == "% ce() has no paper of its own\n"
+    assert out == "% ce() has no paper\n"
 
 
 def test_version(capsys):
@@ -333,7 +333,7 @@ WRONG = [
     (["train", "ce()", "--model", "mobilenetv2"], "images of 8x8 pixels are too small for mobilenetv2"),
     (["train", "scd()", "--batch-size", "1"], "needs at least 2, but a batch has 1; pass a larger --batch-size"),
     (["train", "mixup() + csd()"], "mixup() mixes the images of each batch, and csd() reads whole images"),
-    (["train", "drg() + drg()"], "both bring the term 'guidance'"),
+    (["train", "drg() + drg()"], "both have the term 'guidance'"),
     (["train", "drg(tap='stage9')"], "nothing to tap at 'stage9'; its stages are stage1"),
     (["train", "ce()", "--epochs", "0"], "epochs must be 1 or more, but is 0"),
     (["train", "ce()", "--limit", "5"], "5 training images cannot hold one of each of 10 classes"),

@@ -131,7 +131,7 @@ def test_methods_add():
 @pytest.mark.parametrize(
     ("one", "other", "answer"),
     [
-        (drg(), drg(alpha=0.1), r"drg\(\) and drg\(alpha=0.1\) both bring the term 'guidance'"),
+        (drg(), drg(alpha=0.1), r"drg\(\) and drg\(alpha=0.1\) both have the term 'guidance'"),
         (mixup(), csd(), r"mixup\(\) mixes the images.*csd\(\) reads whole images"),
         (csd(), mixup(), r"mixup\(\) mixes the images.*csd\(\) reads whole images"),
         (
@@ -226,7 +226,7 @@ def test_a_stored_method_is_the_registrys_or_of_a_named_module():
         (f"drg({'(' * 500}1{')' * 500})", "cannot read the method .*nested"),
         ("ce(a" + ".a" * 3000 + ")", "cannot read the method"),
         ("a" + ".a" * 3000 + "()", "cannot read the method .*nested too deeply"),
-        (" + ".join(["ce()"] * 6000), r"it has 41,997 characters, and 10,000 at most are read"),
+        (" + ".join(["ce()"] * 6000), r"it has 41,997 characters; at most 10,000 are read"),
         ("a" * 1_000_000, "it has 1,000,000 characters"),
         ("ce()\0", "cannot read the method .*null"),
         ("ce(\udcff)", "it has bytes that are not UTF-8"),
@@ -234,7 +234,7 @@ def test_a_stored_method_is_the_registrys_or_of_a_named_module():
         (r"drg(tap='\d')", "invalid escape sequence"),
         ("(lambda: 1)()", "is no name of a method"),
         ("", "cannot read the method ''"),
-        (f"{HERE}:fails()", rf"{HERE}:fails\(\) raised RuntimeError: on purpose; mend it"),
+        (f"{HERE}:fails()", rf"{HERE}:fails\(\) raised RuntimeError: on purpose; fix it"),
         (f"{HERE}:nowhere()", f"cannot import {HERE}:nowhere"),
     ],
     ids=range(30),

@@ -19,10 +19,10 @@ class FixedOutputs(nn.Module):
 
     def __init__(self, logits, embedding=None, **features):
         super().__init__()
-        self.shown = ModelOutputs(logits, embedding, features)
+        self.outputs = ModelOutputs(logits, embedding, features)
 
     def forward(self, features):
-        return self.shown
+        return self.outputs
 
 
 def leaves(want, *names):

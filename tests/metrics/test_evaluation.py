@@ -116,9 +116,9 @@ def test_one_seed_one_result(splits):
 
 
 def test_on_start_hears_the_names(splits):
-    heard = []
-    metrics.evaluate(network(), splits, metrics=["selective", "accuracy"], on_start=heard.append)
-    assert heard == ["accuracy", "selective"]
+    started = []
+    metrics.evaluate(network(), splits, metrics=["selective", "accuracy"], on_start=started.append)
+    assert started == ["accuracy", "selective"]
 
 
 def test_costs_by_hand(splits):

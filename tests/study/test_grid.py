@@ -65,8 +65,8 @@ def test_controls_are_rows():
     ("words", "answer"),
     [
         ({"methods": "ce()"}, "methods of a grid must be a list, but found the text 'ce\\(\\)'; write a list"),
-        ({"methods": []}, "a grid needs one method and one seed at least"),
-        ({"methods": ["ce()"], "seeds": []}, "a grid needs one method and one seed at least"),
+        ({"methods": []}, "a grid needs at least one method and one seed"),
+        ({"methods": ["ce()"], "seeds": []}, "a grid needs at least one method and one seed"),
         ({"methods": ["ce()"], "models": "resnet8"}, "models of a grid must be a list"),
     ],
 )

@@ -163,13 +163,13 @@ def test_emulated_bf16_is_remarked(monkeypatch):
 def test_compare_and_doctor_pass_remarks_on(tmp_path):
     class Notes(Listener):
         def __init__(self):
-            self.heard = []
+            self.texts = []
 
         def on_note(self, text):
-            self.heard.append(text)
+            self.texts.append(text)
 
     notes = Notes()
     prepare(Grid(["ce()", "scd(warmup=9)"], recipe=small(epochs=2)), small(epochs=2), tmp_path, notes)
-    assert [words for words in notes.heard if "has its full weight only after 9 epochs" in words]
+    assert [words for words in notes.texts if "has its full weight only after 9 epochs" in words]
     findings = check(small("scd(warmup=9)", epochs=2), tmp_path)
     assert [each.remark for each in findings if "only after 9 epochs, and the run has 2" in each.words] == [True]

@@ -182,7 +182,7 @@ def test_images_are_loaded_as_configured():
     assert (len(found.train), len(found.validation), found.train.size) == (80, 20, 12)
 
 
-class Heard(Listener):
+class Notes(Listener):
     def __init__(self):
         self.notes = []
 
@@ -194,15 +194,15 @@ def test_what_is_left_out_of_the_data_is_told_and_recorded(tmp_path):
     root = class_folders(tmp_path / "data", {"train/a": 4, "train/b": 4, "test/a": 2, "test/b": 2})
     (root / "train" / "a" / "x.heic").write_bytes(b"another format")
     (root / "train" / "a" / "00.png").write_bytes(b"no image")
-    config, heard = small(data=f"folder:{root}", limit=None, batch_size=4, epochs=1), Heard()
+    config, notes = small(data=f"folder:{root}", limit=None, batch_size=4, epochs=1), Notes()
     with pytest.raises(UserError, match=r"cannot read the image .*00.png: .*, or pass --skip-unreadable"):
-        run(config, tmp_path / "run", listener=heard)
-    run(replace(config, skip_unreadable=True), tmp_path / "run", listener=heard)
+        run(config, tmp_path / "run", listener=notes)
+    run(replace(config, skip_unreadable=True), tmp_path / "run", listener=notes)
     info = json.loads((tmp_path / "run" / "run.json").read_text())
     assert info["images"] == {"train": 7, "test": 4}
     assert info["skipped"] == [str(root / "train" / "a" / "00.png")]
-    assert info["left_out"] == heard.notes
-    assert [note.split(" (")[0] for note in heard.notes] == [
+    assert info["left_out"] == notes.notes
+    assert [note.split(" (")[0] for note in notes.notes] == [
         "left out 1 file",
         f"skipped 1 unreadable image: {info['skipped'][0]}",
     ]

@@ -84,13 +84,13 @@ def test_the_first_step_is_the_gradient_step_by_hand(digits, tmp_path):
 
 
 def test_each_step_is_made_at_its_own_rate(digits, tmp_path):
-    class Watch(Listener):
+    class Rates(Listener):
         rates = ()
 
         def on_step(self):
             self.rates += tuple(group["lr"] for group in made.train_step.optimizer.param_groups)
 
-    display = Watch()
+    display = Rates()
     config = small(batch_size=100, schedule="step", milestones=(0.5,), warmup=1, decay_norms=False)
     made = trainer(config, digits, tmp_path, listener=display)
     made.fit()
@@ -106,36 +106,36 @@ def test_it_trains_in_train_mode_whatever_the_mode_before(digits, tmp_path):
 
 
 def test_memory_that_forgets_starts_again_at_each_epoch(digits, tmp_path):
-    class Watch(Listener):
+    class Recorder(Listener):
         met = ()
 
         def on_step(self):
             self.met += (made.train_step.memory.slots[0]["shape"][1].item(),)
 
-    made = trainer(small("dsr()", batch_size=200), digits, tmp_path, listener=Watch())
+    made = trainer(small("dsr()", batch_size=200), digits, tmp_path, listener=Recorder())
     rows = made.fit()
     assert [row["losses"]["shape"] for row in rows] == [0, 0]  # a batch an epoch: none came before
     kept = trainer(small("dsr(forget='never')", batch_size=200), digits, tmp_path)
     assert [row["losses"]["shape"] > 0 for row in kept.fit()] == [False, True]
 
 
-def test_the_display_is_told_that_a_run_is_over_however_it_ends(digits, tmp_path):
-    class Watch(Listener):
-        told = ()
+def test_on_run_end_is_called_when_a_step_raises(digits, tmp_path):
+    class Calls(Listener):
+        calls = ()
 
         def on_run_start(self, title, epochs, steps):
-            self.told += (("start", title, epochs, steps),)
+            self.calls += (("start", title, epochs, steps),)
 
         def on_step(self):
             raise RuntimeError("stop")
 
         def on_run_end(self):
-            self.told += ("end",)
+            self.calls += ("end",)
 
-    display = Watch()
+    display = Calls()
     with pytest.raises(RuntimeError, match="stop"):
         trainer(small("drg()"), digits, tmp_path, listener=display).fit()
-    assert display.told == (("start", "drg(), resnet8, seed 0", 2, 6), "end")
+    assert display.calls == (("start", "drg(), resnet8, seed 0", 2, 6), "end")
 
 
 def test_the_seed_draws_the_heads_too(digits, tmp_path):

@@ -71,7 +71,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         _end(128 + end.number, str(end))
     except SystemExit as end:
         if end.code == 130:  # Ctrl-C outside of training
-            _end(130, "interrupted; re-run the command to resume from what was saved")
+            _end(130, "interrupted; re-run the command to resume from the last checkpoint")
         raise
 
 

@@ -26,7 +26,7 @@ def cite(
     if method.isidentifier():
         method = f"{method}()"  # `cite drg` reads as `methods drg` does
     papers = cited(method)
-    print("\n\n".join(_parsed_papers(method) if papers is None else papers) or f"% {method} has no paper of its own")
+    print("\n\n".join(_parsed_papers(method) if papers is None else papers) or f"% {method} has no paper")
 
 
 def _list_all() -> None:

@@ -127,7 +127,7 @@ def require_readable(errors: Iterable[UnreadableImage]) -> None:
 
 
 def in_words(errors: Sequence[UnreadableImage]) -> str:
-    """The first names, each with its reason."""
+    """Format the first names, each with its reason."""
     more = f", and {len(errors) - NAMED} more" if len(errors) > NAMED else ""
     return ", ".join(f"{each.name} ({each.reason})" for each in errors[:NAMED]) + more
 

@@ -39,12 +39,12 @@ def load(
     """Load a data set by its specification: "digits", "parquet:PATH", "folder:PATH", "cifar100", "fake".
 
     With the task "tags" labels are [N, T], 1 for each tag of an image, as of "shapes:tags". `limit` keeps a stratified
-    sample of that many training images; `validation` is the share of them that is then split off, in place of the
+    sample of that many training images; `validation` is the fraction of them that is then split off, in place of the
     source's own validation set; both are drawn by `seed`. Images are resized to `size` pixels a side. `label_noise` is
-    the share of the remaining training labels that are replaced by wrong ones. `decode` is when image files are
+    the fraction of the remaining training labels that are replaced by wrong ones. `decode` is when image files are
     decoded: "once" (in advance), "stream" (on access), or "auto" (once if all fit into half of the free memory);
-    batches are the same. `skip_unreadable` leaves out images that cannot be read. `on_note` is told what is left out.
-    Raises `UserError` for invalid data or options.
+    batches are the same. `skip_unreadable` leaves out images that cannot be read. `on_note` gets a note on them. Raises
+    `UserError` for invalid data or options.
 
     >>> splits = load("digits", limit=100, validation=0.2)
     >>> len(splits.train), len(splits.validation), len(splits.test), splits.train.images.shape

@@ -28,10 +28,10 @@ def load_masks(
 ) -> MaskedSplits:
     """Load a data set with a class for each pixel by its specification: "masks:PATH", "shapes:segment".
 
-    `limit` keeps that many training images; `validation` is the share of them that is then split off, in place of
+    `limit` keeps that many training images; `validation` is the fraction of them that is then split off, in place of
     the source's own validation set; both are drawn uniformly by `seed`. `decode` is when files are decoded: "once"
     (in advance), "stream" (on access), or "auto" (once if all fit into half of the free memory). `skip_unreadable`
-    leaves out images that cannot be read, or whose masks cannot. `on_note` is told what is left out. Raises
+    leaves out images that cannot be read, or whose masks cannot. `on_note` gets a note on them. Raises
     `UserError` for invalid data or options.
 
     >>> splits = load_masks("shapes:segment,size=32,train=20,test=4", validation=0.2)

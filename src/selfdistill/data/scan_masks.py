@@ -51,14 +51,14 @@ def scan_masks(
     sizes, turned = torch.ones(len(files), 2, dtype=torch.long), [False] * len(files)
     pixels = [np.zeros(0, dtype=np.int64)] * len(files)
 
-    def look(row: int) -> None:
+    def scan(row: int) -> None:
         upright, turned[row] = _header(files[row], whole)
         ids = decode_mask(files[row].mask, str(files[row].mask), form)
         require_same_size(files[row], *upright, (ids.shape[1], ids.shape[0]))
         sizes[row] = torch.tensor(ids.shape)
         pixels[row] = np.bincount(ids[ids != IGNORED])
 
-    errors = each_unreadable(look, len(files))
+    errors = each_unreadable(scan, len(files))
     return MaskScan(sizes, pixels, turned), errors
 
 

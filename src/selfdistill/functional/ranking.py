@@ -49,7 +49,7 @@ def zipf_weights(ranks: Tensor, labels: Tensor) -> Tensor:
 
 
 def divide_by_rest(scores: Tensor, labels: Tensor) -> Tensor:
-    """Divide scores by what the label's score leaves of 1. [B, C], [B] -> [B, C].
+    """Divide scores by one minus the label's score. [B, C], [B] -> [B, C].
 
     >>> import torch
     >>> from selfdistill.functional import divide_by_rest

@@ -1,4 +1,4 @@
-"""Watch over the numbers of a custom loop: losses and running statistics that are not finite."""
+"""Checks of a custom loop: losses and running statistics must be finite."""
 
 import torch
 from torch import Tensor

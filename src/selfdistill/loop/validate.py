@@ -27,10 +27,10 @@ DESCRIPTIONS = {
 
 
 def require_own_loop(method: Method) -> None:
-    """Raise `UserError` for a method that needs an optimizer of its own."""
+    """Raise `UserError` for a method that replaces the optimizer."""
     if method.momentum_gap is not None:
         raise UserError(
-            f"{method.text} needs an optimizer of its own, not that of a custom loop; train with the command instead: "
+            f"{method.text} replaces the optimizer of a custom loop; train with the command instead: "
             f"selfdistill train {method.text!r}"
         )
 
@@ -113,7 +113,7 @@ def _heads(step: Distiller) -> list[torch.nn.Parameter]:
 def require_own_task(method: Method) -> None:
     """Raise `UserError` for a custom task loss with a method that has its own task loss or mixes labels."""
     if method.task is not None:
-        raise UserError(f"{method.text} has a task loss of its own; leave task= out, or use another method")
+        raise UserError(f"{method.text} has its own task loss; leave task= out, or use another method")
     if method.mixing is not None:
         raise UserError(f"{method.text} mixes labels, which a custom task loss cannot handle; leave task= out")
 

@@ -1,4 +1,4 @@
-"""A method: loss terms and what they need, added by `+`, written as an expression."""
+"""A method: loss terms and their requirements, combined with `+`, written as an expression."""
 
 import importlib
 from typing import TYPE_CHECKING

@@ -68,8 +68,8 @@ def _called(constructor: Constructor, call: Call) -> Method:
         made = constructor(*call.args, **call.kwargs)
     except UserError:
         raise
-    except Exception as error:  # whatever the user's own code raises
-        raise UserError(f"{call.module}:{call.name}() raised {type(error).__name__}: {error}; mend it") from error
+    except Exception as error:  # the user's code may raise anything
+        raise UserError(f"{call.module}:{call.name}() raised {type(error).__name__}: {error}; fix it") from error
     own = tuple(f"{call.module}:{each}" for each in made.calls)
     return replace(made, text=f"{call.module}:{made.text}", calls=own)
 
@@ -90,7 +90,7 @@ def _imported(call: Call) -> Constructor:
         found = getattr(importlib.import_module(call.module), call.name)
     except (ImportError, AttributeError) as error:
         raise UserError(f"cannot import {name}: {str(error)[:LONGEST_MESSAGE]}") from None
-    except (Exception, SystemExit) as error:  # whatever the module does while it is imported
+    except (Exception, SystemExit) as error:  # importing a module may raise anything
         message = str(error)[:LONGEST_MESSAGE]
         raise UserError(f"cannot import {name}: the module raised {type(error).__name__}: {message}") from error
     if not is_constructor(found):

@@ -122,7 +122,7 @@ class Method:
 
 def _refuse_common_terms(one: Method, other: Method) -> None:
     if clash := one.terms.keys() & other.terms.keys():
-        raise UserError(f"{one.text} and {other.text} both bring the term {min(clash)!r}; a method can be added once")
+        raise UserError(f"{one.text} and {other.text} both have the term {min(clash)!r}; a method can be added once")
 
 
 def _refuse_mixed_rows(mixer: Method, reader: Method) -> None:

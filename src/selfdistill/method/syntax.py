@@ -73,7 +73,7 @@ _OWN = re.compile(rf"({_QUOTED})|(?<![\w.])([\w.]+):(\w+)(?=\s*\()", re.S)  # qu
 
 def _tree(text: str) -> ast.expr:
     if len(text) > LONGEST:
-        raise _SyntaxError(f"it has {len(text):,} characters, and {LONGEST:,} at most are read")
+        raise _SyntaxError(f"it has {len(text):,} characters; at most {LONGEST:,} are read")
     if not text.isascii() and not _is_unicode(text):
         raise _SyntaxError("it has bytes that are not UTF-8")
     if _COLON in text:

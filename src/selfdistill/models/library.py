@@ -59,7 +59,7 @@ def _require_known(library: Library, family: str, name: str) -> None:
 def _checked_build(library: Library, family: str, name: str, classes: int, size: int) -> nn.Module:
     try:
         return _build_and_check(library, name, classes, size)
-    except Exception as error:  # whatever the library's layers raise: asserts, shapes, kernels
+    except Exception as error:  # the library's layers raise errors of many kinds
         works = list(islice(_working_sizes(library, name, classes), 3))
         sizes = f"; sizes that work: {', '.join(map(str, works))}" if works else ""
         reason = _first_line(error)

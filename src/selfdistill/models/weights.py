@@ -160,7 +160,7 @@ def _require_same(own: Mapping[str, Tensor], tensors: Mapping[str, Tensor], pref
         names = " and ".join(repr(each.rstrip(".")) if each else "the top" for each in prefixes)
         raise UserError(
             f"{source} holds several weights of this network that differ, under {names}; save the state dict of the "
-            "one that you mean into a file of its own"
+            "wanted one to its own file"
         )
 
 

@@ -35,7 +35,7 @@ GLOW = "inferno"  # color map of overlays on images
 DOTS = 72  # per inch
 LINE, LETTER, LABELS = 18, 7.5, 15  # pixels: height of a line, width of a letter, margin of a panel for its labels
 
-LOOK: dict[Any, Any] = {
+RC_PARAMS: dict[Any, Any] = {
     "font.size": 12,
     "axes.titlesize": 12,
     "axes.titlelocation": "left",
@@ -65,11 +65,11 @@ LOOK: dict[Any, Any] = {
 
 
 def styled(draw: Callable[P, R]) -> Callable[P, R]:
-    """Apply the style `LOOK` to a drawing function, independent of matplotlib's global settings."""
+    """Apply the style `RC_PARAMS` to a drawing function, independent of matplotlib's global settings."""
 
     @wraps(draw)
     def drawn(*args: P.args, **kwargs: P.kwargs) -> R:
-        with rc_context(LOOK):
+        with rc_context(RC_PARAMS):
             return draw(*args, **kwargs)
 
     return drawn

@@ -57,7 +57,7 @@ def _require_stages(term: LossTerm, name: str, anatomy: Anatomy, text: str) -> N
     stages = anatomy.stage_names(term.needs_spatial)
     if "stages" in term.taps and len(stages) < term.min_stages:
         raise UserError(
-            f"{text} reads the stages of a model (term {name!r}) and needs {term.min_stages} at least, but "
+            f"{text} reads the stages of a model (term {name!r}) and needs at least {term.min_stages}, but "
             f"{anatomy.model} has {len(stages)}; use a model with more stages, larger images, "
             "or a method that reads only logits"
         )

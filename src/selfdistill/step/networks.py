@@ -26,7 +26,7 @@ class CompanionNetwork(nn.Module):
     def __init__(self, network: nn.Module, inputs: Inputs, tap_names: Sequence[str], output: LogitsKey | None = None):
         super().__init__()
         self.shapes, self.taps, self.output = {}, None, output
-        if tap_names:  # without taps, any network will do: it is not traced
+        if tap_names:  # a network without taps is not traced
             anatomy = read_anatomy(network, inputs, output=output)
             names = list(dict.fromkeys(name for tap in tap_names for name in anatomy.expand_tap(tap)))
             self.shapes = {name: Size((num_rows(inputs), *anatomy.stage(name).shape[1:])) for name in names}

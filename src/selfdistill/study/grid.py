@@ -58,7 +58,7 @@ class Grid:
         if isinstance(self.seeds, range) and max(map(abs, (self.seeds.start, self.seeds.stop))) > MOST_SEEDS:
             raise UserError(f"seeds of a grid are up to {MOST_SEEDS:,}, but found {self.seeds}")
         if not self.methods or not self.seeds:
-            raise UserError("a grid needs one method and one seed at least")
+            raise UserError("a grid needs at least one method and one seed")
 
     @property
     def rows(self) -> tuple[str, ...]:

@@ -91,7 +91,7 @@ def _read(folder: Path) -> Study:
     base = RunConfig.from_json(content["base"], path)
     rows, longer, compute = tuple(content["methods"]), content.get("epochs", {}), content.get("compute", {})
     if unknown := [row for row in (*longer, *compute) if row not in rows]:
-        raise UserError(f"{path}: {short_repr(unknown[0])} is none of its methods; {REPEAT}")
+        raise UserError(f"{path}: {short_repr(unknown[0])} is not one of its methods; {REPEAT}")
     if without := [row for row in longer if row not in compute]:
         raise UserError(f"{path}: compute of {short_repr(without[0])} is missing; {REPEAT}")
     return Study(

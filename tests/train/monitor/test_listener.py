@@ -42,17 +42,17 @@ def test_several_hear_every_hook():
 
 
 def test_a_run_calls_its_hooks_in_order(tmp_path):
-    heard = Recorder()
-    run(small(epochs=1, limit=64), tmp_path, listener=heard)
-    made = [name for name in heard.calls if name != "on_note"]
+    recorder = Recorder()
+    run(small(epochs=1, limit=64), tmp_path, listener=recorder)
+    made = [name for name in recorder.calls if name != "on_note"]
     assert made == ["on_run_start", "on_step", "on_step", "on_checkpoint", "on_epoch", "on_run_end"]
 
 
 def test_a_study_calls_its_hooks_around_those_of_runs(tmp_path):
-    heard = Recorder()
-    compare(["ce()"], RunConfig("ce()", limit=64, batch_size=64, epochs=1), [0], tmp_path, listener=heard)
+    recorder = Recorder()
+    compare(["ce()"], RunConfig("ce()", limit=64, batch_size=64, epochs=1), [0], tmp_path, listener=recorder)
     of_the_run = ["on_run_start", "on_step", "on_checkpoint", "on_epoch", "on_run_end"]
-    assert [name for name in heard.calls if name != "on_note"] == [
+    assert [name for name in recorder.calls if name != "on_note"] == [
         "on_study_start",
         *of_the_run,
         "on_job_end",

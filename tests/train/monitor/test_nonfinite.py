@@ -21,7 +21,7 @@ def cast(text):
     return {role: create("resnet8", 10, size=8) for role in parse_method(text).teachers}
 
 
-class Watch(Listener):
+class StateRecorder(Listener):
     """Keeps the state after each step."""
 
     def __init__(self):
@@ -55,7 +55,7 @@ def spoil(made, step, value=torch.inf):
 @pytest.mark.parametrize("text", [f"{name}()" for name in REGISTRY])
 def test_an_infinite_batch_leaves_all_as_it_was(text, every, digits, tmp_path):
     """With `every` 16 the host looks after the steps that follow, as on a GPU."""
-    display = Watch()
+    display = StateRecorder()
     made = display.made = trainer(small(text), digits, tmp_path, cast(text), display)
     made.every = every
     spoil(made, BAD)
@@ -68,7 +68,7 @@ def test_an_infinite_batch_leaves_all_as_it_was(text, every, digits, tmp_path):
 @pytest.mark.parametrize("text", ["ce()", "dot()", "ema() + csd()"])
 def test_on_the_devices_own_word(text, digits, tmp_path):
     """The optimizer that a GPU has, which nobody asks whether to step."""
-    display = Watch()
+    display = StateRecorder()
     made = display.made = trainer(small(text), digits, tmp_path, cast(text), display)
     if text != "dot()":
         made.train_step.optimizer._optimizer = make_optimizer(made.distiller, made.config, fused=True)

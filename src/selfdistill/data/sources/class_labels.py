@@ -150,7 +150,7 @@ def _schema_names(table: TableFile, column: str) -> tuple[str, ...] | None:
 
 
 def _whole(label: Any, row: int, table: str) -> int | None:
-    """Whole number of a float; None for NaN, which stands for a missing number."""
+    """Convert a float to a whole number; None for NaN, a missing value."""
     if label is None or label != label:
         return None
     if not label.is_integer():

@@ -24,7 +24,7 @@ class ClassList(NamedTuple):
 
 
 def read_class_list(folder: Path) -> ClassList | None:
-    """Read classes.txt, labels.txt, label_colors.txt or class_dict.csv of a folder; None where there is none.
+    """Read classes.txt, labels.txt, label_colors.txt or class_dict.csv of a folder; None without one.
 
     A line is a name, NAME R G B or R G B NAME, separated by spaces or commas. Raises `UserError` for two lists, doubled
     names or colors, and lists of which only some lines have a color.

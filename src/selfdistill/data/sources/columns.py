@@ -22,7 +22,7 @@ class Columns(NamedTuple):
 def choose_columns(table: TableFile, options: Mapping[str, str], where: str) -> Columns:
     """Choose the image and label columns; the options "image" and "label" name others.
 
-    Raises `UserError` with all names where no column, or more than one, will do.
+    Raises `UserError` with all names if no column fits, or more than one.
     """
     image = options.get("image") or _image_column(table, where)
     return Columns(image, options.get("label") or _label_column(table, where))

@@ -74,7 +74,7 @@ def _one_of(folder: Path, names: Sequence[str]) -> Path | None:
 
 def _require_splits(root: Path, pairs: dict[str, FolderPair]) -> dict[str, FolderPair]:
     if "train" not in pairs:
-        inner = next((each for each in folders(root) if _looks_right(root / each)), None)
+        inner = next((each for each in folders(root) if _has_layout_folders(root / each)), None)
         hint = f"did you mean masks:{root / inner}? or " if inner else ""
         raise UserError(
             f"{str(root)!r} has neither images/ and masks/ nor train/, it holds {_listed(root)}; {hint}put images and "
@@ -88,7 +88,7 @@ def _require_splits(root: Path, pairs: dict[str, FolderPair]) -> dict[str, Folde
     return pairs
 
 
-def _looks_right(folder: Path) -> bool:
+def _has_layout_folders(folder: Path) -> bool:
     names = {each.lower() for each in folders(folder)}
     return bool(names & {*IMAGES, *SPLITS["train"], "jpegimages", "leftimg8bit"})
 

@@ -14,12 +14,12 @@ from selfdistill.plots.style import INK, PAGE, add_height, color, hide_axes, leg
 POINTS, ARROWS = 30, 8  # per class
 WIDE = 180  # pixels from which a panel has room for words
 REACH = 0.16  # arrow of the 95th percentile's length, as a share of the panel's side; arrows are cut at twice this
-Look: TypeAlias = "dict[str, Any]"  # keyword arguments of matplotlib, which types them one by one
-POINT: Look = {"linestyle": "none", "markersize": 3, "markeredgewidth": 0}
-CENTER: Look = {"linestyle": "none", "color": INK, "marker": "+", "markersize": 9, "markeredgewidth": 1.6}
+Style: TypeAlias = "dict[str, Any]"  # keyword arguments of matplotlib, which types them one by one
+POINT: Style = {"linestyle": "none", "markersize": 3, "markeredgewidth": 0}
+CENTER: Style = {"linestyle": "none", "color": INK, "marker": "+", "markersize": 9, "markeredgewidth": 1.6}
 RING = CENTER | {"marker": "o", "markerfacecolor": "none", "markeredgewidth": 1.2}
-ARROW: Look = {"color": INK, "width": 0.006, "headwidth": 4, "angles": "xy", "scale_units": "xy"}
-DIRECTION: Look = {"linewidth": 1, "linestyle": (0, (5, 3))}
+ARROW: Style = {"color": INK, "width": 0.006, "headwidth": 4, "angles": "xy", "scale_units": "xy"}
+DIRECTION: Style = {"linewidth": 1, "linestyle": (0, (5, 3))}
 
 
 @styled
@@ -56,8 +56,8 @@ def _plane(axes: Axes, snapshot: Snapshot, wide: bool) -> None:
         far = 4 * reach * direction / max(np.linalg.norm(direction), 1e-12)
         axes.plot([0, far[0]], [0, far[1]], color=color(label), **DIRECTION)
     usual = _arrows(axes, snapshot, reach)
-    for look in [CENTER, RING] if snapshot.kept else [CENTER]:
-        axes.plot(*snapshot.centers.numpy().T, **(look | {"markersize": size}))
+    for style in [CENTER, RING] if snapshot.kept else [CENTER]:
+        axes.plot(*snapshot.centers.numpy().T, **(style | {"markersize": size}))
     axes.set(xlim=(left, right), ylim=(low, high), aspect="equal")
     axes.set_title(f"{'variance ' if wide else ''}within {100 * snapshot.within_class_variance:.1f} %")
     axes.set_xlabel(f"{'arrows ' if wide else ''}to {usual:.1g}", loc="right")

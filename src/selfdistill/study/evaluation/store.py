@@ -74,7 +74,7 @@ def path_of(folder: Path, data: str | None = None) -> Path:
 
 
 def read(path: Path) -> MetricsFile | None:
-    """Read the metrics in a file; None where there is none. Raises `UserError` for a damaged one."""
+    """Read the metrics in a file; None without a file. Raises `UserError` for a damaged one."""
     if not is_file(path):
         return None
     content = read_record(path, MetricsInfo, WAY_OUT)

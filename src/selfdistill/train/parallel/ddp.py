@@ -40,7 +40,7 @@ class DDPWeights:
         return self.fabric.no_backward_sync(self.run, enabled=dual or not last)
 
     def gradients(self, loss: Tensor, trained: list[Tensor]) -> list[Tensor | None]:
-        """Compute the gradient of one loss [] for each parameter, averaged over ranks; None where there is none."""
+        """Compute the gradient of one loss [] for each parameter, averaged over ranks; None if it has none."""
         # DDP all-reduces in backward(), which is not called here
         own = gradients_of(loss, trained)
         return [None if each is None else distributed.all_reduce_sum(each) / distributed.world_size() for each in own]

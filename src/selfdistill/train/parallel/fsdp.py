@@ -78,7 +78,7 @@ class FSDPWeights:
             ) from error
 
     def gradients(self, loss: Tensor, trained: list[Tensor]) -> list[Tensor | None]:
-        """Compute the gradient of one loss [] for each parameter, averaged over ranks; None where there is none."""
+        """Compute the gradient of one loss [] for each parameter, averaged over ranks; None if it has none."""
         if loss.requires_grad:
             loss.backward(retain_graph=True)
             self.collect_gradients()

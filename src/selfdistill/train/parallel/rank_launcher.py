@@ -13,7 +13,7 @@ LOST_RANK = (
     "another process of this run has ended, so this one ends too; the last checkpoint is kept, and re-running the "
     "command resumes from it"
 )
-GRACE = 20.0  # seconds for rank 0 to report an error of its own; only a hanging collective takes longer
+GRACE = 20.0  # seconds for rank 0 to report its own error; only a hanging collective takes longer
 
 
 class RankLauncher(_SubprocessScriptLauncher):

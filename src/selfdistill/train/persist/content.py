@@ -132,7 +132,7 @@ def _same_keys(found: object, wanted: Mapping[str, object], place: str) -> Mappi
     if missing := [key for key in wanted if key not in found]:
         raise CheckpointError(f"{place}.{missing[0]} is missing ({len(missing)} in all)")
     if more := [key for key in found if key not in wanted]:
-        raise CheckpointError(f"{place}.{short_repr(more[0])} is none of this run's ({len(more)} in all)")
+        raise CheckpointError(f"{place}.{short_repr(more[0])} is not part of this run ({len(more)} in all)")
     return found
 
 
