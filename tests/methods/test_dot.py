@@ -33,5 +33,5 @@ def test_a_run_has_the_optimizer_with_this_gap(digits, tmp_path):  # noqa: F811
 
 def test_a_loop_of_ones_own_has_its_own_optimizer():
     model = nn.Sequential(nn.Flatten(), nn.Linear(12, 3))
-    with pytest.raises(UserError, match="replaces the optimizer of a custom loop"):
+    with pytest.raises(UserError, match="replaces the optimizer, so it does not run in a custom loop"):
         sd.teach(model, "drg() + dot()", torch.zeros(2, 3, 2, 2))

@@ -30,7 +30,7 @@ def require_own_loop(method: Method) -> None:
     """Raise `UserError` for a method that replaces the optimizer."""
     if method.momentum_gap is not None:
         raise UserError(
-            f"{method.text} replaces the optimizer of a custom loop; train with the command instead: "
+            f"{method.text} replaces the optimizer, so it does not run in a custom loop; use the command instead: "
             f"selfdistill train {method.text!r}"
         )
 
