@@ -159,8 +159,8 @@ def _require_same(own: Mapping[str, Tensor], tensors: Mapping[str, Tensor], pref
     if any(key in state and not torch.equal(state[key], first[key]) for state in others for key in own if key in first):
         names = " and ".join(repr(each.rstrip(".")) if each else "the top" for each in prefixes)
         raise UserError(
-            f"{source} holds several weights of this network that differ, under {names}; save the state dict of the "
-            "wanted one to its own file"
+            f"{source} holds several weights of this network that differ, under {names}; save the state dict that "
+            "you want to a separate file"
         )
 
 
