@@ -7,13 +7,13 @@ import torch
 from torch import nn
 from torch.testing import assert_close
 
+from selfdistill.methods import REGISTRY
 from tests.helpers.kinds import CLASSES, convolutions, floats
 from tests.helpers.losses import losses
 
-TEXTS = (
-    "ce() drg() dsr() lightskd() byot() scd() sad() uskd() dks() one() okddip() pcl() frskd() csd() adacos() "
-    "kd() at() sp() nst() vid() fitnet() review_kd() crd(negatives=2) rkd() mixup() stkd() mixskd() bake() tf_kd()"
-).split()
+# cutmix and cutout draw another area for two sides than for one; sla and sskd turn images
+OTHERS = {"cutmix", "cutout", "sla", "sla_sd", "sskd", "dot"}
+METHODS = sorted({*REGISTRY} - OTHERS)
 
 
 def of_signals():
@@ -35,13 +35,14 @@ def of_columns():
     return model
 
 
-@pytest.mark.parametrize("text", TEXTS)
-def test_losses_of_signals_are_those_of_columns(text):
+@pytest.mark.parametrize("name", METHODS)
+def test_losses_of_signals_are_those_of_columns(name):
+    text = f"{name}(negatives=2)" if name == "crd" else f"{name}()"
     signals = floats(2, 64)()
     flat, columns = losses(text, of_signals, signals), losses(text, of_columns, signals[..., None])
     for one, other in zip(flat, columns, strict=True):
         assert one.keys() == other.keys()
         for name in one:
-            assert_close(one[name], other[name], rtol=1e-3, atol=1e-6)
+            assert_close(one[name], other[name], rtol=1e-3, atol=1e-5)
     first = [torch.stack([*each[0].values()]) for each in (flat, columns)]
     assert_close(*first, rtol=1e-6, atol=1e-7)

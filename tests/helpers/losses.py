@@ -33,10 +33,10 @@ def optimizer_of(taught):
 
 def take_steps(taught, optimizer, inputs, count, call=None):
     """Losses by name of each of `count` steps."""
-    found = []
+    found, call = [], taught if call is None else call
     for _ in range(count):
         optimizer.zero_grad()
-        (call or taught)(inputs, LABELS, **extra(inputs)).backward()
+        call(inputs, LABELS, **extra(inputs)).backward()
         optimizer.step()
         found.append(taught.losses)
     return found

@@ -5,7 +5,9 @@ import torch
 from torch.testing import assert_close
 
 import selfdistill as sd
+from tests.helpers.kinds import KINDS
 from tests.helpers.loops import ALL, IMAGES, LABELS, batch
+from tests.helpers.losses import optimizer_of, take_steps, teach
 from tests.helpers.networks import network
 
 
@@ -28,3 +30,17 @@ def test_model_compiled_in_place_afterwards():
     again = sd.teach(network(), ALL, IMAGES)
     again.student.compile(backend="aot_eager")
     assert_close(again(IMAGES, LABELS), want, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("text", ["ce()", "kd()", "drg() + dsr()"])
+@pytest.mark.parametrize("kind", ["BERT", "image and table", "signal"])
+def test_inputs_of_other_kinds_compile_as_one_graph(kind, text):
+    torch._dynamo.reset()
+    torch._dynamo.utils.counters.clear()
+    make, inputs = KINDS[kind].make, KINDS[kind].inputs()
+    eager, taught = teach(text, make, inputs), teach(text, make, inputs)
+    compiled = torch.compile(taught, fullgraph=True, backend="eager")
+    expected = take_steps(eager, optimizer_of(eager), inputs, 3)
+    found = take_steps(taught, optimizer_of(taught), inputs, 3, call=compiled)
+    assert_close(found, expected, rtol=1e-4, atol=1e-5)
+    assert torch._dynamo.utils.counters["stats"]["unique_graphs"] == 1

@@ -4,10 +4,13 @@ import copy
 import io
 import pickle
 
+import pytest
 import torch
 
 import selfdistill as sd
+from tests.helpers.kinds import bert, texts
 from tests.helpers.loops import ALL, IMAGES, LABELS, ROWS, sgd, steps
+from tests.helpers.losses import optimizer_of, take_steps, teach
 from tests.helpers.networks import CLASSES, network
 
 
@@ -25,6 +28,27 @@ def test_state_dict_carries_everything():
     other.load_state_dict(saved["teach"])
     optimizer.load_state_dict(saved["optimizer"])
     assert all(torch.equal(a, b) for a, b in zip(want, steps(other, optimizer, 3, start=3), strict=True))
+
+
+@pytest.mark.parametrize("text", ["dsr()", "csd()", "cs_kd()", "drg() + dks()"])
+def test_a_text_model_resumes_bitwise(text):
+    whole = teach(text, bert, texts())
+    optimizer = optimizer_of(whole)
+    take_steps(whole, optimizer, texts(), 2)
+    file = io.BytesIO()
+    torch.save({"teach": whole.state_dict(), "optimizer": optimizer.state_dict()}, file)
+    expected = take_steps(whole, optimizer, texts(), 2)
+    file.seek(0)
+    saved = torch.load(file, weights_only=True)
+    other = teach(text, bert, texts(), seed=5)
+    optimizer = optimizer_of(other)
+    other.load_state_dict(saved["teach"])
+    optimizer.load_state_dict(saved["optimizer"])
+    found = take_steps(other, optimizer, texts(), 2)
+    for one, again in zip(expected, found, strict=True):
+        assert all(torch.equal(one[name], again[name]) for name in one | again)
+    own = other.student.state_dict()
+    assert all(torch.equal(each, own[name]) for name, each in whole.student.state_dict().items())
 
 
 def test_mixing_is_drawn_inside_and_resumes():

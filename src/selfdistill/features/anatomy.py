@@ -45,6 +45,7 @@ class Anatomy:
     """The structure of a model, as plain data."""
 
     model: str  # its class, for messages
+    has_root: bool  # False for integers that no layer embeds: a trunk without a start has no stages
     stages: tuple[Stage, ...]  # shallow to deep
     others: dict[str, Stage]  # all module outputs that can be tapped, by path
     overwritten: dict[str, str]  # path: the module to tap instead
@@ -113,6 +114,7 @@ def read_anatomy(
     tappable = _tappable(eval_trace, train_trace, overwritten)
     return Anatomy(
         model=type(model).__name__,
+        has_root=eval_trace.has_root,
         stages=tuple(
             _stage(end, f"stage{k}")
             for k, end in enumerate(stage_ends(trunk_points(eval_trace, head), tappable), start=1)

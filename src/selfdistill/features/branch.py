@@ -50,8 +50,9 @@ class Branch(nn.Module):
 
     def _freeze_unused(self, shape: Size, inputs: Inputs) -> None:
         """Freeze parameters without gradient: DDP waits for the gradient of every trainable one."""
-        example = next(self.network.parameters()).new_zeros(shape).requires_grad_()
-        rows = map_tensors(Tensor.detach, inputs)
+        # one row more than traced: what was recorded must follow the batch
+        example = next(self.network.parameters()).new_zeros((TRACED_ROWS + 1, *shape[1:])).requires_grad_()
+        rows = map_tensors(lambda each: torch.cat([each, each[:1]]).detach(), inputs)
         try:
             self(ModelOutputs(example, None, {self.tap: example}, rows)).logits.sum().backward()
         except Exception as error:  # a model with replaced layers may raise anything
@@ -112,7 +113,7 @@ class Stub(nn.Module):
 
     def __getattr__(self, name: str) -> Tensor | nn.Module:
         replaced = self.__dict__.get("_replaced")
-        if replaced is None or name in self.__dict__.get("_modules", {}):
+        if replaced is None or name.startswith("__"):  # a graph's own `__deepcopy__` would copy the graph
             return super().__getattr__(name)
         found: Tensor | nn.Module = getattr(replaced[0], name)
         return found

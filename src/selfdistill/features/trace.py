@@ -61,6 +61,11 @@ class Trace(NamedTuple):
     calls: list[ModuleCall]
     logits: Tensor
 
+    @property
+    def has_root(self) -> bool:
+        """False for integers that no layer embeds, as in `weight[ids]`: the trunk is unknown."""
+        return self.root.is_floating_point()
+
 
 def trace_modules(model: nn.Module, inputs: Inputs, output: LogitsKey | None = None) -> tuple[Trace, Trace]:
     """Trace a copy of the model on two rows of the inputs, in eval and in train mode.
@@ -195,7 +200,7 @@ def _module_call(order: int, each: _Recorded, steps: Mapping[Node, int]) -> Modu
     sole = each.inputs[0] if len(each.inputs) == 1 else None
     is_layer = not any(each.module.children())
     integers = is_layer and bool(each.inputs) and not each.inputs[0].is_floating_point()
-    reads_integers = integers and each.inputs[0].shape[:1] == output.shape[:1]
+    reads_integers = integers and each.inputs[0].shape[:1] == output.shape[:1] == (TRACED_ROWS,)
     version, node = each.versions[place], each.nodes[place]
     return ModuleCall(
         order, each.path, each.module, sole, reads_integers, output, place, each.output, version, node, each.layer

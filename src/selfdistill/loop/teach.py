@@ -112,6 +112,7 @@ class DistillationStep(nn.Module):
         )
         self.epochs, self.steps_per_epoch, self.accumulate = epochs, steps_per_epoch, accumulate
         self.dataset_size = dataset_size
+        validate.require_trainable(self.step)
         validate.require_time(self.step, epochs, steps_per_epoch)
         validate.require_size(self.step, dataset_size)
         self.losses: dict[str, Tensor] = {}
@@ -283,6 +284,8 @@ class DistillationStep(nn.Module):
         step = self._step(batch, memories)
         if not torch.compiler.is_compiling():
             self._finite.after(step)
+            if self._started == 1:
+                validate.warn_of_frozen_layers(self.step, step.losses)
         self.losses = {name: loss.detach() for name, loss in step.losses.items()}
         self.logits = step.logits
         if remember:

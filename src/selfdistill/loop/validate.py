@@ -9,10 +9,12 @@ from torch import Tensor
 from selfdistill.data.batch import Batch
 from selfdistill.data.requirements import KEYS
 from selfdistill.errors import UserError
+from selfdistill.features.dominators import nodes_behind
 from selfdistill.inputs import Inputs, tensors
 from selfdistill.method import Method
 from selfdistill.step import Distiller
 from selfdistill.step.batch_norm import nonfinite_statistics
+from selfdistill.step.distiller import is_merged
 
 Norms = tuple[Tensor, Tensor]  # of the parameters of the student, and of the heads
 
@@ -155,6 +157,35 @@ def warn_of_idle_parameters(step: Distiller) -> None:
             "receive a loss; freeze them, or pass find_unused_parameters=True to DistributedDataParallel",
             stacklevel=4,
         )
+
+
+def require_trainable(step: Distiller) -> None:
+    """Raise `UserError` for a student whose parameters are all frozen."""
+    if not any(each.requires_grad for each in step.student.parameters()):
+        raise UserError(
+            f"every parameter of {step.anatomy.model} is frozen (requires_grad is False), so nothing would be trained; "
+            "call requires_grad_(True) on the layers to train"
+        )
+
+
+def warn_of_frozen_layers(step: Distiller, losses: Mapping[str, Tensor]) -> None:
+    """Warn of terms whose losses reach no trainable parameter of a partly frozen student."""
+    if all(each.requires_grad for each in step.student.parameters()):
+        return
+    beside = {id(each) for part in (step.terms, step.networks) for each in part.parameters()}
+    for name, term in step.terms.items():
+        own = [loss for key, loss in losses.items() if key.partition(".")[0] == name]
+        if not is_merged(term) and not any(id(each) not in beside for loss in own for each in _leaves(loss)):
+            warnings.warn(
+                f"term {name!r} of {step.method.text} reaches no trainable parameter of {step.anatomy.model}, because "
+                "the layers that it reads are frozen; unfreeze layers in front of them, or use another method",
+                stacklevel=6,
+            )
+
+
+def _leaves(loss: Tensor) -> Iterator[Tensor]:
+    """Yield the tensors with gradient from which a loss was computed."""
+    yield from (node.variable for node in nodes_behind(loss.grad_fn) if hasattr(node, "variable"))
 
 
 def warn_of_equal_twins(batch: Batch, method: Method) -> None:

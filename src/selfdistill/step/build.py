@@ -58,9 +58,16 @@ def _require_stages(term: LossTerm, name: str, anatomy: Anatomy, text: str) -> N
     if "stages" in term.taps and len(stages) < term.min_stages:
         raise UserError(
             f"{text} reads the stages of a model (term {name!r}) and needs at least {term.min_stages}, but "
-            f"{anatomy.model} has {len(stages)}; use a model with more stages, larger images, "
+            f"{anatomy.model} has {len(stages)}{_reason(anatomy)}; use a model with more stages, larger inputs, "
             "or a method that reads only logits"
         )
+
+
+def _reason(anatomy: Anatomy) -> str:
+    """Return the reason why stages were not found, where it is known."""
+    if not anatomy.has_root:
+        return ": its inputs are integers that no layer embeds; look them up by nn.Embedding"
+    return " (each module is one at most, an LSTM of several layers too)" if len(anatomy.stages) == 1 else ""
 
 
 def _require_gradient(term: LossTerm, name: str, anatomy: Anatomy, text: str) -> None:

@@ -172,7 +172,7 @@ class Distiller(nn.Module):
 
     def deployed(self) -> nn.Module:
         """Return the network to deploy: the student, or a copy with the EMA weights or merged heads."""
-        if self.method.export_role is None and not any(_is_merged(term) for term in self.terms.values()):
+        if self.method.export_role is None and not any(is_merged(term) for term in self.terms.values()):
             return self.student
         return self._merge_into(copy_model(self.student))
 
@@ -275,5 +275,6 @@ def _named_losses(name: str, value: LossValue) -> dict[str, Tensor]:
     return {f"{name}.{part}": loss for part, loss in value.items()}
 
 
-def _is_merged(term: LossTerm) -> bool:
+def is_merged(term: LossTerm) -> bool:
+    """Return True for a term whose head becomes a part of the student at the end."""
     return type(term).finish is not LossTerm.finish
