@@ -79,7 +79,7 @@ def test_frozen_backbone_and_other_dtypes():
     model = network()
     for name, each in model.named_parameters():
         each.requires_grad_(name.startswith("fc"))
-    sd.teach(model, ALL, IMAGES)(IMAGES, LABELS).backward()
+    sd.teach(model, "lightskd() + csd()", IMAGES)(IMAGES, LABELS).backward()
     assert model.stem.weight.grad is None
     double = sd.teach(network().double(), ALL, IMAGES)
     assert double(IMAGES.double(), LABELS).dtype == torch.float64
