@@ -34,7 +34,7 @@ def test_a_head_for_every_kind_of_features(kind):
 
 def loop_light_head(head, volume):
     """The light head's logits for a volume of 4x4x4, by plain loops."""
-    _, convolve, norm, *_, classify = head
+    (_, convolve, norm, _), classify = head.embed, head.classify
     width = volume.shape[1]
     halves = torch.zeros(len(volume), width, 2, 2, 2).double()
     for b, d, t, h, w in product(*map(range, halves.shape)):

@@ -21,7 +21,7 @@ class FixedOutputs(nn.Module):
         super().__init__()
         self.outputs = ModelOutputs(logits, embedding, features)
 
-    def forward(self, features):
+    def forward(self, features, pool=None):
         return self.outputs
 
 

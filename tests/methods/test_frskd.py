@@ -18,7 +18,7 @@ class Given(nn.Module):
         super().__init__()
         self.refined, self.logits = refined, logits
 
-    def forward(self, features):
+    def forward(self, features, pool):
         return self.refined, self.logits
 
 

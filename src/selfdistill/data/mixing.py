@@ -114,11 +114,18 @@ def mixed(rows: Tensor, mix: Mix) -> Tensor:
 
 
 def label_shares(batch: Batch, classes: int) -> Tensor:
-    """Soft labels: the share of each class in each row; one-hot where rows are not mixed. -> [B, C]."""
+    """Soft labels: the share of each class in each row; one-hot where rows are not mixed. -> [B, C].
+
+    Rows without a label (-100) have shares of zero.
+    """
     if batch.mix is None:
-        return F.one_hot(batch.labels, classes).float()
-    each = F.one_hot(batch.labels[batch.mix.partners], classes)  # [B, n, C]
+        return _one_hot(batch.labels, classes)
+    each = _one_hot(batch.labels[batch.mix.partners], classes)  # [B, n, C]
     return (batch.mix.shares[:, :, None] * each).sum(dim=1)
+
+
+def _one_hot(labels: Tensor, classes: int) -> Tensor:
+    return F.one_hot(labels.clamp_min(0), classes) * (labels >= 0)[..., None].float()
 
 
 def mix_batch(batch: Batch, mix: Mix, clean: bool = False) -> Batch:

@@ -52,11 +52,16 @@ class Anatomy:
     classifier: str | None  # path of the module whose output is the logits
     classifier_input: Size | None  # without the batch dimension
     logits: Size
-    embedding: Size | None  # the classifier's input, flattened to [B, D]
-    linear: bool  # the classifier is a linear layer, or a 1x1 convolution of one position
+    embedding: Size | None  # the classifier's input, flattened to [B, D]; of a dense model [B, D, h, w]
+    linear: bool  # the classifier is a linear layer, or a 1x1 convolution
     params_without_grad: tuple[str, ...]  # trainable parameters that get no gradient in training
     without_graph: frozenset[str]  # paths of modules whose output is computed without gradient
     output: LogitsKey | None = None  # selects the logits in the model's output
+
+    @property
+    def dense(self) -> bool:
+        """True for a model that classifies each pixel: its logits are [B, C, H, W]."""
+        return len(self.logits) == 4
 
     def stage(self, name: str) -> Stage:
         """Return the activation at "stage2", "stage-1" (the last), "embedding", or a module's path.
@@ -109,7 +114,7 @@ def read_anatomy(
     """
     eval_trace, train_trace = trace_modules(model, inputs, output)
     head = classifier_of(eval_trace, train_trace, classifier)
-    embedding = head.input if head else None
+    embedding, dense = head.input if head else None, eval_trace.logits.dim() == 4
     overwritten = _overwritten(eval_trace, train_trace)
     tappable = _tappable(eval_trace, train_trace, overwritten)
     return Anatomy(
@@ -124,8 +129,8 @@ def read_anatomy(
         classifier=None if head is None else head.path,
         classifier_input=None if embedding is None else embedding.shape[1:],
         logits=eval_trace.logits.shape,
-        embedding=None if embedding is None else embedding.flatten(1).shape,
-        linear=head is not None and is_linear(head),
+        embedding=None if embedding is None else (embedding if dense else embedding.flatten(1)).shape,
+        linear=head is not None and is_linear(head, dense),
         params_without_grad=_params_without_grad(train_trace, model),
         without_graph=frozenset(call.path for call in train_trace.calls if call.node is None),
         output=output,

@@ -18,7 +18,7 @@ class FeatureHooks:
     """
 
     def __init__(self, model: nn.Module, anatomy: Anatomy, names: Sequence[str]):
-        self.recorded, self.names = RecordedFeatures(), tuple(names)
+        self.recorded, self.names, self.dense = RecordedFeatures(), tuple(names), anatomy.dense
         stages = {name: anatomy.stage(name) for name in names}
         self.hooks = [self._attach(model, name, stage) for name, stage in stages.items()]
 
@@ -39,7 +39,7 @@ class FeatureHooks:
     def _attach(self, model: nn.Module, name: str, stage: Stage) -> RemovableHandle:
         module = model.get_submodule(stage.path)
         if name == "embedding":
-            return module.register_forward_pre_hook(EmbeddingHook(self.recorded), with_kwargs=True)
+            return module.register_forward_pre_hook(EmbeddingHook(self.recorded, self.dense), with_kwargs=True)
         return module.register_forward_hook(StageHook(self.recorded, name, stage))
 
 
@@ -78,12 +78,13 @@ class StageHook:
 
 
 class EmbeddingHook:
-    """Forward pre-hook that records the classifier's input as [B, D]."""
+    """Forward pre-hook that records the classifier's input as [B, D]; of a dense model as it is."""
 
-    def __init__(self, recorded: RecordedFeatures):
-        self.recorded = recorded
+    def __init__(self, recorded: RecordedFeatures, dense: bool):
+        self.recorded, self.dense = recorded, dense
 
     def __call__(self, module: nn.Module, args: tuple[object, ...], kwargs: dict[str, object]) -> None:
         """Record the only tensor that the classifier takes."""
         if self.recorded.features is not None:
-            self.recorded.features["embedding"] = tensors((args, kwargs))[0].flatten(1)
+            embedding = tensors((args, kwargs))[0]
+            self.recorded.features["embedding"] = embedding if self.dense else embedding.flatten(1)

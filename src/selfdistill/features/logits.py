@@ -13,6 +13,8 @@ LogitsKey = int | str | Callable[[Any], Tensor]  # position, key or attribute, o
 def logits_of(output: object, key: LogitsKey | None = None) -> Tensor:
     """Return the logits [B, C] in a model's output: a tensor, `.logits`, `["logits"]`, or the matrix of a tuple.
 
+    Maps of logits [B, C, H, W] are a tensor, `.logits`, `["logits"]`, or `["out"]` as in torchvision.
+
     `key` selects them explicitly: a position, a key or attribute, or a function of the output. Raises `UserError` for
     an output without logits, or a tuple with matrices of several shapes.
 
@@ -26,7 +28,7 @@ def logits_of(output: object, key: LogitsKey | None = None) -> Tensor:
         return output
     found = getattr(output, "logits", None)
     if found is None and isinstance(output, Mapping):
-        found = output.get("logits")
+        found = output.get("logits", output.get("out"))
     if isinstance(found, Tensor):
         return found
     if isinstance(output, tuple | list) and output:

@@ -4,9 +4,10 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from torch import Tensor
 from torch.autograd.graph import Node
 
-from selfdistill.features.dominators import Trunk
+from selfdistill.features.dominators import Trunk, nodes_behind
 from selfdistill.features.layout import Layout, layout_of
 from selfdistill.features.trace import ModuleCall, Trace
 
@@ -27,13 +28,32 @@ class TrunkPoint(NamedTuple):
 
 def trunk_points(trace: Trace, head: ModuleCall | None) -> list[TrunkPoint]:
     """Return the trunk's maps, tokens and vectors before the classifier, in order of computation."""
-    trunk = Trunk(trace.logits, trace.root)
+    trunk = Trunk(_end_of_trunk(trace, head), trace.root)
     used = _parameters_used(trace.calls)
     made: dict[Node, list[ModuleCall]] = {}
     for call in trace.calls:
         if call.node and call.node in trunk and _holds_features(call, trace, head):
             made.setdefault(call.node, []).append(call)
     return [_point(calls, used[calls[0].order], trunk.joins(node, made)) for node, calls in made.items()]
+
+
+def _end_of_trunk(trace: Trace, head: ModuleCall | None) -> Tensor:
+    """Return the logits; for maps of logits the last of the narrowest maps from which they are computed.
+
+    A decoder reads the encoder at many places, so that no map of the encoder lies on every path to the logits.
+    """
+    if trace.logits.dim() == 2:
+        return trace.logits
+    behind = {*nodes_behind(trace.logits.grad_fn)}
+    maps = [call for call in trace.calls if call.node in behind and _is_map(call, trace, head)]
+    narrowest = min((call.shape[2:].numel() for call in maps), default=0)
+    return next((call.output for call in reversed(maps) if call.shape[2:].numel() == narrowest), trace.logits)
+
+
+def _is_map(call: ModuleCall, trace: Trace, head: ModuleCall | None) -> bool:
+    """Return True for a map of 2x2 positions or more before the classifier."""
+    of_features = _holds_features(call, trace, head) and layout_of(call) is Layout.CHANNELS_FIRST
+    return of_features and call.shape[2:].numel() >= 4
 
 
 def _point(calls: list[ModuleCall], done: int, join: bool) -> TrunkPoint:

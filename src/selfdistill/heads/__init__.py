@@ -1,6 +1,6 @@
 """Auxiliary heads on features: classifiers, discriminators, projections, regressors, fusions."""
 
-from selfdistill.heads.classifier import ExitHead, HalvingPool, LightHead, Pool, TokenHead, make_head
+from selfdistill.heads.classifier import ExitHead, GlobalPool, HalvingPool, LightHead, TokenHead, make_head
 from selfdistill.heads.discriminator import MapAlignment, discrimination_loss
 from selfdistill.heads.ema import EMAHeads
 from selfdistill.heads.fusion import AttentiveFusion, JoinedEmbeddings, JoinedMaps, attentive_fusions
@@ -17,6 +17,7 @@ __all__ = [
     "ExitHead",
     "GatedHead",
     "GaussianRegressor",
+    "GlobalPool",
     "HalvingPool",
     "Hints",
     "JoinedEmbeddings",
@@ -24,7 +25,6 @@ __all__ = [
     "LightHead",
     "MapAlignment",
     "MapHints",
-    "Pool",
     "Pyramid",
     "SeparableConv",
     "TokenHead",

@@ -7,7 +7,7 @@ from selfdistill.errors import UserError
 from selfdistill.functional import channels, global_average_pool
 from selfdistill.heads.gated import GatedHead
 from selfdistill.heads.layers import layers_for
-from selfdistill.terms import ModelOutputs
+from selfdistill.terms import ModelOutputs, Pool
 
 KINDS = {2: "vectors", 3: "tokens", 5: "volumes"}  # by number of dimensions
 
@@ -28,23 +28,23 @@ def make_head(shape: Size, classes: int, kind: str = "light") -> nn.Module:
     return GatedHead(shape, classes)
 
 
-class LightHead(nn.Sequential):
+class LightHead(nn.Module):
     """A strided 3x3 convolution, pooling and a linear classifier, for maps and volumes of any size.
 
     Maps of 4x4 or more are first average-pooled by 2x2, which quarters the cost; volumes likewise.
     """
 
     def __init__(self, shape: Size, classes: int):
+        super().__init__()
         layers, width = layers_for(len(shape)), channels(shape)
-        super().__init__(
-            HalvingPool(),
-            layers.conv(width, width, 3, stride=2, padding=1, bias=False),
-            layers.batch_norm(width),
-            nn.ReLU(),
-            layers.adaptive_avg_pool(1),
-            nn.Flatten(),
-            nn.Linear(width, classes),
-        )
+        convolve = layers.conv(width, width, 3, stride=2, padding=1, bias=False)
+        self.embed = nn.Sequential(HalvingPool(), convolve, layers.batch_norm(width), nn.ReLU())
+        self.classify = nn.Linear(width, classes)
+
+    def forward(self, features: Tensor, pool: Pool = global_average_pool) -> Tensor:
+        """[B, D, *sides] -> [R, C]; `pool` makes a row of each example, or of each pixel."""
+        logits: Tensor = self.classify(pool(self.embed(features)))
+        return logits
 
 
 class ExitHead(nn.Module):
@@ -60,13 +60,13 @@ class ExitHead(nn.Module):
             self.embed = nn.Sequential(nn.LayerNorm(own), nn.Linear(own, width), nn.GELU())
         self.classify = nn.Linear(width, classes)
 
-    def forward(self, features: Tensor) -> ModelOutputs:
-        """[B, D, *sides], [B, N, D] or [B, D] -> logits [B, C] and embedding [B, width]."""
-        embedding = global_average_pool(self.embed(features), source=features)
+    def forward(self, features: Tensor, pool: Pool = global_average_pool) -> ModelOutputs:
+        """[B, D, *sides], [B, N, D] or [B, D] -> logits [R, C] and embedding [R, width]."""
+        embedding = pool(self.embed(features), source=features)
         return ModelOutputs(self.classify(embedding), embedding, {})
 
 
-class Pool(nn.Module):
+class GlobalPool(nn.Module):
     """The mean over positions, or over the tokens that are present."""
 
     def forward(self, features: Tensor) -> Tensor:
@@ -91,7 +91,7 @@ class TokenHead(nn.Module):
         self.norm = nn.LayerNorm(width)
         self.classify = nn.Linear(width, classes)
 
-    def forward(self, tokens: Tensor) -> Tensor:
-        """[B, N, D] or [B, D] -> [B, C]."""
-        logits: Tensor = self.classify(global_average_pool(self.norm(tokens), source=tokens))
+    def forward(self, tokens: Tensor, pool: Pool = global_average_pool) -> Tensor:
+        """[B, N, D] or [B, D] -> [R, C]."""
+        logits: Tensor = self.classify(pool(self.norm(tokens), source=tokens))
         return logits

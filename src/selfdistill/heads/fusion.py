@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Size, Tensor, nn
 
 from selfdistill.functional import as_map, channels
-from selfdistill.heads.classifier import Pool
+from selfdistill.heads.classifier import GlobalPool
 from selfdistill.heads.layers import layers_for
 
 
@@ -55,7 +55,7 @@ class JoinedMaps(nn.Sequential):
     def __init__(self, maps: int, shape: Size, classes: int):
         layers, width = layers_for(len(shape)), channels(shape)
         convolve = layers.conv(maps * width, width, 1, bias=False)
-        super().__init__(convolve, layers.batch_norm(width), nn.ReLU(), Pool(), nn.Linear(width, classes))
+        super().__init__(convolve, layers.batch_norm(width), nn.ReLU(), GlobalPool(), nn.Linear(width, classes))
 
     def forward(self, features: Sequence[Tensor]) -> Tensor:
         """[B, D, *sides], [B, N, D] or [B, D] each -> [B, C]."""

@@ -5,6 +5,8 @@ import torch.nn.functional as F
 from torch import Size, Tensor, nn
 
 from selfdistill.errors import UserError
+from selfdistill.functional import global_average_pool
+from selfdistill.terms import Pool
 
 
 class SeparableConv(nn.Sequential):
@@ -48,8 +50,7 @@ class GatedHead(nn.Module):
         size = features.shape[2:]
         return torch.sigmoid(F.interpolate(narrow, size=size, mode="bilinear", align_corners=True))
 
-    def forward(self, features: Tensor) -> Tensor:
-        """[B, D, H, W] -> [B, C]."""
-        deep = self.deepen(self.gate(features) * features)
-        logits: Tensor = self.classify(deep.mean(dim=(2, 3)))
+    def forward(self, features: Tensor, pool: Pool = global_average_pool) -> Tensor:
+        """[B, D, H, W] -> [R, C]; `pool` makes a row of each example, or of each pixel."""
+        logits: Tensor = self.classify(pool(self.deepen(self.gate(features) * features)))
         return logits

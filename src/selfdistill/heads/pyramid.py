@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from selfdistill.functional import adaptive_max_pool, global_average_pool, match_ndim
 from selfdistill.heads.layers import layers_for
+from selfdistill.terms import Pool
 
 FUSION_EPS = 1e-6  # added to the sum of a fusion's weights
 
@@ -34,11 +35,11 @@ class Pyramid(nn.Module):
         )
         self.classify = nn.Linear(wide[-1], classes)
 
-    def forward(self, features: list[Tensor]) -> tuple[list[Tensor], Tensor]:
-        """Return refined maps and logits. Features of any kind, shallow to deep -> maps [B, D, *sides], [B, C]."""
+    def forward(self, features: list[Tensor], pool: Pool = global_average_pool) -> tuple[list[Tensor], Tensor]:
+        """Return refined maps and logits. Features of any kind, shallow to deep -> maps [B, D, *sides], [R, C]."""
         maps = [each.relu() for each in match_ndim(features)]
         refined = [each.relu() for each in self.bottom_up(maps, self.top_down(maps))]
-        return refined, self.classify(global_average_pool(refined[-1]))
+        return refined, self.classify(pool(refined[-1]))
 
     def top_down(self, maps: list[Tensor]) -> list[Tensor]:
         """Fuse each map with the next deeper one, upsampled, from deep to shallow."""

@@ -1,13 +1,68 @@
-"""Conversion of labels from a custom training loop to class ids."""
+"""Conversion of labels from a custom training loop to class ids of examples, pixels or tags."""
 
 from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
+from selfdistill.data.ignored import IGNORED
 from selfdistill.errors import UserError
+from selfdistill.step.rows import ExampleRows
 
 Labels = Tensor | Sequence[int]
+
+
+class LabelReader:
+    """Conversion of a batch's labels to the class ids of its rows; -100 where a pixel or tag has no label.
+
+    `ignored` is the caller's id of no label. With a task loss of the caller's own, float labels pass unchanged.
+    """
+
+    def __init__(self, rows: ExampleRows, ignored: int = IGNORED, *, own_task: bool = False):
+        self.rows, self.ignored, self.own_task = rows, ignored, own_task
+        self.outputs = rows.anatomy.logits[1]  # C of the model
+        self.classes = self.outputs if rows.kind != "tags" else 2
+
+    def __call__(self, labels: Labels, rows: int, device: torch.device) -> Tensor:
+        """Return labels [B], [B, H, W] of pixels or [B, C] of tags, on a device."""
+        if self.own_task and isinstance(labels, Tensor) and labels.is_floating_point():
+            return own_labels(labels, rows, device)
+        if self.rows.kind == "examples":
+            return class_ids(labels, rows, self.outputs, device)
+        read = pixel_ids(labels, rows) if self.rows.kind == "pixels" else tag_labels(labels, rows, self.outputs)
+        found = read.to(device)
+        return torch.where(found == self.ignored, IGNORED, found)
+
+    def require_known(self, labels: Tensor) -> None:
+        """Raise `UserError` for labels that are no class, or for tags other than 0 and 1. Waits for the device."""
+        if self.own_task and labels.is_floating_point():
+            return
+        if self.rows.kind == "examples":
+            require_known_classes(labels, self.classes)
+            return
+        wrong = labels[(labels != IGNORED) & ((labels < 0) | (labels >= self.classes) | (labels != labels.long()))]
+        if len(wrong):
+            found = ", ".join(f"{each:g}" for each in wrong.unique()[:5].tolist())
+            raise UserError(
+                f"labels of {self.rows.kind} must be from 0 to {self.classes - 1}, or {self.ignored} where unknown, "
+                f"but these include {found}; pass ignored= for another id of no label"
+            )
+
+
+def pixel_ids(labels: Labels, rows: int) -> Tensor:
+    """Return class ids of pixels [B, H, W] in int64. Raises `UserError` for another dtype or shape."""
+    ids = torch.as_tensor(labels)
+    if ids.dim() != 3 or len(ids) != rows or ids.is_floating_point() or ids.is_complex():
+        raise UserError(f"labels of pixels must be integers [{rows}, H, W], but these are {_kind(ids)}")
+    return ids.long()
+
+
+def tag_labels(labels: Labels, rows: int, tags: int) -> Tensor:
+    """Return labels of tags [B, C], of any real dtype. Raises `UserError` for another shape."""
+    found = torch.as_tensor(labels)
+    if found.shape != (rows, tags) or found.is_complex():
+        raise UserError(f"labels of tags must be [{rows}, {tags}], one for each logit, but these are {_kind(found)}")
+    return found.long() if found.dtype == torch.bool else found
 
 
 def class_ids(labels: Labels, rows: int, classes: int, device: torch.device) -> Tensor:
@@ -51,5 +106,5 @@ def _kind(labels: Tensor) -> str:
 
 def _way_out(labels: Tensor, classes: int) -> str:
     if labels.dim() == 2 and labels.shape[1] == classes:
-        return "pass labels.argmax(dim=1) for one-hot rows, or task=, a loss of your own, for labels of another kind"
+        return "pass labels.argmax(dim=1) for one-hot rows, rows='tags' for several tags per example, or task=, a loss"
     return "pass labels.long() for ids that are stored as floats" if labels.dim() == 1 else "pass one id per row"

@@ -6,6 +6,7 @@ import torch
 from torch import Generator, Tensor, nn
 
 from selfdistill.data.batch import Batch
+from selfdistill.data.ignored import IGNORED
 from selfdistill.data.mixing import Mixing
 from selfdistill.data.requirements import Need
 from selfdistill.errors import UserError
@@ -14,12 +15,13 @@ from selfdistill.inputs import Inputs, device_of, num_rows
 from selfdistill.loop import validate
 from selfdistill.loop.extra_state import pack, unpack
 from selfdistill.loop.finite import FiniteCheck
-from selfdistill.loop.labels import Labels, class_ids, own_labels, require_known_classes
+from selfdistill.loop.labels import LabelReader, Labels
 from selfdistill.method import Method
 from selfdistill.methods import parse_method
 from selfdistill.step import Distiller, LossTerms, Step
 from selfdistill.step.memory import MemorySlots
 from selfdistill.step.precision import reference_tensor
+from selfdistill.step.row_kinds import RowKind
 from selfdistill.terms import Memory, Progress, TaskLoss
 
 
@@ -32,6 +34,8 @@ def teach(
     classifier: str | None = None,
     output: LogitsKey | None = None,
     task: TaskLoss | None = None,
+    rows: RowKind | None = None,
+    ignored: int = IGNORED,
     seed: int = 0,
     epochs: int | None = None,
     steps_per_epoch: int | None = None,
@@ -41,10 +45,11 @@ def teach(
     """Teach a model by a method, in a training loop of your own.
 
     `inputs` are a batch as the loop will bring it: a tensor such as float images [B, C, H, W], a tuple of the model's
-    arguments, or a mapping of its keywords, B rows in each tensor. Options: `networks` (teachers by
-    role), `classifier` (the path of the module that makes the logits), `output` (position, key or function that names
-    the logits in the model's output), `task` (a loss of logits and labels in place of cross-entropy, for the student
-    and for heads that learn the labels), `seed`, `epochs` and `steps_per_epoch` (for methods that read time),
+    arguments, or a mapping of its keywords, B rows in each tensor. Options: `networks` (teachers by role), `classifier`
+    (the path of the module that makes the logits), `output` (position, key or function that names the logits in the
+    model's output), `task` (a loss of logits and labels in place of cross-entropy, for the student and for heads that
+    learn the labels), `rows` ("tags" for labels [B, C], several tags per example; pixels are detected), `ignored` (the
+    label of pixels or tags without one), `seed`, `epochs` and `steps_per_epoch` (for methods that read time),
     `dataset_size` (for methods that remember each image), `accumulate` (batches per optimizer step).
     Returns a module that computes the loss of a batch. Raises `UserError` where method and model do not fit, for
     methods that change the optimizer, and for a missing length of training, data set size or teacher.
@@ -62,6 +67,8 @@ def teach(
         classifier=classifier,
         output=output,
         task=task,
+        rows=rows,
+        ignored=ignored,
         seed=seed,
         epochs=epochs,
         steps_per_epoch=steps_per_epoch,
@@ -96,6 +103,8 @@ class DistillationStep(nn.Module):
         classifier: str | None = None,
         output: LogitsKey | None = None,
         task: TaskLoss | None = None,
+        rows: RowKind | None = None,
+        ignored: int = IGNORED,
         seed: int = 0,
         epochs: int | None = None,
         steps_per_epoch: int | None = None,
@@ -105,11 +114,20 @@ class DistillationStep(nn.Module):
         super().__init__()
         validate.require_own_loop(method)
         self.method = method
-        if task is not None:
-            validate.require_own_task(method)
         self.step = Distiller(
-            model, method, inputs, networks=networks, classifier=classifier, output=output, task=task, seed=seed
+            model,
+            method,
+            inputs,
+            networks=networks,
+            classifier=classifier,
+            output=output,
+            task=task,
+            rows=rows,
+            seed=seed,
         )
+        if task is not None:
+            validate.require_own_task(method, self.step.rows)
+        self._read_labels = LabelReader(self.step.rows, ignored, own_task=task is not None)
         self.epochs, self.steps_per_epoch, self.accumulate = epochs, steps_per_epoch, accumulate
         self.dataset_size = dataset_size
         validate.require_trainable(self.step)
@@ -257,16 +275,13 @@ class DistillationStep(nn.Module):
         return self.step.terms
 
     def _labels(self, batch: Batch) -> Tensor:
-        """Return class ids [B]; with the caller's own task loss, float labels pass unchanged."""
-        device = device_of(batch.inputs)
-        if self.step.own_task is not None and isinstance(batch.labels, Tensor) and batch.labels.is_floating_point():
-            return own_labels(batch.labels, num_rows(batch.inputs), device)
-        classes = self.step.anatomy.logits[1]
-        ids = class_ids(batch.labels, num_rows(batch.inputs), classes, device)
+        """Return class ids of the rows; with the caller's own task loss, float labels pass unchanged."""
+        rows, device = num_rows(batch.inputs), device_of(batch.inputs)
+        labels = self._read_labels(batch.labels, rows, device)
         # a wrong id ends a CUDA process; a check of each batch would be a host sync
-        if not torch.compiler.is_compiling() and (ids.device.type == "cpu" or self._started == 0):
-            require_known_classes(ids, classes)
-        return ids
+        if not torch.compiler.is_compiling() and (device.type == "cpu" or self._started == 0):
+            self._read_labels.require_known(labels)
+        return labels
 
     def _evaluate(self, batch: Batch) -> Tensor:
         """Return the task loss; memories and running averages stay unchanged."""
@@ -297,7 +312,7 @@ class DistillationStep(nn.Module):
         try:
             step: Step = self.step(batch, self._progress(), memories)
         except (RuntimeError, IndexError) as error:
-            if not batch.labels.is_floating_point() or isinstance(error, torch.OutOfMemoryError):
+            if self.step.own_task is None or isinstance(error, torch.OutOfMemoryError):
                 raise
             raise UserError(
                 f"{self.method.text} reads class ids [B], but labels are {[*batch.labels.shape]} numbers: {error}"
@@ -313,11 +328,11 @@ class DistillationStep(nn.Module):
     def _progress(self) -> Progress:
         """Return the progress of this call; 0 if the number of epochs is unknown."""
         if self.epochs is None or self.steps_per_epoch is None:
-            return Progress(*(torch.zeros_like(self._calls),) * 3)
+            return Progress(*(torch.zeros_like(self._calls),) * 3, self._calls)
         steps = torch.div(self._calls, self.accumulate, rounding_mode="floor")
         epoch = torch.div(steps, self.steps_per_epoch, rounding_mode="floor")
         epochs = torch.full_like(steps, self.epochs)
-        return Progress(epoch, epochs, steps / (self.epochs * self.steps_per_epoch))
+        return Progress(epoch, epochs, steps / (self.epochs * self.steps_per_epoch), self._calls)
 
     def _read_memory(self) -> dict[str, Memory]:
         """Return the memories of this slot; at the first step of an epoch, those with `reset_memory` start anew."""

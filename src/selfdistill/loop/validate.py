@@ -15,6 +15,7 @@ from selfdistill.method import Method
 from selfdistill.step import Distiller
 from selfdistill.step.batch_norm import nonfinite_statistics
 from selfdistill.step.distiller import is_merged
+from selfdistill.step.rows import ExampleRows
 
 Norms = tuple[Tensor, Tensor]  # of the parameters of the student, and of the heads
 
@@ -112,8 +113,10 @@ def _heads(step: Distiller) -> list[torch.nn.Parameter]:
     return [each for term in step.terms.values() if not term.ramp_epochs for each in term.parameters()]
 
 
-def require_own_task(method: Method) -> None:
-    """Raise `UserError` for a custom task loss with a method that has its own task loss or mixes labels."""
+def require_own_task(method: Method, rows: ExampleRows) -> None:
+    """Raise `UserError` for a custom task loss of pixels or tags, or with a method that has its own or mixes labels."""
+    if rows.kind != "examples":
+        raise UserError(f"task= is a loss of examples, but the model classifies {rows.kind}; leave task= out")
     if method.task is not None:
         raise UserError(f"{method.text} has its own task loss; leave task= out, or use another method")
     if method.mixing is not None:

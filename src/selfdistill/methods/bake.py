@@ -16,6 +16,7 @@ class BatchEnsemble(LossTerm):
     requires = ("embedding",)
     min_batch_size = 2
     reduction = "batch"
+    supports_tags = False  # predictions are of tags, embeddings of examples
 
     def __init__(self, omega: float, temperature: float, weight: float):
         super().__init__()

@@ -9,7 +9,7 @@ from selfdistill.functional import kl_divergence, soft_cross_entropy, sum_tensor
 from selfdistill.heads import ExitHead, make_hints
 from selfdistill.method import Method
 from selfdistill.method.constructor import NonNegative, Positive, method_constructor
-from selfdistill.terms import BuildContext, LossTerm, LossValue, StepContext
+from selfdistill.terms import BuildContext, LossTerm, LossValue, ModelOutputs, StepContext
 from selfdistill.terms.pairs import stage_names
 
 
@@ -34,10 +34,17 @@ class EarlyExits(LossTerm):
 
     def loss(self, context: StepContext) -> LossValue:
         """Sum over exits learn · CE + mimic · T² KL(sg z || z_i) + hint · ||f_i - sg f||²."""
-        exits = [head(context.features[tap]) for tap, head in zip(self.matched, self.heads, strict=True)]
+        exits = [each._replace(logits=context.rows.logits(each.logits)) for each in self.run_exits(context)]
         soft = sum_tensors(self.divergence(each.logits, context.logits, self.temperature) for each in exits)
         mimic = self.mimic * soft + self.hint * self.hints(exits, context.anchor)
         return {"learn": self.learn * sum_tensors(context.cross_entropy(each.logits) for each in exits), "mimic": mimic}
+
+    def run_exits(self, context: StepContext) -> list[ModelOutputs]:
+        """Run the light heads on their stages, or the tails of the student."""
+        if self.exits == "tail":
+            return [tail(context.anchor) for tail in self.heads]
+        pairs = zip(self.matched, self.heads, strict=True)
+        return [head(context.features[tap], context.rows.pool) for tap, head in pairs]
 
 
 @method_constructor

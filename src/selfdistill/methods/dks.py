@@ -28,7 +28,7 @@ class KnowledgeSynergy(LossTerm):
 
     def loss(self, context: StepContext) -> LossValue:
         """Sum the branches' CE; sum over ordered pairs T² KL(sg z_l || z_j)."""
-        return self.parts(context, [branch(context.anchor).logits for branch in self.branches])
+        return self.parts(context, [context.rows.logits(branch(context.anchor).logits) for branch in self.branches])
 
     def parts(self, context: StepContext, branches: list[Tensor]) -> LossValue:
         """Compute both parts from the branches' logits, [B, C] each."""

@@ -16,6 +16,7 @@ class LastBatch(LossTerm):
 
     views = (ForwardPass("last", grad=True, source="last"),)
     supports_mixup = False
+    supports_tags = False  # the last batch's labels are class ids
     uses_labels = True
 
     def __init__(self, alpha: float, temperature: float):

@@ -24,7 +24,7 @@ class ReverseGuidance(LossTerm):
 
     def loss(self, context: StepContext) -> LossValue:
         """Compute CE(a, y) + alpha T² KL(sg a || z), with a the shallow head's logits."""
-        shallow = self.head(context.features[self.taps[0]])
+        shallow = context.rows.logits(self.head(context.features[self.taps[0]], context.rows.pool))
         soft = kl_divergence(context.logits, shallow, self.temperature)
         return {"learn": context.cross_entropy(shallow), "mimic": self.alpha * soft}
 

@@ -34,7 +34,8 @@ class FeatureRefinement(LossTerm):
     def loss(self, context: StepContext) -> LossValue:
         """Compute the pyramid's CE; alpha T² KL(sg z_t || z) plus beta times the attention gaps of all stages."""
         features = [context.features[name] for name in self.stages]
-        refined, logits = self.pyramid(features)
+        refined, pooled = self.pyramid(features, context.rows.pool)
+        logits = context.rows.logits(pooled)
         pairs = zip(features, refined, strict=True)
         gaps = [(attention_map(one) - attention_map(other.detach())).square().mean() for one, other in pairs]
         soft = kl_divergence(context.logits, logits, self.temperature)

@@ -23,7 +23,7 @@ TARGETS = {
 class CollaborativeLearning(LossTerm):
     """Two networks, each with its own augmentation, learn the labels and an ensemble of both."""
 
-    uses_labels = True
+    uses_labels = needs_labels = True
     views = (ForwardPass("peer1_twin", grad=True, network="peer1", source="twin"),)
 
     def __init__(self, target: str, weight: float, temperature: float):

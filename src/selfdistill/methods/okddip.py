@@ -28,10 +28,11 @@ class DiversePeers(BranchTerm):
     def parts(self, context: StepContext) -> tuple[Tensor, Tensor]:
         """Compute the peers' CE; T² KL of each peer from its mixture, and of the student."""
         peers = [peer(context.anchor) for peer in self.peers]
-        logits, embeddings = (torch.stack(each, dim=1) for each in zip(*(peer[:2] for peer in peers), strict=True))
+        embeddings = torch.stack([each.embedding for each in peers], dim=1)
+        logits = torch.stack([context.rows.logits(each.logits) for each in peers], dim=1)
         learn = sum_tensors(context.cross_entropy(each) for each in logits.unbind(dim=1))
         attention = (self.query(embeddings) @ self.key(embeddings).transpose(1, 2)).softmax(dim=2)  # [B, m, m]
-        mixtures = attention @ logits
+        mixtures = attention.repeat_interleave(len(logits) // len(attention), dim=0) @ logits
         pairs = zip(logits.unbind(dim=1), mixtures.unbind(dim=1), strict=True)
         mimic = sum_tensors(self.imitate(*pair) for pair in pairs) + self.imitate(context.logits, logits.mean(dim=1))
         return learn, mimic

@@ -27,15 +27,18 @@ class NativeEnsemble(BranchTerm):
 
     def parts(self, context: StepContext) -> tuple[Tensor, Tensor]:
         """Compute CE of the other branches and the ensemble; sum T² KL(sg ensemble || branch)."""
-        logits = [context.logits, *(branch(context.anchor).logits for branch in self.branches)]
-        ensemble = self.ensemble(global_average_pool(context.features[self.taps[0]]), logits)
+        branches = [context.rows.logits(branch(context.anchor).logits) for branch in self.branches]
+        logits, pooled = [context.logits, *branches], global_average_pool(context.features[self.taps[0]])
+        ensemble = self.ensemble(pooled, logits)
         learn = context.cross_entropy(ensemble) + sum_tensors(context.cross_entropy(each) for each in logits[1:])
         teacher, options = ensemble.detach(), (self.temperature, self.epsilon)
         return learn, sum_tensors(kl_through_teacher(each, teacher, *options) for each in logits)
 
     def ensemble(self, pooled: Tensor, logits: list[Tensor]) -> Tensor:
-        """Mix the branches' logits by the gate. [B, D], [B, C] each -> [B, C]."""
-        return torch.einsum("bm,mbc->bc", self.gate(pooled), torch.stack(logits))
+        """Mix the branches' logits by the gate of each example. [B, D], [R, C] each -> [R, C]."""
+        stacked = torch.stack(logits)
+        gates = self.gate(pooled).repeat_interleave(stacked.shape[1] // len(pooled), dim=0)
+        return torch.einsum("bm,mbc->bc", gates, stacked)
 
 
 @method_constructor

@@ -32,9 +32,10 @@ class PeerCollaboration(BranchTerm):
 
     def parts(self, context: StepContext) -> tuple[Tensor, Tensor]:
         """Compute CE of peers and ensemble; T² (KL from the ensemble + mean KL from the others' EMAs)."""
-        others = self.run_branches(self.peers, [context.views[name] for name in self.twins])
-        averages = self.run_branches(self.averages, [context.views[f"average_{name}"] for name in self.twins])
-        ensemble = self.join([context.embedding, *(each.embedding for each in others)])
+        others = self.run_branches(self.peers, [context.views[name] for name in self.twins], context)
+        slow = [context.views[f"average_{name}"] for name in self.twins]
+        averages = self.run_branches(self.averages, slow, context)
+        ensemble = context.rows.logits(self.join([context.embedding, *(each.embedding for each in others)]))
         learn = context.cross_entropy(ensemble) + sum_tensors(context.cross_entropy(each.logits) for each in others)
         students = [each.logits for each in (context.anchor, *others)]
         teachers = [each.logits for each in (context.views["average"], *averages)]

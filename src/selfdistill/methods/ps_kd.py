@@ -14,6 +14,7 @@ class ProgressiveTargets(LossTerm):
     """Targets that mix the label with the previous epoch's prediction, whose share grows."""
 
     supports_mixup = False
+    supports_tags = False  # the table has a row for each image
     uses_progress = True
     uses_index = True
     memory_scope = "run"  # probabilities of every training image [N, C]; zeros where it was never predicted

@@ -26,7 +26,9 @@ class KnowledgeReview(LossTerm):
 
     def build(self, context: BuildContext) -> None:
         """Make a fusion for each level: the stages, and the embedding."""
-        self.matched, teacher = [*match_stages(context), ("embedding", "embedding")], context.views["teacher"]
+        self.matched, teacher = match_stages(context), context.views["teacher"]
+        if context.shapes["embedding"][0] == context.shapes[self.matched[0][0]][0]:  # of an example, not a pixel
+            self.matched.append(("embedding", "embedding"))
         shapes = [(context.shapes[own], teacher[deep]) for own, deep in self.matched]
         self.fusions = attentive_fusions(shapes, self.width)
 

@@ -15,6 +15,7 @@ class AugmentedLabels(LossTerm):
     requires: tuple[Requirement, ...] = ("embedding",)
     uses_labels = True
     bias = True
+    supports_tags = False  # the joint classes are one per image
 
     def __init__(self, transform: str):
         super().__init__()

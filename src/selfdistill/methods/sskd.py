@@ -13,6 +13,7 @@ class SelfSupervision(pairs.EmbeddingPairs):
 
     views = (*transforms.ROTATIONS, pairs.EMBEDDING, *transforms.TEACHER_ROTATIONS)
     supports_mixup = False
+    supports_tags = False
     uses_labels = True
 
     def __init__(self, weights: tuple[float, ...], temperatures: tuple[float, float], kept: tuple[float, float]):

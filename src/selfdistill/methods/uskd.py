@@ -4,7 +4,7 @@ from typing import Literal
 
 from torch import nn
 
-from selfdistill.functional import channels, confidence_weighted_ce, global_average_pool, joint_ranks, zipf_loss
+from selfdistill.functional import channels, confidence_weighted_ce, joint_ranks, zipf_loss
 from selfdistill.method import Method
 from selfdistill.method.constructor import NonNegative, method_constructor
 from selfdistill.terms import BuildContext, LossTerm, LossValue, StepContext
@@ -14,6 +14,7 @@ class CustomizedSoftLabels(LossTerm):
     """Soft labels without a teacher: the true class by its own confidence, the others by their rank."""
 
     supports_mixup = False
+    supports_tags = False  # two classes have no ranks
     uses_labels = True
     reduction = "batch"
 
@@ -28,7 +29,7 @@ class CustomizedSoftLabels(LossTerm):
     def loss(self, context: StepContext) -> LossValue:
         """Compute α L_true + β L_others, and μ CE of the weak head with smoothed labels."""
         logits, labels = context.logits, context.batch.labels
-        weak = self.weak(global_average_pool(context.features[self.taps[0]]))
+        weak = self.weak(context.rows.pool(context.features[self.taps[0]]))
         ranks = joint_ranks(logits.detach(), weak.detach(), labels, logs=self.rank == "code")
         mimic = self.alpha * confidence_weighted_ce(logits, labels) + self.beta * zipf_loss(logits, ranks, labels)
         return {"learn": self.mu * context.cross_entropy(weak, 0.1), "mimic": mimic}

@@ -15,6 +15,7 @@ from selfdistill.features.trace import trace_modules
 from selfdistill.inputs import Inputs, num_rows
 from selfdistill.method import Method
 from selfdistill.step.passes import inputs_of
+from selfdistill.step.rows import ExampleRows
 from selfdistill.terms import ForwardPass, LossTerm
 
 
@@ -80,10 +81,9 @@ def _require_gradient(term: LossTerm, name: str, anatomy: Anatomy, text: str) ->
         )
 
 
-def shapes(taps: list[str], anatomy: Anatomy, rows: int) -> dict[str, Size]:
-    """Return the shapes of taps in a batch of `rows` rows, and of logits and embedding."""
-    shapes = {tap: Size((rows, *anatomy.stage(tap).shape[1:])) for tap in taps}
-    return shapes | {"logits": anatomy.logits} | ({"embedding": anatomy.embedding} if anatomy.embedding else {})
+def shapes(taps: list[str], rows: ExampleRows, batch: int) -> dict[str, Size]:
+    """Return the shapes of taps in a batch, and of the rows of logits and embedding."""
+    return {tap: Size((batch, *rows.anatomy.stage(tap).shape[1:])) for tap in taps} | rows.shapes()
 
 
 def branch_factory(student: nn.Module, anatomy: Anatomy, inputs: Inputs) -> Callable[[str], Branch]:
@@ -92,4 +92,9 @@ def branch_factory(student: nn.Module, anatomy: Anatomy, inputs: Inputs) -> Call
 
 
 def _make_branch(student: nn.Module, inputs: Inputs, anatomy: Anatomy, tap: str) -> Branch:
+    if anatomy.dense:
+        raise UserError(
+            f"a branch continues from {tap!r} alone, but the decoder of {anatomy.model} reads its encoder at several "
+            "places; use a method without branches"
+        )
     return Branch(student, trace_modules(student, inputs, anatomy.output)[0], anatomy, tap)

@@ -21,8 +21,11 @@ from selfdistill.step.build import branch_factory, require, require_changeable, 
 from selfdistill.step.networks import CompanionNetwork, build_companions
 from selfdistill.step.passes import detached, inputs_of, merge_passes, split
 from selfdistill.step.precision import at_least_fp32, no_autocast, reference_tensor, to_float32
+from selfdistill.step.row_kinds import RowKind, make_rows
+from selfdistill.step.rows import Selection
 from selfdistill.terms import (
     BuildContext,
+    CrossEntropy,
     ForwardPass,
     LossTerm,
     LossValue,
@@ -66,11 +69,11 @@ class Networks(nn.ModuleDict):
 class Distiller(nn.Module):
     """A student, the terms of a method, and the passes that they share.
 
-    `student` is the caller's own object: not wrapped, no weight renamed. `inputs` are an example batch;
-    `networks` are teachers and peers by role; `classifier` names the module that computes the logits, and `output`
-    the logits in the student's output, where they are not detected; `task` is a loss of logits and labels in place of
-    cross-entropy; `seed` initializes the heads without changing any other random stream. Raises `UserError` for a
-    model that does not fit the method.
+    `student` is the caller's own object: not wrapped, no weight renamed. `inputs` are an example batch; `networks` are
+    teachers and peers by role; `classifier` names the module that computes the logits, `output` the logits in the
+    student's output, and `rows` what is classified (examples, pixels or tags), where they are not detected; `task` is
+    a loss of logits and labels in place of cross-entropy; `seed` initializes the heads without changing any other
+    random stream. Raises `UserError` for a model that does not fit the method.
     """
 
     def __init__(
@@ -83,13 +86,17 @@ class Distiller(nn.Module):
         classifier: str | None = None,
         output: LogitsKey | None = None,
         task: TaskLoss | None = None,
+        rows: RowKind | None = None,
         seed: int = 0,
     ):
         super().__init__()
         self.method, self.own_task = method, task
         self.anatomy = read_anatomy(student, inputs, classifier, output)
+        self.rows = make_rows(self.anatomy, method, rows)
         self.terms = LossTerms(deepcopy(method.all_terms))  # a method can be used again
         self.views = merge_passes(self.terms.values())
+        for name, term in self.terms.items():
+            self.rows.require(term, name, method.text)
         inputs = floats_to(inputs, reference_tensor(student))
         self.example = map_tensors(lambda each: each[:2].detach(), inputs)
         require_changeable(method, self.views, self.example)
@@ -99,7 +106,7 @@ class Distiller(nn.Module):
         for name, term in self.terms.items():
             require(term, name, self.anatomy, method.text)
             parts = BuildContext(
-                shapes(taps[name], self.anatomy, num_rows(inputs)), self._companion_shapes(term), make_branch
+                shapes(taps[name], self.rows, num_rows(inputs)), self._companion_shapes(term), make_branch
             )
             with fork_rng_named(f"{seed}:{name}"):
                 term.build(parts)
@@ -127,9 +134,10 @@ class Distiller(nn.Module):
         losses, remembered = {}, {}
         with no_autocast(anchor.logits):
             for name, term in self.terms.items():
-                context = self._context(term, batch, anchor, views, progress, memories.get(name))
+                selection = self.rows.select(batch, term, progress, task=name == "task")
+                context = self._context(term, selection, anchor, views, progress, memories.get(name))
                 value, remembered[name] = term(context)
-                losses.update(_named_losses(name, value))
+                losses.update({part: selection.loss(loss) for part, loss in _named_losses(name, value).items()})
         return Step(losses, remembered, anchor.logits.detach())
 
     def total(self, losses: Mapping[str, Tensor]) -> Tensor:
@@ -153,15 +161,16 @@ class Distiller(nn.Module):
         anchor = self._forward_student(batch.inputs)
         with no_autocast(anchor.logits):
             zero = anchor.logits.new_zeros(())
-            context = self._base_context(batch, anchor, Progress(zero, zero, zero))
-            return context.cross_entropy(anchor.logits), anchor.logits.detach()
+            progress = Progress(zero, zero, zero)
+            selection = self.rows.select(batch, CrossEntropy(), progress, task=True)
+            context = self._base_context(selection, anchor, progress)
+            return selection.loss(context.cross_entropy(context.logits)), anchor.logits.detach()
 
     def training_info(self, batch: int, images: int = 0) -> TrainingInfo:
         """Return the `TrainingInfo` for terms, with `batch` rows per step and `images` training images."""
         embedding = self.anatomy.embedding
-        return TrainingInfo(
-            self.anatomy.logits[1], embedding[-1] if embedding else None, batch, reference_tensor(self.student), images
-        )
+        width, like = embedding[1] if embedding else None, reference_tensor(self.student)
+        return TrainingInfo(self.rows.classes, width, self.rows.count(batch), like, images)
 
     def after_step(self) -> None:
         """Update averages and copies after the optimizer's step."""
@@ -192,12 +201,13 @@ class Distiller(nn.Module):
         return student
 
     def _companion_shapes(self, term: LossTerm) -> dict[str, Mapping[str, Size]]:
-        return {view.name: self.networks[view.network].shapes for view in term.views if view.network in self.networks}
+        shapes = {view.name: self.networks[view.network].shapes for view in term.views if view.network in self.networks}
+        return {name: {tap: self.rows.row_shape(tap, each) for tap, each in of.items()} for name, of in shapes.items()}
 
     def _context(
         self,
         term: LossTerm,
-        batch: Batch,
+        selection: Selection,
         anchor: ModelOutputs,
         views: Mapping[str, ModelOutputs],
         progress: Progress,
@@ -205,11 +215,13 @@ class Distiller(nn.Module):
     ) -> StepContext:
         """Build a term's context with the passes that it declares, detached unless declared with gradient."""
         outputs = {view.name: views[view.name] if view.grad else detached(views[view.name]) for view in term.views}
-        return replace(self._base_context(batch, anchor, progress), views=outputs, memory=memory)
+        rows = {name: selection.outputs(each) for name, each in outputs.items()}
+        return replace(self._base_context(selection, anchor, progress), views=rows, memory=memory)
 
-    def _base_context(self, batch: Batch, anchor: ModelOutputs, progress: Progress) -> StepContext:
+    def _base_context(self, selection: Selection, anchor: ModelOutputs, progress: Progress) -> StepContext:
+        anchor = selection.outputs(anchor)
         return StepContext(
-            batch,
+            selection.batch,
             anchor.logits,
             anchor.embedding_or_none,
             anchor.features,
@@ -218,6 +230,7 @@ class Distiller(nn.Module):
             self._classifier_weight(),
             progress,
             task=self.own_task,
+            rows=selection.rows,
         )
 
     def passes(self, batch: Batch) -> tuple[ModelOutputs, dict[str, ModelOutputs]]:
@@ -246,7 +259,9 @@ class Distiller(nn.Module):
     def _classify(self, embedding: Tensor) -> Tensor:
         """Apply the student's classifier to embeddings, without gradient. [*, D] -> [*, C]."""
         module = self._classifier()
-        inputs = embedding.to(next(module.parameters()).dtype).reshape(-1, *self.anatomy.classifier_input or ())
+        shape = self.anatomy.classifier_input or ()
+        row = [shape[0], 1, 1] if self.anatomy.dense and shape else [*shape]  # a pixel at a time
+        inputs = embedding.to(next(module.parameters()).dtype).reshape(-1, *row)
         with torch.no_grad():
             return at_least_fp32(module(inputs)).reshape(*embedding.shape[:-1], -1)
 

@@ -1,6 +1,7 @@
 """The contract of a loss term, and shared kinds of terms: feature pairs, branches, memory banks, transforms."""
 
 from selfdistill.terms.memory import Memory, TableUpdate
+from selfdistill.terms.rows import EXAMPLES, Pool, Rows
 from selfdistill.terms.term import (
     BuildContext,
     CrossEntropy,
@@ -17,6 +18,7 @@ from selfdistill.terms.term import (
 )
 
 __all__ = [
+    "EXAMPLES",
     "BuildContext",
     "CrossEntropy",
     "ForwardPass",
@@ -24,8 +26,10 @@ __all__ = [
     "LossValue",
     "Memory",
     "ModelOutputs",
+    "Pool",
     "Progress",
     "Requirement",
+    "Rows",
     "StepContext",
     "TableUpdate",
     "TaskLoss",

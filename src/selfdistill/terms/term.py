@@ -12,6 +12,7 @@ from selfdistill.data.batch import Batch, Mix
 from selfdistill.errors import UserError
 from selfdistill.inputs import Inputs
 from selfdistill.terms.memory import Memory, as_mapping, as_pair, as_tensor
+from selfdistill.terms.rows import EXAMPLES, Rows
 
 Value = TypeVar("Value", Tensor, Mix)
 Requirement = Literal["embedding", "classifier", "classifier_weight"]
@@ -25,6 +26,7 @@ class Progress(NamedTuple):
     epoch: Tensor  # [] completed epochs
     epochs: Tensor  # [] epochs of the run
     fraction: Tensor  # [] from 0 at the first step towards 1
+    step: Tensor = torch.zeros(())  # [] batches done
 
     def linear_ramp(self, epochs: float) -> Tensor:
         """Return a factor that grows linearly from 0 to 1 over the first `epochs`; 1 where `epochs` is 0. -> [].
@@ -157,6 +159,7 @@ class StepContext:
     progress: Progress
     memory: Memory = None  # the term's `remember` of the previous step
     task: TaskLoss | None = None  # the caller's loss, instead of cross-entropy
+    rows: Rows = EXAMPLES  # how a head's features and logits become rows
 
     @property
     def embedding(self) -> Tensor:
@@ -253,6 +256,10 @@ class LossTerm(nn.Module):
     views: tuple[ForwardPass, ...] = ()  # passes other than the anchor's
     requires: tuple[Requirement, ...] = ()  # parts of the student that must exist
     supports_mixup: bool = True  # accepts mixed batches
+    supports_pixels: bool = True  # a row may be a pixel of an image
+    supports_tags: bool = True  # a row may be one of the tags of an example
+    ignores_unlabeled: bool = False  # leaves out rows whose label is -100 by itself
+    needs_labels: bool = False  # reads a class id of every row; rows without one are left out
     uses_progress: bool = False  # reads `context.progress`
     ramp_epochs: float = 0.0  # epochs until the distillation has its full weight
     uses_index: bool = False  # reads `context.index` and the number of training images
@@ -329,6 +336,8 @@ class LossTerm(nn.Module):
 
 class CrossEntropy(LossTerm):
     """The task loss: cross-entropy with labels, mixed if the batch is mixed, and optionally smoothed."""
+
+    ignores_unlabeled = True
 
     def __init__(self, smoothing: float = 0.0):
         super().__init__()

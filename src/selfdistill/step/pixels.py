@@ -1,0 +1,150 @@
+"""Pixels as rows, for dense classification: which ones a term compares, and the values of maps there.
+
+The task reads every pixel with a label. A distillation reads a fixed number of them, so that its cost and its memory
+do not grow with the image: 4,096, or 256 where it compares rows with one another.
+"""
+
+from typing import NamedTuple
+
+import torch
+from torch import Size, Tensor
+
+from selfdistill.data.batch import Batch
+from selfdistill.data.ignored import IGNORED
+from selfdistill.errors import UserError
+from selfdistill.functional import resize
+from selfdistill.step.rows import ExampleRows, Selection
+from selfdistill.terms import EXAMPLES, LossTerm, ModelOutputs, Progress
+
+PIXELS, PAIRED_PIXELS = 4096, 256  # per step
+GOLDEN, NEXT = 2654435769, 1640531527  # 2^32 / φ and 2^32 / φ²: their multiples modulo 2^32 spread evenly
+
+
+class PixelRows(ExampleRows):
+    """Each pixel with a label is a row; labels are [B, H, W], logits [B, C, h, w] of any size."""
+
+    kind = "pixels"
+
+    def count(self, batch: int) -> int:
+        """Return the number of pixels that a distillation reads."""
+        return PIXELS
+
+    def row_shape(self, name: str, shape: Size) -> Size:
+        """Convert the shapes of logits and of an embedding to those of the pixels that are read."""
+        return Size((PIXELS, shape[1])) if name in ("logits", "embedding") else shape
+
+    def require(self, term: LossTerm, name: str, text: str) -> None:
+        """Raise `UserError` for a term that compares images, or pixels of another view."""
+        views = [view.name for view in term.views if view.source or view.transform]
+        if term.supports_pixels and not term.uses_index and not views:
+            self._require_maps(term, name, text)
+            return
+        raise UserError(
+            f"{text} compares whole images or several views of an image (term {name!r}), but here each pixel is "
+            "classified; use a method that reads one view, such as kd(), dsr(), csd() or drg()"
+        )
+
+    def _require_maps(self, term: LossTerm, name: str, text: str) -> None:
+        taps = [tap for each in term.taps for tap in self.anatomy.expand_tap(each)]
+        flat = [tap for tap in taps if tap != "embedding" and len(self.anatomy.stage(tap).shape) != 4]
+        if term.uses_labels and flat:
+            raise UserError(
+                f"{text} classifies the pixels of {flat[0]!r} (term {name!r}), but {self.anatomy.model} gives no map "
+                "there; tap a map, or use a method that reads only logits"
+            )
+
+    def select(self, batch: Batch, term: LossTerm, progress: Progress, task: bool) -> Selection:
+        """Select all pixels for a task that leaves out those without a label, labelled ones for another term."""
+        if task and term.ignores_unlabeled:
+            return EveryPixel(batch)
+        if task:
+            return SomePixels(batch, labeled_places(batch.labels))
+        count = PAIRED_PIXELS if term.reduction == "batch" else PIXELS
+        return SomePixels(batch, spread_places(batch.labels, count, progress.step))
+
+
+class EveryPixel(Selection):
+    """All pixels of a batch; those without a label have the label -100."""
+
+    def __init__(self, batch: Batch):
+        labels = batch.labels.flatten()
+        self.any_label, self.size = (labels != IGNORED).any(), batch.labels.shape[1:]
+        super().__init__(batch._replace(labels=torch.where(self.any_label, labels, 0)))
+
+    def outputs(self, outputs: ModelOutputs) -> ModelOutputs:
+        """Resize logits to the labels."""
+        maps = outputs.logits if outputs.logits.shape[2:] == self.size else resize(outputs.logits, self.size)
+        return outputs._replace(logits=maps.movedim(1, -1).flatten(0, 2), embedding_or_none=None)
+
+    def loss(self, value: Tensor) -> Tensor:
+        """Return zero for a batch without labels."""
+        return value * self.any_label
+
+
+class SomePixels(Selection):
+    """Pixels at places in the flattened labels [B, H, W]."""
+
+    def __init__(self, batch: Batch, places: Tensor):
+        labels = batch.labels.flatten()[places]
+        self.any_label, self.places, self.size = (labels != IGNORED).any(), places, batch.labels.shape[1:]
+        super().__init__(batch._replace(labels=labels.clamp_min(0)))
+        self.rows = EXAMPLES._replace(pool=self.values)
+
+    def outputs(self, outputs: ModelOutputs) -> ModelOutputs:
+        """Read logits and embedding at the pixels."""
+        embedding = None if outputs.embedding_or_none is None else self.values(outputs.embedding)
+        return outputs._replace(logits=self.values(outputs.logits), embedding_or_none=embedding)
+
+    def loss(self, value: Tensor) -> Tensor:
+        """Return zero for a batch without labels."""
+        return value * self.any_label
+
+    def values(self, features: Tensor, source: Tensor | None = None) -> Tensor:
+        """Read maps of any size at the pixels, bilinearly, without resizing them. [B, D, h, w] -> [R, D].
+
+        Equal to `F.interpolate(maps, size, mode="bilinear", align_corners=False)` at these pixels.
+        """
+        height, width = self.size
+        image, pixel = self.places // (height * width), self.places % (height * width)
+        flat = features.movedim(1, -1)
+        y, x = pixel // width, pixel % width
+        if features.shape[2:] == self.size:
+            return flat[image, y, x]
+        rows, columns = _neighbors(y, height, features.shape[2]), _neighbors(x, width, features.shape[3])
+        upper, lower = (
+            torch.lerp(flat[image, row, columns.first], flat[image, row, columns.second], columns.share.to(flat.dtype))
+            for row in (rows.first, rows.second)
+        )
+        return torch.lerp(upper, lower, rows.share.to(flat.dtype))
+
+
+class _Neighbors(NamedTuple):
+    """Positions on a resized side, between which places lie."""
+
+    first: Tensor  # [R]
+    second: Tensor  # [R]
+    share: Tensor  # [R, 1] of the second
+
+
+def _neighbors(places: Tensor, side: int, resized: int) -> _Neighbors:
+    exact = ((places + 0.5) * resized / side - 0.5).clamp(0, resized - 1)
+    first = exact.long()
+    return _Neighbors(first, (first + 1).clamp(max=resized - 1), (exact - first)[:, None])
+
+
+def spread_places(labels: Tensor, count: int, step: Tensor) -> Tensor:
+    """Choose places with a label in the flattened labels, evenly spread, others at each step. [B, H, W] -> [count].
+
+    Some are chosen twice where fewer have a label. No random stream is used, and no shape depends on the labels.
+    """
+    known = (labels.flatten() != IGNORED).cumsum(0)
+    numbers = torch.arange(count, device=labels.device)
+    spread = (numbers * GOLDEN + step.to(numbers) * NEXT) % 2**32
+    wanted = (spread * known[-1] >> 32) + 1  # the first place with a label has number 1
+    return torch.searchsorted(known, wanted).clamp(max=len(known) - 1)
+
+
+def labeled_places(labels: Tensor) -> Tensor:
+    """List all places with a label, or one place if there is none; waits for the device. [B, H, W] -> [R]."""
+    places = (labels.flatten() != IGNORED).nonzero()[:, 0]
+    return places if len(places) else places.new_zeros(1)

@@ -1,0 +1,94 @@
+"""Tags as rows, for multi-label classification: an example with C tags is C rows of two classes.
+
+The softmax of (0, z) is the sigmoid of z, so the cross-entropy of a row is the binary cross-entropy of a tag, and a
+divergence is that of two Bernoulli distributions.
+"""
+
+import torch
+from torch import Tensor
+
+from selfdistill.data.batch import Batch, Mix
+from selfdistill.data.ignored import IGNORED
+from selfdistill.errors import UserError
+from selfdistill.step.pixels import labeled_places
+from selfdistill.step.rows import ExampleRows, Selection
+from selfdistill.terms import EXAMPLES, LossTerm, ModelOutputs, Progress
+
+
+class TagRows(ExampleRows):
+    """Each tag of each example is a row; labels are [B, C] of 0, 1, or -100 where unknown."""
+
+    kind = "tags"
+
+    @property
+    def classes(self) -> int:
+        """A tag is present or absent."""
+        return 2
+
+    def count(self, batch: int) -> int:
+        """Return the number of tags in a batch."""
+        return batch * self.anatomy.logits[1]
+
+    def require(self, term: LossTerm, name: str, text: str) -> None:
+        """Raise `UserError` for a term that needs one class per example."""
+        if term.supports_tags and not {"classifier", "classifier_weight"} & {*term.requires}:
+            return
+        raise UserError(
+            f"{text} needs one class per example (term {name!r}), but here an example has several tags; use a method "
+            "that reads predictions or embeddings alone, such as kd(), drg() or rkd()"
+        )
+
+    def select(self, batch: Batch, term: LossTerm, progress: Progress, task: bool) -> Selection:
+        """Select all tags, or those that are known where a term does not leave out unknown ones by itself."""
+        reads_all = term.needs_labels or (task and not term.ignores_unlabeled)
+        return KnownTags(batch) if reads_all and batch.mix is None else Tags(batch)
+
+
+class Tags(Selection):
+    """All tags of a batch."""
+
+    def __init__(self, batch: Batch):
+        labels = batch.labels.flatten().long()
+        self.any_label = (labels != IGNORED).any()
+        super().__init__(batch._replace(labels=torch.where(self.any_label, labels, 0), mix=_mix_of_tags(batch)))
+        self.rows = EXAMPLES._replace(logits=tag_logits)
+
+    def outputs(self, outputs: ModelOutputs) -> ModelOutputs:
+        """Convert logits to rows; the embedding stays that of an example."""
+        return outputs._replace(logits=tag_logits(outputs.logits))
+
+    def loss(self, value: Tensor) -> Tensor:
+        """Return zero for a batch without a known tag."""
+        return value * self.any_label
+
+
+class KnownTags(Tags):
+    """The tags of a batch whose label is known."""
+
+    def __init__(self, batch: Batch):
+        super().__init__(batch)
+        self.places = labeled_places(self.batch.labels)
+        self.batch = self.batch._replace(labels=self.batch.labels[self.places])
+        self.rows = EXAMPLES._replace(logits=self._known)
+
+    def outputs(self, outputs: ModelOutputs) -> ModelOutputs:
+        """Convert the logits of known tags to rows."""
+        return outputs._replace(logits=self._known(outputs.logits))
+
+    def _known(self, logits: Tensor) -> Tensor:
+        return tag_logits(logits)[self.places]
+
+
+def tag_logits(logits: Tensor) -> Tensor:
+    """Pair each logit with a zero, the logit of absence. [B, C] -> [B · C, 2]."""
+    return torch.stack([torch.zeros_like(logits), logits], dim=2).flatten(0, 1)
+
+
+def _mix_of_tags(batch: Batch) -> Mix | None:
+    """Mix each tag as its example is mixed."""
+    if batch.mix is None:
+        return None
+    tags = batch.labels.shape[1]
+    own = torch.arange(tags, device=batch.labels.device)[None, :, None]
+    partners = (batch.mix.partners[:, None] * tags + own).flatten(0, 1)
+    return Mix(batch.mix.shares.repeat_interleave(tags, dim=0), partners, batch.mix.region)
