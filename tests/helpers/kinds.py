@@ -4,6 +4,7 @@ from itertools import pairwise
 from typing import NamedTuple
 
 import torch
+import torch.nn.functional as F
 from torch import nn
 
 from selfdistill.inputs import map_tensors
@@ -217,3 +218,44 @@ def extra(inputs):
         "last_labels": LABELS.flip(0),
         "negatives": torch.arange(2 * ROWS).reshape(ROWS, 2) % ROWS,
     }
+
+
+class UNet(nn.Module):
+    """Three levels of an encoder, which the decoder reads again, and a 1x1 convolution as the classifier."""
+
+    def __init__(self, width=4):
+        super().__init__()
+        self.down = nn.ModuleList(map(self.block, (3, width, 2 * width), (width, 2 * width, 4 * width)))
+        self.up2, self.up1 = self.block(6 * width, 2 * width), self.block(3 * width, width)
+        self.out = nn.Conv2d(width, CLASSES, 1)
+
+    @staticmethod
+    def block(own, out):
+        return nn.Sequential(nn.Conv2d(own, out, 3, padding=1, bias=False), nn.BatchNorm2d(out), nn.ReLU())
+
+    def forward(self, images):
+        first = self.down[0](images)
+        second = self.down[1](F.max_pool2d(first, 2))
+        third = self.down[2](F.max_pool2d(second, 2))
+        rising = self.up2(torch.cat([F.interpolate(third, scale_factor=2.0), second], dim=1))
+        return self.out(self.up1(torch.cat([F.interpolate(rising, scale_factor=2.0), first], dim=1)))
+
+
+def segformer():
+    from transformers import SegformerConfig, SegformerForSemanticSegmentation
+
+    return SegformerForSemanticSegmentation(
+        SegformerConfig(
+            hidden_sizes=[8, 12, 16, 24],
+            depths=[1, 1, 1, 1],
+            num_attention_heads=[1, 2, 2, 4],
+            decoder_hidden_size=16,
+            num_labels=CLASSES,
+        )
+    )
+
+
+def pixel_labels(rows=4, height=16, width=24, ignored=255):
+    labels = torch.randint(0, CLASSES, (rows, height, width), generator=draws())
+    labels[0, :5], labels[1, :, 20:] = ignored, ignored
+    return labels

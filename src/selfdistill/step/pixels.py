@@ -110,12 +110,13 @@ class SomePixels(Selection):
         y, x = pixel // width, pixel % width
         if features.shape[2:] == self.size:
             return flat[image, y, x]
-        rows, columns = _neighbors(y, height, features.shape[2]), _neighbors(x, width, features.shape[3])
+        rows = _neighbors(y, height, features.shape[2], flat.dtype)
+        columns = _neighbors(x, width, features.shape[3], flat.dtype)
         upper, lower = (
-            torch.lerp(flat[image, row, columns.first], flat[image, row, columns.second], columns.share.to(flat.dtype))
+            torch.lerp(flat[image, row, columns.first], flat[image, row, columns.second], columns.share)
             for row in (rows.first, rows.second)
         )
-        return torch.lerp(upper, lower, rows.share.to(flat.dtype))
+        return torch.lerp(upper, lower, rows.share)
 
 
 class _Neighbors(NamedTuple):
@@ -126,8 +127,8 @@ class _Neighbors(NamedTuple):
     share: Tensor  # [R, 1] of the second
 
 
-def _neighbors(places: Tensor, side: int, resized: int) -> _Neighbors:
-    exact = ((places + 0.5) * resized / side - 0.5).clamp(0, resized - 1)
+def _neighbors(places: Tensor, side: int, resized: int, dtype: torch.dtype) -> _Neighbors:
+    exact = ((places.to(dtype) + 0.5) * resized / side - 0.5).clamp(0, resized - 1)
     first = exact.long()
     return _Neighbors(first, (first + 1).clamp(max=resized - 1), (exact - first)[:, None])
 
