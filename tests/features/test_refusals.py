@@ -82,5 +82,5 @@ def test_failing_in_training_alone_is_told():
 
 
 def test_logits_are_rows_of_classes():
-    with pytest.raises(UserError, match=r"gives \[2, 16, 1, 1\] for its logits; a classifier gives \[B, C\]"):
-        read_anatomy(plain(nn.Identity()), images())
+    with pytest.raises(UserError, match=r"gives \[2, 16, 1\] for its logits; a classifier gives \[B, C\]"):
+        read_anatomy(plain(nn.Flatten(2)), images())

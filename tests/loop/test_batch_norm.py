@@ -83,7 +83,7 @@ def test_statistics_of_heads_are_told():
     teach(IMAGES, LABELS)
     next(each for each in teach.step.terms.modules() if isinstance(each, nn.BatchNorm2d)).running_var.fill_(torch.inf)
     with pytest.raises(
-        UserError, match=r"a running statistic of the heads is NaN or infinite \(guidance.head.2.running_var\)"
+        UserError, match=r"a running statistic of the heads is NaN or infinite \(guidance.head.embed.2.running_var\)"
     ):
         teach(IMAGES, LABELS)
 

@@ -103,7 +103,10 @@ class Spatial(nn.Conv2d):
             lambda: sd.teach(Shared(), "csd()", IMAGES),
             r"csd\(\) reads the embedding and the classifier.*pass classifier=",
         ),
-        (lambda: sd.teach(Spatial(), "ce()", IMAGES), r"gives \[2, 5, 16, 16\].*a classifier gives \[B, C\]"),
+        (
+            lambda: sd.teach(Spatial(), "ce()", IMAGES)(IMAGES, LABELS),
+            r"labels of pixels must be integers \[8, H, W\].*for one class per image, pool the model's logits to",
+        ),
     ],
 )
 def test_mistakes_are_answered(make, answer):

@@ -53,7 +53,10 @@ def pixel_ids(labels: Labels, rows: int) -> Tensor:
     """Return class ids of pixels [B, H, W] in int64. Raises `UserError` for another dtype or shape."""
     ids = torch.as_tensor(labels)
     if ids.dim() != 3 or len(ids) != rows or ids.is_floating_point() or ids.is_complex():
-        raise UserError(f"labels of pixels must be integers [{rows}, H, W], but these are {_kind(ids)}")
+        raise UserError(
+            f"labels of pixels must be integers [{rows}, H, W], but these are {_kind(ids)}; for one class per image, "
+            "pool the model's logits to [B, C]"
+        )
     return ids.long()
 
 

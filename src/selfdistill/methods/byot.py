@@ -9,42 +9,37 @@ from selfdistill.functional import kl_divergence, soft_cross_entropy, sum_tensor
 from selfdistill.heads import ExitHead, make_hints
 from selfdistill.method import Method
 from selfdistill.method.constructor import NonNegative, Positive, method_constructor
-from selfdistill.terms import BuildContext, LossTerm, LossValue, ModelOutputs, StepContext
+from selfdistill.terms import BuildContext, LossTerm, LossValue, StepContext
 from selfdistill.terms.pairs import stage_names
 
 
 class EarlyExits(LossTerm):
     """Exits along the depth learn the labels, the final prediction and the final feature."""
 
-    taps, min_stages = ("stages",), 2
-    requires = ("embedding",)
-    uses_labels = True
+    taps, min_stages, requires, uses_labels = ("stages",), 2, ("embedding",), True
 
     def __init__(self, weights: tuple[float, float, float], temperature: float, exits: str, form: str):
         super().__init__()
-        (self.learn, self.mimic, self.hint), self.temperature, self.exits, self.form = weights, temperature, exits, form
+        self.learn, self.mimic, self.hint = weights
+        self.temperature, self.tail, self.form = temperature, exits == "tail", form
         self.divergence = soft_cross_entropy if form == "journal" else kl_divergence
 
     def build(self, context: BuildContext) -> None:
         """Put an exit on every stage but the last, and compare their features with the final ones."""
         (*self.matched, last), width = stage_names(context.shapes), context.shapes["embedding"][-1]
         light = (ExitHead(context.shapes[tap], width, context.classes) for tap in self.matched)
-        self.heads = nn.ModuleList(light if self.exits == "light" else map(context.branch, self.matched))
+        self.heads = nn.ModuleList(map(context.branch, self.matched) if self.tail else light)
         self.hints = make_hints(self.form, len(self.matched), width, last)
 
     def loss(self, context: StepContext) -> LossValue:
         """Sum over exits learn · CE + mimic · T² KL(sg z || z_i) + hint · ||f_i - sg f||²."""
-        exits = [each._replace(logits=context.rows.logits(each.logits)) for each in self.run_exits(context)]
+        inputs = [
+            (context.anchor,) if self.tail else (context.features[tap], context.rows.pool) for tap in self.matched
+        ]
+        exits = [context.as_rows(head(*each)) for head, each in zip(self.heads, inputs, strict=True)]
         soft = sum_tensors(self.divergence(each.logits, context.logits, self.temperature) for each in exits)
         mimic = self.mimic * soft + self.hint * self.hints(exits, context.anchor)
         return {"learn": self.learn * sum_tensors(context.cross_entropy(each.logits) for each in exits), "mimic": mimic}
-
-    def run_exits(self, context: StepContext) -> list[ModelOutputs]:
-        """Run the light heads on their stages, or the tails of the student."""
-        if self.exits == "tail":
-            return [tail(context.anchor) for tail in self.heads]
-        pairs = zip(self.matched, self.heads, strict=True)
-        return [head(context.features[tap], context.rows.pool) for tap, head in pairs]
 
 
 @method_constructor

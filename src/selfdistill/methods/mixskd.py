@@ -15,8 +15,7 @@ class MixupConsistency(LossTerm):
     taps = ("stages",)
     min_stages = 2
     views = (ForwardPass("clean", grad=True, source="clean", joint=True),)
-    uses_labels = True
-    supports_tags = False  # mixed features are of examples, mixed logits of tags
+    uses_labels, supports_tags = True, False  # mixed features are of examples, mixed logits of tags
 
     def __init__(self, temperature: float, feature: float, discrimination: float, adversarial: bool, fusion: bool):
         super().__init__()
@@ -32,10 +31,9 @@ class MixupConsistency(LossTerm):
 
     def loss(self, context: StepContext) -> LossValue:
         """Compute label losses of all heads; KL, feature gaps and discrimination as distillation."""
-        passes = context.views["clean"], context.anchor
-        (clean, maps), (mixture, theirs) = (self.branches(each, context.rows) for each in passes)
+        (clean, maps), (mixture, theirs) = (self.branches(each) for each in (context.views["clean"], context.anchor))
         mixes, mixed_maps = ([mixed(each, context.mix) for each in kind] for kind in (clean, maps))
-        fused = context.rows.logits(self.join(mixed_maps)), context.rows.logits(self.join(theirs))
+        fused = self.join(mixed_maps), self.join(theirs)
         batch, ce = context.batch._replace(mix=None), context.cross_entropy
         learn = sum_tensors(label_loss(each, batch) for each in clean) + sum(map(ce, mixture[:-1]))
         learn = learn + self.fusion * sum(map(ce, fused))

@@ -32,9 +32,8 @@ class PeerCollaboration(BranchTerm):
 
     def parts(self, context: StepContext) -> tuple[Tensor, Tensor]:
         """Compute CE of peers and ensemble; T² (KL from the ensemble + mean KL from the others' EMAs)."""
-        others = self.run_branches(self.peers, [context.views[name] for name in self.twins], context)
-        slow = [context.views[f"average_{name}"] for name in self.twins]
-        averages = self.run_branches(self.averages, slow, context)
+        others = self.run_branches(self.peers, self.twins, context)
+        averages = self.run_branches(self.averages, [f"average_{name}" for name in self.twins], context)
         ensemble = context.rows.logits(self.join([context.embedding, *(each.embedding for each in others)]))
         learn = context.cross_entropy(ensemble) + sum_tensors(context.cross_entropy(each.logits) for each in others)
         students = [each.logits for each in (context.anchor, *others)]

@@ -1,14 +1,13 @@
 """Distilling Knowledge via Knowledge Review (https://arxiv.org/abs/2104.09044)."""
 
 import torch
-from torch import Tensor
 
 from selfdistill.functional import as_matching_maps, hcl_loss, match_ndim
 from selfdistill.heads import attentive_fusions
 from selfdistill.method import Method
 from selfdistill.method.constructor import NonNegative, Plural, method_constructor
 from selfdistill.method.networks import teacher_role
-from selfdistill.terms import BuildContext, ForwardPass, LossTerm, LossValue, ModelOutputs, StepContext
+from selfdistill.terms import BuildContext, ForwardPass, LossTerm, LossValue, StepContext
 from selfdistill.terms.pairs import match_stages
 
 
@@ -34,7 +33,8 @@ class KnowledgeReview(LossTerm):
 
     def loss(self, context: StepContext) -> LossValue:
         """Sum the hierarchical context loss over levels, ramped up over the first epochs."""
-        own, teacher = levels(context.anchor), levels(context.views["teacher"])
+        passes = context.anchor, context.views["teacher"]
+        own, teacher = ({**each.features, "embedding": each.embedding} for each in passes)
         pairs = [as_matching_maps(own[one], teacher[other].detach()) for one, other in self.matched]
         maps = match_ndim([each for pair in pairs for each in pair])
         residual, gaps = None, []
@@ -42,11 +42,6 @@ class KnowledgeReview(LossTerm):
             guess, residual = fuse(student, residual, target.shape[2:])
             gaps.append(hcl_loss(guess, target))
         return context.progress.linear_ramp(self.ramp_epochs) * torch.stack(gaps).sum()
-
-
-def levels(outputs: ModelOutputs) -> dict[str, Tensor]:
-    """Return the stages' features, and the embedding [B, D]."""
-    return {**outputs.features, "embedding": outputs.embedding}
 
 
 @method_constructor

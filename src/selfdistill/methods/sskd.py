@@ -12,8 +12,7 @@ class SelfSupervision(pairs.EmbeddingPairs):
     """Student logits and contrastive similarities of rotated images match the teacher's."""
 
     views = (*transforms.ROTATIONS, pairs.EMBEDDING, *transforms.TEACHER_ROTATIONS)
-    supports_mixup = False
-    supports_tags = False
+    supports_mixup = supports_tags = False
     uses_labels = True
 
     def __init__(self, weights: tuple[float, ...], temperatures: tuple[float, float], kept: tuple[float, float]):

@@ -7,7 +7,6 @@ from torch import Tensor, nn
 
 from selfdistill.errors import UserError
 from selfdistill.terms.pairs import stage_names
-from selfdistill.terms.rows import Rows
 from selfdistill.terms.term import BuildContext, LossTerm, LossValue, ModelOutputs, StepContext
 
 
@@ -27,11 +26,10 @@ class BranchTerm(LossTerm):
         return nn.ModuleList(context.branch(self.taps[0]) for _ in range(self.count))
 
     def run_branches(
-        self, branches: nn.ModuleList, passes: Iterable[ModelOutputs], context: StepContext
+        self, branches: Iterable[nn.Module], views: Iterable[str], context: StepContext
     ) -> list[ModelOutputs]:
-        """Run each branch on its own pass; logits are rows."""
-        outputs = [branch(each) for branch, each in zip(branches, passes, strict=True)]
-        return [each._replace(logits=context.rows.logits(each.logits)) for each in outputs]
+        """Run each branch on the pass of a name."""
+        return [context.as_rows(branch(context.views[name])) for branch, name in zip(branches, views, strict=True)]
 
     def loss(self, context: StepContext) -> LossValue:
         """Return the supervised part, and the distillation times its ramp and weight."""
@@ -50,11 +48,11 @@ class StageBranches(nn.ModuleList):
         *self.taps, self.last = stage_names(context.shapes)
         super().__init__(context.branch(tap) for tap in self.taps)
 
-    def forward(self, student: ModelOutputs, rows: Rows) -> tuple[list[Tensor], list[Tensor]]:
-        """Return logits, as rows, and last-stage maps of each branch, then of the student."""
+    def forward(self, student: ModelOutputs) -> tuple[list[Tensor], list[Tensor]]:
+        """Return logits and last-stage maps of each branch, then of the student."""
         outputs = [branch(student) for branch in self]
         maps = [each.features[self.last] for each in outputs]
-        return [*(rows.logits(each.logits) for each in outputs), student.logits], [*maps, student.features[self.last]]
+        return [*(each.logits for each in outputs), student.logits], [*maps, student.features[self.last]]
 
 
 @torch.no_grad()

@@ -201,6 +201,15 @@ class StepContext:
         """The outputs of the anchor's pass; `views` holds those of other passes."""
         return ModelOutputs(self.logits, self.embedding_or_none, self.features, self.batch.inputs)
 
+    def as_rows(self, outputs: ModelOutputs) -> ModelOutputs:
+        """Convert the logits of a head or a branch, computed from pooled features, to rows.
+
+        >>> class Exit(sd.LossTerm):
+        ...     def loss(self, context):
+        ...         return context.cross_entropy(context.as_rows(self.branch(context.anchor)).logits)
+        """
+        return outputs._replace(logits=self.rows.logits(outputs.logits))
+
     def cross_entropy(self, logits: Tensor, smoothing: float = 0.0) -> Tensor:
         """Compute the cross-entropy, or the caller's task loss, of a head's logits and the labels. [B, C] -> [].
 
