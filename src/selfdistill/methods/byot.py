@@ -33,10 +33,8 @@ class EarlyExits(LossTerm):
 
     def loss(self, context: StepContext) -> LossValue:
         """Sum over exits learn · CE + mimic · T² KL(sg z || z_i) + hint · ||f_i - sg f||²."""
-        inputs = [
-            (context.anchor,) if self.tail else (context.features[tap], context.rows.pool) for tap in self.matched
-        ]
-        exits = [context.as_rows(head(*each)) for head, each in zip(self.heads, inputs, strict=True)]
+        read = [(context.anchor,) if self.tail else (context.features[tap], context.rows.pool) for tap in self.matched]
+        exits = [context.as_rows(head(*each)) for head, each in zip(self.heads, read, strict=True)]
         soft = sum_tensors(self.divergence(each.logits, context.logits, self.temperature) for each in exits)
         mimic = self.mimic * soft + self.hint * self.hints(exits, context.anchor)
         return {"learn": self.learn * sum_tensors(context.cross_entropy(each.logits) for each in exits), "mimic": mimic}
