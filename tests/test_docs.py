@@ -9,6 +9,8 @@ from selfdistill.method.citation import field
 from selfdistill.method.constructor import signature
 from selfdistill.methods import REGISTRY
 from selfdistill.report import PICTURES
+from tests.contract.test_padding import STATISTICS
+from tests.helpers.kinds import KINDS, OF_TEXT
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -59,3 +61,36 @@ def test_the_commands_of_the_readme_exist():
     makefile = (ROOT / "Makefile").read_text()
     assert re.search(r"^demo:", makefile, re.M)
     assert re.search(r"^test:", makefile, re.M)
+
+
+INPUTS = (ROOT / "docs" / "guide" / "inputs.md").read_text()
+IN_A_LOOP = {name for name, make in REGISTRY.items() if make().momentum_gap is None}
+
+
+def rows_of(table):
+    """The cells of a table's rows, without the first two lines."""
+    return [[each.strip() for each in line.strip("|").split(" | ")] for line in table.splitlines()[2:]]
+
+
+def names_in(cell):
+    return re.findall(r"`(\w+)`", cell)
+
+
+def table_with(heading):
+    return re.search(rf"^\| {heading}.*?(?=\n\n)", INPUTS, re.M | re.S)[0]
+
+
+def test_the_page_of_inputs_tells_every_kind_and_what_is_refused():
+    rows = {kind: (int(count), names_in(refused)) for kind, _, count, refused, *_ in rows_of(table_with("my inputs"))}
+    assert [*rows] == [*KINDS]
+    for kind, (count, refused) in rows.items():
+        assert sorted(refused) == sorted(KINDS[kind].refused), kind
+        assert count == len(IN_A_LOOP - {*refused}), kind
+    assert f"of {len(REGISTRY)}, that train" in INPUTS
+    assert {*REGISTRY} - IN_A_LOOP == {"dot"}
+
+
+def test_the_page_of_inputs_tells_which_methods_count_padding():
+    counting, others = (row[0] for row in rows_of(table_with("methods")))
+    assert {*names_in(counting)} == STATISTICS
+    assert re.search(r"\d+", others)[0] == str(len(IN_A_LOOP - {*OF_TEXT} - STATISTICS))

@@ -198,7 +198,9 @@ KINDS = {
     "audio spectrogram": Kind(spectrogram_transformer, lambda: {"input_values": floats(32, 16)()}, TURNS),
     "LSTM": Kind(Recurrent, lambda: torch.randint(0, 50, (ROWS, 12), generator=draws()), OF_TEXT | ONE_STAGE),
     "auxiliary logits": Kind(AuxiliaryLogits, floats(3, 16, 16)),
-    "weight norm": Kind(weight_normed, floats(3, 16, 16), dict.fromkeys(["adacos", "sla"], "not linear|computed")),
+    "weight norm": Kind(
+        weight_normed, floats(3, 16, 16), dict.fromkeys(["adacos", "sla"], "a parametrization computes it")
+    ),
     "LoRA on a frozen BERT": Kind(lora, texts, OF_TEXT),
 }
 

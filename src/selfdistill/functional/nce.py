@@ -14,7 +14,7 @@ EPS = 1e-7  # as published; beside a probability
 def nce_loss(log_x: Tensor, share: float) -> Tensor:
     """Compute the mean NCE loss of the first column against K negatives. [B, 1 + K] -> [].
 
-    `log_x` holds log(exp(score) / Z); `share` is K / N, the expected number of draws of one image.
+    `log_x` holds log(exp(score) / Z); `share` is K / N, the expected number of draws of one example.
 
     >>> import torch
     >>> from selfdistill.functional import nce_loss
@@ -27,7 +27,7 @@ def nce_loss(log_x: Tensor, share: float) -> Tensor:
 
 
 def log_normalizer(scores: Tensor, images: int) -> Tensor:
-    """Compute log Z = log(N · mean exp(score)), N the number of training images. [B, K] -> [].
+    """Compute log Z = log(N · mean exp(score)), N the number of training examples. [B, K] -> [].
 
     >>> import torch
     >>> from selfdistill.functional import log_normalizer

@@ -31,7 +31,7 @@ def cosine_similarity(rows: Tensor) -> Tensor:
 def gram(features: Tensor) -> Tensor:
     """Compute the Gram matrix of a batch with rows of L2 norm 1. [B, …] -> [B, B].
 
-    The row of an all-zero image stays zeros. Tung and Mori, 2019 (https://arxiv.org/abs/1907.09682).
+    The row of an all-zero example stays zeros. Tung and Mori, 2019 (https://arxiv.org/abs/1907.09682).
 
     >>> from selfdistill.functional import gram
     >>> gram(torch.tensor([[1.0, 0.0], [0.0, 2.0]]))

@@ -50,7 +50,7 @@ def teach(
     model's output), `task` (a loss of logits and labels in place of cross-entropy, for the student and for heads that
     learn the labels), `rows` ("tags" for labels [B, C], several tags per example; pixels are detected), `ignored` (the
     label of pixels or tags without one), `seed`, `epochs` and `steps_per_epoch` (for methods that read time),
-    `dataset_size` (for methods that remember each image), `accumulate` (batches per optimizer step).
+    `dataset_size` (for methods that remember each example), `accumulate` (batches per optimizer step).
     Returns a module that computes the loss of a batch. Raises `UserError` where method and model do not fit, for
     methods that change the optimizer, and for a missing length of training, data set size or teacher.
 

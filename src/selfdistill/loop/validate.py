@@ -25,7 +25,7 @@ DESCRIPTIONS = {
     "twin": "a second augmentation of the inputs",
     "last": "the inputs of the previous batch",
     "last_labels": "the labels of the previous batch [B]",
-    "negatives": "positions of K images of other classes for each row [B, K]",
+    "negatives": "positions of K examples of other classes for each row [B, K]",
 }
 
 
@@ -49,11 +49,11 @@ def require_time(step: Distiller, epochs: int | None, steps_per_epoch: int | Non
 
 
 def require_size(step: Distiller, dataset_size: int) -> None:
-    """Raise `UserError` if a term keeps a memory of each image but the size of the data set is unknown."""
+    """Raise `UserError` if a term keeps a memory of each example but the size of the data set is unknown."""
     indexed = [name for name, term in step.terms.items() if term.uses_index]
     if indexed and not dataset_size:
         raise UserError(
-            f"{step.method.text} keeps a memory of each training image (term {indexed[0]!r}); "
+            f"{step.method.text} keeps a memory of each training example (term {indexed[0]!r}); "
             "pass sd.teach(…, dataset_size=len(dataset))"
         )
 
@@ -86,8 +86,8 @@ def require_statistics(step: Distiller) -> None:
             raise UserError(
                 f"a running statistic of {part} is NaN or infinite ({wrong[0]}"
                 f"{f' and {len(wrong) - 1} more' if len(wrong) > 1 else ''}), so the network gives NaN in eval mode; "
-                f"{step.method.text} has diverged or an image was infinite: load the last finite weights, and "
-                "train with a lower learning rate, smaller image values or float32"
+                f"{step.method.text} has diverged or an input was infinite: load the last finite weights, and "
+                "train with a lower learning rate, smaller input values or float32"
             )
 
 
@@ -203,7 +203,7 @@ def warn_of_equal_twins(batch: Batch, method: Method) -> None:
 
 
 def _required_inputs(step: Distiller) -> Iterator[str]:
-    """Yield the names of the inputs that a batch must have besides images and labels."""
+    """Yield the names of the inputs that a batch must have besides inputs and labels."""
     if any(term.uses_index for term in step.terms.values()):
         yield "index"
     yield from (view.source for view in step.views if view.source)

@@ -17,6 +17,7 @@ class CosineCrossEntropy(LossTerm):
     """Cross-entropy of cosine logits (embedding against class weights), times a parameter-free scale."""
 
     requires = ("embedding", "classifier", "classifier_weight")
+    writes_weight = True
     memory_scope = "run"  # the scale []
 
     def __init__(self, dynamic: bool):

@@ -36,6 +36,7 @@ class JointLabels(AugmentedLabels):
     """The joint head is the task, and its untransformed part becomes the student's classifier."""
 
     requires = ("embedding", "classifier_weight")
+    writes_weight = True
     bias = False  # so that it merges into classifiers without one
 
     def loss(self, context: StepContext) -> LossValue:

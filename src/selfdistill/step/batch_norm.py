@@ -16,7 +16,7 @@ ONE_VALUE = "Expected more than 1 value per channel when training"  # of torch.n
 def one_value_refused(method: str, rows: int) -> Iterator[None]:
     """Turn the error of a batch norm that gets one value per channel into a `UserError`.
 
-    The layer may belong to the student, a head or another network, depending on the sizes of images and batch.
+    The layer may belong to the student, a head or another network, depending on the sizes of inputs and batch.
     """
     try:
         yield
@@ -26,7 +26,7 @@ def one_value_refused(method: str, rows: int) -> Iterator[None]:
         raise UserError(
             f"a batch norm in the student or in a head of {method} gets one value per channel, which has no "
             f"variance: the batch has {rows} row{'s' * (rows > 1)} and the feature map one position; use larger "
-            "batches (at least 2 rows; drop_last=True in a loader leaves out the short last one), or larger images"
+            "batches (at least 2 rows; drop_last=True in a loader leaves out the short last one), or larger inputs"
         ) from error
 
 

@@ -41,6 +41,18 @@ def require(term: LossTerm, name: str, anatomy: Anatomy, text: str) -> None:
         )
 
 
+def require_stored_weight(term: LossTerm, student: nn.Module, anatomy: Anatomy, text: str) -> None:
+    """Raise `UserError` for a term that writes the classifier's weight where a parametrization computes it."""
+    if not term.writes_weight:
+        return
+    stored = dict(student.get_submodule(str(anatomy.classifier)).named_parameters(recurse=False))
+    if "weight" not in stored:
+        raise UserError(
+            f"{text} writes the weight of {anatomy.classifier!r} at the end, but a parametrization computes it; call "
+            "torch.nn.utils.parametrize.remove_parametrizations, or use another method"
+        )
+
+
 def require_changeable(method: Method, views: Iterable[ForwardPass], inputs: Inputs) -> None:
     """Raise `UserError` for inputs that the method cannot mix, erase or transform, before the first step."""
     batch = Batch(inputs, torch.zeros(num_rows(inputs), dtype=torch.int64))

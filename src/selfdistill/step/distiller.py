@@ -17,7 +17,14 @@ from selfdistill.inputs import Inputs, call_model, concatenate_rows, floats_to, 
 from selfdistill.method import Method
 from selfdistill.rng import fork_rng_named
 from selfdistill.step.batch_norm import one_value_refused
-from selfdistill.step.build import branch_factory, require, require_changeable, shapes, tap_names
+from selfdistill.step.build import (
+    branch_factory,
+    require,
+    require_changeable,
+    require_stored_weight,
+    shapes,
+    tap_names,
+)
 from selfdistill.step.networks import CompanionNetwork, build_companions
 from selfdistill.step.passes import detached, inputs_of, merge_passes, split
 from selfdistill.step.precision import at_least_fp32, no_autocast, reference_tensor, to_float32
@@ -105,6 +112,7 @@ class Distiller(nn.Module):
         make_branch = branch_factory(student, self.anatomy, inputs)
         for name, term in self.terms.items():
             require(term, name, self.anatomy, method.text)
+            require_stored_weight(term, student, self.anatomy, method.text)
             parts = BuildContext(
                 shapes(taps[name], self.rows, num_rows(inputs)), self._companion_shapes(term), make_branch
             )
@@ -167,7 +175,7 @@ class Distiller(nn.Module):
             return selection.loss(context.cross_entropy(context.logits)), anchor.logits.detach()
 
     def training_info(self, batch: int, images: int = 0) -> TrainingInfo:
-        """Return the `TrainingInfo` for terms, with `batch` rows per step and `images` training images."""
+        """Return the `TrainingInfo` for terms, with `batch` rows per step and `images` training examples."""
         embedding = self.anatomy.embedding
         width, like = embedding[1] if embedding else None, reference_tensor(self.student)
         return TrainingInfo(self.rows.classes, width, self.rows.count(batch), like, images)

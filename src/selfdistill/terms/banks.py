@@ -1,4 +1,4 @@
-"""Memory banks of contrastive distillation: the latest student and teacher projections of every training image.
+"""Memory banks of contrastive distillation: the latest student and teacher projections of every training example.
 
 Tian et al., 2020 (https://arxiv.org/abs/1910.10699).
 """
@@ -36,7 +36,7 @@ def bank_index(index: Tensor, batch: Batch) -> Tensor:
 def contrast_scores(own: Mapping[str, Tensor], banks: Banks, index: Tensor) -> list[Tensor]:
     """Compute dot products of each row with the other network's bank at its index. [B, D] twice, [B, P] -> 2 x [B, P].
 
-    Each row is multiplied by the whole bank: gathering thousands of bank rows per image would move
+    Each row is multiplied by the whole bank: gathering thousands of bank rows per example would move
     far more memory. The bank is cloned, since it may be updated before the backward pass.
     """
     pairs = (own["student"], banks["teacher"]), (own["teacher"], banks["student"])

@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterable
 import torch
 from torch import Tensor, nn
 
-from selfdistill.errors import UserError
 from selfdistill.terms.pairs import stage_names
 from selfdistill.terms.term import BuildContext, LossTerm, LossValue, ModelOutputs, StepContext
 
@@ -59,10 +58,6 @@ class StageBranches(nn.ModuleList):
 def merge_into_classifier(student: nn.Module, classifier: str, change: Callable[[Tensor], Tensor]) -> None:
     """Apply `change` to the weight [C, D] of the student's classifier at this path; zero its bias."""
     module = student.get_submodule(classifier)
-    if "weight" not in dict(module.named_parameters(recurse=False)):
-        raise UserError(
-            f"the weight of {classifier!r} is parametrized and cannot be changed; remove its parametrization"
-        )
     weight = module.get_parameter("weight")
     weight.copy_(change(weight.flatten(1)).view_as(weight))
     if isinstance(module.bias, Tensor):

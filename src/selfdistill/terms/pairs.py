@@ -64,7 +64,7 @@ def match_stages(context: BuildContext, spatial: bool = False) -> list[tuple[str
     if not own or not teacher:
         raise UserError(
             f"the loss compares stages{_positions(spatial)} of student and teacher, but the student has {len(own)} "
-            f"and the teacher {len(teacher)}; take a model with more stages, or larger images"
+            f"and the teacher {len(teacher)}; take a model with more stages, or larger inputs"
         )
     return list(zip(own[::-1], teacher[::-1], strict=False))[::-1]
 
@@ -74,7 +74,7 @@ def stage_pairs(
     method: str,
     pairs: Pairing = "adjacent",
     spatial: bool = False,
-    way_out: str = "take a model with more stages, or larger images",
+    way_out: str = "take a model with more stages, or larger inputs",
 ) -> list[tuple[str, str]]:
     """Pair each stage of one network with the next deeper one, or with the last; shallow first.
 

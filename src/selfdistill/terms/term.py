@@ -133,7 +133,7 @@ class TrainingInfo(NamedTuple):
     width: int | None  # D of the embedding; None without a classifier
     batch: int  # rows per step
     like: Tensor  # [] a zero on the memory's device, of its dtype
-    images: int = 0  # in the training set; 0 if unknown
+    images: int = 0  # training examples; 0 if unknown
 
 
 @dataclass(frozen=True)
@@ -264,6 +264,7 @@ class LossTerm(nn.Module):
     needs_spatial: bool = False  # compares positions: skips stages smaller than 2x2
     views: tuple[ForwardPass, ...] = ()  # passes other than the anchor's
     requires: tuple[Requirement, ...] = ()  # parts of the student that must exist
+    writes_weight: bool = False  # `finish` writes the classifier's weight
     supports_mixup: bool = True  # accepts mixed batches
     supports_pixels: bool = True  # a row may be a pixel of an image
     supports_tags: bool = True  # a row may be one of the tags of an example
@@ -271,7 +272,7 @@ class LossTerm(nn.Module):
     needs_labels: bool = False  # reads a class id of every row; rows without one are left out
     uses_progress: bool = False  # reads `context.progress`
     ramp_epochs: float = 0.0  # epochs until the distillation has its full weight
-    uses_index: bool = False  # reads `context.index` and the number of training images
+    uses_index: bool = False  # reads `context.index` and the number of training examples
     uses_labels: bool = False  # part of its value is a supervised loss
     min_batch_size: int = 1
     min_stages: int = 1  # of the student, for terms that tap "stages"
