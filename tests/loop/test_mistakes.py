@@ -37,6 +37,15 @@ def test_optimizer_over_the_model_alone_is_noticed():
         steps(teach, torch.optim.SGD(model.parameters(), lr=0.1), 3)
 
 
+def test_a_small_step_of_the_heads_is_noticed_beside_a_large_weight():
+    teach = sd.teach(network(), "drg()", IMAGES)
+    large, *others = [each for term in teach.step.terms.values() for each in term.parameters()]
+    with torch.no_grad():
+        large.fill_(1e6)
+    optimizer = torch.optim.SGD([*teach.student.parameters(), *others], lr=1e-3)
+    assert len(steps(teach, optimizer, 3)) == 3
+
+
 def test_no_head_no_complaint():
     model = network()
     teach = sd.teach(model, "dsr()", IMAGES)

@@ -1,7 +1,7 @@
 """Checks of a custom training loop: `UserError` for mistakes, warnings for parameters that are not trained."""
 
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 import torch
 from torch import Tensor
@@ -15,6 +15,7 @@ from selfdistill.method import Method
 from selfdistill.step import Distiller
 from selfdistill.step.batch_norm import nonfinite_statistics
 from selfdistill.step.distiller import is_merged
+from selfdistill.step.precision import at_least_fp32
 from selfdistill.step.rows import ExampleRows
 
 Norms = tuple[Tensor, Tensor]  # of the parameters of the student, and of the heads
@@ -102,10 +103,16 @@ def require_optimized(step: Distiller, before: Norms) -> None:
         )
 
 
-@torch.no_grad()
 def parameter_norms(step: Distiller) -> Norms:
-    """Return the norms of the student's and the heads' parameters. -> [], []."""
-    return torch.nn.utils.get_total_norm(step.student.parameters()), torch.nn.utils.get_total_norm(_heads(step))
+    """Return the norms of the student's and of the heads' parameters. -> [parameters], [parameters]."""
+    return _norms(step.student.parameters()), _norms(_heads(step))
+
+
+@torch.no_grad()
+def _norms(parameters: Iterable[Tensor]) -> Tensor:
+    """Return each parameter's norm: in a total norm, large parameters would hide a step of small ones."""
+    norms = [torch.linalg.vector_norm(at_least_fp32(each)) for each in parameters]
+    return torch.stack([each.to(norms[0].device) for each in norms]) if norms else torch.zeros(0)
 
 
 def _heads(step: Distiller) -> list[torch.nn.Parameter]:
