@@ -1,6 +1,7 @@
 """Texts with more padded tokens give the same losses."""
 
 import pytest
+import torch
 import torch.nn.functional as F
 from torch.testing import assert_close
 
@@ -12,6 +13,19 @@ STATISTICS = {"frskd", "fitnet", "review_kd"}  # BatchNorm of their heads counts
 METHODS = sorted({*REGISTRY} - {*OF_TEXT} - STATISTICS - {"dot"})
 
 
+def lively(make):
+    """A network with larger weights and other norms: at first all tokens look alike, and padding would not show."""
+
+    def made():
+        model = make()
+        with torch.no_grad():
+            for each in model.parameters():
+                each.copy_(10 * each if each.dim() > 1 else each + torch.rand_like(each))
+        return model
+
+    return made
+
+
 def padded(inputs):
     return {name: F.pad(each, (0, 5)) for name, each in inputs.items()}
 
@@ -19,22 +33,24 @@ def padded(inputs):
 def both(name, make=bert):
     """Losses of three steps, with and without five more padded tokens."""
     text = f"{name}(negatives=2)" if name == "crd" else f"{name}()"
-    return losses(text, make, texts(), 3), losses(text, make, padded(texts()), 3)
+    return losses(text, lively(make), texts(), 3), losses(text, lively(make), padded(texts()), 3)
+
+
+def assert_same(short, long):
+    """Losses of the first step are equal; of later steps as far as rounding grows."""
+    assert [each.keys() for each in short] == [each.keys() for each in long]
+    assert_close(short[0], long[0], rtol=3e-5, atol=5e-7)
+    assert_close(short[1:], long[1:], rtol=1e-3, atol=1e-5)
 
 
 @pytest.mark.parametrize("name", METHODS)
 def test_padding_changes_no_loss(name):
-    for one, other in zip(*both(name), strict=True):
-        assert one.keys() == other.keys()
-        for loss in one:
-            assert_close(one[loss], other[loss], rtol=3e-5, atol=1e-6)
+    assert_same(*both(name))
 
 
 @pytest.mark.parametrize("name", ["drg", "dks", "scd"])
 def test_padding_changes_no_loss_of_distilbert(name):
-    for one, other in zip(*both(name, distilbert), strict=True):
-        for loss in one:
-            assert_close(one[loss], other[loss], rtol=3e-5, atol=1e-6)
+    assert_same(*both(name, distilbert))
 
 
 @pytest.mark.parametrize("name", sorted(STATISTICS))
