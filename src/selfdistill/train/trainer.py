@@ -245,7 +245,7 @@ class Trainer:
     def progress(self, step: int) -> Progress:
         """Return a step's progress as tensors: compilation bakes numbers in, and copying them syncs with the device."""
         steps = len(self.loader)
-        times = (step // steps, self.config.epochs, step / (self.config.epochs * steps))
+        times = (step // steps, self.config.epochs, step / (self.config.epochs * steps), step)
         return Progress(*(torch.full((), float(each), device=self.fabric.device) for each in times))
 
     def _require_finite(self) -> None:
