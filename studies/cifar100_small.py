@@ -11,8 +11,8 @@ from selfdistill.study import Grid, RunConfig
 STUDY = Grid(
     methods=[
         *["ce()", "label_smoothing()", "mixup()"],
-        *["lightskd()", "csd()", "scd(weight=100.0)"],  # the defaults of the time
-        *["sad(weight=10.0)", "byot()", "cs_kd()"],
+        *["lightskd()", "csd()", "scd()"],
+        *["sad()", "byot()", "cs_kd()"],
     ],
     seeds=range(5),
     recipe=RunConfig(
