@@ -1,6 +1,7 @@
 """Inputs of a model: structures of tensors."""
 
 from collections import OrderedDict, namedtuple
+from types import MappingProxyType
 
 import pytest
 import torch
@@ -205,3 +206,20 @@ def test_the_mask_is_that_of_a_tokenizer():
     assert token_mask({"input_ids": IDS}) is None
     assert token_mask({"attention_mask": torch.ones(2, 1, 6, 6)}) is None  # of pairs of tokens
     assert token_mask((IDS, mask)) is None
+
+
+def test_mappings_are_concatenated_by_key():
+    one, other = {"a": torch.zeros(2, 3), "b": torch.ones(2, 3)}, {"b": torch.ones(1, 3), "a": torch.zeros(1, 3)}
+    joined = concatenate_rows([one, other])
+    assert joined["a"].equal(torch.zeros(3, 3))
+    assert joined["b"].equal(torch.ones(3, 3))
+
+
+@pytest.mark.parametrize("other", [{"a": torch.zeros(2, 4)}, torch.zeros(2, 5)])
+def test_inputs_of_other_shapes_are_not_concatenated(other):
+    with pytest.raises(UserError, match="passes that run together need inputs of one shape, but these are a float32"):
+        concatenate_rows([{"a": torch.zeros(2, 3)}, other])
+
+
+def test_a_mapping_that_cannot_change_becomes_a_dictionary():
+    assert map_tensors(torch.clone, MappingProxyType({"a": torch.zeros(2)}))["a"].equal(torch.zeros(2))

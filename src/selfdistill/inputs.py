@@ -1,7 +1,7 @@
 """Inputs of a model: a tensor, a tuple of arguments, or a mapping of keywords; each tensor has one row per example."""
 
 import copy
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from typing import TypeAlias, TypeVar, cast
 
 import torch
@@ -38,10 +38,12 @@ def _mapped(function: Callable[[Tensor], Tensor], structure: object) -> object:
     if isinstance(structure, Tensor):
         return function(structure)
     if isinstance(structure, Mapping):
-        changed = copy.copy(structure)  # keeps its class, such as a tokenizer's BatchEncoding
-        for key, value in structure.items():
-            changed[key] = _mapped(function, value)  # type: ignore[index]
-        return changed
+        changed = {key: _mapped(function, value) for key, value in structure.items()}
+        if not isinstance(structure, MutableMapping):
+            return changed
+        copied = copy.copy(structure)  # keeps its class, such as a tokenizer's BatchEncoding
+        copied.update(changed)
+        return copied
     if isinstance(structure, tuple | list):
         values = [_mapped(function, each) for each in structure]
         make: Callable[..., object] = type(structure)
@@ -60,11 +62,27 @@ def device_of(inputs: Inputs) -> torch.device:
 
 
 def concatenate_rows(parts: Sequence[Inputs]) -> Inputs:
-    """Concatenate the rows of inputs of one structure."""
-    if len(parts) == 1:
-        return parts[0]
-    columns = iter(zip(*(tensors(each) for each in parts), strict=True))
-    return map_tensors(lambda _: torch.cat(next(columns)), parts[0])
+    """Concatenate the rows of inputs of one structure; mappings may have their keys in any order.
+
+    Raises `UserError` for inputs of several structures, or of shapes that differ beyond the rows.
+    """
+    first, *others = parts
+    if not others:
+        return first
+    columns = [tensors(first), *(tensors(_ordered_like(first, each)) for each in others)]
+    shapes = {tuple(each.shape[1:] for each in column) for column in columns}
+    if len(shapes) > 1:
+        found = " and ".join(map(describe, parts))
+        raise UserError(f"passes that run together need inputs of one shape, but these are {found}")
+    joined = iter([torch.cat(each) for each in zip(*columns, strict=True)])
+    return map_tensors(lambda _: next(joined), first)
+
+
+def _ordered_like(first: Inputs, other: Inputs) -> Inputs:
+    """Return a mapping with its keys in the order of another; other inputs pass unchanged."""
+    if isinstance(first, Mapping) and isinstance(other, Mapping) and first.keys() == other.keys():
+        return {key: other[key] for key in first}
+    return other
 
 
 def floats_to(inputs: Inputs, like: Tensor) -> Inputs:
@@ -85,7 +103,11 @@ def positional_tensor(inputs: Inputs, reason: str, dims: int = 2) -> Tensor:
     Raises `UserError` that starts with the reason if there is none, or more than one.
     """
     found = [each for each in tensors(inputs) if each.is_floating_point() and each.dim() >= 2 + dims]
-    if len(found) == 1:
+    embedded = isinstance(inputs, Mapping) and inputs.keys() & {
+        "attention_mask",
+        "inputs_embeds",
+    }  # [B, N, D] of tokens
+    if len(found) == 1 and not embedded:
         return found[0]
     wanted = "float images [B, C, H, W]" if dims == 2 else "one float tensor [B, C, ...]"
     raise UserError(f"{reason} {wanted}, but the inputs are {describe(inputs)}; use another method")

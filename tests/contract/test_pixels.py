@@ -12,10 +12,7 @@ MODELS = {"U-Net": (UNet, (3, 16, 16)), "SegFormer": (segformer, (3, 64, 64))}
 SEVERAL_VIEWS = ["cs_kd", "ddgsd", "dlb", "kdcl", "pcl", "sla", "sla_sd", "sskd", "ps_kd", "crd"]
 REFUSED = (
     dict.fromkeys(["mixup", "cutmix", "stkd", "mixskd"], "mixes images, which have a label for each pixel")
-    | dict.fromkeys(
-        ["cs_kd", "ddgsd", "dlb", "kdcl", "pcl", "sla", "sla_sd", "sskd", "ps_kd", "crd"],
-        "whole images or several views",
-    )
+    | dict.fromkeys(SEVERAL_VIEWS, "whole images or several views")
     | dict.fromkeys(["dks", "one", "okddip"], "a branch continues from .* alone, but the decoder")
 )
 
@@ -25,7 +22,7 @@ def two_steps(make, shape, text):
     method, images = sd.methods.parse_method(text), torch.randn(4, *shape)
     networks, time = {role: make() for role in method.teachers}, {"epochs": 4, "steps_per_epoch": 2}
     model = make()
-    teach = sd.teach(model, method, images, networks=networks, dataset_size=4, ignored=255, **time)
+    teach = sd.teach(model, method, images, networks=networks, dataset_size=4, ignore_index=255, **time)
     optimizer = torch.optim.SGD(teach.parameters(), lr=0.01)
     labels = pixel_labels(4, *shape[1:])
     for known in (shape[2], shape[2] // 2):  # another number of labelled pixels at each step

@@ -242,7 +242,7 @@ class Pair(nn.Module):
 
 
 def test_two_matrices_are_not_guessed_between():
-    with pytest.raises(UserError, match=r"several matrices; name the logits: output=0 \[2, 16\], output=1 \[2, 5\]"):
+    with pytest.raises(UserError, match=r"that may be logits; name them: output=0 \[2, 16\], output=1 \[2, 5\]"):
         sd.teach(Pair(), "ce()", IMAGES)
 
 

@@ -55,7 +55,7 @@ def test_chosen_places_have_a_label_and_differ_by_step(known, step, count):
 
 def test_ce_is_cross_entropy_of_all_labelled_pixels():
     model, labels = unet(), pixel_labels()
-    loss = sd.teach(model, "ce()", IMAGES, ignored=255)(IMAGES, labels)
+    loss = sd.teach(model, "ce()", IMAGES, ignore_index=255)(IMAGES, labels)
     assert_close(loss, F.cross_entropy(model(IMAGES), labels, ignore_index=255), rtol=2e-7, atol=2e-7)
 
 
@@ -72,7 +72,7 @@ class Quarter(nn.Module):
 
 def test_small_logits_are_resized_to_the_labels():
     model, labels = Quarter(), pixel_labels()
-    loss = sd.teach(model, "label_smoothing(smoothing=0.2)", IMAGES, ignored=255)(IMAGES, labels)
+    loss = sd.teach(model, "label_smoothing(smoothing=0.2)", IMAGES, ignore_index=255)(IMAGES, labels)
     logits = F.interpolate(model(IMAGES), size=(16, 24), mode="bilinear", align_corners=False)
     spread = 0.2 * CLASSES / (CLASSES - 1)
     assert_close(loss, F.cross_entropy(logits, labels, ignore_index=255, label_smoothing=spread), rtol=1e-6, atol=1e-6)
@@ -80,7 +80,7 @@ def test_small_logits_are_resized_to_the_labels():
 
 def test_focal_reads_the_labelled_pixels_alone():
     model, labels = unet(), pixel_labels()
-    loss = sd.teach(model, "focal(gamma=2.0)", IMAGES, ignored=255)(IMAGES, labels)
+    loss = sd.teach(model, "focal(gamma=2.0)", IMAGES, ignore_index=255)(IMAGES, labels)
     known = labels != 255
     log_p = model(IMAGES).movedim(1, -1)[known].log_softmax(dim=1).gather(1, labels[known][:, None])
     assert_close(loss, -((1 - log_p.exp()) ** 2 * log_p).mean(), rtol=1e-5, atol=1e-6)
@@ -90,7 +90,7 @@ def test_focal_reads_the_labelled_pixels_alone():
 def test_a_batch_without_labels_gives_zero_and_no_gradient(text):
     method = sd.methods.parse_method(text)
     model = unet()
-    teach = sd.teach(model, method, IMAGES, networks={role: unet(1) for role in method.teachers}, ignored=255)
+    teach = sd.teach(model, method, IMAGES, networks={role: unet(1) for role in method.teachers}, ignore_index=255)
     loss = teach(IMAGES, torch.full((4, 16, 24), 255))
     loss.backward()
     assert loss == 0
@@ -110,12 +110,12 @@ def test_one_pixel_per_image_is_classification():
 def test_memories_keep_a_fixed_number_of_pixels_and_resume():
     losses = []
     for restart in (False, True):
-        teach = sd.teach(unet(), "dsr(forget='never')", IMAGES, ignored=255)
+        teach = sd.teach(unet(), "dsr(forget='never')", IMAGES, ignore_index=255)
         optimizer = torch.optim.SGD(teach.parameters(), lr=0.1)
         for step in range(4):
             if restart and step == 2:
                 state, slow = teach.state_dict(), optimizer.state_dict()
-                teach = sd.teach(unet(5), "dsr(forget='never')", IMAGES, ignored=255)
+                teach = sd.teach(unet(5), "dsr(forget='never')", IMAGES, ignore_index=255)
                 teach.load_state_dict(state)
                 optimizer = torch.optim.SGD(teach.parameters(), lr=0.1)
                 optimizer.load_state_dict(slow)
@@ -132,7 +132,7 @@ def test_memories_keep_a_fixed_number_of_pixels_and_resume():
 
 @pytest.mark.parametrize("text", ["ce()", "dsr()", "drg() + dsr()"])
 def test_one_graph(text):
-    teach = sd.teach(unet(), text, IMAGES, ignored=255, epochs=4, steps_per_epoch=2)
+    teach = sd.teach(unet(), text, IMAGES, ignore_index=255, epochs=4, steps_per_epoch=2)
     compiled = torch.compile(teach, backend="eager", fullgraph=True)
     assert compiled(IMAGES, pixel_labels()).isfinite()
 
@@ -146,16 +146,24 @@ def test_one_graph(text):
         ),
         (torch.zeros(4, 16, 24), r"labels of pixels must be integers .* float32"),
         (torch.full((4, 16, 24), 5), "labels of pixels must be from 0 to 4, or 255 where unknown, but these include 5"),
-        (torch.full((4, 16, 24), -100), "these include -100|where unknown"),
     ],
 )
 def test_other_labels_are_refused(labels, answer):
-    teach = sd.teach(unet(), "ce()", IMAGES, ignored=255)
-    if (labels == -100).all():
-        assert teach(IMAGES, labels) == 0  # torch's own id of no label is always one
-        return
+    teach = sd.teach(unet(), "ce()", IMAGES, ignore_index=255)
     with pytest.raises(UserError, match=answer):
         teach(IMAGES, labels)
+
+
+def test_torchs_own_ignore_index_is_always_one():
+    teach = sd.teach(unet(), "ce()", IMAGES, ignore_index=255)
+    assert teach(IMAGES, torch.full((4, 16, 24), -100)) == 0
+
+
+@pytest.mark.parametrize("text", ["pkt()", "bake()", "rkd()"])
+def test_the_pixels_of_one_image_are_enough_to_compare(text):
+    method = sd.methods.parse_method(text)
+    teach = sd.teach(unet(), method, IMAGES[:1], networks={role: unet(1) for role in method.teachers})
+    assert teach(IMAGES[:1], pixel_labels()[:1].clamp(max=CLASSES - 1)).isfinite()
 
 
 def test_rows_that_do_not_fit_are_refused():

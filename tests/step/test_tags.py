@@ -51,7 +51,7 @@ def test_kd_is_the_mean_divergence_of_bernoulli_distributions():
 def test_unknown_tags_are_left_out(text):
     labels = TAGS.clone()
     labels[0, 2], labels[3] = 7, 7
-    loss, teach = loss_and_logits(text, labels, ignored=7)
+    loss, teach = loss_and_logits(text, labels, ignore_index=7)
     known = labels != 7
     losses = {
         "ce()": lambda z, y: F.binary_cross_entropy_with_logits(z, y),
@@ -80,9 +80,56 @@ def test_one_tag_is_a_problem_of_two_classes():
 
 
 def test_a_batch_without_known_tags_gives_zero():
-    for text in ("ce()", "focal()", "drg()"):
+    for text in ("ce()", "focal()"):
         loss, _ = loss_and_logits(text, torch.full_like(TAGS, -100))
         assert loss == 0
+
+
+def test_a_teacher_teaches_unknown_tags_too():
+    torch.manual_seed(1)
+    networks = {"teacher": convolutions(3)}
+    (unknown, _), (known, teach) = (
+        loss_and_logits("kd()", labels, networks=networks) for labels in (torch.full_like(TAGS, -100), TAGS)
+    )
+    assert_close(unknown, known - teach.losses["task"] * teach.step.weight("task"))
+
+
+def labels_with_unknown(dtype):
+    labels = TAGS.to(dtype)
+    labels[:, 1:] = 255 if dtype == torch.uint8 else -100
+    return labels
+
+
+LABEL_READERS = ["ce()", "focal()", "label_smoothing()", "mixup()", "focal() + mixup()"]
+
+
+@pytest.mark.parametrize("text", [*LABEL_READERS, "kd(divergence='dkd')", "tf_kd(kind='reg')"])
+def test_logits_of_unknown_tags_change_nothing(text):
+    method = sd.methods.parse_method(text)
+    losses = []
+    for shift in (0.0, 3.0):
+        torch.manual_seed(0)
+        model, networks = convolutions(3), {role: convolutions(3) for role in method.teachers}
+        with torch.no_grad():
+            model[-1].bias[1:] += shift
+        teach = sd.teach(model, method, IMAGES, networks=networks, rows="tags")
+        losses.append(teach(IMAGES, labels_with_unknown(torch.float32)))
+    losses[1].backward()
+    assert_close(losses[0], losses[1])
+    assert (model[-1].bias.grad[1:] == 0).all()
+
+
+def test_mixed_known_tags_keep_their_weight():
+    torch.manual_seed(0)
+    teach = sd.teach(convolutions(3), "mixup()", IMAGES, rows="tags")
+    batch = teach.mixing(sd.Batch(IMAGES, labels_with_unknown(torch.float32)), torch.Generator().manual_seed(3))
+    targets = (batch.mix.shares * TAGS[batch.mix.partners, 0]).sum(dim=1)
+    assert_close(teach(batch), F.binary_cross_entropy_with_logits(teach.logits[:, 0], targets))
+
+
+def test_tags_of_bytes_keep_their_ignore_index():
+    loss, teach = loss_and_logits("ce()", labels_with_unknown(torch.uint8), ignore_index=255)
+    assert_close(loss, F.binary_cross_entropy_with_logits(teach.logits[:, 0], TAGS[:, 0]))
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from selfdistill.features.hooks import FeatureHooks
 from selfdistill.features.logits import logits_of
 from selfdistill.features.model_copy import copy_model
 from selfdistill.features.trace import TRACED_ROWS, ModuleCall, Trace
-from selfdistill.inputs import Inputs, call_model, map_tensors, tensors, token_mask
+from selfdistill.inputs import Inputs, call_model, floats_to, map_tensors, tensors, token_mask
 from selfdistill.terms import ModelOutputs
 
 
@@ -43,7 +43,7 @@ class Branch(nn.Module):
         """Run the layers behind the tap on its activation in `outputs`."""
         self.taps.record(token_mask(outputs.inputs))
         self.entry.features = self.layout.from_canonical(outputs.features[self.tap])
-        logits = logits_of(call_model(self.network, outputs.inputs), self.output)
+        logits = logits_of(call_model(self.network, floats_to(outputs.inputs, outputs.logits)), self.output)
         self.entry.features = None
         recorded = self.taps.take()
         return ModelOutputs(logits, recorded.pop("embedding", None), recorded, outputs.inputs)

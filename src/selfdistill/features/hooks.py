@@ -62,7 +62,7 @@ class RecordedFeatures:
 def _masked(activation: Tensor, mask: Tensor) -> Tensor:
     """Zero the tokens of padding. [B, N, D], [B, N] -> [B, N, D]; other activations pass unchanged."""
     are_tokens = activation.dim() == 3 and activation.shape[:2] == mask.shape
-    return activation * mask.to(activation.dtype)[:, :, None] if are_tokens else activation
+    return activation.masked_fill(mask[:, :, None] == 0, 0.0) if are_tokens else activation
 
 
 class StageHook:

@@ -41,10 +41,14 @@ def logits_of(output: object, key: LogitsKey | None = None) -> Tensor:
 
 def _of_sequence(output: Sequence[object]) -> Tensor:
     """Return the first matrix; raise `UserError` if there are matrices of other shapes."""
-    matrices = {k: each for k, each in enumerate(output) if isinstance(each, Tensor) and each.dim() == 2}
-    if len({each.shape for each in matrices.values()}) > 1:
-        shapes = ", ".join(f"output={k} {[*each.shape]}" for k, each in matrices.items())
-        raise UserError(f"the model returned a {type(output).__name__} of several matrices; name the logits: {shapes}")
+    tensors = {k: each for k, each in enumerate(output) if isinstance(each, Tensor)}
+    matrices = {k: each for k, each in tensors.items() if each.dim() == 2}
+    maps_first = 0 in tensors and tensors[0].dim() == 4  # of pixels, beside a vector of the image
+    if len({each.shape for each in matrices.values()}) > 1 or (maps_first and matrices):
+        shapes = ", ".join(f"output={k} {[*each.shape]}" for k, each in tensors.items() if each.dim() in (2, 4))
+        raise UserError(
+            f"the model returned a {type(output).__name__} of several tensors that may be logits; name them: {shapes}"
+        )
     return next(iter(matrices.values())) if matrices else logits_of(output[0])
 
 

@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from selfdistill.functional import as_map, global_average_pool, present_share, sum_tensors
+from selfdistill.functional import global_average_pool, sum_tensors
 
 
 class MapAlignment(nn.ModuleList):
@@ -33,7 +33,7 @@ def discrimination_loss(discriminate: nn.Module, one: Tensor, other: Tensor, adv
 
     one, other: [B, D, *sides], [B, N, D] or [B, D].
     """
-    rows = torch.cat([global_average_pool(as_map(each)) / present_share(each) for each in (one, other)])
+    rows = torch.cat([global_average_pool(each) for each in (one, other)])
     targets = torch.eye(2, device=rows.device, dtype=rows.dtype).repeat_interleave(len(one), dim=0)
     if adversarial:
         rows = 2 * rows.detach() - rows  # the same value, the gradient reversed

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from selfdistill.data.ignored import IGNORED
+from selfdistill.data.ignore_index import IGNORED
 from selfdistill.errors import UserError
 from selfdistill.step.rows import ExampleRows
 
@@ -15,27 +15,28 @@ Labels = Tensor | Sequence[int]
 class LabelReader:
     """Conversion of a batch's labels to the class ids of its rows; -100 where a pixel or tag has no label.
 
-    `ignored` is the caller's id of no label. With a task loss of the caller's own, float labels pass unchanged.
+    `ignore_index` is the caller's label for them. With a task loss of the caller's own, labels that are no class ids
+    pass unchanged.
     """
 
-    def __init__(self, rows: ExampleRows, ignored: int = IGNORED, *, own_task: bool = False):
-        self.rows, self.ignored, self.own_task = rows, ignored, own_task
+    def __init__(self, rows: ExampleRows, ignore_index: int = IGNORED, *, own_task: bool = False):
+        self.rows, self.ignore_index, self.own_task = rows, ignore_index, own_task
         self.outputs = rows.anatomy.logits[1]  # C of the model
         self.classes = self.outputs if rows.kind != "tags" else 2
 
     def __call__(self, labels: Labels, rows: int, device: torch.device) -> Tensor:
         """Return labels [B], [B, H, W] of pixels or [B, C] of tags, on a device."""
-        if self.own_task and isinstance(labels, Tensor) and labels.is_floating_point():
+        if self.own_task and isinstance(labels, Tensor) and _is_own(labels):
             return own_labels(labels, rows, device)
         if self.rows.kind == "examples":
             return class_ids(labels, rows, self.outputs, device)
         read = pixel_ids(labels, rows) if self.rows.kind == "pixels" else tag_labels(labels, rows, self.outputs)
         found = read.to(device)
-        return torch.where(found == self.ignored, IGNORED, found)
+        return torch.where(found == self.ignore_index, IGNORED, found)
 
     def require_known(self, labels: Tensor) -> None:
         """Raise `UserError` for labels that are no class, or for tags other than 0 and 1. Waits for the device."""
-        if self.own_task and labels.is_floating_point():
+        if self.own_task and _is_own(labels):
             return
         if self.rows.kind == "examples":
             require_known_classes(labels, self.classes)
@@ -44,8 +45,8 @@ class LabelReader:
         if len(wrong):
             found = ", ".join(f"{each:g}" for each in wrong.unique()[:5].tolist())
             raise UserError(
-                f"labels of {self.rows.kind} must be from 0 to {self.classes - 1}, or {self.ignored} where unknown, "
-                f"but these include {found}; pass ignored= for another id of no label"
+                f"labels of {self.rows.kind} must be from 0 to {self.classes - 1}, or {self.ignore_index} where "
+                f"unknown, but these include {found}; pass ignore_index= for another label of unknown ones"
             )
 
 
@@ -65,7 +66,7 @@ def tag_labels(labels: Labels, rows: int, tags: int) -> Tensor:
     found = torch.as_tensor(labels)
     if found.shape != (rows, tags) or found.is_complex():
         raise UserError(f"labels of tags must be [{rows}, {tags}], one for each logit, but these are {_kind(found)}")
-    return found.long() if found.dtype == torch.bool else found
+    return found if found.is_floating_point() else found.long()
 
 
 def class_ids(labels: Labels, rows: int, classes: int, device: torch.device) -> Tensor:
@@ -81,6 +82,11 @@ def class_ids(labels: Labels, rows: int, classes: int, device: torch.device) -> 
     if len(ids) != rows:
         raise UserError(f"a batch of {rows} rows needs {rows} labels, but these are {len(ids)}")
     return ids.to(device, torch.int64)
+
+
+def _is_own(labels: Tensor) -> bool:
+    """Return True for labels that are no class ids: floats, or several columns."""
+    return labels.is_floating_point() or (labels.dim() > 1 and labels.shape[1:] != (1,))
 
 
 def own_labels(labels: Tensor, rows: int, device: torch.device) -> Tensor:

@@ -6,7 +6,7 @@ import torch
 from torch import Generator, Tensor, nn
 
 from selfdistill.data.batch import Batch
-from selfdistill.data.ignored import IGNORED
+from selfdistill.data.ignore_index import IGNORED
 from selfdistill.data.mixing import Mixing
 from selfdistill.data.requirements import Need
 from selfdistill.errors import UserError
@@ -35,7 +35,7 @@ def teach(
     output: LogitsKey | None = None,
     task: TaskLoss | None = None,
     rows: RowKind | None = None,
-    ignored: int = IGNORED,
+    ignore_index: int = IGNORED,
     seed: int = 0,
     epochs: int | None = None,
     steps_per_epoch: int | None = None,
@@ -48,8 +48,8 @@ def teach(
     arguments, or a mapping of its keywords, B rows in each tensor. Options: `networks` (teachers by role), `classifier`
     (the path of the module that makes the logits), `output` (position, key or function that names the logits in the
     model's output), `task` (a loss of logits and labels in place of cross-entropy, for the student and for heads that
-    learn the labels), `rows` ("tags" for labels [B, C], several tags per example; pixels are detected), `ignored` (the
-    label of pixels or tags without one), `seed`, `epochs` and `steps_per_epoch` (for methods that read time),
+    learn the labels), `rows` ("tags" for labels [B, C], several tags per example; pixels are detected), `ignore_index`
+    (the label of pixels or tags without one), `seed`, `epochs` and `steps_per_epoch` (for methods that read time),
     `dataset_size` (for methods that remember each example), `accumulate` (batches per optimizer step).
     Returns a module that computes the loss of a batch. Raises `UserError` where method and model do not fit, for
     methods that change the optimizer, and for a missing length of training, data set size or teacher.
@@ -68,7 +68,7 @@ def teach(
         output=output,
         task=task,
         rows=rows,
-        ignored=ignored,
+        ignore_index=ignore_index,
         seed=seed,
         epochs=epochs,
         steps_per_epoch=steps_per_epoch,
@@ -104,7 +104,7 @@ class DistillationStep(nn.Module):
         output: LogitsKey | None = None,
         task: TaskLoss | None = None,
         rows: RowKind | None = None,
-        ignored: int = IGNORED,
+        ignore_index: int = IGNORED,
         seed: int = 0,
         epochs: int | None = None,
         steps_per_epoch: int | None = None,
@@ -127,7 +127,7 @@ class DistillationStep(nn.Module):
         )
         if task is not None:
             validate.require_own_task(method, self.step.rows)
-        self._read_labels = LabelReader(self.step.rows, ignored, own_task=task is not None)
+        self._read_labels = LabelReader(self.step.rows, ignore_index, own_task=task is not None)
         self.epochs, self.steps_per_epoch, self.accumulate = epochs, steps_per_epoch, accumulate
         self.dataset_size = dataset_size
         validate.require_trainable(self.step)

@@ -19,6 +19,7 @@ class TeacherFree(LossTerm):
         super().__init__()
         self.temperature, self.multiplier, self.mean, self.correct = temperature, multiplier, mean, correct
         self.views = (ForwardPass("teacher", grad=False, network="teacher"),) if pretrained else ()
+        self.needs_labels = not pretrained
 
     def loss(self, context: StepContext) -> LossValue:
         """Compute KL times m, or times m / C for a mean over classes too."""

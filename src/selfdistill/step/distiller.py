@@ -145,7 +145,8 @@ class Distiller(nn.Module):
                 selection = self.rows.select(batch, term, progress, task=name == "task")
                 context = self._context(term, selection, anchor, views, progress, memories.get(name))
                 value, remembered[name] = term(context)
-                losses.update({part: selection.loss(loss) for part, loss in _named_losses(name, value).items()})
+                for part, loss in _named_losses(name, value).items():
+                    losses[part] = selection.loss(loss, term.needs_labels or not is_distillation_loss(part))
         return Step(losses, remembered, anchor.logits.detach())
 
     def total(self, losses: Mapping[str, Tensor]) -> Tensor:
@@ -172,7 +173,7 @@ class Distiller(nn.Module):
             progress = Progress(zero, zero, zero)
             selection = self.rows.select(batch, CrossEntropy(), progress, task=True)
             context = self._base_context(selection, anchor, progress)
-            return selection.loss(context.cross_entropy(context.logits)), anchor.logits.detach()
+            return selection.loss(context.cross_entropy(context.logits), True), anchor.logits.detach()
 
     def training_info(self, batch: int, images: int = 0) -> TrainingInfo:
         """Return the `TrainingInfo` for terms, with `batch` rows per step and `images` training examples."""

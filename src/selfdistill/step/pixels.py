@@ -76,10 +76,6 @@ class EveryPixel(Selection):
         maps = outputs.logits if outputs.logits.shape[2:] == self.size else resize(outputs.logits, self.size)
         return outputs._replace(logits=maps.movedim(1, -1).flatten(0, 2), embedding_or_none=None)
 
-    def loss(self, value: Tensor) -> Tensor:
-        """Return zero for a batch without labels."""
-        return value * self.any_label
-
 
 class SomePixels(Selection):
     """Pixels at places in the flattened labels [B, H, W]."""
@@ -94,10 +90,6 @@ class SomePixels(Selection):
         """Read logits and embedding at the pixels."""
         embedding = None if outputs.embedding_or_none is None else self.values(outputs.embedding)
         return outputs._replace(logits=self.values(outputs.logits), embedding_or_none=embedding)
-
-    def loss(self, value: Tensor) -> Tensor:
-        """Return zero for a batch without labels."""
-        return value * self.any_label
 
     def values(self, features: Tensor, source: Tensor | None = None) -> Tensor:
         """Read maps of any size at the pixels, bilinearly, without resizing them. [B, D, h, w] -> [R, D].

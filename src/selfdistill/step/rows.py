@@ -11,6 +11,7 @@ class Selection:
     """The rows of one step that one term compares: the batch, and conversions of passes and losses."""
 
     rows: Rows = EXAMPLES
+    any_label: Tensor | None = None  # [] False for a batch without labels; None where every row has one
 
     def __init__(self, batch: Batch):
         self.batch = batch
@@ -19,9 +20,9 @@ class Selection:
         """Convert logits and embedding of a pass to rows; its stages stay whole."""
         return outputs
 
-    def loss(self, value: Tensor) -> Tensor:
-        """Return a loss of these rows."""
-        return value
+    def loss(self, value: Tensor, learns: bool) -> Tensor:
+        """Return a loss of these rows, zero if no row has a label; `learns` if it reads the labels."""
+        return value if self.any_label is None else value * self.any_label
 
 
 class ExampleRows:

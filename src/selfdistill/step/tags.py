@@ -50,16 +50,16 @@ class Tags(Selection):
     def __init__(self, batch: Batch):
         labels = batch.labels.flatten().long()
         self.any_label = (labels != IGNORED).any()
-        super().__init__(batch._replace(labels=torch.where(self.any_label, labels, 0), mix=_mix_of_tags(batch)))
+        super().__init__(batch._replace(labels=torch.where(self.any_label, labels, 0), mix=_mix_of_tags(batch, labels)))
         self.rows = EXAMPLES._replace(logits=tag_logits)
 
     def outputs(self, outputs: ModelOutputs) -> ModelOutputs:
         """Convert logits to rows; the embedding stays that of an example."""
         return outputs._replace(logits=tag_logits(outputs.logits))
 
-    def loss(self, value: Tensor) -> Tensor:
-        """Return zero for a batch without a known tag."""
-        return value * self.any_label
+    def loss(self, value: Tensor, learns: bool) -> Tensor:
+        """Return zero for a batch without a known tag, if the loss reads them."""
+        return super().loss(value, learns) if learns else value
 
 
 class KnownTags(Tags):
@@ -84,11 +84,12 @@ def tag_logits(logits: Tensor) -> Tensor:
     return torch.stack([torch.zeros_like(logits), logits], dim=2).flatten(0, 1)
 
 
-def _mix_of_tags(batch: Batch) -> Mix | None:
-    """Mix each tag as its example is mixed."""
+def _mix_of_tags(batch: Batch, labels: Tensor) -> Mix | None:
+    """Mix each tag as its example is mixed; shares of unknown tags go to the known ones. labels: [B · C]."""
     if batch.mix is None:
         return None
     tags = batch.labels.shape[1]
     own = torch.arange(tags, device=batch.labels.device)[None, :, None]
     partners = (batch.mix.partners[:, None] * tags + own).flatten(0, 1)
-    return Mix(batch.mix.shares.repeat_interleave(tags, dim=0), partners, batch.mix.region)
+    shares = batch.mix.shares.repeat_interleave(tags, dim=0) * (labels[partners] != IGNORED)
+    return Mix(shares * (len(shares) / shares.sum().clamp_min(1e-6)), partners, batch.mix.region)
