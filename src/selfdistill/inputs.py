@@ -42,7 +42,8 @@ def _mapped(function: Callable[[Tensor], Tensor], structure: object) -> object:
         if not isinstance(structure, MutableMapping):
             return changed
         copied = copy.copy(structure)  # keeps its class, such as a tokenizer's BatchEncoding
-        copied.update(changed)
+        for key, value in changed.items():
+            copied[key] = value
         return copied
     if isinstance(structure, tuple | list):
         values = [_mapped(function, each) for each in structure]

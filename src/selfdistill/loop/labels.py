@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from selfdistill.data.ignore_index import IGNORED
+from selfdistill.data.ignored import IGNORED
 from selfdistill.errors import UserError
 from selfdistill.step.rows import ExampleRows
 

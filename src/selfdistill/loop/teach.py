@@ -6,7 +6,7 @@ import torch
 from torch import Generator, Tensor, nn
 
 from selfdistill.data.batch import Batch
-from selfdistill.data.ignore_index import IGNORED
+from selfdistill.data.ignored import IGNORED
 from selfdistill.data.mixing import Mixing
 from selfdistill.data.requirements import Need
 from selfdistill.errors import UserError

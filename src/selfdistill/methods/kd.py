@@ -20,8 +20,7 @@ class TeacherLogits(LossTerm):
         super().__init__()
         self.temperature, self.weight, self.ramp_epochs, self.uses_progress = temperature, weight, warmup, warmup > 0
         self.divergence, self.beta, self.gamma = divergence, beta, gamma
-        self.needs_labels = divergence in ("dkd", "nkd")
-        self.supports_mixup = not self.needs_labels
+        self.needs_labels, self.supports_mixup = (True, False) if divergence in ("dkd", "nkd") else (False, True)
         self.min_batch_size, self.reduction = (2, "batch") if divergence == "dist" else (1, "mean")
 
     def loss(self, context: StepContext) -> LossValue:
