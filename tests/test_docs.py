@@ -10,6 +10,8 @@ from selfdistill.method.constructor import signature
 from selfdistill.methods import REGISTRY
 from selfdistill.report import PICTURES
 from tests.contract.test_padding import STATISTICS
+from tests.contract.test_pixels import REFUSED as REFUSED_PIXELS
+from tests.contract.test_tags import REFUSED as REFUSED_TAGS
 from tests.helpers.kinds import KINDS, OF_TEXT
 
 ROOT = Path(__file__).parents[1]
@@ -94,3 +96,9 @@ def test_the_page_of_inputs_tells_which_methods_count_padding():
     counting, others = (row[0] for row in rows_of(table_with("methods")))
     assert {*names_in(counting)} == STATISTICS
     assert re.search(r"\d+", others)[0] == str(len(IN_A_LOOP - {*OF_TEXT} - STATISTICS))
+
+
+@pytest.mark.parametrize(("heading", "refused"), [("Pixels", {*REFUSED_PIXELS}), ("Tags", {*REFUSED_TAGS})])
+def test_the_page_of_inputs_tells_what_is_refused_for(heading, refused):
+    section = re.search(rf"^## {heading}\n.*?(?=^## |\Z)", INPUTS, re.M | re.S)[0]
+    assert {*names_in(section[section.index("Refused are") :])} == refused
