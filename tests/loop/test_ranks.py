@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 RANK = """
-import sys, torch, torch.distributed as dist
+import gc, torch, torch.distributed as dist
 from torch.nn.parallel import DistributedDataParallel
 import selfdistill as sd
 from tests.helpers.networks import network
@@ -32,6 +32,8 @@ dist.all_gather(other, flat)
 assert torch.equal(*other), "heads or student drifted apart"
 assert teach.close() is student
 dist.barrier()
+del run, optimizer, loss  # a process group that DDP still holds may abort the process at its end
+gc.collect()
 dist.destroy_process_group()
 """
 

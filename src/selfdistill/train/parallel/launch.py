@@ -1,5 +1,7 @@
 """Launch of a run: its devices, and one process for each."""
 
+import atexit
+import gc
 import logging
 import os
 from collections.abc import Iterator
@@ -54,6 +56,8 @@ def launched(config: RunConfig) -> Fabric:
         fabric.launch()
     except ValueError as error:  # another number than torchrun has started
         raise UserError(f"{error}; leave --devices and --nodes to torchrun") from None
+    # before Fabric's own handler: a process group that a dead DDP module holds would outlive it and abort the process
+    atexit.register(gc.collect)
     return fabric
 
 
