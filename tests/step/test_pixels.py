@@ -12,7 +12,7 @@ import selfdistill as sd
 from selfdistill.data.batch import Batch
 from selfdistill.errors import UserError
 from selfdistill.features import read_anatomy
-from selfdistill.step.pixels import SomePixels, spread_places
+from selfdistill.step.pixels import SampledPixels, sample_labeled
 from tests.helpers.kinds import CLASSES, UNet, pixel_labels
 
 IMAGES = torch.randn(4, 3, 16, 24, generator=torch.Generator().manual_seed(0))
@@ -38,7 +38,7 @@ def test_values_are_those_of_the_resized_map(size):
     maps = torch.randn(3, 6, *size, dtype=torch.float64)
     labels = torch.zeros(3, 16, 24, dtype=torch.int64)
     places = torch.arange(labels.numel())
-    got = SomePixels(Batch(maps, labels), places).values(maps)
+    got = SampledPixels(Batch(maps, labels), places).values(maps)
     resized = F.interpolate(maps, size=(16, 24), mode="bilinear", align_corners=False)
     assert_close(got, resized.movedim(1, -1).flatten(0, 2), rtol=1e-12, atol=1e-12)
 
@@ -47,7 +47,7 @@ def test_values_are_those_of_the_resized_map(size):
 def test_chosen_places_have_a_label_and_differ_by_step(known, step, count):
     labels = torch.full((2, 4, 8), -100)
     labels.view(-1)[torch.randperm(64, generator=torch.Generator().manual_seed(known))[:known]] = 1
-    places = spread_places(labels, count, torch.tensor(float(step)))
+    places = sample_labeled(labels, count, torch.tensor(float(step)))
     assert (labels.flatten()[places] == 1).all()
     if count >= known:
         assert len(places.unique()) > known // 2  # spread, not in one place

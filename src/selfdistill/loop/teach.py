@@ -255,17 +255,17 @@ class DistillationStep(nn.Module):
         >>> teach.set_extra_state(teach.get_extra_state())
         """
         state = unpack(packed, self._calls.device, keys=self._extra_state())
-        self._memory.slots, self._rows, self._calls = state["memories"], state["rows"], state["calls"]
+        self._memory.slots, self._batch_rows, self._calls = state["memories"], state["rows"], state["calls"]
         self._started, self._slot = state["started"], state["slot"]
         self._generator.set_state(state["generator"].cpu())
 
     def _extra_state(self) -> dict[str, object]:
-        state = {"memories": self._memory.slots, "rows": self._rows, "calls": self._calls}
+        state = {"memories": self._memory.slots, "rows": self._batch_rows, "calls": self._calls}
         return state | {"started": self._started, "slot": self._slot, "generator": self._generator.get_state()}
 
     def _start(self, rows: int) -> None:
         """Initialize memories for batches of `rows` rows, one slot per accumulated batch."""
-        self._rows, self._slot = rows, 0
+        self._batch_rows, self._slot = rows, 0
         self._calls = reference_tensor(self.student)  # a tensor: a number would be compiled in
         info = self.step.training_info(rows, self.dataset_size)
         self._memory = MemorySlots(self._terms, info, self.accumulate)
@@ -357,7 +357,7 @@ class DistillationStep(nn.Module):
     def _check_first_calls(self, batch: Batch) -> None:
         """At the first call, match memories to batch size and device; after the first step, check that heads train."""
         rows, device = num_rows(batch.inputs), device_of(batch.inputs)
-        if self._started == 0 and (rows != self._rows or self._calls.device != device):
+        if self._started == 0 and (rows != self._batch_rows or self._calls.device != device):
             self._start(rows)
         if self._started == self.accumulate and self._norms is not None:
             validate.require_optimized(self.step, self._norms)

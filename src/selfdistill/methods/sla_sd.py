@@ -27,7 +27,7 @@ class AggregatedTarget(AugmentedLabels):
         return {"learn": joint_label_loss(joint, context.batch), "mimic": mimic}
 
     def aggregated(self, joint: Sequence[Tensor]) -> Tensor:
-        """Average over transformations each one's own class logits. M of [B, C · M] -> [B, C]."""
+        """Average the logits of the classes of each transformation. M of [B, C · M] -> [B, C]."""
         own = [logits[:, j :: self.count] for j, logits in enumerate(joint)]
         return torch.stack(own).mean(dim=0)
 

@@ -56,14 +56,14 @@ class PixelRows(ExampleRows):
     def select(self, batch: Batch, term: LossTerm, progress: Progress, task: bool) -> Selection:
         """Select all pixels for a task that leaves out those without a label, labelled ones for another term."""
         if task and term.ignores_unlabeled:
-            return EveryPixel(batch)
+            return AllPixels(batch)
         if task:
-            return SomePixels(batch, labeled_places(batch.labels))
+            return SampledPixels(batch, labeled_indices(batch.labels))
         count = PAIRED_PIXELS if term.reduction == "batch" else PIXELS
-        return SomePixels(batch, spread_places(batch.labels, count, progress.step))
+        return SampledPixels(batch, sample_labeled(batch.labels, count, progress.step))
 
 
-class EveryPixel(Selection):
+class AllPixels(Selection):
     """All pixels of a batch; those without a label have the label -100."""
 
     def __init__(self, batch: Batch):
@@ -77,12 +77,12 @@ class EveryPixel(Selection):
         return outputs._replace(logits=maps.movedim(1, -1).flatten(0, 2), embedding_or_none=None)
 
 
-class SomePixels(Selection):
-    """Pixels at places in the flattened labels [B, H, W]."""
+class SampledPixels(Selection):
+    """Pixels at indices of the flattened labels [B, H, W]."""
 
-    def __init__(self, batch: Batch, places: Tensor):
-        labels = batch.labels.flatten()[places]
-        self.any_label, self.places, self.size = (labels != IGNORED).any(), places, batch.labels.shape[1:]
+    def __init__(self, batch: Batch, indices: Tensor):
+        labels = batch.labels.flatten()[indices]
+        self.any_label, self.indices, self.size = (labels != IGNORED).any(), indices, batch.labels.shape[1:]
         super().__init__(batch._replace(labels=labels.clamp_min(0)))
         self.rows = EXAMPLES._replace(pool=self.values)
 
@@ -97,7 +97,7 @@ class SomePixels(Selection):
         Equal to `F.interpolate(maps, size, mode="bilinear", align_corners=False)` at these pixels.
         """
         height, width = self.size
-        image, pixel = self.places // (height * width), self.places % (height * width)
+        image, pixel = self.indices // (height * width), self.indices % (height * width)
         flat = features.movedim(1, -1)
         y, x = pixel // width, pixel % width
         if features.shape[2:] == self.size:
@@ -112,21 +112,21 @@ class SomePixels(Selection):
 
 
 class _Neighbors(NamedTuple):
-    """Positions on a resized side, between which places lie."""
+    """Neighboring positions on a resized side, for bilinear interpolation."""
 
     first: Tensor  # [R]
     second: Tensor  # [R]
     share: Tensor  # [R, 1] of the second
 
 
-def _neighbors(places: Tensor, side: int, resized: int, dtype: torch.dtype) -> _Neighbors:
-    exact = ((places.to(dtype) + 0.5) * resized / side - 0.5).clamp(0, resized - 1)
+def _neighbors(positions: Tensor, side: int, resized: int, dtype: torch.dtype) -> _Neighbors:
+    exact = ((positions.to(dtype) + 0.5) * resized / side - 0.5).clamp(0, resized - 1)
     first = exact.long()
     return _Neighbors(first, (first + 1).clamp(max=resized - 1), (exact - first)[:, None])
 
 
-def spread_places(labels: Tensor, count: int, step: Tensor) -> Tensor:
-    """Choose places with a label in the flattened labels, evenly spread, others at each step. [B, H, W] -> [count].
+def sample_labeled(labels: Tensor, count: int, step: Tensor) -> Tensor:
+    """Choose labeled pixels, evenly spread, others at each step, as indices of the flattened labels. [B, H, W] -> [count].
 
     Some are chosen twice where fewer have a label. No random stream is used, and no shape depends on the labels.
     """
@@ -137,7 +137,7 @@ def spread_places(labels: Tensor, count: int, step: Tensor) -> Tensor:
     return torch.searchsorted(known, wanted).clamp(max=len(known) - 1)
 
 
-def labeled_places(labels: Tensor) -> Tensor:
-    """List all places with a label, or one place if there is none; waits for the device. [B, H, W] -> [R]."""
-    places = (labels.flatten() != IGNORED).nonzero()[:, 0]
-    return places if len(places) else places.new_zeros(1)
+def labeled_indices(labels: Tensor) -> Tensor:
+    """Return the indices of labeled pixels, or one index if there are none; waits for the device. -> [R]."""
+    indices = (labels.flatten() != IGNORED).nonzero()[:, 0]
+    return indices if len(indices) else indices.new_zeros(1)

@@ -1,4 +1,4 @@
-"""Choice of what a row of a loss is: an example, a pixel or a tag."""
+"""Choice of the rows of a loss: examples, pixels or tags."""
 
 from typing import Literal
 

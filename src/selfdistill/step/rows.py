@@ -1,4 +1,4 @@
-"""What a row of a loss is: an example, with one class. Pixels and tags are its siblings."""
+"""Rows of a loss as examples, each with one class; pixels and tags are the other kinds."""
 
 from torch import Size, Tensor
 

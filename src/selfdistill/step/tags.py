@@ -10,7 +10,7 @@ from torch import Tensor
 from selfdistill.data.batch import Batch, Mix
 from selfdistill.data.ignored import IGNORED
 from selfdistill.errors import UserError
-from selfdistill.step.pixels import labeled_places
+from selfdistill.step.pixels import labeled_indices
 from selfdistill.step.rows import ExampleRows, Selection
 from selfdistill.terms import EXAMPLES, LossTerm, ModelOutputs, Progress
 
@@ -67,8 +67,8 @@ class KnownTags(Tags):
 
     def __init__(self, batch: Batch):
         super().__init__(batch)
-        self.places = labeled_places(self.batch.labels)
-        self.batch = self.batch._replace(labels=self.batch.labels[self.places])
+        self.indices = labeled_indices(self.batch.labels)
+        self.batch = self.batch._replace(labels=self.batch.labels[self.indices])
         self.rows = EXAMPLES._replace(logits=self._known)
 
     def outputs(self, outputs: ModelOutputs) -> ModelOutputs:
@@ -76,7 +76,7 @@ class KnownTags(Tags):
         return outputs._replace(logits=self._known(outputs.logits))
 
     def _known(self, logits: Tensor) -> Tensor:
-        return tag_logits(logits)[self.places]
+        return tag_logits(logits)[self.indices]
 
 
 def tag_logits(logits: Tensor) -> Tensor:
