@@ -126,7 +126,7 @@ def _neighbors(positions: Tensor, side: int, resized: int, dtype: torch.dtype) -
 
 
 def sample_labeled(labels: Tensor, count: int, step: Tensor) -> Tensor:
-    """Choose labeled pixels, evenly spread, others at each step, as indices of the flattened labels. [B, H, W] -> [count].
+    """Choose labeled pixels, evenly spread, others at each step, as flat indices. [B, H, W] -> [count].
 
     Some are chosen twice where fewer have a label. No random stream is used, and no shape depends on the labels.
     """
