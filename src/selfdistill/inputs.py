@@ -104,11 +104,8 @@ def positional_tensor(inputs: Inputs, reason: str, dims: int = 2) -> Tensor:
     Raises `UserError` that starts with the reason if there is none, or more than one.
     """
     found = [each for each in tensors(inputs) if each.is_floating_point() and each.dim() >= 2 + dims]
-    embedded = isinstance(inputs, Mapping) and inputs.keys() & {
-        "attention_mask",
-        "inputs_embeds",
-    }  # [B, N, D] of tokens
-    if len(found) == 1 and not embedded:
+    are_tokens = isinstance(inputs, Mapping) and inputs.keys() & {"attention_mask", "inputs_embeds"}
+    if len(found) == 1 and not are_tokens:
         return found[0]
     wanted = "float images [B, C, H, W]" if dims == 2 else "one float tensor [B, C, ...]"
     raise UserError(f"{reason} {wanted}, but the inputs are {describe(inputs)}; use another method")

@@ -148,3 +148,11 @@ def test_other_labels_are_refused(labels, answer):
 def test_tags_must_be_said():
     with pytest.raises(UserError, match="rows='tags' for several tags per example"):
         sd.teach(convolutions(3), "ce()", IMAGES)(IMAGES, TAGS)
+
+
+def test_one_example_of_several_tags_is_one_embedding():
+    teach = sd.teach(convolutions(3), "pkt()", IMAGES[:2], rows="tags", networks={"teacher": convolutions(3)})
+    with pytest.raises(
+        UserError, match=r"pkt\(\) compares the rows of a batch .* needs 2 at least, but this batch has 1"
+    ):
+        teach(IMAGES[:1], TAGS[:1])

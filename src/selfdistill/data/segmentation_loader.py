@@ -11,8 +11,8 @@ from torch import Tensor
 from selfdistill.data.batch import Batch
 from selfdistill.data.masked_files import MaskedImage
 from selfdistill.data.masked_images import PREFETCH, MaskedImages
+from selfdistill.data.rank_batches import fitting_batch_size, rank_slice
 from selfdistill.data.segmentation_augment import ScaleCropParams, SegmentationAugmentation
-from selfdistill.errors import UserError
 from selfdistill.rng import make_generator
 
 Crops = list[Future[MaskedImage]]
@@ -39,14 +39,8 @@ class SegmentationLoader:
         ranks: int = 1,
         device: torch.device | str = "cpu",
     ):
-        if batch_size < 1 or batch_size % ranks:
-            raise UserError(
-                f"a batch of {batch_size} cannot be split evenly over {ranks} process(es); use a multiple of {ranks}"
-            )
-        if len(images) < ranks:
-            raise UserError(f"{len(images)} training images are too few for {ranks} processes; start fewer")
         self.images, self.augment, self.seed, self.drop_last = images, augment, seed, drop_last
-        self.batch_size = min(batch_size, len(images) // ranks * ranks)
+        self.batch_size = fitting_batch_size(batch_size, len(images), ranks)
         self.rank, self.ranks, self.device = rank, ranks, device
         self._order = functools.lru_cache(2)(self._draw_order)
         self._params = functools.lru_cache(2)(self._draw_params)
@@ -72,9 +66,7 @@ class SegmentationLoader:
 
     def _rank_slice(self, step: int) -> slice:
         """Slice of the epoch's order with this rank's rows of a step."""
-        first = step * self.batch_size
-        share = min(self.batch_size, len(self.images) - first) // self.ranks
-        return slice(first + self.rank * share, first + (self.rank + 1) * share)
+        return rank_slice(step, self.batch_size, len(self.images), self.rank, self.ranks)
 
     def _crops(self, epoch: int, step: int) -> Crops:
         """Start making this rank's crops of a step."""

@@ -12,6 +12,7 @@ from selfdistill.data.class_index import ClassIndex
 from selfdistill.data.images import PREFETCH, Images
 from selfdistill.data.lazy import LazyImages
 from selfdistill.data.mixing import Erasing, Mixing
+from selfdistill.data.rank_batches import fitting_batch_size, rank_slice
 from selfdistill.data.requirements import ClassGroups, ExtraAugmentation, Need, Negatives, SameClassImage
 from selfdistill.errors import UserError
 from selfdistill.rng import make_generator
@@ -41,14 +42,8 @@ class Loader:
         ranks: int = 1,
         device: torch.device | str = "cpu",
     ):
-        if batch_size < 1 or batch_size % ranks:
-            raise UserError(
-                f"a batch of {batch_size} cannot be split evenly over {ranks} process(es); use a multiple of {ranks}"
-            )
-        if len(images) < ranks:
-            raise UserError(f"{len(images)} training images are too few for {ranks} processes; start fewer")
         self.images, self.labels = images.images.to(device), images.labels.to(device)
-        self.batch_size, self.drop_last = min(batch_size, len(images) // ranks * ranks), drop_last
+        self.batch_size, self.drop_last = fitting_batch_size(batch_size, len(images), ranks), drop_last
         self.augment, self.mixing, self.erasing, self.seed = augment, mixing, erasing, seed
         self.needs = dict(needs or {})
         self.rank, self.ranks, self.device = rank, ranks, device
@@ -108,9 +103,7 @@ class Loader:
 
     def _rank_slice(self, step: int) -> slice:
         """Slice of the epoch's order with this rank's rows of a step."""
-        first = step * self.batch_size
-        share = min(self.batch_size, len(self.labels) - first) // self.ranks
-        return slice(first + self.rank * share, first + (self.rank + 1) * share)
+        return rank_slice(step, self.batch_size, len(self.labels), self.rank, self.ranks)
 
     def _extra(self, epoch: int, step: int) -> dict[str, Tensor]:
         """Build the extra tensors that the method requires."""

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from selfdistill.data.ignored import IGNORED
 from selfdistill.errors import UserError
+from selfdistill.inputs import describe
 from selfdistill.step.rows import ExampleRows
 
 Labels = Tensor | Sequence[int]
@@ -22,7 +23,7 @@ class LabelReader:
     def __init__(self, rows: ExampleRows, ignore_index: int = IGNORED, *, own_task: bool = False):
         self.rows, self.ignore_index, self.own_task = rows, ignore_index, own_task
         self.outputs = rows.anatomy.logits[1]  # C of the model
-        self.classes = self.outputs if rows.kind != "tags" else 2
+        self.classes = rows.classes
 
     def __call__(self, labels: Labels, rows: int, device: torch.device) -> Tensor:
         """Return labels [B], [B, H, W] of pixels or [B, C] of tags, on a device."""
@@ -55,7 +56,7 @@ def pixel_ids(labels: Labels, rows: int) -> Tensor:
     ids = torch.as_tensor(labels)
     if ids.dim() != 3 or len(ids) != rows or ids.is_floating_point() or ids.is_complex():
         raise UserError(
-            f"labels of pixels must be integers [{rows}, H, W], but these are {_kind(ids)}; for one class per image, "
+            f"labels of pixels must be integers [{rows}, H, W], but these are {describe(ids)}; for one class per image, "
             "pool the model's logits to [B, C]"
         )
     return ids.long()
@@ -65,7 +66,7 @@ def tag_labels(labels: Labels, rows: int, tags: int) -> Tensor:
     """Return labels of tags [B, C], of any real dtype. Raises `UserError` for another shape."""
     found = torch.as_tensor(labels)
     if found.shape != (rows, tags) or found.is_complex():
-        raise UserError(f"labels of tags must be [{rows}, {tags}], one for each logit, but these are {_kind(found)}")
+        raise UserError(f"labels of tags must be [{rows}, {tags}], one for each logit, but these are {describe(found)}")
     return found if found.is_floating_point() else found.long()
 
 
@@ -78,7 +79,9 @@ def class_ids(labels: Labels, rows: int, classes: int, device: torch.device) -> 
     if ids.dim() == 2 and ids.shape[1] == 1:
         ids = ids.squeeze(1)
     if ids.is_floating_point() or ids.is_complex() or ids.dim() != 1:
-        raise UserError(f"labels must be class ids, integers [B], but these are {_kind(ids)}; {_way_out(ids, classes)}")
+        raise UserError(
+            f"labels must be class ids, integers [B], but these are {describe(ids)}; {_way_out(ids, classes)}"
+        )
     if len(ids) != rows:
         raise UserError(f"a batch of {rows} rows needs {rows} labels, but these are {len(ids)}")
     return ids.to(device, torch.int64)
@@ -95,7 +98,7 @@ def own_labels(labels: Tensor, rows: int, device: torch.device) -> Tensor:
     Raises `UserError` for another number than `rows`.
     """
     if labels.dim() == 0 or len(labels) != rows:
-        raise UserError(f"a batch of {rows} rows needs {rows} rows of labels, but these are {_kind(labels)}")
+        raise UserError(f"a batch of {rows} rows needs {rows} rows of labels, but these are {describe(labels)}")
     return labels.to(device)
 
 
@@ -107,10 +110,6 @@ def require_known_classes(ids: Tensor, classes: int) -> None:
             f"labels must be from 0 to {classes - 1} for the model's {classes} logits, but these include "
             f"{', '.join(map(str, wrong[:5]))}; number the classes from 0, and leave out rows without a label"
         )
-
-
-def _kind(labels: Tensor) -> str:
-    return f"{str(labels.dtype).removeprefix('torch.')} {[*labels.shape]}"
 
 
 def _way_out(labels: Tensor, classes: int) -> str:

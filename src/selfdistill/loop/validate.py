@@ -62,7 +62,7 @@ def require_size(step: Distiller, dataset_size: int) -> None:
 def require_rows(step: Distiller, batch: Batch) -> None:
     """Raise `UserError` for a batch smaller than a term's `min_batch_size`."""
     for name, term in step.terms.items():
-        rows = len(batch.labels) if term.taps else step.rows.count(len(batch.labels))  # stages are of whole examples
+        rows = len(batch.labels) if term.taps else step.rows.compared(len(batch.labels))  # stages are of whole examples
         if rows < term.min_batch_size:
             raise UserError(
                 f"{step.method.text} compares the rows of a batch (term {name!r}) and needs {term.min_batch_size} at "

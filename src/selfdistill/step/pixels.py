@@ -29,6 +29,10 @@ class PixelRows(ExampleRows):
         """Return the number of pixels that a distillation reads."""
         return PIXELS
 
+    def compared(self, batch: int) -> int:
+        """Return the number of pixels that are compared with one another."""
+        return PAIRED_PIXELS
+
     def row_shape(self, name: str, shape: Size) -> Size:
         """Convert the shapes of logits and of an embedding to those of the pixels that are read."""
         return Size((PIXELS, shape[1])) if name in ("logits", "embedding") else shape

@@ -39,7 +39,11 @@ class ExampleRows:
         return self.anatomy.logits[1]
 
     def count(self, batch: int) -> int:
-        """Return the number of rows that a term compares, of a batch of examples."""
+        """Return the number of rows of logits that a term reads, of a batch of examples."""
+        return batch
+
+    def compared(self, batch: int) -> int:
+        """Return the number of rows that a term compares with one another, of a batch of examples."""
         return batch
 
     def shapes(self) -> dict[str, Size]:
