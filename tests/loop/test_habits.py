@@ -285,9 +285,8 @@ def test_a_model_without_stages_is_told(text):
 def test_no_method_fails_raw_on_a_model_without_stages(name):
     model = nn.Sequential(nn.Flatten(), nn.Linear(768, 32), nn.ReLU(), nn.Linear(32, CLASSES))
     options = {"dataset_size": 8, "epochs": 4, "steps_per_epoch": 1}
-    answer = ""
+    answer, method = "", sd.methods.parse_method(f"{name}()")
     try:
-        method = sd.methods.parse_method(f"{name}()")
         sd.teach(model, method, IMAGES, networks={role: network() for role in method.teachers}, **options)
     except UserError as error:
         answer = str(error)

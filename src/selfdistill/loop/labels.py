@@ -56,8 +56,8 @@ def pixel_ids(labels: Labels, rows: int) -> Tensor:
     ids = torch.as_tensor(labels)
     if ids.dim() != 3 or len(ids) != rows or ids.is_floating_point() or ids.is_complex():
         raise UserError(
-            f"labels of pixels must be integers [{rows}, H, W], but these are {describe(ids)}; for one class per image, "
-            "pool the model's logits to [B, C]"
+            f"labels of pixels must be integers [{rows}, H, W], but these are {describe(ids)}; for one class per "
+            "image, pool the model's logits to [B, C]"
         )
     return ids.long()
 
