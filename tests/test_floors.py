@@ -8,7 +8,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1] / "src" / "selfdistill"
 FLOORS = (
-    ("errors", "inputs", "distributed", "system", "rng", "files", "schema", "records"),
+    ("errors", "inputs", "distributed", "system", "rng", "files", "schema", "records", "task"),
     ("functional", "data"),
     ("terms", "features", "heads", "models"),
     ("method", "step"),

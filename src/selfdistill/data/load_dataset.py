@@ -13,11 +13,12 @@ from selfdistill.data.fingerprint import fingerprint
 from selfdistill.data.images import Images, Splits, require_classes
 from selfdistill.data.label_noise import add_label_noise
 from selfdistill.data.lazy import LazyImages
-from selfdistill.data.sources import CLASSIFY, TAGS, read, task_of
+from selfdistill.data.sources import read, task_of
 from selfdistill.data.sources.source_data import SourceData
 from selfdistill.data.subsets import split_validation, stratified
 from selfdistill.errors import UserError
 from selfdistill.system import free_memory
+from selfdistill.task import CLASSIFY, TAG
 
 T = TypeVar("T")
 Decode = Literal["auto", "once", "stream"]
@@ -26,7 +27,7 @@ Decode = Literal["auto", "once", "stream"]
 def load(
     spec: str,
     *,
-    task: Literal["classify", "tags"] = "classify",
+    task: Literal["classify", "tag"] = "classify",
     limit: int | None = None,
     validation: float = 0.0,
     seed: int = 0,
@@ -38,7 +39,7 @@ def load(
 ) -> Splits:
     """Load a data set by its specification: "digits", "parquet:PATH", "folder:PATH", "cifar100", "fake".
 
-    With the task "tags" labels are [N, T], 1 for each tag of an image, as of "shapes:tags". `limit` keeps a stratified
+    With the task "tag" labels are [N, T], 1 for each tag of an image, as of "shapes:tag". `limit` keeps a stratified
     sample of that many training images; `validation` is the fraction of them that is then split off, in place of the
     source's own validation set; both are drawn by `seed`. Images are resized to `size` pixels a side. `label_noise` is
     the fraction of the remaining training labels that are replaced by wrong ones. `decode` is when image files are
@@ -77,8 +78,8 @@ def load(
 
 def _require_task(spec: str, task: str) -> None:
     """Raise `UserError` for tags where classes are wanted, and for classes where tags are."""
-    if task_of(spec) == TAGS != task:
-        raise UserError(f"{spec} has tags, not one class for each image; load it with sd.data.load(…, task='tags')")
+    if task_of(spec) == TAG != task:
+        raise UserError(f"{spec} has tags, not one class for each image; load it with sd.data.load(…, task='tag')")
     if task_of(spec) == CLASSIFY != task:
         raise UserError(f"{spec} has one class for each image, not tags; load it without task={task!r}")
 

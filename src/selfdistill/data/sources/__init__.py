@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from selfdistill.errors import UserError
 from selfdistill.files import exists
+from selfdistill.task import CLASSIFY, SEGMENT, TAG, TaskName
 
 if TYPE_CHECKING:  # `SOURCES` is read without torch, as by `--help`
     from selfdistill.data.sources.source_data import (
@@ -19,8 +20,6 @@ if TYPE_CHECKING:  # `SOURCES` is read without torch, as by `--help`
         SourceModule,
     )
 
-CLASSIFY, SEGMENT, TAGS = "classify", "segment", "tags"  # tasks: an image, a pixel, or a tag has a label
-
 
 class Source(NamedTuple):
     """Module, syntax and description of a data source."""
@@ -28,7 +27,7 @@ class Source(NamedTuple):
     module: str  # imported on first use, with the libraries it needs
     usage: str
     about: str
-    tasks: tuple[str, ...] = (CLASSIFY,)  # of several, the argument's first word is the task
+    tasks: tuple[TaskName, ...] = (CLASSIFY,)  # of several, the argument's first word is the task
 
 
 SOURCES = {
@@ -60,9 +59,9 @@ SOURCES = {
     ),
     "shapes": Source(
         "shapes",
-        "shapes:segment|tags[,size=64,train=1000,test=300]",
+        "shapes:segment|tag[,size=64,train=1000,test=300]",
         "drawn shapes on textures, with exact masks or the tags of what is there",
-        (SEGMENT, TAGS),
+        (SEGMENT, TAG),
     ),
     "fake": Source("fake", "fake[:classes=10,size=32,train=256,test=64]", "random images of tinted noise, for tests"),
 }
@@ -87,8 +86,8 @@ def read_masked(spec: str, pick: "PickCount", skip_unreadable: bool = False) -> 
     return module.read_masked(name, argument, pick, skip_unreadable)
 
 
-def task_of(spec: str) -> str:
-    """Task of a data set: "classify", "segment" or "tags". Raises `UserError` for a specification without a source.
+def task_of(spec: str) -> TaskName:
+    """Task of a data set: "classify", "segment" or "tag". Raises `UserError` for a specification without a source.
 
     >>> task_of("digits"), task_of("masks:PATH")
     ('classify', 'segment')

@@ -1,4 +1,4 @@
-"""Drawn shapes on textures, with masks (`shapes:segment`) or tags (`shapes:tags`); no files."""
+"""Drawn shapes on textures, with masks (`shapes:segment`) or tags (`shapes:tag`); no files."""
 
 from selfdistill.data.images import Images
 from selfdistill.data.masked_images import MaskedImages, MaskedTensors
@@ -11,7 +11,7 @@ SEEDS = {"train": 1, "test": 2}  # of the pictures, which do not depend on the r
 
 
 def read(name: str, argument: str, pick: PickRows, size: int | None) -> SourceData:
-    """Draw `shapes:tags,size=64,train=1000,test=300`: labels [N, 7] float32, 1 for each shape that is seen."""
+    """Draw `shapes:tag,size=64,train=1000,test=300`: labels [N, 7] float32, 1 for each shape that is seen."""
     train, test = (
         Images(each.images, visible_shapes(each.masks))
         for each in _draw(name, argument, {"size": size} if size else {})
