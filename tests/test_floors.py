@@ -22,6 +22,7 @@ FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
 ONLY_IN = {
     "timm": {"models"},
     "torchvision": {"models", "data"},
+    "transformers": {"models"},
     "pyarrow": {"data"},
     "datasets": {"data"},
     "typer": {"cli"},

@@ -1,4 +1,4 @@
-"""Networks by name: CIFAR networks, timm and torchvision. Independent of distillation."""
+"""Networks by name: of this package, timm, torchvision and transformers. Independent of distillation."""
 
 from selfdistill.models.create import create
 from selfdistill.models.registry import names

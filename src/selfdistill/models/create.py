@@ -9,50 +9,65 @@ from selfdistill.errors import UserError
 from selfdistill.models import registry
 from selfdistill.models.library import LIBRARIES, from_library
 from selfdistill.models.weights import fit, read
+from selfdistill.task import CLASSIFY, SEGMENT, TAG, TASKS, TaskName
 
 
 def create(
-    name: str, classes: int, *, size: int = 32, pretrained: bool = False, weights: str | Path | None = None
+    name: str,
+    classes: int,
+    *,
+    size: int = 32,
+    pretrained: bool = False,
+    weights: str | Path | None = None,
+    task: TaskName = CLASSIFY,
 ) -> nn.Module:
-    """Create a network from images [B, 3, size, size] to logits [B, classes].
+    """Create a network from images [B, 3, size, size] to logits [B, classes], or [B, classes, h, w] of pixels.
 
-    `name` is one of `names()`, any "wrn-DEPTH-WIDTH", "timm/NAME" or "torchvision/NAME". `pretrained` loads the
-    library's weights, `weights` those of a file (safetensors, or a state dict or checkpoint of torch); a classifier
-    with another number of classes stays newly initialized. Initialization uses torch's global generator. Raises
-    `UserError` for an unknown name, an unsupported size, unavailable weights, and a damaged or mismatched file.
+    `name` is one of `names(task)`, any "wrn-DEPTH-WIDTH", "timm/NAME" or "torchvision/NAME". For the task "segment" it
+    may be any "unet-WIDTH" and "transformers/segformer-b0" … "-b5" too; classifiers of this package and of timm get a
+    small decoder. `pretrained` loads the library's weights, `weights` those of a file (safetensors, or a state dict or
+    checkpoint of torch); a classifier with another number of classes stays newly initialized. Initialization uses
+    torch's global generator. Raises `UserError` for a name that is unknown or for another task, an unsupported size,
+    unavailable weights, and a damaged or mismatched file.
 
     >>> import torch
     >>> create("resnet20", classes=100)(torch.zeros(2, 3, 32, 32)).shape
     torch.Size([2, 100])
+    >>> create("unet", classes=8, task="segment")(torch.zeros(2, 3, 32, 32)).shape
+    torch.Size([2, 8, 32, 32])
     """
-    _require_valid(name, classes, size, pretrained, weights)
+    _require_valid(name, classes, size, pretrained, weights, task)
     state = None if weights is None else read(Path(weights))
-    network = _build(name, classes, size, pretrained)
+    network = _build(name, classes, size, pretrained, SEGMENT if task == SEGMENT else CLASSIFY)
     if state is not None:
         fit(network, state, classes, source=str(weights))
     return network
 
 
-def _require_valid(name: str, classes: int, size: int, pretrained: bool, weights: str | Path | None) -> None:
-    if classes < 2:
+def _require_valid(name: str, classes: int, size: int, pretrained: bool, weights: str | Path | None, task: str) -> None:
+    if task not in TASKS:
+        raise UserError(f"there is no task {task!r}; there are {', '.join(TASKS)}")
+    if classes < 2 and task != TAG:
         raise UserError(f"a classifier needs 2 classes or more, not {classes}")
+    if classes < 1:
+        raise UserError(f"a network needs 1 tag or more, not {classes}")
     if size < 1:
         raise UserError(f"images need a side of 1 pixel or more, not {size}")
     if pretrained and weights is not None:
         raise UserError(f"{name}: pass pretrained or weights, not both")
 
 
-def _build(name: str, classes: int, size: int, pretrained: bool) -> nn.Module:
+def _build(name: str, classes: int, size: int, pretrained: bool, task: str) -> nn.Module:
     family, _, rest = name.partition("/")
     if rest and family in LIBRARIES:
-        return from_library(family, rest, classes, size, pretrained)
-    return _from_registry(name, classes, size, pretrained)
+        return from_library(family, rest, classes, size, pretrained, task)
+    return _from_registry(name, classes, size, pretrained, task)
 
 
-def _from_registry(name: str, classes: int, size: int, pretrained: bool) -> nn.Module:
-    entry = registry.find(name)
+def _from_registry(name: str, classes: int, size: int, pretrained: bool, task: str) -> nn.Module:
+    entry = registry.find(name, task)
     if entry is None:
-        raise UserError(_unknown_name(name))
+        raise UserError(_unknown_name(name, task))
     if pretrained:
         raise UserError(f"there are no pretrained weights of {name}; pass weights=FILE, or a timm/NAME")
     if size < entry.reduction:
@@ -61,11 +76,12 @@ def _from_registry(name: str, classes: int, size: int, pretrained: bool) -> nn.M
     return entry.build(classes=classes)
 
 
-def _unknown_name(name: str) -> str:
-    known = registry.names()
+def _unknown_name(name: str, task: str) -> str:
+    if task == CLASSIFY and registry.find_unet(name):
+        return f"{name} is a segmentation network; pass task={SEGMENT!r}, or name a classifier such as resnet20"
+    known = registry.names(task)
     near = get_close_matches(name, known, n=3)
     nearest = f" (nearest: {', '.join(near)})" if near else ""
-    return (
-        f"there is no model {name!r}{nearest}; there are {', '.join(known)}, "
-        "wrn-DEPTH-WIDTH of depth 6n + 4, timm/NAME and torchvision/NAME"
-    )
+    families = ["unet-WIDTH", "transformers/NAME"] if task == SEGMENT else []
+    patterns = ["wrn-DEPTH-WIDTH of depth 6n + 4", *families, "timm/NAME"]
+    return f"there is no model {name!r}{nearest}; there are {', '.join([*known, *patterns])} and torchvision/NAME"

@@ -20,7 +20,7 @@ def network(
     numbered = {f"layer{number}": layer for number, layer in enumerate(layers, start=1)}
     neck = nn.Sequential(*closing, GlobalAveragePool())
     children = OrderedDict(stem=stem, **numbered, neck=neck, classifier=classifier)
-    return nn.Sequential(children).apply(_initialize)
+    return nn.Sequential(children).apply(initialize)
 
 
 def pyramid(
@@ -44,7 +44,8 @@ class GlobalAveragePool(nn.Module):
         return features.mean(dim=(2, 3))
 
 
-def _initialize(module: nn.Module) -> None:
+def initialize(module: nn.Module) -> None:
+    """Initialize a convolution as in https://arxiv.org/abs/1502.01852; other modules stay."""
     if isinstance(module, nn.Conv2d):
         nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
         if module.bias is not None:
