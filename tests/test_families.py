@@ -181,6 +181,7 @@ def test_idle_parameters_are_named():
 
     found = read_anatomy(Aux(), torch.randn(2, 3, 8, 8))
     assert found.params_without_grad == ("aux.weight", "aux.bias")
+    assert found.auxiliary == {"1": ("aux.weight", "aux.bias")}
     assert found.classifier == "head"
 
 

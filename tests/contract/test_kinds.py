@@ -25,7 +25,8 @@ def teach(kind, name):
     torch.manual_seed(0)
     method = sd.methods.parse_method(f"{name}(negatives=2)" if name == "crd" else f"{name}()")
     networks = {role: kind.make() for role in method.teachers}
-    return sd.teach(kind.make(), method, kind.inputs(), networks=networks, dataset_size=8, epochs=4, steps_per_epoch=2)
+    time = {"dataset_size": 8, "epochs": 4, "steps_per_epoch": 2}
+    return sd.teach(kind.make(), method, kind.inputs(), networks=networks, **time, **kind.options)
 
 
 def two_steps(kind, name):

@@ -165,6 +165,7 @@ class Kind(NamedTuple):
     make: object
     inputs: object
     refused: dict[str, str] = {}  # noqa: RUF012
+    options: dict[str, object] = {}  # noqa: RUF012
 
 
 TURNS = dict.fromkeys(["sla", "sla_sd", "sskd"], "need float images|half turn")
@@ -197,7 +198,7 @@ KINDS = {
     "ViT of transformers": Kind(vit, lambda: {"pixel_values": floats(3, 16, 16)()}),
     "audio spectrogram": Kind(spectrogram_transformer, lambda: {"input_values": floats(32, 16)()}, TURNS),
     "LSTM": Kind(Recurrent, lambda: torch.randint(0, 50, (ROWS, 12), generator=draws()), OF_TEXT | ONE_STAGE),
-    "auxiliary logits": Kind(AuxiliaryLogits, floats(3, 16, 16)),
+    "auxiliary logits": Kind(AuxiliaryLogits, floats(3, 16, 16), options={"aux": 0.4}),
     "weight norm": Kind(
         weight_normed, floats(3, 16, 16), dict.fromkeys(["adacos", "sla"], "a parametrization computes it")
     ),

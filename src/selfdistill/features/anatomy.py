@@ -12,12 +12,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 
-from torch import Size, nn
+from torch import Size, Tensor, nn
 
 from selfdistill.errors import UserError
 from selfdistill.features.classifier import classifier_of, is_linear
+from selfdistill.features.dominators import nodes_behind
 from selfdistill.features.layout import Layout, layout_of
-from selfdistill.features.logits import LogitsKey
+from selfdistill.features.logits import LogitsKey, named_tensors
 from selfdistill.features.stages import stage_ends, trunk_points
 from selfdistill.features.trace import ModuleCall, Trace, trace_modules
 from selfdistill.functional import has_positions
@@ -54,7 +55,8 @@ class Anatomy:
     logits: Size
     embedding: Size | None  # the classifier's input, flattened to [B, D]; of a dense model [B, D, h, w]
     linear: bool  # the classifier is a linear layer, or a 1x1 convolution
-    params_without_grad: tuple[str, ...]  # trainable parameters that get no gradient in training
+    params_without_grad: tuple[str, ...]  # trainable parameters that the logits give no gradient in training
+    auxiliary: Mapping[str, tuple[str, ...]]  # those that auxiliary logits reach, by the logits' place in the output
     without_graph: frozenset[str]  # paths of modules whose output is computed without gradient
     output: LogitsKey | None = None  # selects the logits in the model's output
 
@@ -117,6 +119,7 @@ def read_anatomy(
     embedding, dense = head.input if head else None, eval_trace.logits.dim() == 4
     overwritten = _overwritten(eval_trace, train_trace)
     tappable = _tappable(eval_trace, train_trace, overwritten)
+    without_grad = _params_without_grad(train_trace, model)
     return Anatomy(
         model=type(model).__name__,
         has_root=eval_trace.has_root,
@@ -131,7 +134,8 @@ def read_anatomy(
         logits=eval_trace.logits.shape,
         embedding=None if embedding is None else (embedding if dense else embedding.flatten(1)).shape,
         linear=head is not None and is_linear(head, dense),
-        params_without_grad=_params_without_grad(train_trace, model),
+        params_without_grad=without_grad,
+        auxiliary=_auxiliary(train_trace, without_grad),
         without_graph=frozenset(call.path for call in train_trace.calls if call.node is None),
         output=output,
     )
@@ -167,3 +171,21 @@ def _params_without_grad(train_trace: Trace, model: nn.Module) -> tuple[str, ...
     train_trace.logits.sum().backward()  # on a copy; reentrant checkpoints refuse autograd.grad
     named = train_trace.model.named_parameters()
     return tuple(name for name, each in named if name in trainable and each.grad is None)
+
+
+def _auxiliary(train_trace: Trace, without_grad: tuple[str, ...]) -> dict[str, tuple[str, ...]]:
+    """Return the parameters behind auxiliary logits alone, by the name of these logits in the model's output."""
+    logits = {name: each for name, each in named_tensors(train_trace.output).items() if _is_like(each, train_trace)}
+    found = {name: _parameters_behind(each, train_trace.model, without_grad) for name, each in logits.items()}
+    return {name: parameters for name, parameters in found.items() if parameters}
+
+
+def _is_like(each: Tensor, trace: Trace) -> bool:
+    """Return True for a tensor of the logits' shape; maps of logits may be of another size."""
+    logits = trace.logits.shape
+    return each.shape[:2] == logits[:2] and each.dim() == 4 if len(logits) == 4 else each.shape == logits
+
+
+def _parameters_behind(output: Tensor, model: nn.Module, names: tuple[str, ...]) -> tuple[str, ...]:
+    reached = {id(getattr(node, "variable", None)) for node in nodes_behind(output.grad_fn)}
+    return tuple(name for name in names if id(model.get_parameter(name)) in reached)

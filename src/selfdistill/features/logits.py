@@ -1,6 +1,6 @@
 """Logits in a model's output."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from torch import Tensor
@@ -37,6 +37,32 @@ def logits_of(output: object, key: LogitsKey | None = None) -> Tensor:
         f"the model returned a {type(output).__name__}; it should return logits [B, C], or an object, "
         "dict or tuple that holds them (.logits, ['logits'], or first)"
     )
+
+
+def named_tensors(output: object) -> dict[str, Tensor]:
+    """List the tensors in a model's output by key, field or position, such as "aux" or "1.0".
+
+    >>> import torch
+    >>> sorted(named_tensors({"out": torch.zeros(2), "aux": [torch.zeros(2), torch.zeros(2)]}))
+    ['aux.0', 'aux.1', 'out']
+    """
+    is_structure = isinstance(output, Tensor | Mapping | tuple | list)
+    return dict(_named_tensors(output if is_structure else getattr(output, "__dict__", {})))
+
+
+def _named_tensors(structure: object, name: str = "") -> Iterator[tuple[str, Tensor]]:
+    if isinstance(structure, Tensor):
+        yield name, structure
+    for key, value in _items(structure):
+        yield from _named_tensors(value, f"{name}.{key}" if name else str(key))
+
+
+def _items(structure: object) -> list[tuple[object, object]]:
+    if isinstance(structure, Mapping):
+        return [*structure.items()]
+    if isinstance(structure, tuple | list):
+        return [*zip(getattr(structure, "_fields", range(len(structure))), structure, strict=True)]
+    return []
 
 
 def _of_sequence(output: Sequence[object]) -> Tensor:

@@ -59,6 +59,7 @@ class Trace(NamedTuple):
     inputs: Inputs  # two rows
     root: Tensor  # the largest float input, or embedding of integers: the trunk starts here
     calls: list[ModuleCall]
+    output: object  # of the model: the logits, and what it returns beside them
     logits: Tensor
 
     @property
@@ -148,10 +149,11 @@ def _record(model: nn.Module, inputs: Inputs, output: LogitsKey | None) -> Trace
     inputs = map_tensors(lambda each: each.clone().requires_grad_(each.is_floating_point()), inputs)
     recorded: list[_Recorded] = []
     with _recording_calls(model, recorded), torch.enable_grad():
-        logits = logits_of(call_model(model, inputs), output)
+        whole = call_model(model, inputs)
+        logits = logits_of(whole, output)
     steps = {node: step for step, node in enumerate(nodes_behind(logits.grad_fn))}
     calls = [_module_call(order, each, steps) for order, each in enumerate(recorded)]
-    return Trace(model, inputs, _root(inputs, calls), calls, logits)
+    return Trace(model, inputs, _root(inputs, calls), calls, whole, logits)
 
 
 def _root(inputs: Inputs, calls: list[ModuleCall]) -> Tensor:

@@ -35,6 +35,7 @@ def teach(
     output: LogitsKey | None = None,
     task: TaskLoss | None = None,
     rows: RowKind | None = None,
+    aux: float | None = None,
     ignore_index: int = IGNORED,
     seed: int = 0,
     epochs: int | None = None,
@@ -49,8 +50,9 @@ def teach(
     (the path of the module that makes the logits), `output` (position, key or function that names the logits in the
     model's output), `task` (a loss of logits and labels in place of cross-entropy, for the student and for heads that
     learn the labels), `rows` ("tags" for labels [B, C], several tags per example; pixels are detected), `ignore_index`
-    (the label of pixels or tags without one), `seed`, `epochs` and `steps_per_epoch` (for methods that read time),
-    `dataset_size` (for methods that remember each example), `accumulate` (batches per optimizer step).
+    (the label of pixels or tags without one), `aux` (the weight of the task loss of auxiliary logits, which some models
+    return in training; 0 freezes their heads until `close`), `seed`, `epochs` and `steps_per_epoch` (for methods that
+    read time), `dataset_size` (for methods that remember each example), `accumulate` (batches per optimizer step).
     Returns a module that computes the loss of a batch. Raises `UserError` where method and model do not fit, for
     methods that change the optimizer, and for a missing length of training, data set size or teacher.
 
@@ -68,6 +70,7 @@ def teach(
         output=output,
         task=task,
         rows=rows,
+        aux=aux,
         ignore_index=ignore_index,
         seed=seed,
         epochs=epochs,
@@ -104,6 +107,7 @@ class DistillationStep(nn.Module):
         output: LogitsKey | None = None,
         task: TaskLoss | None = None,
         rows: RowKind | None = None,
+        aux: float | None = None,
         ignore_index: int = IGNORED,
         seed: int = 0,
         epochs: int | None = None,
@@ -123,6 +127,7 @@ class DistillationStep(nn.Module):
             output=output,
             task=task,
             rows=rows,
+            aux=aux,
             seed=seed,
         )
         if task is not None:

@@ -13,6 +13,7 @@ from selfdistill.features.dominators import nodes_behind
 from selfdistill.inputs import Inputs, tensors
 from selfdistill.method import Method
 from selfdistill.step import Distiller
+from selfdistill.step.auxiliary import auxiliary_parameters
 from selfdistill.step.batch_norm import nonfinite_statistics
 from selfdistill.step.distiller import is_merged
 from selfdistill.step.precision import at_least_fp32
@@ -161,11 +162,12 @@ def warn_of_eval_mode() -> None:
 
 
 def warn_of_idle_parameters(step: Distiller) -> None:
-    """Warn of trainable parameters that no loss reaches, such as those of auxiliary classifiers."""
-    if idle := step.anatomy.params_without_grad:
+    """Warn of trainable parameters that no loss reaches, apart from those of auxiliary logits."""
+    auxiliary = auxiliary_parameters(step.anatomy)
+    if idle := [name for name in step.anatomy.params_without_grad if name not in auxiliary]:
         warnings.warn(
-            f"{len(idle)} parameters of {step.anatomy.model} get no gradient, such as {idle[0]}: only the main logits "
-            "receive a loss; freeze them, or pass find_unused_parameters=True to DistributedDataParallel",
+            f"{len(idle)} parameters of {step.anatomy.model} get no gradient, such as {idle[0]}: the logits do not "
+            "depend on them; freeze them, or pass find_unused_parameters=True to DistributedDataParallel",
             stacklevel=4,
         )
 

@@ -11,11 +11,12 @@ from torch import Size, Tensor, nn
 from selfdistill.data.batch import Batch
 from selfdistill.features import read_anatomy
 from selfdistill.features.hooks import FeatureHooks
-from selfdistill.features.logits import LogitsKey, logits_of
+from selfdistill.features.logits import LogitsKey, logits_of, named_tensors
 from selfdistill.features.model_copy import copy_model
 from selfdistill.inputs import Inputs, call_model, concatenate_rows, floats_to, map_tensors, num_rows, token_mask
 from selfdistill.method import Method
 from selfdistill.rng import fork_rng_named
+from selfdistill.step.auxiliary import FrozenParameters, auxiliary_parameters, require_choice
 from selfdistill.step.batch_norm import one_value_refused
 from selfdistill.step.build import (
     branch_factory,
@@ -44,11 +45,14 @@ from selfdistill.terms import (
     TrainingInfo,
 )
 
+CROSS_ENTROPY = CrossEntropy()
+AUXILIARY = "task.aux"  # the loss of auxiliary logits
+
 
 class Step(NamedTuple):
     """The result of one step."""
 
-    losses: dict[str, Tensor]  # by term, or "term.learn" and "term.mimic"; [] each, unweighted
+    losses: dict[str, Tensor]  # by term, "term.learn" and "term.mimic", or "task.aux"; [] each, unweighted
     remembered: dict[str, Memory]  # by term, for the next step
     logits: Tensor  # [B, C] of the batch, without gradient
 
@@ -79,7 +83,8 @@ class Distiller(nn.Module):
     `student` is the caller's own object: not wrapped, no weight renamed. `inputs` are an example batch; `networks` are
     teachers and peers by role; `classifier` names the module that computes the logits, `output` the logits in the
     student's output, and `rows` what is classified (examples, pixels or tags), where they are not detected; `task` is
-    a loss of logits and labels in place of cross-entropy; `seed` initializes the heads without changing any other
+    a loss of logits and labels in place of cross-entropy; `aux` is the weight of the task loss of auxiliary logits, 0
+    to freeze their heads until `close`; `seed` initializes the heads without changing any other
     random stream. Raises `UserError` for a model that does not fit the method.
     """
 
@@ -94,11 +99,13 @@ class Distiller(nn.Module):
         output: LogitsKey | None = None,
         task: TaskLoss | None = None,
         rows: RowKind | None = None,
+        aux: float | None = None,
         seed: int = 0,
     ):
         super().__init__()
-        self.method, self.own_task = method, task
+        self.method, self.own_task, self.aux = method, task, aux or 0.0
         self.anatomy = read_anatomy(student, inputs, classifier, output)
+        require_choice(self.anatomy, aux)
         self.rows = make_rows(self.anatomy, method, rows)
         self.terms = LossTerms(deepcopy(method.all_terms))  # a method can be used again
         self.views = merge_passes(self.terms.values())
@@ -122,6 +129,7 @@ class Distiller(nn.Module):
         self.student = student  # last, so that terms cannot hold it and copies have no hooks
         names = sorted({tap for each in taps.values() for tap in each} | {"embedding"})
         self.taps = FeatureHooks(student, self.anatomy, [name for name in names if self._has(name)])
+        self._freeze_auxiliary_heads(networks or {})
 
     def forward(self, batch: Batch, progress: Progress, memories: Mapping[str, Memory]) -> Step:
         """Run the passes; return the unweighted loss and the next memory of each term."""
@@ -147,6 +155,8 @@ class Distiller(nn.Module):
                 value, remembered[name] = term(context)
                 for part, loss in _named_losses(name, value).items():
                     losses[part] = selection.loss(loss, term.needs_labels or not is_distillation_loss(part))
+            if anchor.auxiliary:
+                losses[AUXILIARY] = self._auxiliary_loss(batch, anchor, progress)
         return Step(losses, remembered, anchor.logits.detach())
 
     def total(self, losses: Mapping[str, Tensor]) -> Tensor:
@@ -162,7 +172,7 @@ class Distiller(nn.Module):
 
     def weight(self, loss: str) -> float:
         """Return the weight of a loss in the total; 0 for the distillation losses of a control."""
-        weight = self.method.weights[loss.partition(".")[0]]
+        weight = self.aux if loss == AUXILIARY else self.method.weights[loss.partition(".")[0]]
         return 0.0 if self.method.control and is_distillation_loss(loss) else weight
 
     def task_loss(self, batch: Batch) -> tuple[Tensor, Tensor]:
@@ -171,9 +181,18 @@ class Distiller(nn.Module):
         with no_autocast(anchor.logits):
             zero = anchor.logits.new_zeros(())
             progress = Progress(zero, zero, zero)
-            selection = self.rows.select(batch, CrossEntropy(), progress, task=True)
+            selection = self.rows.select(batch, CROSS_ENTROPY, progress, task=True)
             context = self._base_context(selection, anchor, progress)
             return selection.loss(context.cross_entropy(context.logits), True), anchor.logits.detach()
+
+    def _auxiliary_loss(self, batch: Batch, anchor: ModelOutputs, progress: Progress) -> Tensor:
+        """Compute the sum of the task losses of auxiliary logits: cross-entropy, smoothed if the task's is. -> []."""
+        term = self.terms["task"]
+        task = term if isinstance(term, CrossEntropy) else CROSS_ENTROPY
+        selection = self.rows.select(batch, task, progress, task=True)
+        context = self._base_context(selection, anchor, progress)
+        each = [task.loss(replace(context, logits=selection.logits(logits))) for logits in anchor.auxiliary]
+        return selection.loss(torch.stack(cast(list[Tensor], each)).sum(), True)
 
     def training_info(self, batch: int, images: int = 0) -> TrainingInfo:
         """Return the `TrainingInfo` for terms, with `batch` rows per step and `images` training examples."""
@@ -197,9 +216,18 @@ class Distiller(nn.Module):
     def close(self) -> nn.Module:
         """Remove all hooks, merge exported weights into the student, and return it; teachers are restored."""
         self.taps.close()
+        for frozen in self._frozen:
+            frozen.close()
         for each in self.networks.values():
             each.close()
         return self._merge_into(self.student)
+
+    def _freeze_auxiliary_heads(self, given: Mapping[str, nn.Module]) -> None:
+        """Freeze auxiliary heads that no loss reaches: those of copies, and the student's if `aux` is 0."""
+        copies = [each.network for role, each in self.networks.items() if role not in given]
+        idle = copies if self.aux else [*copies, self.student]
+        heads = auxiliary_parameters(self.anatomy)
+        self._frozen = [FrozenParameters(network, heads) for network in idle]
 
     def _merge_into(self, student: nn.Module) -> nn.Module:
         """Merge exported heads or a companion's weights into the student."""
@@ -261,9 +289,17 @@ class Distiller(nn.Module):
     def _forward_student(self, inputs: Inputs, grad: bool = True) -> ModelOutputs:
         self.taps.record(token_mask(inputs))
         with torch.set_grad_enabled(grad and torch.is_grad_enabled()):
-            logits = logits_of(call_model(self.student, inputs), self.anatomy.output)
+            whole = call_model(self.student, inputs)
+            logits, auxiliary = logits_of(whole, self.anatomy.output), self._auxiliary_logits(whole)
             features = self.taps.take()
-            return to_float32(ModelOutputs(logits, features.pop("embedding", None), features, inputs))
+            return to_float32(ModelOutputs(logits, features.pop("embedding", None), features, inputs, auxiliary))
+
+    def _auxiliary_logits(self, output: object) -> tuple[Tensor, ...]:
+        """Return the auxiliary logits in the student's output, in training if they have a weight."""
+        if not (self.aux and self.student.training):
+            return ()
+        found = named_tensors(output)
+        return tuple(found[name] for name in self.anatomy.auxiliary)
 
     def _classify(self, embedding: Tensor) -> Tensor:
         """Apply the student's classifier to embeddings, without gradient. [*, D] -> [*, C]."""

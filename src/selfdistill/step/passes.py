@@ -1,9 +1,10 @@
 """Forward passes of a step: merging of declarations, inputs, and splitting of outputs."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 import torch
+from torch import Tensor
 
 from selfdistill.data.batch import Batch
 from selfdistill.inputs import Inputs, num_rows
@@ -33,11 +34,16 @@ def split(outputs: ModelOutputs, parts: Sequence[Inputs]) -> list[ModelOutputs]:
     rows = [num_rows(each) for each in parts]
     embeddings = [None] * len(rows) if outputs.embedding_or_none is None else torch.split(outputs.embedding, rows)
     features = {name: torch.split(each, rows) for name, each in outputs.features.items()}
+    auxiliary = [torch.split(each, rows) for each in outputs.auxiliary]
     columns = enumerate(zip(torch.split(outputs.logits, rows), embeddings, parts, strict=True))
     return [
-        ModelOutputs(logits, embedding, {name: each[k] for name, each in features.items()}, inputs)
+        ModelOutputs(logits, embedding, _part(k, features), inputs, tuple(each[k] for each in auxiliary))
         for k, (logits, embedding, inputs) in columns
     ]
+
+
+def _part(k: int, features: Mapping[str, Sequence[Tensor]]) -> dict[str, Tensor]:
+    return {name: each[k] for name, each in features.items()}
 
 
 def detached(outputs: ModelOutputs) -> ModelOutputs:

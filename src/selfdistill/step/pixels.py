@@ -76,9 +76,13 @@ class AllPixels(Selection):
         super().__init__(batch._replace(labels=torch.where(self.any_label, labels, 0)))
 
     def outputs(self, outputs: ModelOutputs) -> ModelOutputs:
-        """Resize logits to the labels."""
-        maps = outputs.logits if outputs.logits.shape[2:] == self.size else resize(outputs.logits, self.size)
-        return outputs._replace(logits=maps.movedim(1, -1).flatten(0, 2), embedding_or_none=None)
+        """Convert the logits of a pass; a task that reads all pixels reads no embedding."""
+        return super().outputs(outputs)._replace(embedding_or_none=None)
+
+    def logits(self, logits: Tensor) -> Tensor:
+        """Resize maps of logits to the labels. [B, C, h, w] -> [B · H · W, C]."""
+        maps = logits if logits.shape[2:] == self.size else resize(logits, self.size)
+        return maps.movedim(1, -1).flatten(0, 2)
 
 
 class SampledPixels(Selection):
@@ -93,7 +97,11 @@ class SampledPixels(Selection):
     def outputs(self, outputs: ModelOutputs) -> ModelOutputs:
         """Read logits and embedding at the pixels."""
         embedding = None if outputs.embedding_or_none is None else self.values(outputs.embedding)
-        return outputs._replace(logits=self.values(outputs.logits), embedding_or_none=embedding)
+        return super().outputs(outputs)._replace(embedding_or_none=embedding)
+
+    def logits(self, logits: Tensor) -> Tensor:
+        """Read maps of logits at the pixels. [B, C, h, w] -> [R, C]."""
+        return self.values(logits)
 
     def values(self, features: Tensor, source: Tensor | None = None) -> Tensor:
         """Read maps of any size at the pixels, bilinearly, without resizing them. [B, D, h, w] -> [R, D].

@@ -25,4 +25,5 @@ def to_float32(outputs: ModelOutputs) -> ModelOutputs:
     """Convert all outputs of a pass to at least float32."""
     embedding = None if outputs.embedding_or_none is None else at_least_fp32(outputs.embedding)
     features = {name: at_least_fp32(each) for name, each in outputs.features.items()}
-    return ModelOutputs(at_least_fp32(outputs.logits), embedding, features, outputs.inputs)
+    auxiliary = tuple(map(at_least_fp32, outputs.auxiliary))
+    return ModelOutputs(at_least_fp32(outputs.logits), embedding, features, outputs.inputs, auxiliary)

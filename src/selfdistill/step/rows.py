@@ -18,7 +18,11 @@ class Selection:
 
     def outputs(self, outputs: ModelOutputs) -> ModelOutputs:
         """Convert logits and embedding of a pass to rows; its stages stay whole."""
-        return outputs
+        return outputs._replace(logits=self.logits(outputs.logits))
+
+    def logits(self, logits: Tensor) -> Tensor:
+        """Convert the logits of a whole pass to rows."""
+        return logits
 
     def loss(self, value: Tensor, learns: bool) -> Tensor:
         """Return a loss of these rows, zero if no row has a label; `learns` if it reads the labels."""

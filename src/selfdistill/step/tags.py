@@ -12,7 +12,7 @@ from selfdistill.data.ignored import IGNORED
 from selfdistill.errors import UserError
 from selfdistill.step.pixels import labeled_indices
 from selfdistill.step.rows import ExampleRows, Selection
-from selfdistill.terms import EXAMPLES, LossTerm, ModelOutputs, Progress
+from selfdistill.terms import EXAMPLES, LossTerm, Progress
 
 
 class TagRows(ExampleRows):
@@ -51,11 +51,11 @@ class Tags(Selection):
         labels = batch.labels.flatten().long()
         self.any_label = (labels != IGNORED).any()
         super().__init__(batch._replace(labels=torch.where(self.any_label, labels, 0), mix=_mix_of_tags(batch, labels)))
-        self.rows = EXAMPLES._replace(logits=tag_logits)
+        self.rows = EXAMPLES._replace(logits=self.logits)
 
-    def outputs(self, outputs: ModelOutputs) -> ModelOutputs:
-        """Convert logits to rows; the embedding stays that of an example."""
-        return outputs._replace(logits=tag_logits(outputs.logits))
+    def logits(self, logits: Tensor) -> Tensor:
+        """Pair each logit with that of absence. [B, C] -> [B · C, 2]."""
+        return tag_logits(logits)
 
     def loss(self, value: Tensor, learns: bool) -> Tensor:
         """Return zero for a batch without a known tag, if the loss reads them."""
@@ -69,14 +69,10 @@ class KnownTags(Tags):
         super().__init__(batch)
         self.indices = labeled_indices(self.batch.labels)
         self.batch = self.batch._replace(labels=self.batch.labels[self.indices])
-        self.rows = EXAMPLES._replace(logits=self._known)
 
-    def outputs(self, outputs: ModelOutputs) -> ModelOutputs:
-        """Convert the logits of known tags to rows."""
-        return outputs._replace(logits=self._known(outputs.logits))
-
-    def _known(self, logits: Tensor) -> Tensor:
-        return tag_logits(logits)[self.indices]
+    def logits(self, logits: Tensor) -> Tensor:
+        """Pair the logits of known tags with those of absence. [B, C] -> [R, 2]."""
+        return super().logits(logits)[self.indices]
 
 
 def tag_logits(logits: Tensor) -> Tensor:

@@ -65,6 +65,7 @@ class ModelOutputs(NamedTuple):
     embedding_or_none: Tensor | None  # [B, D], the classifier's input; None if not recorded
     features: Mapping[str, Tensor]  # by tap: maps [B, D, H, W], volumes, tokens [B, N, D] or vectors [B, D]
     inputs: Inputs = ()  # inputs of the pass
+    auxiliary: tuple[Tensor, ...] = ()  # auxiliary logits that are learned, in the anchor's pass
 
     @property
     def embedding(self) -> Tensor:
