@@ -58,6 +58,15 @@ def fork_rng_named(name: str) -> Iterator[None]:
         yield
 
 
+def random_key(seed: int, number: int) -> int:
+    """Return the key of a pass's random numbers: the run's seed in the upper 32 bits, the pass's number in the lower.
+
+    >>> random_key(seed=1, number=5) - random_key(seed=1, number=4)
+    1
+    """
+    return (seed & 0x7FFFFFFF) << 32 | number & 0xFFFFFFFF
+
+
 def make_generator(*key: object) -> Generator:
     """Create the generator of a random stream, such as `make_generator(seed, "order", epoch)`.
 

@@ -61,7 +61,8 @@ def distil(text, kind="batch", student=None, seed=0):
 
 
 def clock(step, steps=STEPS):
-    return Progress(torch.tensor(float(step // 2)), torch.tensor(steps / 2), torch.tensor(step / steps))
+    epoch, epochs, fraction = (torch.tensor(each) for each in (float(step // 2), steps / 2, step / steps))
+    return Progress(epoch, epochs, fraction, torch.tensor(float(step)), torch.tensor(step))
 
 
 def optimizer(distiller):

@@ -19,6 +19,7 @@ from selfdistill.functional.divergence import (
     softmax_with_temperature,
     weighted_log,
 )
+from selfdistill.functional.dropout import dropout_logits
 from selfdistill.functional.features import (
     as_map,
     as_maps_of_one_size,
@@ -45,7 +46,15 @@ from selfdistill.functional.normalize import (
 )
 from selfdistill.functional.padding import keep_absent, present, present_share
 from selfdistill.functional.pooling import adaptive_avg_pool, adaptive_max_pool, resize
-from selfdistill.functional.ranking import divide_by_rest, joint_ranks, sort_logits, top_ranked_mask, zipf_weights
+from selfdistill.functional.random_numbers import uniform
+from selfdistill.functional.ranking import (
+    divide_by_rest,
+    joint_ranks,
+    shared_ranks,
+    sort_logits,
+    top_ranked_mask,
+    zipf_weights,
+)
 from selfdistill.functional.relations import (
     adjacent_congruence,
     angles,
@@ -57,10 +66,19 @@ from selfdistill.functional.relations import (
     neighbor_probabilities,
     offsets,
 )
-from selfdistill.functional.running_mean import class_sums, ema_update, update_centers
-from selfdistill.functional.soft_labels import confidence_weighted_ce, fuse_predictions, virtual_teacher, zipf_loss
+from selfdistill.functional.running_mean import class_sums, ema_update, right_prediction_sums, update_centers
+from selfdistill.functional.soft_labels import (
+    class_mean_predictions,
+    confidence_weighted_ce,
+    fuse_predictions,
+    max_suppression,
+    virtual_teacher,
+    zipf_kl,
+    zipf_loss,
+)
 from selfdistill.functional.spatial_pyramid import hcl_loss, pool_to_grid
 from selfdistill.functional.summation import sum_tensors
+from selfdistill.functional.votes import position_votes
 
 __all__ = [
     "EPS",
@@ -75,6 +93,7 @@ __all__ = [
     "binary_logits",
     "center_attention",
     "channels",
+    "class_mean_predictions",
     "class_sums",
     "confidence_weighted_ce",
     "correlation",
@@ -85,6 +104,7 @@ __all__ = [
     "divide_by_rest",
     "dkd_loss",
     "drop_label_column",
+    "dropout_logits",
     "ema_update",
     "ensemble_kl",
     "fuse_predictions",
@@ -107,6 +127,7 @@ __all__ = [
     "logit_standardization_kd",
     "masked_kl",
     "match_ndim",
+    "max_suppression",
     "mixup_consistency",
     "mutual_kl",
     "nce_loss",
@@ -114,21 +135,26 @@ __all__ = [
     "nkd_loss",
     "offsets",
     "pool_to_grid",
+    "position_votes",
     "present",
     "present_share",
     "resize",
     "resized_attention",
     "reverse_kl",
+    "right_prediction_sums",
     "scale_by_max",
+    "shared_ranks",
     "soft_cross_entropy",
     "softmax_with_temperature",
     "sort_logits",
     "standardize",
     "sum_tensors",
     "top_ranked_mask",
+    "uniform",
     "update_centers",
     "virtual_teacher",
     "weighted_log",
+    "zipf_kl",
     "zipf_loss",
     "zipf_weights",
 ]

@@ -1,5 +1,6 @@
 """Ranks of classes and of rows by their predictions."""
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -34,6 +35,19 @@ def joint_ranks(final: Tensor, weak: Tensor, labels: Tensor, logs: bool) -> Tens
     score = divide_by_rest(weak.softmax(dim=1), labels) + divide_by_rest(own, labels)
     order = score.argsort(dim=1, descending=True, stable=True)
     return order.argsort(dim=1).to(final.dtype) + 1
+
+
+def shared_ranks(scores: Tensor) -> Tensor:
+    """Rank each row's entries, the largest first; equal entries share their best rank. [B, C] -> [B, C].
+
+    >>> import torch
+    >>> from selfdistill.functional import shared_ranks
+    >>> shared_ranks(torch.tensor([[3.0, 0.0, 5.0, 3.0]]))
+    tensor([[2., 4., 1., 2.]])
+    """
+    ascending = scores.sort(dim=1).values
+    at_most = torch.searchsorted(ascending, scores.contiguous(), right=True)  # entries that are not larger
+    return (1 + scores.shape[1] - at_most).to(scores.dtype)
 
 
 def zipf_weights(ranks: Tensor, labels: Tensor) -> Tensor:

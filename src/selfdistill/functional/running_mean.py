@@ -30,6 +30,19 @@ def class_sums(features: Tensor, labels: Tensor, classes: int) -> Tensor:
     return torch.cat([members @ features, members.sum(dim=1, keepdim=True)], dim=1)
 
 
+def right_prediction_sums(logits: Tensor, labels: Tensor) -> Tensor:
+    """Sum the probabilities of rightly classified rows by class, as `class_sums` does. [B, C], [B] -> [C, C + 1].
+
+    >>> from selfdistill.functional import right_prediction_sums
+    >>> right_prediction_sums(torch.zeros(2, 2), torch.tensor([0, 1]))
+    tensor([[0.5000, 0.5000, 1.0000],
+            [0.0000, 0.0000, 0.0000]])
+    """
+    right, classes = logits.argmax(dim=1) == labels, logits.shape[1]
+    kept = torch.where(right, labels, classes)  # wrong rows go to one more class, which is left out
+    return class_sums(logits.softmax(dim=1), kept, classes + 1)[:-1]
+
+
 def update_centers(known: tuple[Tensor, Tensor], sums: Tensor, rate: float) -> tuple[Tensor, Tensor]:
     """Update class centers by a batch: c - rate · sum(c - f) / (1 + n), at first the class's mean.
 

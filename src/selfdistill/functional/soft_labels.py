@@ -1,9 +1,10 @@
-"""Soft labels without a trained teacher: class ranks, class centers, a virtual teacher."""
+"""Soft labels without a trained teacher: class ranks, class centers, class means, a virtual teacher."""
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from selfdistill.functional.divergence import softmax_with_temperature, weighted_log
+from selfdistill.functional.divergence import masked_kl, softmax_with_temperature, weighted_log
 from selfdistill.functional.normalize import drop_label_column
 from selfdistill.functional.ranking import zipf_weights
 
@@ -35,6 +36,50 @@ def zipf_loss(logits: Tensor, ranks: Tensor, labels: Tensor) -> Tensor:
     """
     log_p = F.log_softmax(drop_label_column(logits, labels), dim=1)
     return -weighted_log(zipf_weights(ranks, labels), log_p).sum(dim=1).mean()
+
+
+def zipf_kl(logits: Tensor, ranks: Tensor, labels: Tensor, keep: Tensor | None = None) -> Tensor:
+    """Compute KL(q || p) over the other classes, q their `zipf_weights`. [B, C], [B, C], [B] -> [].
+
+    The mean is over the rows that the boolean `keep` [B] keeps, and zero without any. Liang et al., 2022
+    (https://arxiv.org/abs/2207.12980).
+
+    >>> import torch
+    >>> from selfdistill.functional import zipf_kl
+    >>> zipf_kl(torch.zeros(1, 3), torch.tensor([[1.0, 2.0, 3.0]]), torch.tensor([0]))
+    tensor(0.0201)
+    """
+    kept = torch.ones_like(labels, dtype=torch.bool) if keep is None else keep
+    return masked_kl(kept, drop_label_column(logits, labels), zipf_weights(ranks, labels).log())
+
+
+def class_mean_predictions(sums: Tensor) -> Tensor:
+    """Divide sums of predictions by their counts; a class without any gets 1 / C. [C, C + 1] -> [C, C].
+
+    The last column of `sums` holds the counts, as `class_sums` returns them. Zhang et al., 2021
+    (https://arxiv.org/abs/2011.12562).
+
+    >>> import torch
+    >>> from selfdistill.functional import class_mean_predictions
+    >>> class_mean_predictions(torch.tensor([[1.6, 0.4, 2.0], [0.0, 0.0, 0.0]]))
+    tensor([[0.8000, 0.2000],
+            [0.5000, 0.5000]])
+    """
+    total, counts = sums[:, :-1], sums[:, -1:]
+    return torch.where(counts > 0, total / counts.clamp_min(1), 1 / len(sums))
+
+
+def max_suppression(logits: Tensor) -> Tensor:
+    """Compute the mean over rows of the largest logit minus the mean logit. [B, C] -> [].
+
+    Zhou et al., 2025 (https://arxiv.org/abs/2502.15798).
+
+    >>> import torch
+    >>> from selfdistill.functional import max_suppression
+    >>> max_suppression(torch.tensor([[4.0, 1.0, 1.0]]))
+    tensor(2.)
+    """
+    return (logits.amax(dim=1) - logits.mean(dim=1)).mean()
 
 
 def virtual_teacher(shares: Tensor, correct: float, temperature: float) -> Tensor:

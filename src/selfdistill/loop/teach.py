@@ -5,6 +5,7 @@ from collections.abc import Mapping
 import torch
 from torch import Generator, Tensor, nn
 
+from selfdistill import distributed
 from selfdistill.data.batch import Batch
 from selfdistill.data.ignored import IGNORED
 from selfdistill.data.mixing import Mixing
@@ -18,6 +19,7 @@ from selfdistill.loop.finite import FiniteCheck
 from selfdistill.loop.labels import LabelReader, Labels
 from selfdistill.method import Method
 from selfdistill.methods import parse_method
+from selfdistill.rng import random_key
 from selfdistill.step import Distiller, LossTerms, Step
 from selfdistill.step.memory import MemorySlots
 from selfdistill.step.precision import reference_tensor
@@ -141,6 +143,7 @@ class DistillationStep(nn.Module):
         self.losses: dict[str, Tensor] = {}
         self.logits: Tensor | None = None
         self._generator = Generator().manual_seed(seed)
+        self._first_key = random_key(seed, distributed.rank())
         self._started, self._closed, self._warned = 0, False, False
         self._norms: validate.Norms | None = None
         self._finite = FiniteCheck(self.step)
@@ -263,6 +266,7 @@ class DistillationStep(nn.Module):
         self._memory.slots, self._batch_rows, self._calls = state["memories"], state["rows"], state["calls"]
         self._started, self._slot = state["started"], state["slot"]
         self._generator.set_state(state["generator"].cpu())
+        self._first_key = random_key(self._generator.initial_seed(), distributed.rank())
 
     def _extra_state(self) -> dict[str, object]:
         state = {"memories": self._memory.slots, "rows": self._batch_rows, "calls": self._calls}
@@ -332,12 +336,13 @@ class DistillationStep(nn.Module):
 
     def _progress(self) -> Progress:
         """Return the progress of this call; 0 if the number of epochs is unknown."""
+        key = self._first_key + self._calls.long() * distributed.world_size()
         if self.epochs is None or self.steps_per_epoch is None:
-            return Progress(*(torch.zeros_like(self._calls),) * 3, self._calls)
+            return Progress(*(torch.zeros_like(self._calls),) * 3, self._calls, key)
         steps = torch.div(self._calls, self.accumulate, rounding_mode="floor")
         epoch = torch.div(steps, self.steps_per_epoch, rounding_mode="floor")
         epochs = torch.full_like(steps, self.epochs)
-        return Progress(epoch, epochs, steps / (self.epochs * self.steps_per_epoch), self._calls)
+        return Progress(epoch, epochs, steps / (self.epochs * self.steps_per_epoch), self._calls, key)
 
     def _read_memory(self) -> dict[str, Memory]:
         """Return the memories of this slot; at the first step of an epoch, those with `reset_memory` start anew."""

@@ -26,6 +26,7 @@ from selfdistill.step.build import (
     shapes,
     tap_names,
 )
+from selfdistill.step.dropout import require_dropout
 from selfdistill.step.networks import CompanionNetwork, build_companions
 from selfdistill.step.passes import detached, inputs_of, merge_passes, split
 from selfdistill.step.precision import at_least_fp32, no_autocast, reference_tensor, to_float32
@@ -114,6 +115,7 @@ class Distiller(nn.Module):
         inputs = floats_to(inputs, reference_tensor(student))
         self.example = map_tensors(lambda each: each[:2].detach(), inputs)
         require_changeable(method, self.views, self.example)
+        require_dropout(self.terms, student, self.example, method.text)
         self.networks = Networks(build_companions(method, networks, student, self.views, inputs, seed, output))
         taps = {name: tap_names(term, self.anatomy) for name, term in self.terms.items()}
         make_branch = branch_factory(student, self.anatomy, inputs)

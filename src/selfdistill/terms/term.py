@@ -27,6 +27,7 @@ class Progress(NamedTuple):
     epochs: Tensor  # [] epochs of the run
     fraction: Tensor  # [] from 0 at the first step towards 1
     step: Tensor = torch.zeros(())  # [] batches done
+    key: Tensor = torch.zeros((), dtype=torch.int64)  # [] of random numbers: another at each step, rank and part
 
     def linear_ramp(self, epochs: float) -> Tensor:
         """Return a factor that grows linearly from 0 to 1 over the first `epochs`; 1 where `epochs` is 0. -> [].
@@ -270,9 +271,11 @@ class LossTerm(nn.Module):
     supports_pixels: bool = True  # a row may be a pixel of an image
     supports_tags: bool = True  # a row may be one of the tags of an example
     ignores_unlabeled: bool = False  # leaves out rows whose label is -100 by itself
+    needs_dropout: bool = False  # compares passes of one batch, which differ only by the model's own dropout
     needs_labels: bool = False  # reads a class id of every row; rows without one are left out
     uses_progress: bool = False  # reads `context.progress`
     ramp_epochs: float = 0.0  # epochs until the distillation has its full weight
+    uses_random: bool = False  # draws numbers by `context.progress.key`
     uses_index: bool = False  # reads `context.index` and the number of training examples
     uses_labels: bool = False  # part of its value is a supervised loss
     min_batch_size: int = 1

@@ -126,7 +126,7 @@ class TrainStep:
         self.replayed.begin_step()
         with self.weights.gradient_sync(last=part == self.config.accumulate - 1):
             with self._autocast(), one_value_refused(self.distiller.method.text, len(batch.labels)):
-                step: Step = self.run(batch, progress, memories)
+                step: Step = self.run(batch, progress._replace(key=progress.key + part), memories)
             self._backward(step.losses)
         return self.replayed.copy_outputs(step)
 

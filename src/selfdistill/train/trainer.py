@@ -17,6 +17,7 @@ from selfdistill.errors import Interrupted, UserError
 from selfdistill.files import write_atomic
 from selfdistill.metrics.accuracy import accuracy, predict
 from selfdistill.records import LOG, EpochRow
+from selfdistill.rng import random_key
 from selfdistill.step import Distiller, memory
 from selfdistill.terms import Progress
 from selfdistill.train.config import RunConfig
@@ -246,7 +247,10 @@ class Trainer:
         """Return a step's progress as tensors: compilation bakes numbers in, and copying them syncs with the device."""
         steps = len(self.loader)
         times = (step // steps, self.config.epochs, step / (self.config.epochs * steps), step)
-        return Progress(*(torch.full((), float(each), device=self.fabric.device) for each in times))
+        device = self.fabric.device
+        passes = (step * distributed.world_size() + distributed.rank()) * self.config.accumulate
+        key = torch.full((), random_key(self.config.seed, passes), device=device)
+        return Progress(*(torch.full((), float(each), device=device) for each in times))._replace(key=key)
 
     def _require_finite(self) -> None:
         """Raise `UserError` after a non-finite step; it names the loss, the step and the images."""
