@@ -173,7 +173,11 @@ MIXES = dict.fromkeys(["mixup", "cutmix", "stkd", "mixskd"], "inputs hold intege
 ERASES = {"cutout": "erasing .* needs one float tensor"}
 OF_TEXT = TURNS | MIXES | ERASES
 POSITIONS = dict.fromkeys(["scd", "sad", "at", "nst"], "stage")
-OF_A_TABLE = {"frskd": "no stage has any", "cutmix": "pasting .* needs one float tensor"}
+OF_A_TABLE = {
+    "frskd": "no stage has any",
+    "cutmix": "pasting .* needs one float tensor",
+    "zipf_ls": "classifies each position",
+}
 ONE_STAGE = dict.fromkeys(
     ["scd", "sad", "drg", "lightskd", "byot", "dks", "uskd", "one", "okddip", "pcl", "sp", "fitnet"], "stage|tap"
 )
@@ -193,7 +197,9 @@ KINDS = {
         TURNS | POSITIONS | ERASES | OF_A_TABLE,
     ),
     "image and table": Kind(
-        ImageAndTable, lambda: (floats(3, 16, 16)(), floats(6)()), {"cutmix": "changes one tensor only"}
+        ImageAndTable,
+        lambda: (floats(3, 16, 16)(), floats(6)()),
+        {"cutmix": "changes one tensor only", "zipf_ls": "the classifier reads"},
     ),
     "ViT of transformers": Kind(vit, lambda: {"pixel_values": floats(3, 16, 16)()}),
     "audio spectrogram": Kind(spectrogram_transformer, lambda: {"input_values": floats(32, 16)()}, TURNS),

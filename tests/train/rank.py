@@ -33,7 +33,8 @@ def alike(text):
         return False
     distiller = Distiller(network("group"), made, torch.zeros(2, 3, 16, 16), networks=teachers(text))
     normed = any(isinstance(each, _BatchNorm) for each in distiller.modules())
-    return not normed and all(term.reduction == "mean" for term in distiller.terms.values())
+    terms = distiller.terms.values()
+    return not normed and all(term.reduction == "mean" and not term.uses_random for term in terms)
 
 
 EXPRESSIONS = [text for text in (*(f"{name}()" for name in REGISTRY), "dsr() + csd()", "ema() + dot()") if alike(text)]

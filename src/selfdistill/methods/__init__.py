@@ -8,10 +8,11 @@ from selfdistill.method.constructor import Constructor
 from selfdistill.method.expression import parse, parse_stored
 
 NAMES = (
-    *("ce", "label_smoothing", "focal", "max_entropy", "virtual_softmax", "adacos"),
+    *("ce", "label_smoothing", "focal", "max_entropy", "virtual_softmax", "adacos", "maxsup"),
     *("mixup", "cutmix", "cutout", "ema"),
     *("scd", "drg", "dsr", "lightskd", "stkd", "csd"),
     *("sad", "byot", "dks", "frskd", "uskd", "ps_kd", "tf_kd", "born_again"),
+    *("ols", "zipf_ls", "sd_dropout", "r_drop"),
     *("cs_kd", "ddgsd", "dlb", "bake", "mixskd", "sla", "sla_sd"),
     *("one", "okddip", "pcl", "dml", "kdcl", "codistillation"),
     *("kd", "dot", "fitnet", "at", "sp", "rkd", "pkt", "nst", "cc", "vid", "crd", "review_kd", "sskd"),
