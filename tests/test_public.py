@@ -2,6 +2,8 @@
 
 import doctest
 import inspect
+import sys
+from subprocess import run
 
 import pytest
 
@@ -30,6 +32,11 @@ PUBLIC = NAMES | RETURNED | METHODS
 def test_a_public_name_has_an_example_of_at_most_four_lines(name):
     examples = doctest.DocTestParser().get_examples(PUBLIC[name].__doc__ or "")
     assert 1 <= sum(each.source.count("\n") for each in examples) <= 4
+
+
+@pytest.mark.parametrize("name", ["data", "functional", "methods", "metrics"])
+def test_packages_are_loaded_on_first_use(name):
+    assert run([sys.executable, "-c", f"import selfdistill as sd; sd.{name}"], check=False).returncode == 0
 
 
 @pytest.mark.parametrize("name", ["selfdistill.run", "selfdistill.methods.drg", "selfdistill.LossTerm.build"])

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from selfdistill import functional, methods, metrics
+    from selfdistill import data, functional, methods, metrics
     from selfdistill.data import loader
     from selfdistill.data.batch import Batch
     from selfdistill.errors import UserError
@@ -64,6 +64,7 @@ __all__ = [
     "compare",
     "control",
     "create",
+    "data",
     "evaluate",
     "functional",
     "loader",
@@ -73,7 +74,7 @@ __all__ = [
     "run",
     "teach",
 ]
-_PACKAGES = ("functional", "methods", "metrics")
+_PACKAGES = ("data", "functional", "methods", "metrics")
 _MODULES = {
     "Batch": "data.batch",
     "BuildContext": "terms",

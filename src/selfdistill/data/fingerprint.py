@@ -1,7 +1,7 @@
 """Fingerprints of data, to detect data that changed during a run."""
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from hashlib import blake2b
 from pathlib import Path
@@ -10,7 +10,7 @@ from torch import Tensor
 
 from selfdistill.data.images import Images, Splits
 from selfdistill.data.masked_images import MaskedImages, MaskedSplits, MaskedTensors
-from selfdistill.data.sources import path_of
+from selfdistill.data.sources import files_of, path_of
 from selfdistill.files import exists, is_file
 from selfdistill.records import DataFingerprint
 
@@ -25,12 +25,16 @@ def fingerprint(data: str | Splits | MaskedSplits) -> DataFingerprint | None:
     if not isinstance(data, str):
         return data.fingerprint or _of_images([data.train, data.validation, data.test])
     path = path_of(data)
-    return None if path is None or not exists(path) else _of_files(path)
+    if path is None or not exists(path):
+        return None
+    listed = files_of(data)
+    if listed is not None:
+        return _of_files({os.path.relpath(each, path.parent): each for each in listed})
+    return _of_files({each.relative_to(path).as_posix(): each for each in sorted(_files(path))})
 
 
-def _of_files(root: Path) -> DataFingerprint:
-    """Return count, size and digest of all files below a path."""
-    found = {path.relative_to(root).as_posix(): path for path in sorted(_files(root))}
+def _of_files(found: Mapping[str, Path]) -> DataFingerprint:
+    """Return count, size and digest of files by their names."""
     stats = {name: path.stat() for name, path in found.items()}
     total = sum(each.st_size for each in stats.values())
     digest = blake2b(digest_size=16)

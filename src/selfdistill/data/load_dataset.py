@@ -70,7 +70,7 @@ def load(
     notes = (*raw.notes, *seen, *skipped_note(skipped))
     for note in notes:
         on_note(note)
-    train, held = _hold_out(raw.train, validation, seed) if validation else (raw.train, raw.validation)
+    train, held = _hold_out(raw, validation, seed) if validation else (raw.train, raw.validation)
     train = replace(train, labels=add_label_noise(train.labels, label_noise, len(raw.classes), seed))
     names = tuple(each.name for each in skipped)
     return Splits(train, held, raw.test, raw.classes, spec, raw.flip, files, notes, names)
@@ -100,18 +100,20 @@ def _without_unreadable(raw: SourceData) -> tuple[SourceData, list[UnreadableIma
     """Leave out images that cannot be read, in all splits."""
     errors: list[UnreadableImage] = []
 
-    def readable(images: Images, split: str) -> Images:
+    def readable(images: Images, split: str) -> Tensor:
         broken = images.images.unreadable() if isinstance(images.images, LazyImages) else {}
         if broken and len(broken) == len(images):
             raise UserError(
                 f"none of the {len(broken)} {split} images can be read: {in_words(list(broken.values()))}; repair some"
             )
         errors.extend(broken.values())
-        kept = [row for row in range(len(images)) if row not in broken]
-        return images.rows(torch.tensor(kept)) if broken else images
+        return torch.tensor([row for row in range(len(images)) if row not in broken])
 
-    held = None if raw.validation is None else readable(raw.validation, "validation")
-    return raw._replace(train=readable(raw.train, "training"), validation=held, test=readable(raw.test, "test")), errors
+    kept = readable(raw.train, "training")
+    held = None if raw.validation is None else raw.validation.rows(readable(raw.validation, "validation"))
+    test = raw.test.rows(readable(raw.test, "test"))
+    groups = None if raw.groups is None else raw.groups[kept]
+    return raw._replace(train=raw.train.rows(kept), validation=held, test=test, groups=groups), errors
 
 
 def _decoded(raw: SourceData, when: Decode) -> SourceData:
@@ -144,9 +146,10 @@ def _with_pixels(raw: SourceData, pixels: Mapping[LazyImages, Tensor]) -> Source
     return raw._replace(train=decoded(raw.train), validation=held, test=decoded(raw.test))
 
 
-def _hold_out(images: Images, share: float, seed: int) -> tuple[Images, Images]:
-    kept, held = split_validation(images.labels, share, seed)
-    return images.rows(kept), images.rows(held)
+def _hold_out(raw: SourceData, share: float, seed: int) -> tuple[Images, Images]:
+    """Split off a share of the training images, in whole groups where there are groups."""
+    kept, held = split_validation(raw.train.labels, share, seed, raw.groups)
+    return raw.train.rows(kept), raw.train.rows(held)
 
 
 def _require_one_size(raw: SourceData, spec: str) -> None:

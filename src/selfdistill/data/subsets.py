@@ -57,8 +57,10 @@ def class_quotas(sizes: Tensor, count: int) -> Tensor:
     return rows
 
 
-def split_validation(labels: Tensor, share: float, seed: int) -> tuple[Tensor, Tensor]:
+def split_validation(labels: Tensor, share: float, seed: int, groups: Tensor | None = None) -> tuple[Tensor, Tensor]:
     """Split off a stratified validation share; every class stays in training. [N] -> [N - V], [V].
+
+    With `groups` [N] those of one group stay together, and classes keep no share.
 
     >>> [len(part) for part in split_validation(torch.tensor([0, 1] * 10), 0.2, seed=0)]
     [16, 4]
@@ -66,8 +68,28 @@ def split_validation(labels: Tensor, share: float, seed: int) -> tuple[Tensor, T
     if not 0 < share < 1:
         raise UserError(f"the validation share must lie between 0 and 1, but is {share}")
     held = max(round(len(labels) * share), 1)
+    if groups is not None:
+        drawn = whole_groups(groups, held, seed)
+        return complement(drawn, len(labels)), drawn
     kept = stratified(labels, len(labels) - held, seed)
     return kept, complement(kept, len(labels))
+
+
+def whole_groups(groups: Tensor, count: int, seed: int) -> Tensor:
+    """Draw whole groups until they have `count` rows, or as near as a group allows. groups [N] -> sorted rows [M].
+
+    One group at least is drawn, and one is left. Raises `UserError` for a single group.
+
+    >>> whole_groups(torch.tensor([0, 0, 1, 1, 2, 2]), 2, seed=0).shape
+    torch.Size([2])
+    """
+    numbers, sizes = groups.unique(return_counts=True)
+    if len(sizes) < 2:
+        raise UserError("all rows are of one group, so they cannot be split; name another column by ?group=COLUMN")
+    order = torch.randperm(len(sizes), generator=Generator().manual_seed(seed))
+    sums = sizes[order].cumsum(0)[:-1]
+    drawn = order[: int((sums - count).abs().argmin()) + 1]
+    return torch.isin(groups, numbers[drawn]).nonzero().flatten()
 
 
 def complement(chosen: Tensor, count: int) -> Tensor:

@@ -12,6 +12,7 @@ from selfdistill.task import CLASSIFY, SEGMENT, TAG, TaskName
 
 if TYPE_CHECKING:  # `SOURCES` is read without torch, as by `--help`
     from selfdistill.data.sources.source_data import (
+        Inspector,
         MaskedSourceData,
         MaskedSourceModule,
         PickCount,
@@ -28,6 +29,7 @@ class Source(NamedTuple):
     usage: str
     about: str
     tasks: tuple[TaskName, ...] = (CLASSIFY,)  # of several, the argument's first word is the task
+    inspector: str | None = None  # module without torch whose `task` and `files` read the argument
 
 
 SOURCES = {
@@ -41,6 +43,13 @@ SOURCES = {
         "folder",
         "folder:PATH[?classes=leaf&range=BLACK..WHITE]",
         "class folders in train/ and val/ or test/; CINIC-10, Tiny-ImageNet-200",
+    ),
+    "csv": Source(
+        "csv_images",
+        "csv:PATH[?path=COLUMN&label=COLUMN|label=COLUMN,COLUMN|tags=COLUMN&split=COLUMN|test=SHARE&root=FOLDER]",
+        "a table of paths with a class or tags in each row, of commas or tabs",
+        (CLASSIFY, TAG),
+        "csv_files",
     ),
     "cifar10": Source("torchvision", "cifar10", "CIFAR-10, downloaded once"),
     "cifar100": Source("torchvision", "cifar100", "CIFAR-100, downloaded once"),
@@ -100,6 +109,8 @@ def task_of(spec: str) -> TaskName:
         raise UserError(f"{name} takes nothing after the colon, but got {argument!r}; write {source.usage}")
     if not argument and ":" in source.usage.partition("[")[0]:
         raise UserError(f"{name} needs an argument: {source.usage}, {source.about}")
+    if source.inspector:
+        return _inspector(source.inspector).task(argument)
     task = argument.partition(",")[0] if len(source.tasks) > 1 else source.tasks[0]
     if task not in source.tasks:
         raise UserError(f"cannot read {task!r} of {spec}; write {source.usage}")
@@ -114,6 +125,13 @@ def path_of(spec: str) -> Path | None:
     return Path(split_query(argument)[0]).expanduser()
 
 
+def files_of(spec: str) -> list[Path] | None:
+    """Return the files of a data set that lists them, as a table does; None for other sources. Raises `UserError`."""
+    name, _, argument = spec.partition(":")
+    source = SOURCES.get(name)
+    return _inspector(source.inspector).files(argument) if source and source.inspector and argument else None
+
+
 def split_query(argument: str) -> tuple[str, str]:
     """Split "PATH?QUERY"; a path that exists as it stands has no query."""
     path, _, query = argument.partition("?")
@@ -126,6 +144,11 @@ def split_query(argument: str) -> tuple[str, str]:
 def first_line(error: Exception) -> str:
     """First line of another library's error message, or the type of the error."""
     return next(iter(str(error).splitlines()), "") or type(error).__name__
+
+
+def _inspector(module: str) -> "Inspector":
+    found: Inspector = importlib.import_module(f"selfdistill.data.sources.{module}")
+    return found
 
 
 def _hint(spec: str, name: str) -> str:

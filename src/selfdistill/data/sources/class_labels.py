@@ -98,7 +98,7 @@ def class_names(train: Sequence[LabelColumn], column: str, where: str) -> tuple[
         _require_distinct(names, where)
     named = dict.fromkeys(name for names in lists for name in names)
     if texts:
-        return tuple(named) if texts <= named.keys() else tuple(sorted(texts, key=_natural))
+        return tuple(named) if texts <= named.keys() else tuple(sorted(texts, key=natural_order))
     return tuple(named) or _numbered(train, column, where)
 
 
@@ -145,7 +145,7 @@ def _schema_names(table: TableFile, column: str) -> tuple[str, ...] | None:
     """Class names from the metadata: a list, or a dict by number."""
     names = table.features.get(column, {}).get("names")
     if isinstance(names, Mapping):
-        names = [names[key] for key in sorted(names, key=_natural)]
+        names = [names[key] for key in sorted(names, key=natural_order)]
     return tuple(str(each) for each in names) if isinstance(names, list) and names else None
 
 
@@ -187,7 +187,7 @@ def _require_distinct(names: Sequence[str], where: str) -> None:
         )
 
 
-def _natural(text: str) -> tuple[bool, int, str]:
+def natural_order(text: str) -> tuple[bool, int, str]:
     """Sort numbers by value, before texts."""
     return (False, int(text), text) if text.isdecimal() else (True, 0, text)
 

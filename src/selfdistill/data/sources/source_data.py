@@ -1,6 +1,7 @@
 """Result of a data source, before subsets and validation splits."""
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import NamedTuple, Protocol
 
 from torch import Tensor
@@ -8,6 +9,7 @@ from torch import Tensor
 from selfdistill.data.decode import UnreadableImage
 from selfdistill.data.images import Images
 from selfdistill.data.masked_images import MaskedImages
+from selfdistill.task import TaskName
 
 PickRows = Callable[[Tensor, Sequence[str]], Tensor]  # training labels [N] and class names -> training rows to keep
 PickCount = Callable[[int], Tensor]  # number of training images -> training rows to keep
@@ -22,6 +24,7 @@ class SourceData(NamedTuple):
     classes: tuple[str, ...]
     flip: bool = True  # a horizontal flip keeps the class
     notes: tuple[str, ...] = ()  # sentences on files that were not read
+    groups: Tensor | None = None  # [N] of the training images: those of one group stay in one split
 
 
 class MaskedSourceData(NamedTuple):
@@ -49,4 +52,16 @@ class MaskedSourceModule(Protocol):
 
     def read_masked(self, name: str, argument: str, pick: PickCount, skip_unreadable: bool = False) -> MaskedSourceData:
         """Read the data set NAME:ARGUMENT; `pick` chooses training rows."""
+        ...
+
+
+class Inspector(Protocol):
+    """Module that reads what a specification is about, without reading the data."""
+
+    def task(self, argument: str) -> TaskName:
+        """Task of the data set NAME:ARGUMENT."""
+        ...
+
+    def files(self, argument: str) -> list[Path]:
+        """Return the files of the data set, for its fingerprint."""
         ...

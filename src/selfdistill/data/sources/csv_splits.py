@@ -1,0 +1,99 @@
+"""Splits of the rows of a text table: by a column, or a test set that is drawn, with groups kept together."""
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from selfdistill.data.sources.csv_table import CsvTable
+from selfdistill.data.sources.folder_layout import SPLITS
+from selfdistill.data.subsets import complement, stratified, whole_groups
+from selfdistill.errors import UserError
+
+TEST_SHARE, TEST_SEED = 0.2, 0  # the test rows do not depend on the run's seed
+MORE = {"dev": "validation", "validate": "validation", "eval": "validation"}
+NAMES = {name: split for split, names in SPLITS.items() for name in names} | MORE
+
+
+class RowSplits(NamedTuple):
+    """Rows of each split."""
+
+    rows: Mapping[str, list[int]]  # of train, and of validation, test or both
+    notes: tuple[str, ...] = ()
+
+
+def column_splits(table: CsvTable, column: str, groups: Tensor | None) -> RowSplits:
+    """Read the split of each row from a column: train, val or test, in any case and in the usual spellings.
+
+    Raises `UserError` for another word, without test and validation rows, and for a group in two splits.
+    """
+    rows: dict[str, list[int]] = {}
+    for row, cell in enumerate(table.column(column)):
+        word = cell.strip().lower()
+        if word not in NAMES:
+            raise UserError(
+                f"{table.at(row)} has {cell!r} in the column {column!r}, but splits are train, val and test; correct "
+                "it, name another column by ?split=COLUMN, or draw the test rows by ?test=SHARE"
+            )
+        rows.setdefault(NAMES[word], []).append(row)
+    if "train" not in rows or len(rows) < 2:
+        raise UserError(
+            f"the column {column!r} of {str(table.path)!r} has {' and '.join(rows)} rows alone; mark rows as train and "
+            "as test or val, or draw the test rows by ?test=SHARE"
+        )
+    if groups is not None:
+        _require_whole_groups(table, rows, groups)
+    return RowSplits(rows)
+
+
+def drawn_splits(table: CsvTable, share: float, strata: Tensor, groups: Tensor | None, asked: bool) -> RowSplits:
+    """Draw a share of the rows as the test set, the same in every run.
+
+    Each class keeps its share, or groups [N] stay whole. `strata` are labels [N] or tags [N, T].
+    """
+    count = len(table)
+    held = round(count * share)
+    if groups is None:
+        train = stratified(strata, max(count - held, 1), TEST_SEED)
+        test = complement(train, count)
+    else:
+        test = whole_groups(groups, held, TEST_SEED)
+        train = complement(test, count)
+    if not len(test) or not len(train):
+        empty = "training" if len(test) else "test"
+        raise UserError(
+            f"a share of {share:g} of the {count} rows of {str(table.path)!r} leaves no {empty} row; change "
+            "?test=SHARE, or add rows"
+        )
+    why = "" if asked else f"{table.path} has no column 'split': "
+    kept = "" if groups is None else ", in whole groups"
+    note = f"{why}{len(test)} of {'its' if why else f'the {count}'} rows{kept}, the same in every run, are the test set"
+    return RowSplits({"train": train.tolist(), "test": test.tolist()}, (note,))
+
+
+def number_groups(table: CsvTable, column: str | None) -> Tensor | None:
+    """Number the groups of rows by the cells of a column, in the order of their first rows. -> [N].
+
+    Raises `UserError` for an empty cell.
+    """
+    if column is None:
+        return None
+    cells = [each.strip() for each in table.column(column)]
+    if "" in cells:
+        raise UserError(f"{table.at(cells.index(''))} has no group in the column {column!r}; add it")
+    places = {each: k for k, each in enumerate(dict.fromkeys(cells))}
+    return torch.tensor([places[each] for each in cells])
+
+
+def _require_whole_groups(table: CsvTable, rows: Mapping[str, Sequence[int]], groups: Tensor) -> None:
+    """Raise `UserError` for a group that has rows in two splits."""
+    first: dict[int, tuple[str, int]] = {}
+    for split, each in rows.items():
+        for row in each:
+            other, there = first.setdefault(int(groups[row]), (split, row))
+            if other != split:
+                raise UserError(
+                    f"one group has rows in two splits: {table.at(there)} is {other}, {table.at(row)} is {split}; "
+                    "correct the splits, or leave out ?group"
+                )
