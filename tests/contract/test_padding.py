@@ -9,7 +9,7 @@ from selfdistill.methods import REGISTRY
 from tests.helpers.kinds import OF_TEXT, bert, distilbert, texts
 from tests.helpers.losses import losses
 
-STATISTICS = {"frskd", "fitnet", "review_kd"}  # BatchNorm of their heads counts the tokens of padding
+STATISTICS = {"frskd", "fitnet", "review_kd", "loth"}  # BatchNorm of their heads counts the tokens of padding
 METHODS = sorted({*REGISTRY} - {*OF_TEXT} - STATISTICS - {"dot"})
 
 

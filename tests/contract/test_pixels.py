@@ -9,11 +9,25 @@ from selfdistill.methods import REGISTRY
 from tests.helpers.kinds import UNet, pixel_labels, segformer
 
 MODELS = {"U-Net": (UNet, (3, 16, 16)), "SegFormer": (segformer, (3, 64, 64))}
-SEVERAL_VIEWS = ["cs_kd", "ddgsd", "dlb", "kdcl", "pcl", "sla", "sla_sd", "sskd", "ps_kd", "crd", "zipf_ls"]
+SEVERAL_VIEWS = [
+    "cs_kd",
+    "ddgsd",
+    "dlb",
+    "kdcl",
+    "pcl",
+    "sla",
+    "sla_sd",
+    "sskd",
+    "ps_kd",
+    "crd",
+    "zipf_ls",
+    "elr",
+    "dtskd",
+]
 REFUSED = (
     dict.fromkeys(["mixup", "cutmix", "stkd", "mixskd"], "mixes images, which have a label for each pixel")
     | dict.fromkeys(SEVERAL_VIEWS, "whole images or several views")
-    | dict.fromkeys(["dks", "one", "okddip"], "a branch continues from .* alone, but the decoder")
+    | dict.fromkeys(["dks", "one", "okddip", "loth"], "a branch continues from .* alone, but the decoder")
 )
 
 

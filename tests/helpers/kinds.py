@@ -179,7 +179,24 @@ OF_A_TABLE = {
     "zipf_ls": "classifies each position",
 }
 ONE_STAGE = dict.fromkeys(
-    ["scd", "sad", "drg", "lightskd", "byot", "dks", "uskd", "one", "okddip", "pcl", "sp", "fitnet"], "stage|tap"
+    [
+        "scd",
+        "sad",
+        "drg",
+        "lightskd",
+        "byot",
+        "dks",
+        "uskd",
+        "one",
+        "okddip",
+        "pcl",
+        "sp",
+        "fitnet",
+        "eed",
+        "loth",
+        "dtskd",
+    ],
+    "stage|tap",
 )
 
 KINDS = {

@@ -2,8 +2,10 @@
 
 from selfdistill.functional.divergence import (
     binary_logits,
+    clipped_probabilities,
     dist_loss,
     dkd_loss,
+    early_learning_loss,
     ensemble_kl,
     kl_divergence,
     kl_through_teacher,
@@ -21,6 +23,7 @@ from selfdistill.functional.divergence import (
 )
 from selfdistill.functional.dropout import dropout_logits
 from selfdistill.functional.features import (
+    active_mse,
     as_map,
     as_maps_of_one_size,
     as_matching_maps,
@@ -71,7 +74,9 @@ from selfdistill.functional.soft_labels import (
     class_mean_predictions,
     confidence_weighted_ce,
     fuse_predictions,
+    label_and_past,
     max_suppression,
+    past_or_label,
     virtual_teacher,
     zipf_kl,
     zipf_loss,
@@ -82,6 +87,7 @@ from selfdistill.functional.votes import position_votes
 
 __all__ = [
     "EPS",
+    "active_mse",
     "adaptive_avg_pool",
     "adaptive_max_pool",
     "adjacent_congruence",
@@ -95,6 +101,7 @@ __all__ = [
     "channels",
     "class_mean_predictions",
     "class_sums",
+    "clipped_probabilities",
     "confidence_weighted_ce",
     "correlation",
     "cosine_logits",
@@ -105,6 +112,7 @@ __all__ = [
     "dkd_loss",
     "drop_label_column",
     "dropout_logits",
+    "early_learning_loss",
     "ema_update",
     "ensemble_kl",
     "fuse_predictions",
@@ -123,6 +131,7 @@ __all__ = [
     "l2_norm",
     "l2_normalize",
     "l2_normalize_finite",
+    "label_and_past",
     "log_normalizer",
     "logit_standardization_kd",
     "masked_kl",
@@ -134,6 +143,7 @@ __all__ = [
     "neighbor_probabilities",
     "nkd_loss",
     "offsets",
+    "past_or_label",
     "pool_to_grid",
     "position_votes",
     "present",

@@ -154,6 +154,28 @@ def soft_cross_entropy(student: Tensor, teacher: Tensor, temperature: float = 1.
     return -weighted_log(target, F.log_softmax(student / temperature, dim=1)).sum(dim=1).mean()
 
 
+def clipped_probabilities(logits: Tensor, least: float = 1e-4) -> Tensor:
+    """Compute the softmax, clipped to [least, 1 - least] without gradient outside. [B, C] -> [B, C].
+
+    >>> from selfdistill.functional import clipped_probabilities
+    >>> clipped_probabilities(torch.tensor([[100.0, 0.0]]), least=0.25)
+    tensor([[0.7500, 0.2500]])
+    """
+    return logits.softmax(dim=1).clamp(least, 1 - least)
+
+
+def early_learning_loss(probabilities: Tensor, mean: Tensor) -> Tensor:
+    """Compute the mean over rows of log(1 - <t, p>), t the running mean of p. [B, C], [B, C] -> [].
+
+    Liu et al., 2020 (https://arxiv.org/abs/2007.00151).
+
+    >>> from selfdistill.functional import early_learning_loss
+    >>> early_learning_loss(torch.tensor([[0.5, 0.5]]), torch.tensor([[0.5, 0.5]]))
+    tensor(-0.6931)
+    """
+    return torch.log1p(-(probabilities * mean).sum(dim=1)).mean()
+
+
 def softmax_with_temperature(logits: Tensor, temperature: float) -> Tensor:
     """Compute softmax(logits / temperature) over classes. [B, C] -> [B, C].
 

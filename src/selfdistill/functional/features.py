@@ -65,6 +65,20 @@ def global_average_pool(features: Tensor, source: Tensor | None = None) -> Tenso
     return features if features.dim() == 2 else features.mean(dim=tuple(range(2, features.dim())))
 
 
+def active_mse(features: Tensor, target: Tensor) -> Tensor:
+    """Compute the mean squared error, zero at entries where neither is positive. [B, D], [B, D] -> [].
+
+    Lee and Lee, 2021 (https://arxiv.org/abs/2104.00299).
+
+    >>> import torch
+    >>> from selfdistill.functional import active_mse
+    >>> active_mse(torch.tensor([[1.0, -1.0]]), torch.tensor([[-1.0, -5.0]]))
+    tensor(2.)
+    """
+    active = (features > 0) | (target > 0)
+    return ((features - target).square() * active).mean()
+
+
 def attention(features: Tensor, power: float = 2.0) -> Tensor:
     """Compute an attention map: the sum over channels of |f|^power at each position or token. -> [B, P].
 

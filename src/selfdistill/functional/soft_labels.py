@@ -38,6 +38,32 @@ def zipf_loss(logits: Tensor, ranks: Tensor, labels: Tensor) -> Tensor:
     return -weighted_log(zipf_weights(ranks, labels), log_p).sum(dim=1).mean()
 
 
+def past_or_label(past: Tensor, labels: Tensor) -> Tensor:
+    """Replace rows of zeros, which have no prediction yet, by the one-hot label. [B, C], [B] -> [B, C].
+
+    >>> import torch
+    >>> from selfdistill.functional import past_or_label
+    >>> past_or_label(torch.tensor([[0.0, 0.0], [0.4, 0.6]]), torch.tensor([1, 0]))
+    tensor([[0.0000, 1.0000],
+            [0.4000, 0.6000]])
+    """
+    hard = F.one_hot(labels, past.shape[1]).to(past.dtype)
+    return torch.where(past.sum(dim=1, keepdim=True) > 0, past, hard)
+
+
+def label_and_past(share: Tensor, labels: Tensor, past: Tensor) -> Tensor:
+    """Mix the label, by a share [], with the past prediction; rows of zeros have none. [], [B], [B, C] -> [B, C].
+
+    >>> import torch
+    >>> from selfdistill.functional import label_and_past
+    >>> label_and_past(torch.tensor(0.5), torch.tensor([1]), torch.tensor([[0.4, 0.6]]))
+    tensor([[0.2000, 0.8000]])
+    """
+    return torch.lerp(
+        past_or_label(past, labels), F.one_hot(labels, past.shape[1]).to(past.dtype), share.to(past.dtype)
+    )
+
+
 def zipf_kl(logits: Tensor, ranks: Tensor, labels: Tensor, keep: Tensor | None = None) -> Tensor:
     """Compute KL(q || p) over the other classes, q their `zipf_weights`. [B, C], [B, C], [B] -> [].
 

@@ -9,6 +9,7 @@ from selfdistill.heads.hints import AdaptedHints, Hints, MapHints, make_hints
 from selfdistill.heads.projection import UnitLinear, matching_loss, original_index, original_similarity, projection
 from selfdistill.heads.pyramid import Pyramid
 from selfdistill.heads.regressors import GaussianRegressor, regressor
+from selfdistill.heads.vector_pyramid import VectorPyramid
 
 __all__ = [
     "AdaptedHints",
@@ -29,6 +30,7 @@ __all__ = [
     "SeparableConv",
     "TokenHead",
     "UnitLinear",
+    "VectorPyramid",
     "attentive_fusions",
     "discrimination_loss",
     "make_head",

@@ -2,9 +2,8 @@
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
 
-from selfdistill.functional import weighted_log
+from selfdistill.functional import past_or_label, weighted_log
 from selfdistill.method import Method
 from selfdistill.method.constructor import Share, method_constructor
 from selfdistill.terms import LossTerm, LossValue, Memory, StepContext, TableUpdate, TrainingInfo
@@ -39,12 +38,6 @@ class ProgressiveTargets(LossTerm):
     def remember(self, context: StepContext) -> Memory:
         """Return this epoch's probabilities for the next."""
         return TableUpdate(context.index, context.logits.detach().softmax(dim=1))
-
-
-def past_or_label(past: Tensor, labels: Tensor) -> Tensor:
-    """Replace rows of zeros (no prediction yet) by the one-hot label. [B, C], [B] -> [B, C]."""
-    hard = F.one_hot(labels, past.shape[1]).to(past.dtype)
-    return torch.where(past.sum(dim=1, keepdim=True) > 0, past, hard)
 
 
 @method_constructor

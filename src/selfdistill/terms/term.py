@@ -53,6 +53,15 @@ class Progress(NamedTuple):
             return torch.ones_like(self.fraction)
         return torch.exp(-5 * (1 - (self.epoch / epochs).clamp(max=1.0)).square())
 
+    def cosine_decay(self) -> Tensor:
+        """Return a factor that falls from 1 to 0 over the whole epochs of the run, by half a cosine. -> [].
+
+        >>> from selfdistill.terms import Progress
+        >>> Progress(*torch.tensor([5.0, 10.0, 0.5])).cosine_decay()
+        tensor(0.5000)
+        """
+        return (1 + torch.cos(torch.pi * self.epoch / self.epochs)) / 2
+
 
 class ModelOutputs(NamedTuple):
     """Outputs of one forward pass, float32 or wider; a term reads them in `context.views`.
