@@ -12,6 +12,8 @@ from selfdistill.report import PICTURES
 from tests.contract.test_padding import STATISTICS
 from tests.contract.test_pixels import REFUSED as REFUSED_PIXELS
 from tests.contract.test_tags import REFUSED as REFUSED_TAGS
+from tests.contract.test_tokens import ERASES
+from tests.contract.test_tokens import REFUSED as REFUSED_TOKENS
 from tests.helpers.kinds import KINDS, OF_TEXT
 
 ROOT = Path(__file__).parents[1]
@@ -98,7 +100,10 @@ def test_the_page_of_inputs_tells_which_methods_count_padding():
     assert re.search(r"\d+", others)[0] == str(len(IN_A_LOOP - {*OF_TEXT} - STATISTICS))
 
 
-@pytest.mark.parametrize(("heading", "refused"), [("Pixels", {*REFUSED_PIXELS}), ("Tags", {*REFUSED_TAGS})])
+@pytest.mark.parametrize(
+    ("heading", "refused"),
+    [("Pixels", {*REFUSED_PIXELS}), ("Tokens", {*REFUSED_TOKENS, *ERASES}), ("Tags", {*REFUSED_TAGS})],
+)
 def test_the_page_of_inputs_tells_what_is_refused_for(heading, refused):
     section = re.search(rf"^## {heading}\n.*?(?=^## |\Z)", INPUTS, re.M | re.S)[0]
     assert {*names_in(section[section.index("Refused are") :])} == refused

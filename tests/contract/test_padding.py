@@ -6,7 +6,8 @@ import torch.nn.functional as F
 from torch.testing import assert_close
 
 from selfdistill.methods import REGISTRY
-from tests.helpers.kinds import OF_TEXT, bert, distilbert, texts
+from tests.contract.test_tokens import REFUSED as REFUSED_TOKENS
+from tests.helpers.kinds import OF_TEXT, bert, distilbert, texts, token_labels
 from tests.helpers.losses import losses
 
 STATISTICS = {"frskd", "fitnet", "review_kd", "loth"}  # BatchNorm of their heads counts the tokens of padding
@@ -51,6 +52,13 @@ def test_padding_changes_no_loss(name):
 @pytest.mark.parametrize("name", ["drg", "dks", "scd"])
 def test_padding_changes_no_loss_of_distilbert(name):
     assert_same(*both(name, distilbert))
+
+
+@pytest.mark.parametrize("name", sorted({*METHODS} - {*REFUSED_TOKENS}))
+def test_padding_changes_no_loss_of_a_tagger(name):
+    make = lively(lambda: bert("TokenClassification"))
+    short = losses(f"{name}()", make, texts(), 3, token_labels())
+    assert_same(short, losses(f"{name}()", make, padded(texts()), 3, F.pad(token_labels(), (0, 5), value=-100)))
 
 
 @pytest.mark.parametrize("name", sorted(STATISTICS))

@@ -25,9 +25,9 @@ SEVERAL_VIEWS = [
     "dtskd",
 ]
 REFUSED = (
-    dict.fromkeys(["mixup", "cutmix", "stkd", "mixskd"], "mixes images, which have a label for each pixel")
-    | dict.fromkeys(SEVERAL_VIEWS, "whole images or several views")
-    | dict.fromkeys(["dks", "one", "okddip", "loth"], "a branch continues from .* alone, but the decoder")
+    dict.fromkeys(["mixup", "cutmix", "stkd", "mixskd"], "mixes inputs, which have a label for each pixel")
+    | dict.fromkeys(SEVERAL_VIEWS, "whole examples or several views")
+    | dict.fromkeys(["dks", "one", "okddip", "loth"], "a branch from .* classifies whole examples")
 )
 
 

@@ -82,5 +82,7 @@ def test_failing_in_training_alone_is_told():
 
 
 def test_logits_are_rows_of_classes():
-    with pytest.raises(UserError, match=r"gives \[2, 16, 1\] for its logits; a classifier gives \[B, C\]"):
+    with pytest.raises(
+        UserError, match=r"gives logits \[2, 16, 1\], whose classes come second .*, and to classify examples \[B, C\]"
+    ):
         read_anatomy(plain(nn.Flatten(2)), images())

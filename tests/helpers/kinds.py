@@ -81,30 +81,54 @@ def mlp():
     )
 
 
-def bert():
-    from transformers import BertConfig, BertForSequenceClassification
+def bert(kind="SequenceClassification"):
+    import transformers
 
-    return BertForSequenceClassification(
-        BertConfig(
-            vocab_size=50,
-            hidden_size=16,
-            num_hidden_layers=3,
-            num_attention_heads=2,
-            intermediate_size=32,
-            max_position_embeddings=32,
-            num_labels=CLASSES,
-        )
+    config = transformers.BertConfig(
+        vocab_size=50,
+        hidden_size=16,
+        num_hidden_layers=3,
+        num_attention_heads=2,
+        intermediate_size=32,
+        max_position_embeddings=32,
+        num_labels=CLASSES,
     )
+    return getattr(transformers, f"BertFor{kind}")(config)
 
 
-def distilbert():
-    from transformers import DistilBertConfig, DistilBertForSequenceClassification
+def distilbert(kind="SequenceClassification"):
+    import transformers
 
-    return DistilBertForSequenceClassification(
-        DistilBertConfig(
-            vocab_size=50, dim=16, n_layers=3, n_heads=2, hidden_dim=32, max_position_embeddings=32, num_labels=CLASSES
-        )
+    config = transformers.DistilBertConfig(
+        vocab_size=50, dim=16, n_layers=3, n_heads=2, hidden_dim=32, max_position_embeddings=32, num_labels=CLASSES
     )
+    return getattr(transformers, f"DistilBertFor{kind}")(config)
+
+
+class Tagger(nn.Module):
+    """Token ids, an embedding and an LSTM, whose every output is classified."""
+
+    def __init__(self):
+        super().__init__()
+        self.embed, self.lstm = nn.Embedding(50, 8), nn.LSTM(8, 6, batch_first=True, bidirectional=True)
+        self.head = nn.Linear(12, CLASSES)
+
+    def forward(self, ids):
+        return self.head(self.lstm(self.embed(ids))[0])
+
+
+class ConvolutionalTagger(nn.Module):
+    """Token ids and three convolutions along them, of which the second halves the length."""
+
+    def __init__(self):
+        super().__init__()
+        self.embed, self.first = nn.Embedding(50, 8), nn.Conv1d(8, 12, 3, padding=1)
+        self.second, self.third = nn.Conv1d(12, 16, 4, stride=2, padding=1), nn.ConvTranspose1d(16, 12, 2, stride=2)
+        self.head = nn.Linear(12, CLASSES)
+
+    def forward(self, ids):
+        signal = self.first(self.embed(ids).transpose(1, 2)).relu()
+        return self.head(self.third(self.second(signal).relu()).relu().transpose(1, 2))
 
 
 def lora():
@@ -227,6 +251,20 @@ KINDS = {
     ),
     "LoRA on a frozen BERT": Kind(lora, texts, OF_TEXT),
 }
+
+TOKEN_KINDS = {
+    "BERT": Kind(lambda: bert("TokenClassification"), texts),
+    "DistilBERT": Kind(lambda: distilbert("TokenClassification"), texts),
+    "LSTM": Kind(Tagger, KINDS["LSTM"].inputs, ONE_STAGE),
+    "convolutions": Kind(ConvolutionalTagger, KINDS["LSTM"].inputs),
+}
+
+
+def token_labels(ignored=-100):
+    """Class ids [8, 12]; padding, the first token and some others have none."""
+    labels = torch.randint(0, CLASSES, (ROWS, 12), generator=draws())
+    labels[:, 0], labels[1::2, 8:], labels[2, 3:6] = ignored, ignored, ignored
+    return labels
 
 
 def extra(inputs):

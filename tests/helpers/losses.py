@@ -31,18 +31,18 @@ def optimizer_of(taught):
     return torch.optim.SGD([each for each in taught.parameters() if each.requires_grad], lr=0.05, momentum=0.9)
 
 
-def take_steps(taught, optimizer, inputs, count, call=None):
+def take_steps(taught, optimizer, inputs, count, call=None, labels=LABELS):
     """Losses by name of each of `count` steps."""
     found, call = [], taught if call is None else call
     for _ in range(count):
         optimizer.zero_grad()
-        call(inputs, LABELS, **extra(inputs)).backward()
+        call(inputs, labels, **extra(inputs)).backward()
         optimizer.step()
         found.append(taught.losses)
     return found
 
 
-def losses(text, make, inputs, count=2):
+def losses(text, make, inputs, count=2, labels=LABELS):
     """Losses by name of the first steps of a new teach."""
     taught = teach(text, make, inputs)
-    return take_steps(taught, optimizer_of(taught), inputs, count)
+    return take_steps(taught, optimizer_of(taught), inputs, count, labels=labels)

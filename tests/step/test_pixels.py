@@ -169,7 +169,7 @@ def test_the_pixels_of_one_image_are_enough_to_compare(text):
 def test_rows_that_do_not_fit_are_refused():
     with pytest.raises(UserError, match=r"rows='tags' does not fit UNet, whose logits are \[2, 5, 16, 24\]"):
         sd.teach(unet(), "ce()", IMAGES, rows="tags")
-    with pytest.raises(UserError, match="rows must be one of 'examples', 'pixels', 'tags', but is 'rows'"):
+    with pytest.raises(UserError, match="rows must be one of 'examples', 'pixels', 'tokens', 'tags', but is 'rows'"):
         sd.teach(unet(), "ce()", IMAGES, rows="rows")
     with pytest.raises(UserError, match="task= is a loss of examples, but the model classifies pixels"):
         sd.teach(unet(), "ce()", IMAGES, task=F.cross_entropy)

@@ -17,7 +17,7 @@ from torch import Size, Tensor, nn
 from selfdistill.errors import UserError
 from selfdistill.features.classifier import classifier_of, is_linear
 from selfdistill.features.dominators import nodes_behind
-from selfdistill.features.layout import Layout, layout_of
+from selfdistill.features.layout import Layout, is_signal, layout_of
 from selfdistill.features.logits import LogitsKey, named_tensors
 from selfdistill.features.stages import stage_ends, trunk_points
 from selfdistill.features.trace import ModuleCall, Trace, trace_modules
@@ -53,7 +53,7 @@ class Anatomy:
     classifier: str | None  # path of the module whose output is the logits
     classifier_input: Size | None  # without the batch dimension
     logits: Size
-    embedding: Size | None  # the classifier's input, flattened to [B, D]; of a dense model [B, D, h, w]
+    embedding: Size | None  # the classifier's input, flattened to [B, D]; of a dense model [B, D, h, w] or [B, N, D]
     linear: bool  # the classifier is a linear layer, or a 1x1 convolution
     params_without_grad: tuple[str, ...]  # trainable parameters that the logits give no gradient in training
     auxiliary: Mapping[str, tuple[str, ...]]  # those that auxiliary logits reach, by the logits' place in the output
@@ -62,8 +62,14 @@ class Anatomy:
 
     @property
     def dense(self) -> bool:
-        """True for a model that classifies each pixel: its logits are [B, C, H, W]."""
-        return len(self.logits) == 4
+        """True for a model that classifies each pixel or token: its logits are [B, C, H, W] or [B, N, C]."""
+        return len(self.logits) > 2
+
+    @property
+    def classifier_row(self) -> Size:
+        """Shape in which the classifier takes one row: an example's embedding, or that of a pixel or token."""
+        shape = self.classifier_input or Size()
+        return {3: Size((1, *shape[1:])), 4: Size((*shape[:1], 1, 1))}.get(len(self.logits), shape)
 
     def stage(self, name: str) -> Stage:
         """Return the activation at "stage2", "stage-1" (the last), "embedding", or a module's path.
@@ -116,7 +122,8 @@ def read_anatomy(
     """
     eval_trace, train_trace = trace_modules(model, inputs, output)
     head = classifier_of(eval_trace, train_trace, classifier)
-    embedding, dense = head.input if head else None, eval_trace.logits.dim() == 4
+    _require_classes_last(eval_trace)
+    embedding, dense = head.input if head else None, eval_trace.logits.dim() > 2
     overwritten = _overwritten(eval_trace, train_trace)
     tappable = _tappable(eval_trace, train_trace, overwritten)
     without_grad = _params_without_grad(train_trace, model)
@@ -139,6 +146,17 @@ def read_anatomy(
         without_graph=frozenset(call.path for call in train_trace.calls if call.node is None),
         output=output,
     )
+
+
+def _require_classes_last(trace: Trace) -> None:
+    """Raise `UserError` for logits [B, C, L] of a signal: three dimensions are tokens [B, N, C]."""
+    layer = trace.calls[-1].layer if trace.calls else None
+    if trace.logits.dim() == 3 and is_signal(trace.logits.shape, layer):
+        raise UserError(
+            f"{type(trace.model).__name__} gives logits {[*trace.logits.shape]}, whose classes come second (its last "
+            f"layer is {type(layer).__name__}); to classify tokens return logits.transpose(1, 2), [B, N, C], and to "
+            "classify examples [B, C]"
+        )
 
 
 def _stage(call: ModuleCall, name: str) -> Stage:

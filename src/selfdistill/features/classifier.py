@@ -18,7 +18,7 @@ def classifier_of(eval_trace: Trace, train_trace: Trace, path: str | None = None
 
 
 def is_linear(head: ModuleCall, dense: bool) -> bool:
-    """Return True if the logits, those of each pixel if `dense`, are weight times embedding plus bias."""
+    """Return True if the logits, those of each pixel or token if `dense`, are weight times embedding plus bias."""
     if isinstance(head.module, nn.Conv2d):
         return head.input is not None and (_is_pointwise(head.module) if dense else _is_whole(head.module, head.input))
     return type_before_parametrizations(head.module) is nn.Linear
@@ -47,7 +47,7 @@ def _makes_logits(call: ModuleCall, trace: Trace) -> bool:
     is_part = 0 < own < total or (own and not any(call.module.children()))
     if not is_part or call.input is None or call.overwritten or not _has_shape_of_logits(call, trace):
         return False
-    if trace.logits.dim() == 2:
+    if trace.logits.dim() != 4:
         return torch.equal(call.output.reshape(trace.logits.shape), trace.logits)
     return torch.equal(_resized(call.output, trace.logits), trace.logits)
 

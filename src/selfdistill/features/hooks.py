@@ -78,7 +78,7 @@ class StageHook:
 
 
 class EmbeddingHook:
-    """Forward pre-hook that records the classifier's input as [B, D]; of a dense model as it is."""
+    """Forward pre-hook that records the classifier's input as [B, D]; of a model of pixels or tokens as it is."""
 
     def __init__(self, recorded: RecordedFeatures, dense: bool):
         self.recorded, self.dense = recorded, dense

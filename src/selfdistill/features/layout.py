@@ -57,18 +57,19 @@ def layout_of(call: ModuleCall) -> Layout | None:
         case 2:
             return Layout.VECTOR
         case 3:
-            return Layout.SIGNAL if _is_signal(call) else Layout.TOKENS
+            return Layout.SIGNAL if is_signal(call.shape, call.layer) else Layout.TOKENS
         case 4 | 5:
             return _map_layout(call)
     return None
 
 
-def _is_signal(call: ModuleCall) -> bool:
-    _, first, last = call.shape
-    wide = _width(call.layer)
+def is_signal(shape: Size, layer: nn.Module | None) -> bool:
+    """Return True for a signal [B, D, L] of a last layer, False for tokens [B, N, D]."""
+    _, first, last = shape
+    wide = _width(layer)
     if (first == wide) != (last == wide):
         return first == wide
-    return isinstance(call.layer, nn.Conv1d | nn.ConvTranspose1d | nn.BatchNorm1d | nn.InstanceNorm1d | nn.GroupNorm)
+    return isinstance(layer, nn.Conv1d | nn.ConvTranspose1d | nn.BatchNorm1d | nn.InstanceNorm1d | nn.GroupNorm)
 
 
 def _map_layout(call: ModuleCall) -> Layout | None:

@@ -13,7 +13,8 @@ LogitsKey = int | str | Callable[[Any], Tensor]  # position, key or attribute, o
 def logits_of(output: object, key: LogitsKey | None = None) -> Tensor:
     """Return the logits [B, C] in a model's output: a tensor, `.logits`, `["logits"]`, or the matrix of a tuple.
 
-    Maps of logits [B, C, H, W] are a tensor, `.logits`, `["logits"]`, or `["out"]` as in torchvision.
+    Maps of logits [B, C, H, W] are a tensor, `.logits`, `["logits"]`, or `["out"]` as in torchvision; logits of tokens
+    [B, N, C] are a tensor, `.logits`, `["logits"]` or the first tensor of a tuple.
 
     `key` selects them explicitly: a position, a key or attribute, or a function of the output. Raises `UserError` for
     an output without logits, or a tuple with matrices of several shapes.

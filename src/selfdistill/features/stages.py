@@ -42,7 +42,7 @@ def _end_of_trunk(trace: Trace, head: ModuleCall | None) -> Tensor:
 
     A decoder reads the encoder at many places, so that no map of the encoder lies on every path to the logits.
     """
-    if trace.logits.dim() == 2:
+    if trace.logits.dim() != 4:
         return trace.logits
     behind = {*nodes_behind(trace.logits.grad_fn)}
     maps = [call for call in trace.calls if call.node in behind and _is_map(call, trace, head)]

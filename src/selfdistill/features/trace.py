@@ -136,10 +136,10 @@ def _trace_pass(model: nn.Module, inputs: Inputs, output: LogitsKey | None) -> T
             f"{where} cannot take two rows of these inputs, {describe(inputs)}: {_first_line(error)}; pass inputs as "
             "in training (a tuple is the model's arguments, a mapping its keywords)"
         ) from error
-    if trace.logits.dim() not in (2, 4):
+    if trace.logits.dim() not in (2, 3, 4):
         raise UserError(
-            f"{where} gives {[*trace.logits.shape]} for its logits; a classifier gives [B, C], and one of pixels "
-            "[B, C, H, W]"
+            f"{where} gives {[*trace.logits.shape]} for its logits; a classifier gives [B, C], one of pixels "
+            "[B, C, H, W] and one of tokens [B, N, C]"
         )
     return trace
 

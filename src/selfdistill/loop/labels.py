@@ -1,4 +1,4 @@
-"""Conversion of labels from a custom training loop to class ids of examples, pixels or tags."""
+"""Conversion of labels from a custom training loop to class ids of examples, pixels, tokens or tags."""
 
 from collections.abc import Sequence
 
@@ -7,6 +7,7 @@ from torch import Tensor
 
 from selfdistill.data.ignored import IGNORED
 from selfdistill.errors import UserError
+from selfdistill.functional import channels
 from selfdistill.inputs import describe
 from selfdistill.step.rows import ExampleRows
 
@@ -14,60 +15,104 @@ Labels = Tensor | Sequence[int]
 
 
 class LabelReader:
-    """Conversion of a batch's labels to the class ids of its rows; -100 where a pixel or tag has no label.
+    """Conversion of a batch's labels to the class ids of its rows; -100 where a row has no label.
 
-    `ignore_index` is the caller's label for them. With a task loss of the caller's own, labels that are no class ids
-    pass unchanged.
+    `ignore_index` is the caller's label for those.
     """
 
-    def __init__(self, rows: ExampleRows, ignore_index: int = IGNORED, *, own_task: bool = False):
-        self.rows, self.ignore_index, self.own_task = rows, ignore_index, own_task
-        self.outputs = rows.anatomy.logits[1]  # C of the model
-        self.classes = rows.classes
+    def __init__(self, rows: ExampleRows, ignore_index: int = IGNORED):
+        self.kind, self.classes, self.ignore_index = rows.kind, rows.classes, ignore_index
+        self.outputs = channels(rows.anatomy.logits)  # C of the model
 
     def __call__(self, labels: Labels, rows: int, device: torch.device) -> Tensor:
-        """Return labels [B], [B, H, W] of pixels or [B, C] of tags, on a device."""
-        if self.own_task and isinstance(labels, Tensor) and _is_own(labels):
-            return own_labels(labels, rows, device)
-        if self.rows.kind == "examples":
-            return class_ids(labels, rows, self.outputs, device)
-        read = pixel_ids(labels, rows) if self.rows.kind == "pixels" else tag_labels(labels, rows, self.outputs)
-        found = read.to(device)
+        """Return labels of `rows` examples on a device. Raises `UserError` for another dtype or shape."""
+        found = self.read(torch.as_tensor(labels), rows).to(device)
         return torch.where(found == self.ignore_index, IGNORED, found)
 
+    def read(self, labels: Tensor, rows: int) -> Tensor:
+        """Return labels in a known dtype and shape. Raises `UserError` for any other."""
+        raise NotImplementedError
+
     def require_known(self, labels: Tensor) -> None:
-        """Raise `UserError` for labels that are no class, or for tags other than 0 and 1. Waits for the device."""
-        if self.own_task and _is_own(labels):
-            return
-        if self.rows.kind == "examples":
-            require_known_classes(labels, self.classes)
-            return
+        """Raise `UserError` for labels that are no class. Waits for the device."""
         wrong = labels[(labels != IGNORED) & ((labels < 0) | (labels >= self.classes) | (labels != labels.long()))]
         if len(wrong):
             found = ", ".join(f"{each:g}" for each in wrong.unique()[:5].tolist())
             raise UserError(
-                f"labels of {self.rows.kind} must be from 0 to {self.classes - 1}, or {self.ignore_index} where "
+                f"labels of {self.kind} must be from 0 to {self.classes - 1}, or {self.ignore_index} where "
                 f"unknown, but these include {found}; pass ignore_index= for another label of unknown ones"
             )
 
 
-def pixel_ids(labels: Labels, rows: int) -> Tensor:
-    """Return class ids of pixels [B, H, W] in int64. Raises `UserError` for another dtype or shape."""
-    ids = torch.as_tensor(labels)
-    if ids.dim() != 3 or len(ids) != rows or ids.is_floating_point() or ids.is_complex():
+class ExampleLabels(LabelReader):
+    """Class ids [B]; each example has one."""
+
+    def __call__(self, labels: Labels, rows: int, device: torch.device) -> Tensor:
+        """Return class ids [B] on a device."""
+        return class_ids(labels, rows, self.outputs, device)
+
+    def require_known(self, labels: Tensor) -> None:
+        """Raise `UserError` for class ids outside 0 … C - 1. Waits for the device."""
+        require_known_classes(labels, self.classes)
+
+
+class OwnLabels(ExampleLabels):
+    """Labels of a task loss of the caller's own: class ids, or labels of any kind, which pass unchanged."""
+
+    def __call__(self, labels: Labels, rows: int, device: torch.device) -> Tensor:
+        """Return labels [B, ...] on a device."""
+        if isinstance(labels, Tensor) and _is_own(labels):
+            return own_labels(labels, rows, device)
+        return super().__call__(labels, rows, device)
+
+    def require_known(self, labels: Tensor) -> None:
+        """Raise `UserError` for class ids outside 0 … C - 1; other labels are the caller's."""
+        if not _is_own(labels):
+            super().require_known(labels)
+
+
+class PixelLabels(LabelReader):
+    """Class ids of pixels [B, H, W]."""
+
+    def read(self, labels: Tensor, rows: int) -> Tensor:
+        """Return ids in int64."""
+        return _ids(labels, rows, 3, f"labels of pixels must be integers [{rows}, H, W]", "image")
+
+
+class TokenLabels(LabelReader):
+    """Class ids of tokens [B, N]."""
+
+    def read(self, labels: Tensor, rows: int) -> Tensor:
+        """Return ids in int64."""
+        return _ids(labels, rows, 2, f"labels of tokens must be integers [{rows}, N]", "example")
+
+
+class TagLabels(LabelReader):
+    """Labels of tags [B, C], 0 or 1, in any real dtype."""
+
+    def read(self, labels: Tensor, rows: int) -> Tensor:
+        """Return floats as they are, others in int64."""
+        if labels.shape != (rows, self.outputs) or labels.is_complex():
+            raise UserError(
+                f"labels of tags must be [{rows}, {self.outputs}], one for each logit, but these are {describe(labels)}"
+            )
+        return labels if labels.is_floating_point() else labels.long()
+
+
+READERS = {"examples": ExampleLabels, "pixels": PixelLabels, "tokens": TokenLabels, "tags": TagLabels}
+
+
+def label_reader(rows: ExampleRows, ignore_index: int = IGNORED, *, own_task: bool = False) -> LabelReader:
+    """Make the reader of a kind of rows; with `own_task` that of the labels of a task loss of the caller's own."""
+    return (OwnLabels if own_task else READERS[rows.kind])(rows, ignore_index)
+
+
+def _ids(labels: Tensor, rows: int, dims: int, wanted: str, one: str) -> Tensor:
+    if labels.dim() != dims or len(labels) != rows or labels.is_floating_point() or labels.is_complex():
         raise UserError(
-            f"labels of pixels must be integers [{rows}, H, W], but these are {describe(ids)}; for one class per "
-            "image, pool the model's logits to [B, C]"
+            f"{wanted}, but these are {describe(labels)}; for one class per {one}, pool the model's logits to [B, C]"
         )
-    return ids.long()
-
-
-def tag_labels(labels: Labels, rows: int, tags: int) -> Tensor:
-    """Return labels of tags [B, C], of any real dtype. Raises `UserError` for another shape."""
-    found = torch.as_tensor(labels)
-    if found.shape != (rows, tags) or found.is_complex():
-        raise UserError(f"labels of tags must be [{rows}, {tags}], one for each logit, but these are {describe(found)}")
-    return found if found.is_floating_point() else found.long()
+    return labels.long()
 
 
 def class_ids(labels: Labels, rows: int, classes: int, device: torch.device) -> Tensor:

@@ -16,7 +16,7 @@ from selfdistill.inputs import Inputs, device_of, num_rows
 from selfdistill.loop import validate
 from selfdistill.loop.extra_state import pack, unpack
 from selfdistill.loop.finite import FiniteCheck
-from selfdistill.loop.labels import LabelReader, Labels
+from selfdistill.loop.labels import Labels, label_reader
 from selfdistill.method import Method
 from selfdistill.methods import parse_method
 from selfdistill.rng import random_key
@@ -51,10 +51,11 @@ def teach(
     arguments, or a mapping of its keywords, B rows in each tensor. Options: `networks` (teachers by role), `classifier`
     (the path of the module that makes the logits), `output` (position, key or function that names the logits in the
     model's output), `task` (a loss of logits and labels in place of cross-entropy, for the student and for heads that
-    learn the labels), `rows` ("tags" for labels [B, C], several tags per example; pixels are detected), `ignore_index`
-    (the label of pixels or tags without one), `aux` (the weight of the task loss of auxiliary logits, which some models
-    return in training; 0 freezes their heads until `close`), `seed`, `epochs` and `steps_per_epoch` (for methods that
-    read time), `dataset_size` (for methods that remember each example), `accumulate` (batches per optimizer step).
+    learn the labels), `rows` ("tags" for labels [B, C], several tags per example; pixels and tokens are detected),
+    `ignore_index` (the label of pixels, tokens or tags without one), `aux` (the weight of the task loss of auxiliary
+    logits, which some models return in training; 0 freezes their heads until `close`), `seed`, `epochs` and
+    `steps_per_epoch` (for methods that read time), `dataset_size` (for methods that remember each example),
+    `accumulate` (batches per optimizer step).
     Returns a module that computes the loss of a batch. Raises `UserError` where method and model do not fit, for
     methods that change the optimizer, and for a missing length of training, data set size or teacher.
 
@@ -134,7 +135,7 @@ class DistillationStep(nn.Module):
         )
         if task is not None:
             validate.require_own_task(method, self.step.rows)
-        self._read_labels = LabelReader(self.step.rows, ignore_index, own_task=task is not None)
+        self._read_labels = label_reader(self.step.rows, ignore_index, own_task=task is not None)
         self.epochs, self.steps_per_epoch, self.accumulate = epochs, steps_per_epoch, accumulate
         self.dataset_size = dataset_size
         validate.require_trainable(self.step)

@@ -123,7 +123,7 @@ def _heads(step: Distiller) -> list[torch.nn.Parameter]:
 
 
 def require_own_task(method: Method, rows: ExampleRows) -> None:
-    """Raise `UserError` for a custom task loss of pixels or tags, or with a method that has its own or mixes labels."""
+    """Raise `UserError` for a custom task loss of other rows than examples, or with a method that has its own."""
     if rows.kind != "examples":
         raise UserError(f"task= is a loss of examples, but the model classifies {rows.kind}; leave task= out")
     if method.task is not None:

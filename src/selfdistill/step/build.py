@@ -106,7 +106,7 @@ def branch_factory(student: nn.Module, anatomy: Anatomy, inputs: Inputs) -> Call
 def _make_branch(student: nn.Module, inputs: Inputs, anatomy: Anatomy, tap: str) -> Branch:
     if anatomy.dense:
         raise UserError(
-            f"a branch continues from {tap!r} alone, but the decoder of {anatomy.model} reads its encoder at several "
-            "places; use a method without branches"
+            f"a branch from {tap!r} classifies whole examples, but {anatomy.model} classifies their parts and "
+            "may read its encoder at several places; use a method without branches"
         )
     return Branch(student, trace_modules(student, inputs, anatomy.output)[0], anatomy, tap)

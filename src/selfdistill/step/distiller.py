@@ -13,6 +13,7 @@ from selfdistill.features import read_anatomy
 from selfdistill.features.hooks import FeatureHooks
 from selfdistill.features.logits import LogitsKey, logits_of, named_tensors
 from selfdistill.features.model_copy import copy_model
+from selfdistill.functional import channels
 from selfdistill.inputs import Inputs, call_model, concatenate_rows, floats_to, map_tensors, num_rows, token_mask
 from selfdistill.method import Method
 from selfdistill.rng import fork_rng_named
@@ -83,9 +84,9 @@ class Distiller(nn.Module):
 
     `student` is the caller's own object: not wrapped, no weight renamed. `inputs` are an example batch; `networks` are
     teachers and peers by role; `classifier` names the module that computes the logits, `output` the logits in the
-    student's output, and `rows` what is classified (examples, pixels or tags), where they are not detected; `task` is
-    a loss of logits and labels in place of cross-entropy; `aux` is the weight of the task loss of auxiliary logits, 0
-    to freeze their heads until `close`; `seed` initializes the heads without changing any other
+    student's output, and `rows` what is classified (examples, pixels, tokens or tags), where they are not detected;
+    `task` is a loss of logits and labels in place of cross-entropy; `aux` is the weight of the task loss of auxiliary
+    logits, 0 to freeze their heads until `close`; `seed` initializes the heads without changing any other
     random stream. Raises `UserError` for a model that does not fit the method.
     """
 
@@ -199,7 +200,7 @@ class Distiller(nn.Module):
     def training_info(self, batch: int, images: int = 0) -> TrainingInfo:
         """Return the `TrainingInfo` for terms, with `batch` rows per step and `images` training examples."""
         embedding = self.anatomy.embedding
-        width, like = embedding[1] if embedding else None, reference_tensor(self.student)
+        width, like = channels(embedding) if embedding else None, reference_tensor(self.student)
         return TrainingInfo(self.rows.classes, width, self.rows.count(batch), like, images)
 
     def after_step(self) -> None:
@@ -306,9 +307,7 @@ class Distiller(nn.Module):
     def _classify(self, embedding: Tensor) -> Tensor:
         """Apply the student's classifier to embeddings, without gradient. [*, D] -> [*, C]."""
         module = self._classifier()
-        shape = self.anatomy.classifier_input or ()
-        row = [shape[0], 1, 1] if self.anatomy.dense and shape else [*shape]  # a pixel at a time
-        inputs = embedding.to(next(module.parameters()).dtype).reshape(-1, *row)
+        inputs = embedding.to(next(module.parameters()).dtype).reshape(-1, *self.anatomy.classifier_row)
         with torch.no_grad():
             return at_least_fp32(module(inputs)).reshape(*embedding.shape[:-1], -1)
 

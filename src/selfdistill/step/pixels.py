@@ -20,53 +20,6 @@ PIXELS, PAIRED_PIXELS = 4096, 256  # per step
 GOLDEN, NEXT = 2654435769, 1640531527  # 2^32 / φ and 2^32 / φ²: their multiples modulo 2^32 spread evenly
 
 
-class PixelRows(ExampleRows):
-    """Each pixel with a label is a row; labels are [B, H, W], logits [B, C, h, w] of any size."""
-
-    kind = "pixels"
-
-    def count(self, batch: int) -> int:
-        """Return the number of pixels that a distillation reads."""
-        return PIXELS
-
-    def compared(self, batch: int) -> int:
-        """Return the number of pixels that are compared with one another."""
-        return PAIRED_PIXELS
-
-    def row_shape(self, name: str, shape: Size) -> Size:
-        """Convert the shapes of logits and of an embedding to those of the pixels that are read."""
-        return Size((PIXELS, shape[1])) if name in ("logits", "embedding") else shape
-
-    def require(self, term: LossTerm, name: str, text: str) -> None:
-        """Raise `UserError` for a term that compares images, or pixels of another view."""
-        views = [view.name for view in term.views if view.source or view.transform]
-        if term.supports_pixels and not term.uses_index and not views:
-            self._require_maps(term, name, text)
-            return
-        raise UserError(
-            f"{text} compares whole images or several views of an image (term {name!r}), but here each pixel is "
-            "classified; use a method that reads one view, such as kd(), dsr(), csd() or drg()"
-        )
-
-    def _require_maps(self, term: LossTerm, name: str, text: str) -> None:
-        taps = [tap for each in term.taps for tap in self.anatomy.expand_tap(each)]
-        flat = [tap for tap in taps if tap != "embedding" and len(self.anatomy.stage(tap).shape) != 4]
-        if term.uses_labels and flat:
-            raise UserError(
-                f"{text} classifies the pixels of {flat[0]!r} (term {name!r}), but {self.anatomy.model} gives no map "
-                "there; tap a map, or use a method that reads only logits"
-            )
-
-    def select(self, batch: Batch, term: LossTerm, progress: Progress, task: bool) -> Selection:
-        """Select all pixels for a task that leaves out those without a label, labelled ones for another term."""
-        if task and term.ignores_unlabeled:
-            return AllPixels(batch)
-        if task:
-            return SampledPixels(batch, labeled_indices(batch.labels))
-        count = PAIRED_PIXELS if term.reduction == "batch" else PIXELS
-        return SampledPixels(batch, sample_labeled(batch.labels, count, progress.step))
-
-
 class AllPixels(Selection):
     """All pixels of a batch; those without a label have the label -100."""
 
@@ -121,6 +74,60 @@ class SampledPixels(Selection):
             for row in (rows.first, rows.second)
         )
         return torch.lerp(upper, lower, rows.share)
+
+
+class PixelRows(ExampleRows):
+    """Each pixel with a label is a row; labels are [B, H, W], logits [B, C, h, w] of any size."""
+
+    kind = "pixels"
+    every, sampled = AllPixels, SampledPixels  # selections of all rows, and of some
+
+    def count(self, batch: int) -> int:
+        """Return the number of pixels that a distillation reads."""
+        return PIXELS
+
+    def compared(self, batch: int) -> int:
+        """Return the number of pixels that are compared with one another."""
+        return PAIRED_PIXELS
+
+    def row_shape(self, name: str, shape: Size) -> Size:
+        """Convert the shapes of logits and of an embedding to those of the pixels that are read."""
+        return Size((PIXELS, shape[1])) if name in ("logits", "embedding") else shape
+
+    def require(self, term: LossTerm, name: str, text: str) -> None:
+        """Raise `UserError` for a term that compares images, or pixels of another view."""
+        views = [view.name for view in term.views if view.source or view.transform]
+        if term.supports_pixels and not term.uses_index and not views:
+            self._require_maps(term, name, text)
+            return
+        raise UserError(
+            f"{text} compares whole examples or several views of one (term {name!r}), but here each "
+            f"{self.kind.removesuffix('s')} is classified; use a method that reads one view, such as kd(), dsr(), "
+            "csd() or drg()"
+        )
+
+    def _require_maps(self, term: LossTerm, name: str, text: str) -> None:
+        taps = [tap for each in term.taps for tap in self.anatomy.expand_tap(each) if tap != "embedding"]
+        flat = [tap for tap in taps if not self.has_rows(self.anatomy.stage(tap).shape)]
+        if term.uses_labels and flat:
+            raise UserError(
+                f"{text} classifies the {self.kind} of {flat[0]!r} (term {name!r}), but {self.anatomy.model} has "
+                f"{[*self.anatomy.stage(flat[0]).shape]} there; tap a stage with a vector for each, or use a method "
+                "that reads only logits"
+            )
+
+    def has_rows(self, shape: Size) -> bool:
+        """Return True for a map [B, D, H, W]: other features have no value at a pixel."""
+        return len(shape) == 4
+
+    def select(self, batch: Batch, term: LossTerm, progress: Progress, task: bool) -> Selection:
+        """Select all pixels for a task that leaves out those without a label, labelled ones for another term."""
+        if task and term.ignores_unlabeled:
+            return self.every(batch)
+        if task:
+            return self.sampled(batch, labeled_indices(batch.labels))
+        count = PAIRED_PIXELS if term.reduction == "batch" else PIXELS
+        return self.sampled(batch, sample_labeled(batch.labels, count, progress.step))
 
 
 class _Neighbors(NamedTuple):

@@ -1,4 +1,4 @@
-"""Rows of a loss as examples, each with one class; pixels and tags are the other kinds."""
+"""Rows of a loss as examples, each with one class; pixels, tokens and tags are the other kinds."""
 
 from torch import Size, Tensor
 

@@ -277,7 +277,7 @@ class LossTerm(nn.Module):
     requires: tuple[Requirement, ...] = ()  # parts of the student that must exist
     writes_weight: bool = False  # `finish` writes the classifier's weight
     supports_mixup: bool = True  # accepts mixed batches
-    supports_pixels: bool = True  # a row may be a pixel of an image
+    supports_pixels: bool = True  # a row may be a pixel of an image, or a token
     supports_tags: bool = True  # a row may be one of the tags of an example
     ignores_unlabeled: bool = False  # leaves out rows whose label is -100 by itself
     needs_dropout: bool = False  # compares passes of one batch, which differ only by the model's own dropout
