@@ -8,16 +8,18 @@ from pathlib import Path
 
 from torch import Tensor
 
+from selfdistill.data.examples import Examples, TensorSplits
 from selfdistill.data.images import Images, Splits
 from selfdistill.data.masked_images import MaskedImages, MaskedSplits, MaskedTensors
 from selfdistill.data.sources import files_of, path_of
 from selfdistill.files import exists, is_file
+from selfdistill.inputs import tensors
 from selfdistill.records import DataFingerprint
 
 CONTENT = 256 * 2**20  # bytes up to which contents are read; above, names, sizes and times of files stand for them
 
 
-def fingerprint(data: str | Splits | MaskedSplits) -> DataFingerprint | None:
+def fingerprint(data: str | Splits | MaskedSplits | TensorSplits) -> DataFingerprint | None:
     """Return the fingerprint of a data specification's files, or of images in memory.
 
     It is None for built-in data sets such as "digits", whose files cannot change.
@@ -63,7 +65,7 @@ def _content(path: Path) -> bytes:
     return b""
 
 
-def _of_images(splits: Sequence[Images | MaskedImages | None]) -> DataFingerprint:
+def _of_images(splits: Sequence[Images | MaskedImages | Examples | None]) -> DataFingerprint:
     """Return count, size and digest of images in memory; of images that are files, of their labels alone."""
     digest, count, size = blake2b(digest_size=16), 0, 0
     for images in (each for each in splits if each is not None):
@@ -75,8 +77,10 @@ def _of_images(splits: Sequence[Images | MaskedImages | None]) -> DataFingerprin
     return {"count": count, "bytes": size, "digest": digest.hexdigest()}
 
 
-def _parts(images: Images | MaskedImages) -> Iterable[object]:
-    """Labels and pixels, or images and masks."""
+def _parts(images: Images | MaskedImages | Examples) -> Iterable[object]:
+    """Labels and pixels or inputs, or images and masks."""
+    if isinstance(images, Examples):
+        return images.labels, *tensors(images.inputs)
     if isinstance(images, Images):
         return images.labels, images.images
     return images.pairs if isinstance(images.pairs, MaskedTensors) else ()

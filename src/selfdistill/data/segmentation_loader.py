@@ -9,9 +9,10 @@ import torch
 from torch import Tensor
 
 from selfdistill.data.batch import Batch
+from selfdistill.data.epoch_order import EpochOrder
 from selfdistill.data.masked_files import MaskedImage
 from selfdistill.data.masked_images import PREFETCH, MaskedImages
-from selfdistill.data.rank_batches import fitting_batch_size, rank_slice
+from selfdistill.data.mixing import Erasing
 from selfdistill.data.segmentation_augment import ScaleCropParams, SegmentationAugmentation
 from selfdistill.rng import make_generator
 
@@ -33,21 +34,20 @@ class SegmentationLoader:
         batch_size: int,
         *,
         augment: SegmentationAugmentation,
+        erasing: Erasing | None = None,
         seed: int = 0,
         drop_last: bool = True,
         rank: int = 0,
         ranks: int = 1,
         device: torch.device | str = "cpu",
     ):
-        self.images, self.augment, self.seed, self.drop_last = images, augment, seed, drop_last
-        self.batch_size = fitting_batch_size(batch_size, len(images), ranks)
-        self.rank, self.ranks, self.device = rank, ranks, device
-        self._order = functools.lru_cache(2)(self._draw_order)
+        self.images, self.augment, self.erasing, self.seed, self.device = images, augment, erasing, seed, device
+        self.order = EpochOrder(len(images), batch_size, seed=seed, drop_last=drop_last, rank=rank, ranks=ranks)
+        self.batch_size, self.rank, self.ranks = self.order.batch_size, rank, ranks
         self._params = functools.lru_cache(2)(self._draw_params)
 
     def __len__(self) -> int:
-        whole, rest = divmod(len(self.images), self.batch_size)
-        return whole + (rest >= self.ranks and not self.drop_last)
+        return len(self.order)
 
     def epoch(self, number: int, start: int = 0) -> Iterator[Batch]:
         """Iterate over the batches of an epoch from step `start` on; repeatable. labels [B, h, w] int64."""
@@ -56,25 +56,18 @@ class SegmentationLoader:
             self._prefetch(number, step)
             crops = [each.result() for each in ahead]
             ahead = self._crops(number, step + 1) if step + 1 < len(self) else []
-            yield self._batch(crops, self._order(number)[self._rank_slice(step)])
-
-    def _draw_order(self, epoch: int) -> Tensor:
-        return torch.randperm(len(self.images), generator=make_generator(self.seed, "order", epoch))
+            batch = self._batch(crops, self.order.rows(number)[self.order.slice(step)])
+            yield self._erased(batch, number, step)
 
     def _draw_params(self, epoch: int) -> ScaleCropParams:
         return self.augment.draw(len(self.images), make_generator(self.seed, "augment", epoch))
 
-    def _rank_slice(self, step: int) -> slice:
-        """Slice of the epoch's order with this rank's rows of a step."""
-        return rank_slice(step, self.batch_size, len(self.images), self.rank, self.ranks)
-
     def _crops(self, epoch: int, step: int) -> Crops:
         """Start making this rank's crops of a step."""
-        rows = self._rank_slice(step)
+        rows = self.order.slice(step)
         params = self._params(epoch).rows(rows)
-        return [
-            self._threads.submit(self._crop, row, params, k) for k, row in enumerate(self._order(epoch)[rows].tolist())
-        ]
+        index = self.order.rows(epoch)[rows].tolist()
+        return [self._threads.submit(self._crop, row, params, k) for k, row in enumerate(index)]
 
     def _crop(self, row: int, params: ScaleCropParams, place: int) -> MaskedImage:
         return self.augment.cropped(self.images[row], params, place)
@@ -83,11 +76,15 @@ class SegmentationLoader:
         images, masks = (torch.stack(each).to(self.device, non_blocking=True) for each in zip(*crops, strict=True))
         return Batch(self.augment.normalize(images), masks.long(), index.to(self.device))
 
+    def _erased(self, batch: Batch, epoch: int, step: int) -> Batch:
+        if self.erasing is None:
+            return batch
+        return self.erasing(batch, make_generator(self.seed, "erase", epoch, step, self.rank))
+
     def _prefetch(self, epoch: int, step: int) -> None:
         """Decode the images of the next steps while this one trains."""
-        for ahead in range(step + 1, step + 2 + PREFETCH):
-            later, place = (epoch, ahead) if ahead < len(self) else (epoch + 1, ahead - len(self))
-            self.images.prefetch(self._order(later)[self._rank_slice(place)])
+        for later, place in self.order.ahead(epoch, step + 1, 1 + PREFETCH):
+            self.images.prefetch(self.order.rows(later)[self.order.slice(place)])
 
     @functools.cached_property
     def _threads(self) -> ThreadPoolExecutor:

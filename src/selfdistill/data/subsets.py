@@ -5,17 +5,19 @@ from torch import Generator, Tensor
 
 from selfdistill.errors import UserError
 
+TEST_SHARE, TEST_SEED = 0.2, 0  # where a data set has no splits; its test set does not depend on the run's seed
+
 
 def stratified(labels: Tensor, count: int, seed: int) -> Tensor:
     """Sample `count` rows that keep the class proportions; return sorted indices. [N] -> [count].
 
     Each class gets at least one row; raises `UserError` where `count` is below the number of classes. Rows of tags
-    [N, T] are sampled uniformly.
+    [N, T] or of pixels [N, H, W] are sampled uniformly.
 
     >>> stratified(torch.tensor([0, 0, 1, 1]), 2, seed=0).shape
     torch.Size([2])
     """
-    if labels.dim() == 2:
+    if labels.dim() > 1:
         return uniform(len(labels), count, seed)
     classes, sizes = torch.unique(labels, return_counts=True)
     if count < len(classes):
@@ -73,6 +75,25 @@ def split_validation(labels: Tensor, share: float, seed: int, groups: Tensor | N
         return complement(drawn, len(labels)), drawn
     kept = stratified(labels, len(labels) - held, seed)
     return kept, complement(kept, len(labels))
+
+
+def draw_test(labels: Tensor, share: float, groups: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    """Draw a test set, the same in every run: stratified, or whole groups [N]. Labels [N] or more -> [N - T], [T].
+
+    Raises `UserError` where no row is left for one of both.
+
+    >>> [len(part) for part in draw_test(torch.tensor([0, 1] * 10), 0.2)]
+    [16, 4]
+    """
+    count = len(labels)
+    held = round(count * share)
+    if count < 2 or (groups is None and not 0 < held < count):
+        raise UserError(f"a share of {share:g} of {count} rows leaves no row on one side; change ?test, or add rows")
+    if groups is not None:
+        test = whole_groups(groups, held, TEST_SEED)
+        return complement(test, count), test
+    train = stratified(labels, count - held, TEST_SEED)
+    return train, complement(train, count)
 
 
 def whole_groups(groups: Tensor, count: int, seed: int) -> Tensor:

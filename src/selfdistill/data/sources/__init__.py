@@ -30,6 +30,7 @@ class Source(NamedTuple):
     about: str
     tasks: tuple[TaskName, ...] = (CLASSIFY,)  # of several, the argument's first word is the task
     inspector: str | None = None  # module without torch whose `task` and `files` read the argument
+    images: bool = True
 
 
 SOURCES = {
@@ -66,6 +67,14 @@ SOURCES = {
         "images/ and masks/ of equal names; PASCAL VOC, Cityscapes",
         (SEGMENT,),
     ),
+    "tensors": Source(
+        "tensor_file",
+        "tensors:PATH[?input=NAME&label=NAME&test=SHARE&channels=first|last|none]",
+        "arrays of inputs and labels in an .npz or .safetensors file",
+        (CLASSIFY, TAG, SEGMENT),
+        "tensor_file",
+        images=False,
+    ),
     "shapes": Source(
         "shapes",
         "shapes:segment|tag[,size=64,train=1000,test=300]",
@@ -79,6 +88,7 @@ SOURCES = {
 def read(spec: str, pick: "PickRows", size: int | None) -> "SourceData":
     """Read the data set of a specification such as "digits" or "folder:PATH". Raises `UserError`."""
     name, _, argument = spec.partition(":")
+    _require_images(spec)
     if task_of(spec) == SEGMENT:
         raise UserError(f"{spec} has a class for each pixel, not for each image; load it with sd.data.load_masks")
     module: SourceModule = importlib.import_module(f"selfdistill.data.sources.{SOURCES[name].module}")
@@ -88,11 +98,21 @@ def read(spec: str, pick: "PickRows", size: int | None) -> "SourceData":
 def read_masked(spec: str, pick: "PickCount", skip_unreadable: bool = False) -> "MaskedSourceData":
     """Read the segmentation data set of a specification such as "masks:PATH". Raises `UserError`."""
     name, _, argument = spec.partition(":")
+    _require_images(spec)
     if task_of(spec) != SEGMENT:
-        there = ", ".join(each.usage.partition("[")[0] for each in SOURCES.values() if SEGMENT in each.tasks)
+        there = ", ".join(
+            each.usage.partition("[")[0] for each in SOURCES.values() if SEGMENT in each.tasks and each.images
+        )
         raise UserError(f"{spec} has no masks; sources with a class for each pixel are {there}")
     module: MaskedSourceModule = importlib.import_module(f"selfdistill.data.sources.{SOURCES[name].module}")
     return module.read_masked(name, argument, pick, skip_unreadable)
+
+
+def require_tensors(spec: str) -> None:
+    """Raise `UserError` unless a specification is of tensors, such as "tensors:PATH"."""
+    if _holds_images(spec):
+        there = ", ".join(each.usage.partition("[")[0] for each in SOURCES.values() if not each.images)
+        raise UserError(f"{spec} has images, not tensors; sources of tensors are {there}")
 
 
 def task_of(spec: str) -> TaskName:
@@ -144,6 +164,16 @@ def split_query(argument: str) -> tuple[str, str]:
 def first_line(error: Exception) -> str:
     """First line of another library's error message, or the type of the error."""
     return next(iter(str(error).splitlines()), "") or type(error).__name__
+
+
+def _require_images(spec: str) -> None:
+    if not _holds_images(spec):
+        raise UserError(f"{spec} has tensors, not images; load it with sd.data.load_tensors")
+
+
+def _holds_images(spec: str) -> bool:
+    name = spec.partition(":")[0]
+    return name not in SOURCES or SOURCES[name].images
 
 
 def _inspector(module: str) -> "Inspector":

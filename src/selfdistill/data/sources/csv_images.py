@@ -16,15 +16,15 @@ from selfdistill.data.sources.csv_labels import (
     read_tag_lists,
 )
 from selfdistill.data.sources.csv_splits import (
-    TEST_SHARE,
     RowSplits,
     column_splits,
     drawn_splits,
     number_groups,
 )
 from selfdistill.data.sources.csv_table import CsvTable, choose_column, read_csv
-from selfdistill.data.sources.options import parse_range
+from selfdistill.data.sources.options import parse_range, parse_share
 from selfdistill.data.sources.source_data import PickRows, SourceData
+from selfdistill.data.subsets import TEST_SHARE
 from selfdistill.errors import UserError
 
 LABELS = ("label", "labels", "class", "target", "category")
@@ -69,18 +69,8 @@ def _splits(table: CsvTable, labels: RowLabels, options: Mapping[str, str]) -> t
     column = options.get("split") or next(iter(usual), None)
     if column is not None and "test" not in options:
         return column_splits(table, column, groups), groups
-    share = _parse_share(options.get("test"))
+    share = parse_share(options.get("test"), TEST_SHARE)
     return drawn_splits(table, share, labels.strata(), groups, asked="test" in options), groups
-
-
-def _parse_share(text: str | None) -> float:
-    try:
-        share = TEST_SHARE if text is None else float(text)
-        if not 0 < share < 1:
-            raise ValueError
-    except ValueError:
-        raise UserError(f"cannot read ?test={text}; write a share between 0 and 1, such as ?test=0.2") from None
-    return share
 
 
 def _labelled(

@@ -7,13 +7,9 @@ import torch
 from torch import Tensor
 
 from selfdistill.data.sources.csv_table import CsvTable
-from selfdistill.data.sources.folder_layout import SPLITS
-from selfdistill.data.subsets import complement, stratified, whole_groups
+from selfdistill.data.sources.folder_layout import SPLIT_WORDS
+from selfdistill.data.subsets import draw_test
 from selfdistill.errors import UserError
-
-TEST_SHARE, TEST_SEED = 0.2, 0  # the test rows do not depend on the run's seed
-MORE = {"dev": "validation", "validate": "validation", "eval": "validation"}
-NAMES = {name: split for split, names in SPLITS.items() for name in names} | MORE
 
 
 class RowSplits(NamedTuple):
@@ -31,12 +27,12 @@ def column_splits(table: CsvTable, column: str, groups: Tensor | None) -> RowSpl
     rows: dict[str, list[int]] = {}
     for row, cell in enumerate(table.column(column)):
         word = cell.strip().lower()
-        if word not in NAMES:
+        if word not in SPLIT_WORDS:
             raise UserError(
                 f"{table.at(row)} has {cell!r} in the column {column!r}, but splits are train, val and test; correct "
                 "it, name another column by ?split=COLUMN, or draw the test rows by ?test=SHARE"
             )
-        rows.setdefault(NAMES[word], []).append(row)
+        rows.setdefault(SPLIT_WORDS[word], []).append(row)
     if "train" not in rows or len(rows) < 2:
         raise UserError(
             f"the column {column!r} of {str(table.path)!r} has {' and '.join(rows)} rows alone; mark rows as train and "
@@ -52,23 +48,11 @@ def drawn_splits(table: CsvTable, share: float, strata: Tensor, groups: Tensor |
 
     Each class keeps its share, or groups [N] stay whole. `strata` are labels [N] or tags [N, T].
     """
-    count = len(table)
-    held = round(count * share)
-    if groups is None:
-        train = stratified(strata, max(count - held, 1), TEST_SEED)
-        test = complement(train, count)
-    else:
-        test = whole_groups(groups, held, TEST_SEED)
-        train = complement(test, count)
-    if not len(test) or not len(train):
-        empty = "training" if len(test) else "test"
-        raise UserError(
-            f"a share of {share:g} of the {count} rows of {str(table.path)!r} leaves no {empty} row; change "
-            "?test=SHARE, or add rows"
-        )
+    train, test = draw_test(strata, share, groups)
     why = "" if asked else f"{table.path} has no column 'split': "
     kept = "" if groups is None else ", in whole groups"
-    note = f"{why}{len(test)} of {'its' if why else f'the {count}'} rows{kept}, the same in every run, are the test set"
+    of = "its" if why else f"the {len(table)}"
+    note = f"{why}{len(test)} of {of} rows{kept}, the same in every run, are the test set"
     return RowSplits({"train": train.tolist(), "test": test.tolist()}, (note,))
 
 

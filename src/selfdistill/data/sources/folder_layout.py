@@ -12,6 +12,10 @@ SPLITS = {  # names of the folders, in any case
     "validation": ("val", "valid", "validation"),  # "valid" in CINIC-10
     "test": ("test", "testing"),
 }
+SPLIT_WORDS = {  # in tables and names of arrays, in lower case
+    **{name: split for split, names in SPLITS.items() for name in names},
+    **dict.fromkeys(("dev", "validate", "eval"), "validation"),
+}
 
 
 class LabelledFiles(NamedTuple):

@@ -63,3 +63,18 @@ def parse_range(text: str | None) -> ValueRange | None:
             "such as ?range=0..4095"
         ) from None
     return ValueRange(black, white)
+
+
+def parse_share(text: str | None, default: float) -> float:
+    """Parse a share between 0 and 1, of ?test=SHARE. Raises `UserError`.
+
+    >>> parse_share("0.1", default=0.2)
+    0.1
+    """
+    try:
+        share = default if text is None else float(text)
+        if not 0 < share < 1:
+            raise ValueError
+    except ValueError:
+        raise UserError(f"cannot read ?test={text}; write a share between 0 and 1, such as ?test=0.2") from None
+    return share

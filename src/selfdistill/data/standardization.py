@@ -1,0 +1,39 @@
+"""Standardization of inputs: (x - mean) / std of each channel."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from selfdistill.data.examples import TensorInputs, TensorSplits, is_standardized
+
+
+@dataclass(frozen=True)
+class Standardization:
+    """Mean and standard deviation of each channel of each input of values; "" names a single input."""
+
+    mean: Mapping[str, tuple[float, ...]]
+    std: Mapping[str, tuple[float, ...]]
+
+    def normalize(self, inputs: TensorInputs) -> TensorInputs:
+        """Standardize floats and unsigned bytes, as float32; ids and masks stay. [B, C, …] each.
+
+        >>> Standardization({"": (1.0,)}, {"": (2.0,)}).normalize(torch.tensor([[5.0]]))
+        tensor([[2.]])
+        """
+        if isinstance(inputs, Tensor):
+            return self._standardized("", inputs)
+        return {name: self._standardized(name, each) for name, each in inputs.items()}
+
+    def _standardized(self, name: str, values: Tensor) -> Tensor:
+        if not is_standardized(values):
+            return values
+        shape = (-1, *(1,) * (values.dim() - 2))
+        mean, std = (torch.tensor(each[name], device=values.device).view(shape) for each in (self.mean, self.std))
+        return (values.float() - mean) / std
+
+
+def default_standardization(splits: TensorSplits) -> Standardization:
+    """Standardization by the training examples."""
+    return Standardization(splits.mean, splits.std)

@@ -1,0 +1,99 @@
+"""Training and evaluation batches of tensors, standardized, with what a method requires beside them."""
+
+from collections.abc import Iterator, Mapping
+
+import torch
+from torch import Tensor
+
+from selfdistill.data.batch import Batch
+from selfdistill.data.epoch_order import EpochOrder, extra_inputs
+from selfdistill.data.examples import Examples, TensorInputs
+from selfdistill.data.mixing import Erasing, Mixing
+from selfdistill.data.requirements import Need
+from selfdistill.data.standardization import Standardization
+from selfdistill.inputs import map_tensors
+from selfdistill.rng import make_generator
+
+
+class TensorLoader:
+    """Training batches of `batch_size` rows over all ranks, in a new order each epoch.
+
+    The order is that of `EpochOrder`. Nothing is augmented, so that further augmentations of an example ("twin") are
+    equal to it. Mixing, erasing and negatives are drawn per rank. The last incomplete batch is dropped, unless it is
+    the only one. Raises `UserError` if the batch size is not a multiple of `ranks`, or the data does not meet `needs`.
+    """
+
+    def __init__(
+        self,
+        examples: Examples,
+        batch_size: int,
+        *,
+        augment: Standardization,
+        mixing: Mixing | None = None,
+        erasing: Erasing | None = None,
+        needs: Mapping[str, Need] | None = None,
+        seed: int = 0,
+        drop_last: bool = True,
+        rank: int = 0,
+        ranks: int = 1,
+        device: torch.device | str = "cpu",
+    ):
+        self.examples = _on_device(examples, device)
+        self.augment, self.mixing, self.erasing, self.seed, self.device = augment, mixing, erasing, seed, device
+        self.order = EpochOrder(
+            len(examples),
+            batch_size,
+            labels=examples.labels if examples.labels.dim() == 1 else None,
+            needs=needs,
+            seed=seed,
+            drop_last=drop_last,
+            rank=rank,
+            ranks=ranks,
+            device=device,
+        )
+        self.batch_size, self.needs = self.order.batch_size, self.order.needs
+        self.rank, self.ranks = rank, ranks
+        self._extra(0, 0)  # raises unmet requirements before the first step
+
+    def __len__(self) -> int:
+        return len(self.order)
+
+    def epoch(self, number: int, start: int = 0) -> Iterator[Batch]:
+        """Iterate over the batches of an epoch from step `start` on; repeatable."""
+        for step in range(start, len(self)):
+            order, rows = self.order.placed(number), self.order.slice(step)
+            batch = Batch(self._inputs(order, number, step, "augment"), self._labels(number, step), order[rows])
+            yield self._mixed(batch._replace(extra=self._extra(number, step)), number, step)
+
+    def _extra(self, epoch: int, step: int) -> dict[str, TensorInputs | Tensor]:
+        return extra_inputs(self.order, epoch, step, self._inputs, self._labels)
+
+    def _inputs(self, order: Tensor, epoch: int, step: int, stream: str) -> TensorInputs:
+        """Standardize this rank's rows of a step; no random stream is drawn from."""
+        rows = order[self.order.slice(step)]
+        return self.augment.normalize(map_tensors(lambda each: each[rows], self.examples.inputs))
+
+    def _labels(self, epoch: int, step: int) -> Tensor:
+        labels = self.examples.labels[self.order.placed(epoch)[self.order.slice(step)]]
+        return labels.long() if labels.dtype == torch.int16 else labels
+
+    def _mixed(self, batch: Batch, epoch: int, step: int) -> Batch:
+        """Apply erasing and mixing."""
+        for name, change in (("erase", self.erasing), ("mix", self.mixing)):
+            if change is not None:
+                batch = change(batch, make_generator(self.seed, name, epoch, step, self.rank))
+        return batch
+
+
+def tensor_batches(
+    examples: Examples, batch_size: int, augment: Standardization, device: torch.device | str = "cpu"
+) -> Iterator[Batch]:
+    """Iterate over all examples in order, standardized, including the last incomplete batch."""
+    for rows in examples.index_blocks(batch_size):
+        part = _on_device(examples.rows(rows), device)
+        labels = part.labels.long() if part.labels.dtype == torch.int16 else part.labels
+        yield Batch(augment.normalize(part.inputs), labels, rows.to(device))
+
+
+def _on_device(examples: Examples, device: torch.device | str) -> Examples:
+    return Examples(map_tensors(lambda each: each.to(device), examples.inputs), examples.labels.to(device))
