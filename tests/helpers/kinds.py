@@ -196,7 +196,7 @@ TURNS = dict.fromkeys(["sla", "sla_sd", "sskd"], "need float images|half turn")
 MIXES = dict.fromkeys(["mixup", "cutmix", "stkd", "mixskd"], "inputs hold integers")
 ERASES = {"cutout": "erasing .* needs one float tensor"}
 OF_TEXT = TURNS | MIXES | ERASES
-POSITIONS = dict.fromkeys(["scd", "sad", "at", "nst"], "stage")
+POSITIONS = dict.fromkeys(["scd", "sad", "at", "nst", "afd"], "stage")
 OF_A_TABLE = {
     "frskd": "no stage has any",
     "cutmix": "pasting .* needs one float tensor",
@@ -219,6 +219,8 @@ ONE_STAGE = dict.fromkeys(
         "eed",
         "loth",
         "dtskd",
+        "fsp",
+        "afd",
     ],
     "stage|tap",
 )

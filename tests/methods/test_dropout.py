@@ -1,4 +1,4 @@
-"""SD-Dropout and R-Drop: two predictions of each image under dropout."""
+"""SD-Dropout, R-Drop and Cosub: two predictions of each image under dropout."""
 
 import sys
 
@@ -9,9 +9,10 @@ from torch import nn
 from torch.testing import assert_close
 
 import selfdistill as sd
+from selfdistill.data.batch import Mix
 from selfdistill.errors import UserError
 from selfdistill.functional import dropout_logits, kl_divergence, kl_through_teacher
-from selfdistill.methods import r_drop, sd_dropout
+from selfdistill.methods import cosub, r_drop, sd_dropout
 from selfdistill.terms import ModelOutputs
 from tests.helpers.step_contexts import clock, only, step_context, total
 
@@ -99,6 +100,36 @@ def test_dropped_logits_are_those_of_the_dropped_embedding():
     embedding, keep, layer = torch.randn(6, 4), (torch.rand(6, 4) < 0.7).double(), nn.Linear(4, 3)
     want = layer(embedding * keep / 0.7)
     assert_close(dropout_logits(layer(embedding), embedding, layer.weight, keep, 0.3), want)
+
+
+def of_cosub(one, other, shares, **options):
+    """Cosub's parts for two predictions and label vectors of zeros and ones."""
+    count = shares.sum(dim=1, keepdim=True)
+    labels = shares.topk(2, dim=1).indices
+    mix = Mix(shares.gather(1, labels) / count, torch.arange(2 * len(one)).view(2, -1).T)
+    step = step_context(one, labels.T.flatten(), views={"again": other}, mix=mix)
+    return only(cosub(dropout=0.0, **options), "task").loss(step)
+
+
+def test_cosub_is_the_published_loss(reference):
+    want = reference("cosub")
+    logits = want["logits"].requires_grad_()
+    loss = total(of_cosub(*logits.chunk(2), want["label_vectors"]))
+    loss.backward()
+    assert_close(loss.detach(), want["loss"], **EXACT)
+    assert_close(logits.grad, want["grad_logits"], **EXACT)
+
+
+@pytest.mark.parametrize("form", ["bce", "ce"])
+def test_submodels_may_change_places_and_equal_ones_teach_nothing(form):
+    one, other, labels = torch.randn(6, 4), torch.randn(6, 4), F.one_hot(torch.arange(6) % 4, 4).double()
+    there, back = (of_cosub(*pair, labels, form=form) for pair in ((one, other), (other, one)))
+    assert_close(there, back)
+    logits = one.clone().requires_grad_()
+    value = of_cosub(logits, logits.detach(), labels, form=form)
+    (grad,) = torch.autograd.grad(value["mimic"] + value["learn"] / 2, logits)
+    assert grad.abs().max() < 1e-15  # a quarter of the label loss is taken back, and the other's target is its own
+    assert total(value).isfinite()
 
 
 def both_passes(dropout, key):

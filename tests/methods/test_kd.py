@@ -4,7 +4,7 @@ import torch.nn.functional as F
 from torch.testing import assert_close
 
 from selfdistill.errors import UserError
-from selfdistill.functional import kl_divergence
+from selfdistill.functional import kl_divergence, transformed_teacher_kl
 from selfdistill.methods import ce, kd, label_smoothing, mixup
 from tests.helpers.step_contexts import clock, only, step_context
 
@@ -107,6 +107,61 @@ def test_a_divergence_warms_up_with_the_epochs(reference):
     assert term.loss(at(0.0)).item() == 0.0
     assert_close(term.loss(at(0.1)), full / 2)
     assert_close(term.loss(at(0.9)), full)
+
+
+def test_a_learned_temperature_is_the_published_one(reference, float64):
+    want = reference("ctkd")
+    logits = want["logits"].requires_grad_()
+    method = kd(alpha=want["alpha"].item(), curriculum=True)
+    term = only(method, "teacher")
+    term.learned.logit = torch.nn.Parameter(want["temperature_logit"][0].clone())
+    at = clock(want["epoch"].item() - 1)._replace(epoch=torch.tensor(want["epoch"].item() - 1.0))
+    step = step_context(logits, want["targets"], views={"teacher": want["teacher_logits"]}, clock=at)
+    total = method.weights["task"] * step.cross_entropy(logits) + method.weights["teacher"] * term.loss(step)
+    total.backward()
+    assert_close(term.learned(at.epoch).detach(), want["T"][0], rtol=1e-9, atol=0)
+    assert_close(total.detach(), want["loss"], rtol=1e-9, atol=0)
+    assert_close(logits.grad, want["grad_logits"], rtol=1e-9, atol=1e-12)
+    assert_close(term.learned.logit.grad, want["grad_temperature_logit"][0], rtol=1e-9, atol=0)
+    assert term.uses_progress
+
+
+def test_logits_see_a_learned_temperature_as_a_fixed_one(float64):
+    logits, teacher, labels, grads = torch.randn(6, 4), torch.randn(6, 4), torch.arange(6) % 4, []
+    learned = only(kd(curriculum=True), "teacher")
+    temperature = learned.learned(torch.tensor(0.0)).item()
+    for term in (learned, only(kd(temperature=temperature), "teacher")):
+        own = logits.clone().requires_grad_()
+        term.loss(step_context(own, labels, views={"teacher": teacher})).backward()
+        grads.append(own.grad)
+    assert_close(*grads)
+
+
+def test_another_divergence_learns_no_temperature():
+    with pytest.raises(UserError, match=r"kd\(curriculum=True\) learns the temperature of 'kl', not of 'dkd'; leave"):
+        kd(curriculum=True, divergence="dkd")
+
+
+@pytest.mark.parametrize(("divergence", "grad"), [("ttm", "grad_ttm_logits"), ("wttm", "grad_logits")])
+def test_a_transformed_teacher_is_the_published_one(reference, divergence, grad):
+    want = reference("wttm")
+    logits, labels = want["logits"].requires_grad_(), torch.zeros(len(want["logits"]), dtype=torch.long)
+    term = only(kd(divergence=divergence, temperature=1 / want["gamma"].item()), "teacher")
+    loss = term.loss(step_context(logits, labels, views={"teacher": want["teacher_logits"]}))
+    loss.backward()
+    assert_close(loss.detach(), want["ttm" if divergence == "ttm" else "loss"], rtol=1e-9, atol=0)
+    assert_close(logits.grad, want[grad], rtol=1e-9, atol=1e-12)
+
+
+def test_weights_of_a_transformed_teacher_span_certain_to_even(float64):
+    student = torch.randn(1, 5)
+    weighted, plain = (
+        lambda teacher, t, w=w: transformed_teacher_kl(student, teacher, t, weighted=w) for w in (True, False)
+    )
+    certain, even = torch.tensor([[90.0, 0.0, 0.0, 0.0, 0.0]]), torch.zeros(1, 5)
+    assert_close(weighted(certain, 2.0), plain(certain, 2.0), rtol=1e-9, atol=0)
+    assert_close(weighted(even, 4.0), 5**0.75 * plain(even, 4.0))
+    assert_close(weighted(certain, 1.0), kl_divergence(student, certain))
 
 
 def test_the_labels_may_count_in_full():

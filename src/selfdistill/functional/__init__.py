@@ -19,6 +19,8 @@ from selfdistill.functional.divergence import (
     reverse_kl,
     soft_cross_entropy,
     softmax_with_temperature,
+    teacher_divergence,
+    transformed_teacher_kl,
     weighted_log,
 )
 from selfdistill.functional.dropout import dropout_logits
@@ -28,6 +30,7 @@ from selfdistill.functional.features import (
     as_maps_of_one_size,
     as_matching_maps,
     attention,
+    attention_gap,
     center_attention,
     channels,
     global_average_pool,
@@ -35,6 +38,8 @@ from selfdistill.functional.features import (
     match_ndim,
     resized_attention,
 )
+from selfdistill.functional.flow import flow_matrix
+from selfdistill.functional.information_flow import information_flow, jeffreys
 from selfdistill.functional.nce import log_normalizer, nce_loss
 from selfdistill.functional.normalize import (
     EPS,
@@ -96,6 +101,7 @@ __all__ = [
     "as_maps_of_one_size",
     "as_matching_maps",
     "attention",
+    "attention_gap",
     "binary_logits",
     "center_attention",
     "channels",
@@ -115,6 +121,7 @@ __all__ = [
     "early_learning_loss",
     "ema_update",
     "ensemble_kl",
+    "flow_matrix",
     "fuse_predictions",
     "gaussian_kernel",
     "global_average_pool",
@@ -122,6 +129,8 @@ __all__ = [
     "gram_loss",
     "has_positions",
     "hcl_loss",
+    "information_flow",
+    "jeffreys",
     "joint_ranks",
     "keep_absent",
     "kl_divergence",
@@ -159,7 +168,9 @@ __all__ = [
     "sort_logits",
     "standardize",
     "sum_tensors",
+    "teacher_divergence",
     "top_ranked_mask",
+    "transformed_teacher_kl",
     "uniform",
     "update_centers",
     "virtual_teacher",

@@ -35,7 +35,7 @@ def kl_divergence(student: Tensor, teacher: Tensor, temperature: float = 1.0) ->
     return kl_to_probabilities(student, softmax_with_temperature(teacher, temperature).detach(), temperature)
 
 
-def kl_to_probabilities(student: Tensor, target: Tensor, temperature: float = 1.0) -> Tensor:
+def kl_to_probabilities(student: Tensor, target: Tensor, temperature: float | Tensor = 1.0) -> Tensor:
     """Compute `kl_divergence` to target probabilities softened at the same temperature. [B, C], [B, C] -> [].
 
     A target with a gradient keeps it.
@@ -48,8 +48,10 @@ def kl_to_probabilities(student: Tensor, target: Tensor, temperature: float = 1.
     return F.kl_div(log_p, target, reduction="batchmean") * temperature**2
 
 
-def kl_through_teacher(student: Tensor, teacher: Tensor, temperature: float = 1.0, epsilon: float = 0.0) -> Tensor:
-    """Compute `kl_divergence` with a gradient to the teacher's logits as well. [B, C], [B, C] -> [].
+def kl_through_teacher(
+    student: Tensor, teacher: Tensor, temperature: float | Tensor = 1.0, epsilon: float = 0.0
+) -> Tensor:
+    """Compute `kl_divergence` with a gradient to the teacher's logits as well, and to T. [B, C], [B, C] -> [].
 
     `epsilon` is added to the teacher's probabilities, to keep their gradient finite where they vanish.
 
@@ -176,7 +178,7 @@ def early_learning_loss(probabilities: Tensor, mean: Tensor) -> Tensor:
     return torch.log1p(-(probabilities * mean).sum(dim=1)).mean()
 
 
-def softmax_with_temperature(logits: Tensor, temperature: float) -> Tensor:
+def softmax_with_temperature(logits: Tensor, temperature: float | Tensor) -> Tensor:
     """Compute softmax(logits / temperature) over classes. [B, C] -> [B, C].
 
     >>> from selfdistill.functional import softmax_with_temperature
@@ -269,6 +271,52 @@ def nkd_loss(
     target = softmax_with_temperature(drop_label_column(teacher, labels), temperature).detach()
     rest = weighted_log(target, F.log_softmax(drop_label_column(student, labels) / temperature, dim=1))
     return -true * right.mean() - others * temperature**2 * rest.sum(dim=1).mean()
+
+
+def transformed_teacher_kl(student: Tensor, teacher: Tensor, temperature: float, weighted: bool = False) -> Tensor:
+    """Compute KL(softmax(teacher / T) || softmax(student)): T softens the teacher alone. [B, C], [B, C] -> [].
+
+    If `weighted`, a row counts by the sum over classes of p^(1/T), p the teacher's probabilities: from
+    1, for a teacher that is certain, to C^(1 - 1/T). Zheng and Yang, 2024 (https://arxiv.org/abs/2402.11148).
+
+    >>> from selfdistill.functional import transformed_teacher_kl
+    >>> transformed_teacher_kl(torch.tensor([[2.0, 0.0]]), torch.tensor([[4.0, 0.0]]), temperature=2.0)
+    tensor(0.)
+    """
+    target, log_p = softmax_with_temperature(teacher, temperature).detach(), F.log_softmax(student, dim=1)
+    target, log_p = _without_zeros(target, log_p)
+    rows = F.kl_div(log_p, target, reduction="none").sum(dim=1)
+    powers = (teacher.detach().log_softmax(dim=1) / temperature).logsumexp(dim=1).exp()
+    return (powers * rows).mean() if weighted else rows.mean()
+
+
+def teacher_divergence(
+    name: str,
+    student: Tensor,
+    teacher: Tensor,
+    labels: Tensor,
+    temperature: float,
+    beta: float = 1.0,
+    gamma: float = 1.0,
+) -> Tensor:
+    """Compute a divergence by name; `beta` weighs it, or with `gamma` its two parts. [B, C], [B, C], [B] -> [].
+
+    >>> from selfdistill.functional import teacher_divergence
+    >>> teacher_divergence("kl", torch.tensor([[2.0, 0.0]]), torch.tensor([[0.0, 2.0]]), torch.tensor([0]), 2.0)
+    tensor(1.8485)
+    """
+    match name:
+        case "dist":
+            return dist_loss(student, teacher, temperature, beta, gamma)
+        case "dkd":
+            return dkd_loss(student, teacher, labels, temperature, beta, gamma)
+        case "nkd":
+            return nkd_loss(student, teacher, labels, temperature, beta, gamma)
+        case "ttm" | "wttm":
+            return beta * transformed_teacher_kl(student, teacher, temperature, name == "wttm")
+        case "standardized":
+            return beta * logit_standardization_kd(student, teacher, temperature)
+    return beta * kl_divergence(student, teacher, temperature)
 
 
 def binary_logits(logits: Tensor, labels: Tensor, temperature: float) -> Tensor:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import torch
 from torch import Size, Tensor
 
+from selfdistill.functional.normalize import l2_normalize
 from selfdistill.functional.padding import keep_absent, present_share
 from selfdistill.functional.pooling import adaptive_avg_pool, resize
 
@@ -92,6 +93,22 @@ def attention(features: Tensor, power: float = 2.0) -> Tensor:
     maps = as_map(features)
     strength = maps.square() if power == 2.0 else maps.abs().pow(power)
     return strength.sum(dim=1).flatten(1)
+
+
+def attention_gap(student: Tensor, teacher: Tensor) -> Tensor:
+    """Compute each row's mean squared difference of attention maps with L2 norm 1, at the teacher's size. -> [B].
+
+    Maps are pooled adaptively after the sum over channels. Ji et al., 2021 (https://arxiv.org/abs/2102.02973).
+
+    >>> import torch
+    >>> from selfdistill.functional import attention_gap
+    >>> attention_gap(torch.ones(1, 3, 4, 4), 2 * torch.ones(1, 5, 2, 2))
+    tensor([0.])
+    """
+    own, target = (each.square().sum(dim=1, keepdim=True) for each in as_matching_maps(student, teacher))
+    pooled = adaptive_avg_pool(own, target.shape[2:])
+    gaps = (l2_normalize(pooled.flatten(1)) - l2_normalize(target.flatten(1))).square()
+    return gaps.mean(dim=1) / present_share(teacher)[:, 0]
 
 
 def center_attention(maps: Tensor, features: Tensor) -> Tensor:

@@ -3,19 +3,23 @@
 from selfdistill.heads.classifier import ExitHead, GlobalPool, HalvingPool, LightHead, TokenHead, make_head
 from selfdistill.heads.discriminator import MapAlignment, discrimination_loss
 from selfdistill.heads.ema import EMAHeads
+from selfdistill.heads.feature_attention import FeatureAttention
 from selfdistill.heads.fusion import AttentiveFusion, JoinedEmbeddings, JoinedMaps, attentive_fusions
 from selfdistill.heads.gated import GatedHead, SeparableConv
 from selfdistill.heads.hints import AdaptedHints, Hints, MapHints, make_hints
 from selfdistill.heads.projection import UnitLinear, matching_loss, original_index, original_similarity, projection
 from selfdistill.heads.pyramid import Pyramid
 from selfdistill.heads.regressors import GaussianRegressor, regressor
+from selfdistill.heads.temperature import CurriculumTemperature
 from selfdistill.heads.vector_pyramid import VectorPyramid
 
 __all__ = [
     "AdaptedHints",
     "AttentiveFusion",
+    "CurriculumTemperature",
     "EMAHeads",
     "ExitHead",
+    "FeatureAttention",
     "GatedHead",
     "GaussianRegressor",
     "GlobalPool",

@@ -33,12 +33,12 @@ class ExitEnsemble(LossTerm):
         """Sum CE of the shallow exits; the distance of each exit's logits and feature from their means."""
         read = [(context.anchor,) if self.tail else (context.features[tap], context.rows.pool) for tap in self.tapped]
         exits = [context.as_rows(head(*each)) for head, each in zip(self.heads, read, strict=True)]
-        logits, features = ([*map(of, exits), of(context.anchor)] for of in (lambda e: e.logits, lambda e: e.embedding))
+        outputs = [*exits, context.anchor]
+        logits, features = [each.logits for each in outputs], [each.embedding for each in outputs]
         mean, center = (torch.stack(each).mean(dim=0).detach() for each in (logits, features))
         soft = sum_tensors(self.distance(each, mean) for each in logits)
-        near = sum_tensors(active_mse(each, center) for each in features)
         learn = sum_tensors(context.cross_entropy(each) for each in logits[:-1])
-        return {"learn": learn, "mimic": soft + near}
+        return {"learn": learn, "mimic": soft + sum_tensors(active_mse(each, center) for each in features)}
 
     def distance(self, logits: Tensor, mean: Tensor) -> Tensor:
         """Compute the mean squared error, or 0.1 T² cross-entropy at temperature T. [B, C], [B, C] -> []."""

@@ -44,7 +44,7 @@ class EmbeddingPairs(LossTerm):
     views: tuple[ForwardPass, ...] = (EMBEDDING,)
     requires = ("embedding",)
     min_batch_size = 2
-    reduction = "batch"
+    reduction: Literal["mean", "batch"] = "batch"
 
     def loss(self, context: StepContext) -> LossValue:
         """Return `compare` of the two embeddings."""

@@ -358,14 +358,18 @@ class LossTerm(nn.Module):
 
 
 class CrossEntropy(LossTerm):
-    """The task loss: cross-entropy with labels, mixed if the batch is mixed, and optionally smoothed."""
+    """The task loss: cross-entropy with labels, mixed if the batch is mixed, and optionally smoothed.
+
+    It is zero before the epoch `start`.
+    """
 
     ignores_unlabeled = True
 
-    def __init__(self, smoothing: float = 0.0):
+    def __init__(self, smoothing: float = 0.0, start: float = 0.0):
         super().__init__()
-        self.smoothing = smoothing
+        self.smoothing, self.start_epoch, self.uses_progress = smoothing, start, start > 0
 
     def loss(self, context: StepContext) -> LossValue:
         """Compute the cross-entropy of the student's logits."""
-        return context.cross_entropy(context.logits, self.smoothing)
+        value = context.cross_entropy(context.logits, self.smoothing)
+        return value * (context.progress.epoch >= self.start_epoch) if self.uses_progress else value
