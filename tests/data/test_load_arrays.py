@@ -83,6 +83,7 @@ def test_kinds_of_a_table(tmp_path, dtype, found):
 @pytest.mark.parametrize(
     ("shape", "dtype", "name", "found", "note"),
     [
+        ((), "float32", "x", (1,), None),
         ((4,), "float32", "x", (4,), None),
         ((2, 16), "float32", "x", (2, 16), None),
         ((16, 2), "float32", "x", (16, 2), "x of 16x2 has its channels first and is read as 16x2"),
@@ -139,6 +140,11 @@ def test_several_inputs_are_a_mapping(tmp_path):
     assert one.notes == (
         f"left out these arrays of {tmp_path / 'data.npz'}: train_attention_mask, test_attention_mask",
     )
+
+
+def test_a_name_of_a_split_beside_labels_of_all_rows_is_a_name(tmp_path):
+    splits = read(saved(tmp_path, dev_id=ids(6), x=values(6, 2), labels=ids(6), split=np.array([0, 0, 0, 2, 2, 2])))
+    assert splits.train.inputs.keys() == {"dev_id", "x"}
 
 
 def test_the_label_is_chosen_by_name(tmp_path):
@@ -227,9 +233,14 @@ def test_labels_of_maps_are_pixels(tmp_path, shape):
         read(saved(tmp_path, **images, y_train=masks, y_test=masks[:6]))
 
 
-def test_names_of_classes(tmp_path):
+@pytest.mark.parametrize("kind", ["U", "S"])
+def test_names_of_classes(tmp_path, kind):
     names = ("ant", "bee", "cat")
-    assert read(saved(tmp_path, **small(class_names=np.array(names)))).classes == names
+    assert read(saved(tmp_path, **small(class_names=np.array(names, kind)))).classes == names
+    refused(
+        f"class_names of '{tmp_path / 'data.npz'}' holds a name twice; give each class its own name",
+        saved(tmp_path, **small(class_names=np.array(["ant", "ant", "cat"]))),
+    )
     refused(
         f"'{tmp_path / 'data.npz'}' has the class 2, but there are 2 classes, 0 to 1; correct class_names",
         saved(tmp_path, **small(class_names=np.array(names[:2]))),
@@ -374,6 +385,10 @@ def test_what_it_refuses(tmp_path, arrays, options, answer):
             "{} has no training arrays with labels; call them x_train and y_train",
         ),
         ({"arr_0": values(6, 2)}, "{} has no array of labels; name one by ?label=NAME; its arrays are arr_0"),
+        (
+            {"x_train": values(0, 2), "y_train": ids(0)},
+            "the labels 'y_train' have the shape [0], but one label for each example is needed",
+        ),
         ({"labels": ids(6)}, "{} has no array of inputs; name them by ?input=NAME; its arrays are labels"),
         (
             {"x": values(6, 2), "y": ids(6), "split": np.array([0, 0, 0, 1, 3, 2])},

@@ -1,5 +1,6 @@
 """Standardization of inputs: (x - mean) / std of each channel."""
 
+import functools
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -30,8 +31,14 @@ class Standardization:
         if not is_standardized(values):
             return values
         shape = (-1, *(1,) * (values.dim() - 2))
-        mean, std = (torch.tensor(each[name], device=values.device).view(shape) for each in (self.mean, self.std))
+        mean, std = (_on_device(each[name], values.device).view(shape) for each in (self.mean, self.std))
         return (values.float() - mean) / std
+
+
+@functools.lru_cache(64)
+def _on_device(values: tuple[float, ...], device: torch.device) -> Tensor:
+    """Copy the values of channels to a device once, not once a batch."""
+    return torch.tensor(values, device=device)
 
 
 def default_standardization(splits: TensorSplits) -> Standardization:

@@ -17,6 +17,8 @@ def to_labels(values: Tensor, task: TaskName, name: str, ignored: int | None) ->
 
     `ignored` is the id of pixels without a label. Raises `UserError` for other values and shapes.
     """
+    if not values.dim() or not values.numel():
+        raise UserError(f"the labels {name} have the shape {[*values.shape]}, but one label for each example is needed")
     whole = _whole(values, name)
     if task == CLASSIFY:
         return _class_ids(whole.reshape(len(whole)), name)
@@ -25,6 +27,8 @@ def to_labels(values: Tensor, task: TaskName, name: str, ignored: int | None) ->
 
 def class_names(labels: Sequence[Tensor], names: Sequence[str] | None, task: TaskName, where: str) -> tuple[str, ...]:
     """Names of the classes or tags: those of the file, or numbers. Raises `UserError` for a label without a class."""
+    if names is not None and len({*names}) < len(names):
+        raise UserError(f"class_names of {where} holds a name twice; give each class its own name")
     highest = max(int(each.max()) for each in labels)
     count = labels[0].shape[1] if task == TAG else len(names) if names else max(int(labels[0].max()) + 1, 0)
     if names is not None and task == TAG and len(names) != count:

@@ -19,15 +19,16 @@ class ReadArray(NamedTuple):
 def channels_first(values: Tensor, name: str, channels: str | None = None) -> ReadArray:
     """Order the dimensions of an input: [N, C], signals [N, C, L], images [N, C, H, W], volumes [N, C, T, H, W].
 
-    `channels` is "first", "last" or "none"; without it the shape tells. Integers of more than two dimensions are values
-    and become float32; uint8 stays.
+    `channels` is "first", "last" or "none"; without it the shape tells. Values [N] become [N, 1]. Integers of more than
+    two dimensions are values and become float32; uint8 stays.
 
     >>> channels_first(torch.zeros(2, 8, 6, 3), "images").values.shape
     torch.Size([2, 3, 8, 6])
     """
-    found = channels or _channels(values, name)
     if values.dim() <= IDS:
-        return ReadArray(values)
+        is_column = values.dim() == 1 and (values.is_floating_point() or values.dtype == torch.uint8)
+        return ReadArray(values[:, None] if is_column else values)
+    found = channels or _channels(values, name)
     ordered = {"first": values, "last": values.movedim(-1, 1), "none": values[:, None]}[found]
     kept = ordered if ordered.is_floating_point() or ordered.dtype == torch.uint8 else ordered.float()
     return ReadArray(kept.contiguous(), _note(values.shape, ordered.shape, name, found, channels))

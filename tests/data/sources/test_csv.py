@@ -307,6 +307,11 @@ def test_what_it_refuses(tmp_path, lines, options, answer):
             "?label=red,big",
             "line 3 of '{}' has no label, as 1 of 2 train rows; add the labels, or remove the rows",
         ),
+        (
+            ["path,what,split", "a.png,,train", "b.png,,test"],
+            "?tags=what",
+            "no training row of '{}' has a tag; name another column by ?tags=COLUMN",
+        ),
         (SPLIT, "?label=label,", "cannot read ?label=label,: '' is empty or there twice"),
         (
             ["path,what,split", "a.png,x||y,train", "b.png,x,test"],

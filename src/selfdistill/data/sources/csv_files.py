@@ -43,7 +43,7 @@ def files(argument: str) -> list[Path]:
     """Return the table and the images that it lists, without those that are missing."""
     path, options = csv_options(argument)
     table = read_csv(path)
-    return [table.path, *(each.path for each in _listed_files(table, options) if each.path.is_file())]
+    return [table.path, *(each.path for each in _listed_files(table, options) if os.path.isfile(each.path))]
 
 
 def csv_options(argument: str) -> tuple[Path, dict[str, str]]:
@@ -68,7 +68,7 @@ def _listed_files(table: CsvTable, options: Mapping[str, str]) -> list[ListedFil
 
 def _file(root: Path, cell: str) -> Path:
     """File of a cell, which may be written as Windows does."""
-    found = root / Path(cell).expanduser()
+    found = root / cell
     turned = root / PureWindowsPath(cell).as_posix()
     return turned if "\\" in cell and not os.path.isfile(found) else found
 

@@ -113,8 +113,13 @@ class TagLists:
         return torch.zeros(len(self.tags), 1)
 
     def names(self, train: Sequence[int]) -> tuple[str, ...]:
-        """Sorted tags of the training rows."""
-        return tuple(sorted({tag for row in train for tag in self.tags[row]}, key=natural_order))
+        """Sorted tags of the training rows. Raises `UserError` if there are none."""
+        found = {tag for row in train for tag in self.tags[row]}
+        if not found:
+            raise UserError(
+                f"no training row of {str(self.table.path)!r} has a tag; name another column by ?tags=COLUMN"
+            )
+        return tuple(sorted(found, key=natural_order))
 
     def values(self, rows: Sequence[int], names: Sequence[str]) -> Tensor:
         """Tags. -> [M, T]."""

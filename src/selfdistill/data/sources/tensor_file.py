@@ -63,7 +63,7 @@ class TensorFile:
         if name not in self.names:
             return None
         with self._open(name) as file:
-            return [str(each) for each in file[name].tolist()]
+            return [each.decode() if isinstance(each, bytes) else str(each) for each in file[name].ravel().tolist()]
 
     @contextmanager
     def _open(self, name: str | None = None) -> Iterator[Any]:

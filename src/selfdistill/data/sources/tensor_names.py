@@ -34,7 +34,9 @@ def assign_arrays(names: Sequence[str], options: Mapping[str, str], path: Path) 
     Raises `UserError` where these are missing or ambiguous.
     """
     known = {name: _parse(name) for name in names if name not in (SPLIT, CLASS_NAMES)}
-    in_splits = any(each.split != ALL for each in known.values())
+    in_splits = _are_split(known, options)
+    if not in_splits:
+        known = {name: _ArrayName(ALL, name) for name in known}
     used = {name: each for name, each in known.items() if (each.split != ALL) == in_splits}
     parts = {(each.split, each.part): name for name, each in used.items()}
     splits = list(dict.fromkeys(each.split for each in used.values()))
@@ -63,6 +65,14 @@ def _parse(name: str) -> _ArrayName:
     if start and last.lower() in SPLIT_WORDS:
         return _ArrayName(SPLIT_WORDS[last.lower()], start)
     return _ArrayName(ALL, name)
+
+
+def _are_split(known: Mapping[str, _ArrayName], options: Mapping[str, str]) -> bool:
+    """Return whether arrays are named by splits: some of train, or some of others where no labels are of all rows."""
+    splits = {each.split for each in known.values()}
+    labels = [options["label"]] if "label" in options else LABELS
+    whole = any(each.split == ALL and each.part.lower() in labels for each in known.values())
+    return "train" in splits or (splits != {ALL} and not whole)
 
 
 def _label_part(parts: Sequence[str], options: Mapping[str, str], path: Path, names: Sequence[str]) -> str:
