@@ -9,6 +9,7 @@ from selfdistill.data.requirements import ClassGroups, ExtraAugmentation, Negati
 from selfdistill.errors import UserError
 
 PLAIN = Standardization({"": (0.5, -1.0)}, {"": (2.0, 0.5)})
+TWINS = "ignore:the method compares augmentations of an example:UserWarning"
 NEEDS = {
     "peer": SameClassImage(),
     "twin": ExtraAugmentation(2),
@@ -65,6 +66,7 @@ def test_the_order_is_that_of_images():
         assert one.index.equal(other.index)
 
 
+@pytest.mark.filterwarnings(TWINS)
 @pytest.mark.parametrize("start", [1, 2])
 def test_an_epoch_can_be_continued(start):
     made = loader(needs=NEEDS, mixing=Mixing(clean=True), erasing=Erasing(0.3), drop_last=False)
@@ -75,12 +77,14 @@ def test_an_epoch_can_be_continued(start):
         same(one, other)
 
 
+@pytest.mark.filterwarnings(TWINS)
 @pytest.mark.parametrize("name", NEEDS)
 def test_a_method_changes_neither_order_nor_batches(name):
     for one, other in zip(loader().epoch(1), loader(needs={name: NEEDS[name]}).epoch(1), strict=True):
         same(one, other._replace(extra={}))
 
 
+@pytest.mark.filterwarnings(TWINS)
 @pytest.mark.parametrize("drop_last", [True, False])
 def test_ranks_share_out_the_batch_of_one_process(drop_last):
     needs = {name: NEEDS[name] for name in ("peer", "last", "twin")}
@@ -94,6 +98,7 @@ def test_ranks_share_out_the_batch_of_one_process(drop_last):
     assert torch.cat([part[1].extra["last"] for part in shares]).equal(whole[1].extra["last"])
 
 
+@pytest.mark.filterwarnings(TWINS)
 def test_what_a_method_needs_beside_the_inputs():
     examples = signals()
     first, second = loader(needs=NEEDS).epoch(0)
@@ -110,6 +115,11 @@ def test_what_a_method_needs_beside_the_inputs():
     assert first.extra["last"].equal(first.inputs)
     assert second.extra["last"].equal(first.inputs)
     assert second.extra["last_labels"].equal(first.labels)
+
+
+def test_equal_augmentations_are_told():
+    with pytest.warns(UserWarning, match="tensors are not augmented, so that all are equal"):
+        loader(needs={"twin": ExtraAugmentation()})
 
 
 def test_groups_of_a_class():

@@ -1,5 +1,6 @@
 """Training and evaluation batches of tensors, standardized, with what a method requires beside them."""
 
+import warnings
 from collections.abc import Iterator, Mapping
 
 import torch
@@ -14,13 +15,16 @@ from selfdistill.data.standardization import Standardization
 from selfdistill.inputs import map_tensors
 from selfdistill.rng import make_generator
 
+TWINS = "the method compares augmentations of an example, but tensors are not augmented, so that all are equal"
+
 
 class TensorLoader:
     """Training batches of `batch_size` rows over all ranks, in a new order each epoch.
 
     The order is that of `EpochOrder`. Nothing is augmented, so that further augmentations of an example ("twin") are
-    equal to it. Mixing, erasing and negatives are drawn per rank. The last incomplete batch is dropped, unless it is
-    the only one. Raises `UserError` if the batch size is not a multiple of `ranks`, or the data does not meet `needs`.
+    equal to it, which a warning says. Mixing, erasing and negatives are drawn per rank. The last incomplete batch is
+    dropped, unless it is the only one. Raises `UserError` if the batch size is not a multiple of `ranks`, or the data
+    does not meet `needs`.
     """
 
     def __init__(
@@ -54,6 +58,8 @@ class TensorLoader:
         self.batch_size, self.needs = self.order.batch_size, self.order.needs
         self.rank, self.ranks = rank, ranks
         self._extra(0, 0)  # raises unmet requirements before the first step
+        if "twin" in self.needs:
+            warnings.warn(TWINS, stacklevel=2)
 
     def __len__(self) -> int:
         return len(self.order)
