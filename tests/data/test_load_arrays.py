@@ -315,11 +315,6 @@ def test_mean_and_deviation_of_each_channel(tmp_path):
             "{} has the class 7, but there are 3 classes, 0 to 2; add training examples of it",
         ),
         (
-            {"y_train": ids(9) * 2},
-            "",
-            "2 of 5 classes in {} have no training image (1, 3); add images, or remove the class",
-        ),
-        (
             {"y_train": np.full((9, 2), 3), "y_test": np.ones((6, 2))},
             "",
             "the tags 'y_train' hold 3, but a tag is 1, 0, or -100 where it is unknown; one class for each example has "
@@ -406,6 +401,14 @@ def test_what_it_refuses(tmp_path, arrays, options, answer):
 )
 def test_what_arrays_it_misses(tmp_path, arrays, answer):
     refused(answer.format(f"'{tmp_path / 'data.npz'}'"), saved(tmp_path, **arrays))
+
+
+def test_a_class_without_examples(tmp_path):
+    spec = saved(tmp_path, **small(y_train=ids(9) * 2))
+    refused(
+        f"2 of 5 classes in {spec} have no training image (1, 3); add images, or remove the class",
+        spec,
+    )
 
 
 def test_test_arrays_without_labels_are_left_out(tmp_path):

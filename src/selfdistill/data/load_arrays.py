@@ -1,9 +1,7 @@
-"""Loading of a data set of tensors by its specification: arrays of a file, subset, validation split."""
+"""Loading of a data set of tensors by its specification: subset, validation split."""
 
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from pathlib import Path
-from typing import NamedTuple
+from collections.abc import Callable, Iterator, Sequence
 
 import torch
 from torch import Tensor
@@ -12,26 +10,11 @@ from selfdistill.data.examples import Examples, TensorSplits
 from selfdistill.data.fingerprint import fingerprint
 from selfdistill.data.images import require_classes
 from selfdistill.data.sources import require_tensors
-from selfdistill.data.sources.folder_layout import SPLIT_WORDS
-from selfdistill.data.sources.options import parse_share
-from selfdistill.data.sources.tensor_file import TensorFile, task_of_labels, tensor_options
-from selfdistill.data.sources.tensor_names import ALL, CLASS_NAMES, ArrayNames, assign_arrays
-from selfdistill.data.subsets import TEST_SHARE, draw_test, split_validation, stratified
-from selfdistill.data.tensor_labels import IGNORED_BYTE, class_names, one_hot_note, to_labels
-from selfdistill.data.tensor_layout import channels_first
-from selfdistill.errors import UserError
-from selfdistill.task import SEGMENT, TAG, TaskName
+from selfdistill.data.sources.tensors import read_tensors
+from selfdistill.data.subsets import split_validation, stratified
+from selfdistill.task import SEGMENT
 
-SPLITS = ("train", "validation", "test")
 NAMED = 3  # classes that a note names
-CHANNELS = (None, "first", "last", "none")
-
-
-class _Read(NamedTuple):
-    """Examples by split, and sentences on them."""
-
-    splits: dict[str, Examples]
-    notes: list[str]
 
 
 def load_tensors(
@@ -52,77 +35,20 @@ def load_tensors(
     `UserError` for invalid data or options.
     """
     require_tensors(spec)
-    found = fingerprint(spec)
-    path, options = tensor_options(spec.partition(":")[2])
-    file = TensorFile(path)
-    names = assign_arrays(file.names, options, path)
-    task = task_of_labels(file.dims(next(iter(names.labels.values()))))
-    if "ignore" in options and task != SEGMENT:
-        raise UserError(
-            "?ignore names the id of pixels without a label, but these labels are not of pixels; leave it out"
-        )
-    splits, notes = _split(_read(file, names, task, options), file, names, options)
-    labels = [splits[split].labels for split in SPLITS if split in splits]
-    classes = class_names(labels, file.texts(CLASS_NAMES), task, repr(str(path)))
-    train = splits["train"]
-    if task != SEGMENT:
-        require_classes(train.labels, classes, repr(str(path)))
-    if limit is not None:
-        train = train.rows(stratified(train.labels, limit, seed))
-    held = splits.get("validation") if "test" in splits else None
-    if validation:
-        kept, drawn = split_validation(train.labels, validation, seed)
-        train, held = train.rows(kept), train.rows(drawn)
-    notes += _absent(train.labels, classes) if task == SEGMENT else ()
+    found, raw = fingerprint(spec), read_tensors(spec.partition(":")[2])
+    if raw.task != SEGMENT:
+        require_classes(raw.train.labels, raw.classes, spec)
+    train = raw.train if limit is None else raw.train.rows(stratified(raw.train.labels, limit, seed))
+    train, held = _hold_out(train, validation, seed) if validation else (train, raw.validation)
+    notes = (*raw.notes, *(_absent(train.labels, raw.classes) if raw.task == SEGMENT else ()))
     for note in notes:
         on_note(note)
-    test = splits["test" if "test" in splits else "validation"]
-    return TensorSplits(train, held, test, classes, spec, task, found, tuple(notes))
+    return TensorSplits(train, held, raw.test, raw.classes, spec, raw.task, found, notes)
 
 
-def _read(file: TensorFile, names: ArrayNames, task: TaskName, options: Mapping[str, str]) -> _Read:
-    """Read the arrays of all splits, checked and with channels first."""
-    channels = _parse_channels(options)
-    splits, notes = dict[str, Examples](), dict[str, None]()
-    for split, label in names.labels.items():
-        values = file.tensor(label)
-        labels = to_labels(values, task, repr(label), _ignored_id(options, values))
-        inputs = {}
-        for part, name in names.inputs[split].items():
-            inputs[part], note = channels_first(file.tensor(name), name, channels)
-            notes |= {note: None} if note and split in ("train", ALL) else {}
-            _require_rows(inputs[part], labels, name, label, file.path)
-        splits[split] = Examples(inputs if len(inputs) > 1 else next(iter(inputs.values())), labels)
-        if task == TAG and split in ("train", ALL) and (note := one_hot_note(labels, label)):
-            notes[note] = None
-    _require_one_shape(splits, file.path)
-    return _Read(splits, [*notes, *_left_out(names, file.path)])
-
-
-def _require_rows(values: Tensor, labels: Tensor, name: str, label: str, path: Path) -> None:
-    if not values.dim() or len(values) != len(labels) or not values.numel():
-        raise UserError(
-            f"the input {name!r} of {str(path)!r} has the shape {[*values.shape]}, but there are {len(labels)} labels "
-            f"{label!r}; make one row for each, or choose the inputs by ?input=NAME"
-        )
-
-
-def _require_one_shape(splits: Mapping[str, Examples], path: Path) -> None:
-    """Raise `UserError` for splits whose inputs differ in shape or kind."""
-    first = next(iter(splits.values()))
-    for split, each in splits.items():
-        if _shapes(each) != _shapes(first):
-            raise UserError(
-                f"an example of {str(path)!r} is {_shapes(first)} in training, but {_shapes(each)} in {split}; make "
-                "all of one shape and kind"
-            )
-
-
-def _shapes(examples: Examples) -> str:
-    """Dtype and shape of an example."""
-    inputs = examples.inputs if isinstance(examples.inputs, Mapping) else {"": examples.inputs}
-    found = (f"{name} {str(each.dtype)[6:]} {[*each.shape[1:]]}".strip() for name, each in inputs.items())
-    return ", ".join(found)
+def _hold_out(examples: Examples, share: float, seed: int) -> tuple[Examples, Examples]:
+    kept, held = split_validation(examples.labels, share, seed)
+    return examples.rows(kept), examples.rows(held)
 
 
 def _absent(masks: Tensor, classes: Sequence[str]) -> Iterator[str]:
@@ -131,71 +57,3 @@ def _absent(masks: Tensor, classes: Sequence[str]) -> Iterator[str]:
     if absent := [name for name, count in zip(classes, counts, strict=True) if not count]:
         more = ", …" if len(absent) > NAMED else ""
         yield f"{len(absent)} of {len(classes)} classes have no training pixel: {', '.join(absent[:NAMED])}{more}"
-
-
-def _left_out(names: ArrayNames, path: Path) -> Iterator[str]:
-    if names.unread:
-        yield f"left out these arrays of {path}: {', '.join(names.unread)}"
-    for split in names.unlabelled:
-        yield f"the {split} arrays of {path} have no labels and are left out"
-
-
-def _split(read: _Read, file: TensorFile, names: ArrayNames, options: Mapping[str, str]) -> _Read:
-    """Split the rows by the array `split`, or draw the test examples where there are none."""
-    splits, notes = read
-    if names.split is not None and "test" not in options:
-        return _Read(_by_array(splits[ALL], file, names.split), notes)
-    if "test" in options and len(splits) > 1:
-        raise UserError(
-            f"{str(file.path)!r} has {' and '.join(splits)} arrays, so there is nothing to draw; leave ?test out"
-        )
-    if len(splits) > 1:
-        return read
-    whole = next(iter(splits.values()))
-    train, test = draw_test(whole.labels, parse_share(options.get("test"), TEST_SHARE))
-    why = "" if "test" in options else f"{file.path} has no test arrays: "
-    note = f"{why}{len(test)} of {'its' if why else f'the {len(whole)}'} rows, the same in every run, are the test set"
-    return _Read({"train": whole.rows(train), "test": whole.rows(test)}, [*notes, note])
-
-
-def _by_array(whole: Examples, file: TensorFile, name: str) -> dict[str, Examples]:
-    """Split rows by an array of 0, 1 and 2, or of words."""
-    words = _split_words(file, name)
-    if len(words) != len(whole):
-        raise UserError(f"{name!r} of {str(file.path)!r} has {len(words)} rows, but there are {len(whole)} labels")
-    for word in words:
-        if word not in SPLITS:
-            raise UserError(
-                f"{name!r} of {str(file.path)!r} holds {word!r}, but splits are 0, 1 and 2 for train, validation and "
-                "test, or these words"
-            )
-    rows = {split: torch.tensor([k for k, word in enumerate(words) if word == split]) for split in dict.fromkeys(words)}
-    if "train" not in rows or len(rows) < 2:
-        raise UserError(f"{name!r} of {str(file.path)!r} has {' and '.join(rows)} rows alone; mark some as 0 and as 2")
-    return {split: whole.rows(index) for split, index in rows.items()}
-
-
-def _split_words(file: TensorFile, name: str) -> list[str]:
-    """Splits of all rows; values that name none as they are."""
-    try:
-        numbers = file.tensor(name).flatten().tolist()
-    except UserError:
-        texts = file.texts(name) or []
-        return [SPLIT_WORDS.get(each.lower(), each) for each in texts]
-    return [SPLITS[int(each)] if each in (0, 1, 2) else str(each) for each in numbers]
-
-
-def _parse_channels(options: Mapping[str, str]) -> str | None:
-    if (channels := options.get("channels")) not in CHANNELS:
-        raise UserError(f"cannot read ?channels={channels}; write first, last or none")
-    return channels
-
-
-def _ignored_id(options: Mapping[str, str], values: Tensor) -> int | None:
-    """Return the id of pixels without a label; by default 255 in unsigned bytes, and none in other arrays."""
-    text = options.get("ignore")
-    if text is None:
-        return IGNORED_BYTE if values.dtype == torch.uint8 else None
-    if text != "none" and not (text.isascii() and text.isdecimal()):
-        raise UserError(f"cannot read ?ignore={text}; write the id of pixels without a label, or ?ignore=none")
-    return None if text == "none" else int(text)

@@ -68,7 +68,7 @@ SOURCES = {
         (SEGMENT,),
     ),
     "tensors": Source(
-        "tensor_file",
+        "tensors",
         "tensors:PATH[?input=NAME&label=NAME&test=SHARE&channels=first|last|none]",
         "arrays of inputs and labels in an .npz or .safetensors file",
         (CLASSIFY, TAG, SEGMENT),
