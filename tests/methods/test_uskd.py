@@ -4,8 +4,9 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from selfdistill.functional import confidence_weighted_ce, joint_ranks, zipf_loss
-from selfdistill.methods import uskd
+from selfdistill.data.batch import Mix
+from selfdistill.functional import confidence_weighted_ce, joint_ranks, mixed_confidence_ce, zipf_loss
+from selfdistill.methods import mixup, uskd
 from tests.helpers.step_contexts import build_context, only, step_context, total
 
 EXACT = {"rtol": 1e-9, "atol": 1e-12}
@@ -101,6 +102,42 @@ def test_no_gradient_comes_through_the_ranks(reference):
     total(term.loss(step_context(want["logits"], want["targets"], features={"stage-2": middle}))).backward()
     assert torch.equal(term.weak.weight.grad, torch.zeros_like(term.weak.weight))  # and not None
     assert torch.equal(middle.grad, torch.zeros_like(middle))
+
+
+def test_one_label_with_all_the_share_is_the_hard_label():
+    logits, labels = torch.randn(6, 5), torch.arange(6) % 5
+    shares = torch.nn.functional.one_hot(labels, 5).double()
+    assert_close(mixed_confidence_ce(logits, shares), confidence_weighted_ce(logits, labels))
+
+
+def test_two_labels_are_the_plain_loop():
+    logits, shares = torch.randn(4, 5), torch.zeros(4, 5)
+    pairs = [(0, 1, 0.7), (2, 4, 0.6), (3, 0, 0.9), (1, 3, 1.0)]
+    for b, (one, other, share) in enumerate(pairs):
+        shares[b, one], shares[b, other] = share, 1 - share
+    p, loss = logits.softmax(dim=1), 0.0
+    first, second = (torch.stack([p[b, pair[k]] ** 2 for b, pair in enumerate(pairs[:3])]) for k in (0, 1))
+    last, rest = p[3, 1] ** 2, p[3, shares[3].topk(2).indices[1]] ** 2  # its second label, of share 0, is any
+    means = (first.sum() + last) / 4, (second.sum() + rest) / 4
+    for b, (one, other, share) in enumerate(pairs):
+        loss -= (p[b, one] ** 2 + share - means[0]) * p[b, one].log() / 4
+        if share < 1:
+            loss -= (p[b, other] ** 2 + 1 - share - means[1]) * p[b, other].log() / 4
+    assert_close(mixed_confidence_ce(logits, shares), loss)
+
+
+def test_mixed_rows_rank_the_classes_but_the_larger_one(reference):
+    want = reference("uskd_cifar")
+    labels, logits = want["targets"], want["logits"]
+    partners = torch.stack([torch.arange(len(labels)), torch.arange(len(labels)).flip(0)], dim=1)
+    term, maps = built(want), spread(want["mid_features"])
+    clean, whole = (
+        term.loss(step_context(logits, labels, features={"stage-2": maps}, mix=mix))
+        for mix in (None, Mix(torch.tensor([[1.0, 0.0]]).repeat(len(labels), 1), partners))
+    )
+    assert_close(whole["mimic"], clean["mimic"], **EXACT)
+    assert_close(whole["learn"], clean["learn"], **EXACT)
+    assert (uskd() + mixup()).mixing
 
 
 @pytest.mark.parametrize("size", [0.0, 1e4])

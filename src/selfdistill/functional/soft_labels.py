@@ -24,6 +24,23 @@ def confidence_weighted_ce(logits: Tensor, labels: Tensor) -> Tensor:
     return -((square + 1 - square.mean()) * log_p).mean()
 
 
+def mixed_confidence_ce(logits: Tensor, shares: Tensor) -> Tensor:
+    """Compute `confidence_weighted_ce` of the two largest label shares, P = p² + share - mean(p²). [B, C] twice -> [].
+
+    A label without a share has no loss. Yang et al., 2023 (https://arxiv.org/abs/2303.13005).
+
+    >>> import torch
+    >>> from selfdistill.functional import mixed_confidence_ce
+    >>> mixed_confidence_ce(torch.zeros(1, 2), torch.tensor([[0.5, 0.5]]))
+    tensor(0.6931)
+    """
+    share, labels = shares.topk(2, dim=1)
+    log_p = F.log_softmax(logits, dim=1).gather(1, labels)
+    square = log_p.detach().exp().square()
+    weights = torch.where(share > 0, square + share - square.mean(dim=0), 0.0)
+    return -weighted_log(weights, log_p).sum(dim=1).mean()
+
+
 def zipf_loss(logits: Tensor, ranks: Tensor, labels: Tensor) -> Tensor:
     """Compute the cross-entropy of the other classes with `zipf_weights` of their ranks. [B, C], [B, C], [B] -> [].
 
