@@ -25,7 +25,9 @@ SEVERAL_VIEWS = [
     "dtskd",
 ]
 REFUSED = (
-    dict.fromkeys(["mixup", "cutmix", "stkd", "mixskd"], "mixes inputs, which have a label for each pixel")
+    dict.fromkeys(
+        ["mixup", "cutmix", "stkd", "mixskd", "patch_swap"], "mixes inputs, which have a label for each pixel"
+    )
     | dict.fromkeys(SEVERAL_VIEWS, "whole examples or several views")
     | dict.fromkeys(["dks", "one", "okddip", "loth"], "a branch from .* classifies whole examples")
 )

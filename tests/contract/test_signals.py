@@ -11,8 +11,8 @@ from selfdistill.methods import REGISTRY
 from tests.helpers.kinds import CLASSES, convolutions, floats
 from tests.helpers.losses import losses
 
-# cutmix and cutout draw another area for two sides than for one; sla and sskd turn images
-OTHERS = {"cutmix", "cutout", "sla", "sla_sd", "sskd", "dot"}
+# cutmix, cutout and patch_swap draw another area for two sides than for one; sla and sskd turn images
+OTHERS = {"cutmix", "cutout", "patch_swap", "sla", "sla_sd", "sskd", "dot"}
 METHODS = sorted({*REGISTRY} - OTHERS)
 
 

@@ -10,7 +10,7 @@ from tests.contract.test_pixels import REFUSED as REFUSED_PIXELS
 from tests.helpers.kinds import TOKEN_KINDS, token_labels
 from tests.helpers.losses import TIME
 
-REFUSED = REFUSED_PIXELS | dict.fromkeys(["mixup", "cutmix", "stkd", "mixskd"], "a label for each token")
+REFUSED = REFUSED_PIXELS | dict.fromkeys(["mixup", "cutmix", "stkd", "mixskd", "patch_swap"], "a label for each token")
 ERASES = {"cutout": "erasing .* needs one float tensor"}  # inputs are ids
 
 

@@ -194,7 +194,7 @@ class Kind(NamedTuple):
 
 TURNS = dict.fromkeys(["sla", "sla_sd", "sskd"], "need float images|half turn")
 MIXES = dict.fromkeys(["mixup", "cutmix", "stkd", "mixskd"], "inputs hold integers")
-ERASES = {"cutout": "erasing .* needs one float tensor"}
+ERASES = {"cutout": "erasing .* needs one float tensor", "patch_swap": "patches need one float tensor"}
 OF_TEXT = TURNS | MIXES | ERASES
 POSITIONS = dict.fromkeys(["scd", "sad", "at", "nst", "afd"], "stage")
 OF_A_TABLE = {

@@ -39,6 +39,8 @@ def altered(images, batch, made):
     """The images as the batch has them mixed or erased."""
     if made.erasing:
         return torch.where(batch.inputs == 0, 0.0, images)
+    if "swapped" in batch.extra:
+        return torch.where(batch.extra["swapped"], batch.inputs, images)
     if batch.mix is None:
         return images
     others = images[batch.mix.partners[:, 1]]

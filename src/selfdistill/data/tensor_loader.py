@@ -10,6 +10,7 @@ from selfdistill.data.batch import Batch
 from selfdistill.data.epoch_order import EpochOrder, extra_inputs
 from selfdistill.data.examples import Examples, TensorInputs
 from selfdistill.data.mixing import Erasing, Mixing
+from selfdistill.data.patch_swap import PatchSwap
 from selfdistill.data.requirements import Need
 from selfdistill.data.standardization import Standardization
 from selfdistill.inputs import map_tensors
@@ -33,7 +34,7 @@ class TensorLoader:
         batch_size: int,
         *,
         augment: Standardization,
-        mixing: Mixing | None = None,
+        mixing: Mixing | PatchSwap | None = None,
         erasing: Erasing | None = None,
         needs: Mapping[str, Need] | None = None,
         seed: int = 0,

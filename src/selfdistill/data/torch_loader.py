@@ -13,6 +13,7 @@ from selfdistill.data.batch import Batch
 from selfdistill.data.class_index import ClassIndex
 from selfdistill.data.map_dataset import MapDataset, labels_of, read_item
 from selfdistill.data.mixing import Mixing
+from selfdistill.data.patch_swap import PatchSwap
 from selfdistill.data.requirements import ClassGroups, ExtraAugmentation, Need, Negatives, SameClassImage
 from selfdistill.errors import UserError
 from selfdistill.rng import make_generator
@@ -24,7 +25,7 @@ class LoaderSpec(Protocol):
     """A method's requirements on batches, as `teach(…)` has them."""
 
     @property
-    def mixing(self) -> Mixing | None:
+    def mixing(self) -> Mixing | PatchSwap | None:
         """Mixing of images (mixup, CutMix), or None."""
         ...
 
@@ -92,7 +93,11 @@ class MethodLoader:
     """
 
     def __init__(
-        self, collated: DataLoader[dict[str, Item]], requests: "RequestSampler", mixing: Mixing | None, seed: int
+        self,
+        collated: DataLoader[dict[str, Item]],
+        requests: "RequestSampler",
+        mixing: Mixing | PatchSwap | None,
+        seed: int,
     ):
         self.mixing, self._draws = mixing, make_generator(seed, "mix")
         self._collated, self._requests = collated, requests

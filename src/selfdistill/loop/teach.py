@@ -9,6 +9,7 @@ from selfdistill import distributed
 from selfdistill.data.batch import Batch
 from selfdistill.data.ignored import IGNORED
 from selfdistill.data.mixing import Mixing
+from selfdistill.data.patch_swap import PatchSwap
 from selfdistill.data.requirements import Need
 from selfdistill.errors import UserError
 from selfdistill.features.logits import LogitsKey
@@ -172,7 +173,7 @@ class DistillationStep(nn.Module):
         return self._memory.slots
 
     @property
-    def mixing(self) -> Mixing | None:
+    def mixing(self) -> Mixing | PatchSwap | None:
         """Return the mixing of the method's batches, or None; a call applies it to batches that are not mixed.
 
         >>> teach = sd.teach(sd.create("resnet8", classes=10, size=8), "mixup(alpha=0.4)", torch.randn(4, 3, 8, 8))

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from selfdistill.data.mixing import Erasing, Mixing
+from selfdistill.data.patch_swap import PatchSwap
 from selfdistill.data.requirements import Need
 from selfdistill.errors import UserError
 from selfdistill.method.networks import Role, Teacher
@@ -27,7 +28,7 @@ class Method:
     terms: Mapping[str, LossTerm] = field(default_factory=dict)
     task: LossTerm | None = None  # None: cross-entropy
     task_weight: float | None = None  # None: 1
-    mixing: Mixing | None = None
+    mixing: Mixing | PatchSwap | None = None
     erasing: Erasing | None = None
     needs: Mapping[str, Need] = field(default_factory=dict)  # required data: peer, twin, last, negatives, order
     networks: Mapping[str, Role] = field(default_factory=dict)  # companion networks by role
@@ -159,15 +160,16 @@ def _plain(value: object) -> str:
     return type(value).__name__ if isinstance(value, LossTerm) else str(value)
 
 
-def _one_mixing(one: Method, other: Method) -> Mixing | None:
+def _one_mixing(one: Method, other: Method) -> Mixing | PatchSwap | None:
     """Return the common mixing, which keeps clean images if either method needs them."""
-    if one.mixing is None or other.mixing is None:
-        return one.mixing or other.mixing
-    clean = one.mixing.clean or other.mixing.clean
-    first, second = replace(one.mixing, clean=clean), replace(other.mixing, clean=clean)
-    if first != second:
-        raise UserError(f"{one.text} and {other.text} mix images differently; train with one of the two")
-    return first
+    first, second = one.mixing, other.mixing
+    if first is None or second is None or first == second:
+        return first or second
+    if isinstance(first, Mixing) and isinstance(second, Mixing):
+        clean = replace(first, clean=True)
+        if clean == replace(second, clean=True):
+            return clean
+    raise UserError(f"{one.text} and {other.text} mix images differently; train with one of the two")
 
 
 def _needs(one: Method, other: Method) -> dict[str, Need]:
