@@ -39,17 +39,19 @@ class AllPixels(Selection):
 
 
 class SampledPixels(Selection):
-    """Pixels at indices of the flattened labels [B, H, W]."""
+    """Pixels at indices of the flattened labels [B, H, W]; `embeds` if the term reads their embeddings."""
 
-    def __init__(self, batch: Batch, indices: Tensor):
+    def __init__(self, batch: Batch, indices: Tensor, embeds: bool = True):
         labels = batch.labels.flatten()[indices]
         self.any_label, self.indices, self.size = (labels != IGNORED).any(), indices, batch.labels.shape[1:]
+        self.embeds = embeds
         super().__init__(batch._replace(labels=labels.clamp_min(0)))
         self.rows = EXAMPLES._replace(pool=self.values)
 
     def outputs(self, outputs: ModelOutputs) -> ModelOutputs:
         """Read logits and embedding at the pixels."""
-        embedding = None if outputs.embedding_or_none is None else self.values(outputs.embedding)
+        reads = self.embeds and outputs.embedding_or_none is not None
+        embedding = self.values(outputs.embedding) if reads else None
         return super().outputs(outputs)._replace(embedding_or_none=embedding)
 
     def logits(self, logits: Tensor) -> Tensor:
@@ -125,9 +127,13 @@ class PixelRows(ExampleRows):
         if task and term.ignores_unlabeled:
             return self.every(batch)
         if task:
-            return self.sampled(batch, labeled_indices(batch.labels))
+            return self.sampled(batch, labeled_indices(batch.labels), _reads_embedding(term))
         count = PAIRED_PIXELS if term.reduction == "batch" else PIXELS
-        return self.sampled(batch, sample_labeled(batch.labels, count, progress.step))
+        return self.sampled(batch, sample_labeled(batch.labels, count, progress.step), _reads_embedding(term))
+
+
+def _reads_embedding(term: LossTerm) -> bool:
+    return "embedding" in {*term.requires, *(tap for view in term.views for tap in view.taps)}
 
 
 class _Neighbors(NamedTuple):
