@@ -31,6 +31,7 @@ def two_steps(kind, text):
     assert teach.close() is model
 
 
+@pytest.mark.filterwarnings("ignore:.*every token has the same norm:UserWarning")  # of a BERT as it is drawn
 @pytest.mark.parametrize("name", sorted(REGISTRY))
 @pytest.mark.parametrize("kind", TOKEN_KINDS)
 def test_a_method_trains_tokens_or_refuses_them(kind, name):

@@ -168,6 +168,7 @@ def test_validation_reads_the_logits_alone():
 
 
 def test_one_graph():
+    torch.compiler.reset()
     teach = sd.teach(auxiliary(), "drg() + dsr()", IMAGES, aux=0.4)
     compiled = torch.compile(teach, backend="eager", fullgraph=True)
     loss = compiled(IMAGES, LABELS)

@@ -15,6 +15,7 @@ from torch.utils.checkpoint import checkpoint
 import selfdistill as sd
 from selfdistill.errors import UserError
 from selfdistill.methods import REGISTRY
+from tests.helpers.kinds import bert, texts
 from tests.helpers.loops import ALL, IMAGES, LABELS, batch, sgd, steps
 from tests.helpers.networks import CLASSES, network
 
@@ -182,6 +183,17 @@ def test_tags_with_binary_cross_entropy():
         sd.teach(network(), "csd()", IMAGES, task=F.binary_cross_entropy_with_logits)(IMAGES, tags)
 
 
+@pytest.mark.parametrize("kind", [RuntimeError, IndexError, KeyError])
+def test_an_error_in_a_task_loss_of_ones_own_is_its_own(kind):
+    def wrong(logits, labels):
+        raise kind("of the caller")
+
+    with pytest.raises(kind, match="of the caller") as found:
+        sd.teach(network(), "drg()", IMAGES, task=wrong)(IMAGES, LABELS)
+    assert found.traceback[-1].name == "wrong"
+    assert found.value.__cause__ is None
+
+
 @pytest.mark.parametrize(
     ("text", "answer"),
     [
@@ -272,6 +284,21 @@ def test_parameters_that_no_loss_reaches_are_told():
     answer = r"2 parameters of Unused get no gradient, such as projection.weight.*find_unused"
     with pytest.warns(UserWarning, match=answer):
         sd.teach(Unused(), "ce()", IMAGES)
+
+
+@pytest.mark.parametrize("text", ["scd()", "sad()", "at()"])
+def test_flat_attention_maps_are_told(text):
+    method, model = sd.methods.parse_method(text), bert()
+    networks = {role: bert() for role in method.teachers}
+    answer = (
+        r"compares the norms of tokens .* at all 3 stages of BertFor.* every token has the same norm, .* stays near 0"
+    )
+    with pytest.warns(UserWarning, match=answer):
+        sd.teach(model, method, texts(), networks=networks)
+    for each in model.modules():
+        if isinstance(each, nn.LayerNorm):
+            nn.init.normal_(each.weight)
+    sd.teach(model, method, texts(), networks=networks)
 
 
 @pytest.mark.parametrize("text", ["byot()", "dks()", "frskd()", "mixskd()", "drg()", "scd()", "sad()"])

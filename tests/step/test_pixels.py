@@ -50,7 +50,7 @@ def test_chosen_places_have_a_label_and_differ_by_step(known, step, count):
     places = sample_labeled(labels, count, torch.tensor(float(step)))
     assert (labels.flatten()[places] == 1).all()
     if count >= known:
-        assert len(places.unique()) > known // 2  # spread, not in one place
+        assert len(places.unique()) >= (known + 1) // 2  # spread, not in one place
 
 
 def test_ce_is_cross_entropy_of_all_labelled_pixels():
@@ -130,8 +130,9 @@ def test_memories_keep_a_fixed_number_of_pixels_and_resume():
     assert teach.memories[0]["shape"][0].shape == (4096, CLASSES)
 
 
-@pytest.mark.parametrize("text", ["ce()", "dsr()", "drg() + dsr()"])
+@pytest.mark.parametrize("text", ["ce()", "focal()", "dsr()", "drg() + dsr()"])
 def test_one_graph(text):
+    torch.compiler.reset()
     teach = sd.teach(unet(), text, IMAGES, ignore_index=255, epochs=4, steps_per_epoch=2)
     compiled = torch.compile(teach, backend="eager", fullgraph=True)
     assert compiled(IMAGES, pixel_labels()).isfinite()

@@ -61,6 +61,15 @@ def test_unknown_tags_are_left_out(text):
     assert_close(loss, losses[text](teach.logits[known], labels[known]))
 
 
+@pytest.mark.parametrize("text", ["ce()", "focal()", "drg() + dsr()"])
+def test_one_graph(text):
+    torch.compiler.reset()
+    teach = sd.teach(convolutions(3), text, IMAGES, rows="tags", ignore_index=7)
+    labels = torch.where(torch.arange(CLASSES) == 2, 7, TAGS)
+    compiled = torch.compile(teach, backend="eager", fullgraph=True)
+    assert compiled(IMAGES, labels).isfinite()
+
+
 def test_mixed_examples_mix_their_tags():
     torch.manual_seed(0)
     teach = sd.teach(convolutions(3), "mixup()", IMAGES, rows="tags")

@@ -34,6 +34,7 @@ class Stage:
     shape: Size  # canonical: [B, D, H, W], [B, D, T, H, W], [B, N, D] or [B, D], for the two traced rows
     layout: Layout  # the model's own
     place: int = 0  # of the activation among the tensors that the module returns
+    equal_norms: bool = False  # all tokens have one L2 norm, as behind a LayerNorm at its initial weight and bias
 
     @property
     def is_spatial(self) -> bool:
@@ -161,7 +162,14 @@ def _require_classes_last(trace: Trace) -> None:
 
 def _stage(call: ModuleCall, name: str) -> Stage:
     layout = layout_of(call) or Layout.OTHER
-    return Stage(name, call.path, layout.canonical_shape(call.shape), layout, call.place)
+    equal = layout is Layout.TOKENS and _has_equal_norms(call.output.detach().float())
+    return Stage(name, call.path, layout.canonical_shape(call.shape), layout, call.place, equal)
+
+
+def _has_equal_norms(tokens: Tensor) -> bool:
+    """Return True for tokens [B, N, D] whose norms differ by a thousandth at most."""
+    norms = tokens.norm(dim=2)
+    return bool(norms.max() <= 1.001 * norms.min())
 
 
 def _tappable(eval_trace: Trace, train_trace: Trace, overwritten: Mapping[str, str]) -> dict[str, ModuleCall]:

@@ -1,6 +1,7 @@
 """Distillation in your own training loop: a callable that returns the loss of a step and holds its memory."""
 
 from collections.abc import Mapping
+from traceback import walk_tb
 
 import torch
 from torch import Generator, Tensor, nn
@@ -25,7 +26,7 @@ from selfdistill.step import Distiller, LossTerms, Step
 from selfdistill.step.memory import MemorySlots
 from selfdistill.step.precision import reference_tensor
 from selfdistill.step.row_kinds import RowKind
-from selfdistill.terms import Memory, Progress, TaskLoss
+from selfdistill.terms import Memory, Progress, StepContext, TaskLoss
 
 
 def teach(
@@ -150,6 +151,7 @@ class DistillationStep(nn.Module):
         self._norms: validate.Norms | None = None
         self._finite = FiniteCheck(self.step)
         validate.warn_of_idle_parameters(self.step)
+        validate.warn_of_equal_norms(self.step)
         self._start(num_rows(inputs))
 
     @property
@@ -319,11 +321,12 @@ class DistillationStep(nn.Module):
         return self.step.total(step.losses)
 
     def _step(self, batch: Batch, memories: dict[str, Memory]) -> Step:
-        """Compute passes and losses; errors from the shape of the labels become `UserError`."""
+        """Compute passes and losses; errors of terms that read labels of another kind become `UserError`."""
         try:
             step: Step = self.step(batch, self._progress(), memories)
         except (RuntimeError, IndexError) as error:
-            if self.step.own_task is None or isinstance(error, torch.OutOfMemoryError):
+            is_of_labels = self.step.own_task is not None and not isinstance(error, torch.OutOfMemoryError)
+            if not is_of_labels or _raised_in_task(error):
                 raise
             raise UserError(
                 f"{self.method.text} reads class ids [B], but labels are {[*batch.labels.shape]} numbers: {error}"
@@ -381,6 +384,11 @@ class DistillationStep(nn.Module):
     def _require_open(self) -> None:
         if self._closed:
             raise UserError("this teach was closed; call sd.teach(model, …) again to continue training")
+
+
+def _raised_in_task(error: Exception) -> bool:
+    """Return True for an error of the caller's task loss, which every supervised loss calls in its place."""
+    return any(frame.f_code is StepContext.cross_entropy.__code__ for frame, _ in walk_tb(error.__traceback__))
 
 
 def _batch(inputs: Inputs, labels: Labels | None, index: Tensor | None, extra: Mapping[str, Inputs]) -> Batch:

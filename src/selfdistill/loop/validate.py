@@ -15,6 +15,7 @@ from selfdistill.method import Method
 from selfdistill.step import Distiller
 from selfdistill.step.auxiliary import auxiliary_parameters
 from selfdistill.step.batch_norm import nonfinite_statistics
+from selfdistill.step.build import tap_names
 from selfdistill.step.distiller import is_merged
 from selfdistill.step.precision import at_least_fp32
 from selfdistill.step.rows import ExampleRows
@@ -170,6 +171,19 @@ def warn_of_idle_parameters(step: Distiller) -> None:
             "depend on them; freeze them, or pass find_unused_parameters=True to DistributedDataParallel",
             stacklevel=4,
         )
+
+
+def warn_of_equal_norms(step: Distiller) -> None:
+    """Warn of attention maps of tokens that all have one norm: they are flat, and their loss cannot move."""
+    for name, term in step.terms.items():
+        stages = [step.anatomy.stage(tap) for tap in tap_names(term, step.anatomy)]
+        if term.compares_norms and stages and all(stage.equal_norms for stage in stages):
+            warnings.warn(
+                f"{step.method.text} compares the norms of tokens (term {name!r}), but at all {len(stages)} stages of "
+                f"{step.anatomy.model} every token has the same norm, as behind a LayerNorm at its initial weight and "
+                "bias: the loss stays near 0; start from trained weights, or use a method of logits or embeddings",
+                stacklevel=4,
+            )
 
 
 def require_trainable(step: Distiller) -> None:

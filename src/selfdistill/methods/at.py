@@ -12,7 +12,7 @@ from selfdistill.terms.pairs import StagePairs
 class AttentionTransfer(StagePairs):
     """Mean squared difference of normalized attention maps between student and teacher stages."""
 
-    needs_spatial = True  # in a 1x1 map all attention is alike
+    needs_spatial = compares_norms = True  # in a 1x1 map all attention is alike
 
     def __init__(self, power: float, weight: float):
         super().__init__()

@@ -13,16 +13,18 @@ from selfdistill.terms import LossTerm, LossValue, StepContext
 class FocalLoss(LossTerm):
     """Cross-entropy with less weight on well-classified rows."""
 
+    ignores_unlabeled = True
+
     def __init__(self, gamma: float):
         super().__init__()
         self.gamma = gamma
 
     def loss(self, context: StepContext) -> LossValue:
-        """Compute the mean of -(1 - p_y)^gamma log p_y; mixed labels count by their shares."""
+        """Compute the mean of -(1 - p_y)^gamma log p_y over rows with a label; mixed labels count by their shares."""
         log_p = F.log_softmax(context.logits, dim=1)
         doubt = (-torch.expm1(log_p)).clamp_min(EPS).pow(self.gamma)  # no power's gradient at zero
         shares = label_shares(context.batch, context.logits.shape[1])
-        return -weighted_log(shares * doubt, log_p).sum(dim=1).mean()
+        return -weighted_log(shares * doubt, log_p).sum() / shares.sum()
 
 
 @method_constructor

@@ -16,7 +16,7 @@ class NextStageAttention(LossTerm):
     """Each stage's attention map matches the next deeper one's."""
 
     taps = ("stages",)
-    needs_spatial = True  # in a 1x1 map all attention is alike
+    needs_spatial = compares_norms = True  # in a 1x1 map all attention is alike
 
     def __init__(self, form: str, start: float, detach: bool, weight: float):
         super().__init__()

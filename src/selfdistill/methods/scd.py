@@ -14,7 +14,7 @@ class AttentionSimilarity(LossTerm):
     """Similarities between images' attention maps in shallow stages match those in deep stages."""
 
     taps = ("stages",)
-    needs_spatial = True  # in a 1x1 map all images attend alike
+    needs_spatial = compares_norms = True  # in a 1x1 map all images attend alike
     min_batch_size = 2
     reduction = "batch"
 

@@ -276,6 +276,7 @@ class LossTerm(nn.Module):
     views: tuple[ForwardPass, ...] = ()  # passes other than the anchor's
     requires: tuple[Requirement, ...] = ()  # parts of the student that must exist
     writes_weight: bool = False  # `finish` writes the classifier's weight
+    compares_norms: bool = False  # of all that a position or token holds, reads its norm: an attention map
     supports_mixup: bool = True  # accepts mixed batches
     supports_pixels: bool = True  # a row may be a pixel of an image, or a token
     supports_tags: bool = True  # a row may be one of the tags of an example
