@@ -7,6 +7,7 @@ import torchvision
 import selfdistill as sd
 from selfdistill import models
 from selfdistill.errors import UserError
+from selfdistill.export import LogitsOnly
 from selfdistill.features.logits import logits_of
 from selfdistill.models.decoder import PixelClassifier, PyramidDecoder, decoder_levels
 from selfdistill.models.timm_backbone import TimmBackbone
@@ -59,6 +60,20 @@ def test_stages_and_classifier_are_found(name):
     teach(images, labels).backward()
     assert all(each.grad is not None for each in network.parameters())
     assert teach.close() is network
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("unet-16", "resnet8", "timm/resnet18", "timm/swin_tiny_patch4_window7_224"),
+        *("torchvision/lraspp_mobilenet_v3_large", "transformers/segformer-b0"),
+    ],
+)
+def test_it_compiles_in_one_graph(name):
+    network, images = LogitsOnly(create(name)).eval(), pixels()[0]
+    with torch.no_grad():
+        compiled = torch.compile(network, fullgraph=True, backend="eager")(images)
+        assert torch.equal(compiled, network(images))
 
 
 def test_two_classifiers_need_a_name():

@@ -27,9 +27,10 @@ def logits_of(output: object, key: LogitsKey | None = None) -> Tensor:
         return _named(output, key)
     if isinstance(output, Tensor):
         return output
-    found = getattr(output, "logits", None)
-    if found is None and isinstance(output, Mapping):
+    if isinstance(output, Mapping):  # whose attributes the compiler does not look up
         found = output.get("logits", output.get("out"))
+    else:
+        found = getattr(output, "logits", None)
     if isinstance(found, Tensor):
         return found
     if isinstance(output, tuple | list) and output:
