@@ -27,10 +27,8 @@ def logits_of(output: object, key: LogitsKey | None = None) -> Tensor:
         return _named(output, key)
     if isinstance(output, Tensor):
         return output
-    if isinstance(output, Mapping):  # whose attributes the compiler does not look up
-        found = output.get("logits", output.get("out"))
-    else:
-        found = getattr(output, "logits", None)
+    # the compiler does not look up attributes of a mapping
+    found = output.get("logits", output.get("out")) if isinstance(output, Mapping) else getattr(output, "logits", None)
     if isinstance(found, Tensor):
         return found
     if isinstance(output, tuple | list) and output:
