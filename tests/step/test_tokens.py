@@ -101,9 +101,21 @@ def test_a_language_model_is_a_tagger_of_many_classes():
     model.eval()  # without dropout
     teach = sd.teach(model, "csd() + dsr()", inputs)
     model.train()
-    labels = torch.where(torch.rand(8, 12, generator=torch.Generator().manual_seed(0)) < 0.3, inputs["input_ids"], -100)
+    chosen = torch.rand(8, 12, generator=torch.Generator().manual_seed(0)) < 0.3
+    labels = torch.where(chosen, inputs["input_ids"], -100)
+    inputs["input_ids"] = inputs["input_ids"].masked_fill(chosen, 3)
     assert (teach.step.anatomy.classifier, teach.step.rows.classes) == ("cls.predictions.decoder", 50)
     assert teach(inputs, labels).isfinite()
+
+
+def test_labels_that_can_be_copied_are_told():
+    model, inputs = bert("MaskedLM"), texts()
+    labels = inputs["input_ids"].masked_fill(inputs["attention_mask"] == 0, -100)
+    with pytest.warns(UserWarning, match=r"labels are the input ids .* BertForMaskedLM can copy; .* pass the next ids"):
+        sd.teach(model, "ce()", inputs)(inputs, labels)
+    following = labels.roll(-1, dims=1)
+    following[:, -1] = -100
+    sd.teach(model, "ce()", inputs)(inputs, following)
 
 
 def test_memories_keep_a_fixed_number_of_tokens_while_lengths_change():

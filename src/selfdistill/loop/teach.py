@@ -379,6 +379,7 @@ class DistillationStep(nn.Module):
         if self._started == 0:
             self._norms = validate.parameter_norms(self.step)
             validate.warn_of_equal_twins(batch, self.method)
+            validate.warn_of_copied_labels(batch, self.step)
         self._started = min(self._started + 1, self.accumulate + 1)
 
     def _require_open(self) -> None:

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from selfdistill.data.batch import Batch
+from selfdistill.data.ignored import IGNORED
 from selfdistill.data.requirements import KEYS
 from selfdistill.errors import UserError
 from selfdistill.features.dominators import nodes_behind
@@ -224,6 +225,21 @@ def warn_of_equal_twins(batch: Batch, method: Method) -> None:
                 "with itself; add random transforms to the data set",
                 stacklevel=6,
             )
+
+
+def warn_of_copied_labels(batch: Batch, step: Distiller) -> None:
+    """Warn of labels of tokens that are the model's own input ids. A host sync."""
+    if step.rows.kind != "tokens":
+        return
+    known = batch.labels != IGNORED
+    ids = [each for each in tensors(batch.inputs) if each.shape == known.shape and not each.is_floating_point()]
+    if known.any() and any(torch.equal(each[known], batch.labels[known]) for each in ids):
+        warnings.warn(
+            f"the labels are the input ids of the same tokens, which {step.anatomy.model} can copy; for a causal "
+            "language model pass the next ids (labels = ids.roll(-1, dims=1), the last one ignored), for a masked one "
+            "mask the inputs",
+            stacklevel=6,
+        )
 
 
 def _required_inputs(step: Distiller) -> Iterator[str]:
