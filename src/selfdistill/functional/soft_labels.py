@@ -1,5 +1,7 @@
 """Soft labels without a trained teacher: class ranks, class centers, class means, a virtual teacher."""
 
+import math
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -39,6 +41,33 @@ def mixed_confidence_ce(logits: Tensor, shares: Tensor) -> Tensor:
     square = log_p.detach().exp().square()
     weights = torch.where(share > 0, square + share - square.mean(dim=0), 0.0)
     return -weighted_log(weights, log_p).sum(dim=1).mean()
+
+
+def prediction_trust(logits: Tensor) -> Tensor:
+    """Compute 1 - entropy / log C of each row's prediction, without gradient: 0 for even rows. [B, C] -> [B].
+
+    >>> import torch
+    >>> from selfdistill.functional import prediction_trust
+    >>> prediction_trust(torch.tensor([[90.0, 0.0], [0.0, 0.0]])).round(decimals=4)
+    tensor([1., 0.])
+    """
+    log_p = F.log_softmax(logits.detach(), dim=1)
+    return 1 + weighted_log(log_p.exp(), log_p).sum(dim=1) / math.log(logits.shape[1])
+
+
+def self_corrected_ce(logits: Tensor, shares: Tensor, trust: Tensor) -> Tensor:
+    """Compute cross-entropy with (1 - ε) · label shares + ε · p, with a gradient of both p. [B, C], [B, C], [B] -> [].
+
+    `trust` holds ε; 1e-6 is added to p inside the logarithm. Wang et al., 2021 (https://arxiv.org/abs/2005.03788).
+
+    >>> import torch
+    >>> from selfdistill.functional import self_corrected_ce
+    >>> self_corrected_ce(torch.zeros(1, 2), torch.tensor([[1.0, 0.0]]), torch.tensor([0.5]))
+    tensor(0.6931)
+    """
+    p = logits.softmax(dim=1)
+    target = (1 - trust)[:, None] * shares + trust[:, None] * p
+    return -(target * (p + 1e-6).log()).sum(dim=1).mean()
 
 
 def zipf_loss(logits: Tensor, ranks: Tensor, labels: Tensor) -> Tensor:
