@@ -1,6 +1,6 @@
 """Check that every method stays finite, or says so, under conditions that overflow.
 
-    python benchmarks/numeric_conditions.py                      # 50 methods, 20 conditions, resnet8 at 16 pixels
+    python benchmarks/numeric_conditions.py                      # every method, 20 conditions, resnet8 at 16 pixels
     python benchmarks/numeric_conditions.py --methods "drg()" "pcl()" --conditions one_row sure_16
 
 Makes three steps of training as a run makes them. A cell is "ok" (all weights, gradients, statistics and memories are
