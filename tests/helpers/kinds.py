@@ -221,6 +221,7 @@ ONE_STAGE = dict.fromkeys(
         "dtskd",
         "fsp",
         "afd",
+        "mhkd",
     ],
     "stage|tap",
 )

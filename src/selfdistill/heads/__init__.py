@@ -1,6 +1,6 @@
 """Auxiliary heads on features: classifiers, discriminators, projections, regressors, fusions."""
 
-from selfdistill.heads.classifier import ExitHead, GlobalPool, HalvingPool, LightHead, TokenHead, make_head
+from selfdistill.heads.classifier import ExitHead, GlobalPool, HalvingPool, LightHead, StageHeads, TokenHead, make_head
 from selfdistill.heads.discriminator import MapAlignment, discrimination_loss
 from selfdistill.heads.ema import EMAHeads
 from selfdistill.heads.feature_attention import FeatureAttention
@@ -32,6 +32,7 @@ __all__ = [
     "MapHints",
     "Pyramid",
     "SeparableConv",
+    "StageHeads",
     "TokenHead",
     "UnitLinear",
     "VectorPyramid",

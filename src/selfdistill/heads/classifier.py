@@ -1,5 +1,7 @@
 """Small classifiers on stage features of any number of dimensions."""
 
+from collections.abc import Sequence
+
 import torch.nn.functional as F
 from torch import Size, Tensor, nn
 
@@ -7,7 +9,7 @@ from selfdistill.errors import UserError
 from selfdistill.functional import channels, global_average_pool
 from selfdistill.heads.gated import GatedHead
 from selfdistill.heads.layers import layers_for
-from selfdistill.terms import ModelOutputs, Pool
+from selfdistill.terms import ModelOutputs, Pool, Rows
 
 KINDS = {2: "vectors", 3: "tokens", 5: "volumes"}  # by number of dimensions
 
@@ -26,6 +28,17 @@ def make_head(shape: Size, classes: int, kind: str = "light") -> nn.Module:
         found = KINDS.get(len(shape), f"{len(shape)} dimensions")
         raise UserError(f"the gated head needs maps, but the tap gives {found}; pass head='light'")
     return GatedHead(shape, classes)
+
+
+class StageHeads(nn.ModuleList):
+    """A light classifier on each of several stages."""
+
+    def __init__(self, shapes: Sequence[Size], classes: int):
+        super().__init__(make_head(shape, classes) for shape in shapes)
+
+    def forward(self, features: Sequence[Tensor], rows: Rows) -> list[Tensor]:
+        """Features of any kind -> [R, C] each."""
+        return [rows.logits(head(each, rows.pool)) for head, each in zip(self, features, strict=True)]
 
 
 class LightHead(nn.Module):
