@@ -25,6 +25,7 @@ def step_context(
     extra=None,
     clock=clock(),  # noqa: B008  # it is never changed
     memory=None,
+    classifiers=None,
 ) -> StepContext:
     """Make a step context with these logits; `views` are other passes by name: `ModelOutputs`, or their logits."""
     batch = Batch(torch.zeros(len(labels), 3, 2, 2), labels, index, mix, extra or {})
@@ -32,7 +33,8 @@ def step_context(
         name: each if isinstance(each, ModelOutputs) else ModelOutputs(each, None, {})
         for name, each in (views or {}).items()
     }
-    return StepContext(batch, logits, embedding, features or {}, shown, classifier, classifier_weight, clock, memory)
+    more = {"memory": memory, "classifiers": classifiers or {}}
+    return StepContext(batch, logits, embedding, features or {}, shown, classifier, classifier_weight, clock, **more)
 
 
 def build_context(branch=None, views=None, **shapes) -> BuildContext:

@@ -28,7 +28,7 @@ from selfdistill.step.build import (
     tap_names,
 )
 from selfdistill.step.dropout import require_dropout
-from selfdistill.step.networks import CompanionNetwork, build_companions
+from selfdistill.step.networks import CompanionNetwork, apply_classifier, build_companions
 from selfdistill.step.passes import detached, inputs_of, merge_passes, split
 from selfdistill.step.precision import at_least_fp32, no_autocast, reference_tensor, to_float32
 from selfdistill.step.row_kinds import RowKind, make_rows
@@ -256,7 +256,10 @@ class Distiller(nn.Module):
         """Build a term's context with the passes that it declares, detached unless declared with gradient."""
         outputs = {view.name: views[view.name] if view.grad else detached(views[view.name]) for view in term.views}
         rows = {name: selection.outputs(each) for name, each in outputs.items()}
-        return replace(self._base_context(selection, anchor, progress), views=rows, memory=memory)
+        others = {
+            view.name: self.networks[view.network].classify for view in term.views if view.network in self.networks
+        }
+        return replace(self._base_context(selection, anchor, progress), views=rows, memory=memory, classifiers=others)
 
     def _base_context(self, selection: Selection, anchor: ModelOutputs, progress: Progress) -> StepContext:
         anchor = selection.outputs(anchor)
@@ -306,10 +309,8 @@ class Distiller(nn.Module):
 
     def _classify(self, embedding: Tensor) -> Tensor:
         """Apply the student's classifier to embeddings, without gradient. [*, D] -> [*, C]."""
-        module = self._classifier()
-        inputs = embedding.to(next(module.parameters()).dtype).reshape(-1, *self.anatomy.classifier_row)
         with torch.no_grad():
-            return at_least_fp32(module(inputs)).reshape(*embedding.shape[:-1], -1)
+            return apply_classifier(self.student, self.anatomy, embedding)
 
     def _classifier(self) -> nn.Module:
         return self.student.get_submodule(str(self.anatomy.classifier))

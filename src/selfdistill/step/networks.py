@@ -7,7 +7,7 @@ import torch
 from torch import Size, Tensor, nn
 
 from selfdistill.errors import UserError
-from selfdistill.features import read_anatomy
+from selfdistill.features import Anatomy, read_anatomy
 from selfdistill.features.branch import reinitialize
 from selfdistill.features.hooks import FeatureHooks
 from selfdistill.features.logits import LogitsKey, logits_of
@@ -17,17 +17,20 @@ from selfdistill.inputs import Inputs, call_model, device_of, num_rows, token_ma
 from selfdistill.method import Method
 from selfdistill.method.networks import EMATeacher, LaggedStudent, PeerNetwork, Role, Teacher
 from selfdistill.rng import fork_rng_named
+from selfdistill.step.precision import at_least_fp32
 from selfdistill.terms import ForwardPass, ModelOutputs
 
 
 class CompanionNetwork(nn.Module):
     """A network that gets the student's inputs; `tap_names` are the activations that terms read."""
 
+    anatomy: Anatomy | None  # None without taps
+
     def __init__(self, network: nn.Module, inputs: Inputs, tap_names: Sequence[str], output: LogitsKey | None = None):
         super().__init__()
-        self.shapes, self.taps, self.output = {}, None, output
+        self.shapes, self.taps, self.output, self.anatomy = {}, None, output, None
         if tap_names:  # a network without taps is not traced
-            anatomy = read_anatomy(network, inputs, output=output)
+            self.anatomy = anatomy = read_anatomy(network, inputs, output=output)
             names = list(dict.fromkeys(name for tap in tap_names for name in anatomy.expand_tap(tap)))
             self.shapes = {name: Size((num_rows(inputs), *anatomy.stage(name).shape[1:])) for name in names}
             self.taps = FeatureHooks(network, anatomy, names)
@@ -41,6 +44,17 @@ class CompanionNetwork(nn.Module):
         features = {} if self.taps is None else self.taps.take()
         return ModelOutputs(logits, features.pop("embedding", None), features, inputs)
 
+    def classify(self, embedding: Tensor) -> Tensor:
+        """Apply the network's classifier to embeddings, with their gradient. [*, D] -> [*, C].
+
+        Raises `UserError` if no term taps the network's embedding, or the network has no classifier.
+        """
+        if self.anatomy is None or self.anatomy.classifier is None:
+            raise UserError(
+                "a term applies the classifier of another network; name 'embedding' in the taps of its pass"
+            )
+        return apply_classifier(self.network, self.anatomy, embedding)
+
     def after_step(self) -> None:
         """Update the network after the optimizer's step."""
 
@@ -48,6 +62,13 @@ class CompanionNetwork(nn.Module):
         """Remove the hooks and restore the network."""
         if self.taps is not None:
             self.taps.close()
+
+
+def apply_classifier(network: nn.Module, anatomy: Anatomy, embedding: Tensor) -> Tensor:
+    """Apply a network's classifier to embeddings in their shape, in float32 at least. [*, D] -> [*, C]."""
+    module = network.get_submodule(str(anatomy.classifier))
+    inputs = embedding.to(next(module.parameters()).dtype).reshape(-1, *anatomy.classifier_row)
+    return at_least_fp32(module(inputs)).reshape(*embedding.shape[:-1], -1)
 
 
 class FrozenNetwork(CompanionNetwork):

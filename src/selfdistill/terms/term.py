@@ -1,7 +1,7 @@
 """The interface of a loss term: its declarations, the values it reads at a step, and its hooks."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, NamedTuple, TypeVar
 
 import torch
@@ -171,6 +171,7 @@ class StepContext:
     memory: Memory = None  # the term's `remember` of the previous step
     task: TaskLoss | None = None  # the caller's loss, instead of cross-entropy
     rows: Rows = EXAMPLES  # how a head's features and logits become rows
+    classifiers: Mapping[str, Callable[[Tensor], Tensor]] = field(default_factory=dict)  # of other networks
 
     @property
     def embedding(self) -> Tensor:
