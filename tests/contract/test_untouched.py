@@ -6,9 +6,12 @@ import pickle
 import pytest
 import torch
 
+import selfdistill as sd
+from selfdistill.errors import UserError
 from selfdistill.methods import parse_method
 from selfdistill.step import Distiller
 from tests.contract.steps import EXPRESSIONS, Training, distil, images
+from tests.helpers.kinds import AuxiliaryLogits
 from tests.helpers.networks import network
 
 
@@ -74,3 +77,27 @@ def test_a_method_can_be_used_again(text):
     logs = [Training(each).steps(2).log for each in (one, other)]
     assert all(torch.equal(logs[0][step][name], logs[1][step][name]) for step in range(2) for name in logs[0][step])
     assert not {id(each) for each in one.terms.parameters()} & {id(each) for each in other.terms.parameters()}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "scd(warmup=3) + kd()",  # the length of the training is missing
+        "drg(tap='layer9') + kd()",
+        "crd()",  # the size of the data set is missing
+    ],
+)
+def test_nothing_is_left_after_a_refusal(text):
+    student, teacher = network(), network(seed=9)
+    with pytest.raises(UserError):
+        sd.teach(student, text, images(0), networks={"teacher": teacher})
+    assert hooks(student) == hooks(teacher) == 0
+    assert teacher.training
+    assert all(each.requires_grad for model in (student, teacher) for each in model.parameters())
+
+
+def test_auxiliary_heads_are_not_left_frozen_after_a_refusal():
+    student = AuxiliaryLogits()
+    with pytest.raises(UserError, match="epochs="):
+        sd.teach(student, "scd(warmup=3)", images(0), aux=0)
+    assert all(each.requires_grad for each in student.parameters())

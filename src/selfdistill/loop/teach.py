@@ -135,14 +135,14 @@ class DistillationStep(nn.Module):
             aux=aux,
             seed=seed,
         )
-        if task is not None:
-            validate.require_own_task(method, self.step.rows)
         self._read_labels = label_reader(self.step.rows, ignore_index, own_task=task is not None)
         self.epochs, self.steps_per_epoch, self.accumulate = epochs, steps_per_epoch, accumulate
         self.dataset_size = dataset_size
-        validate.require_trainable(self.step)
-        validate.require_time(self.step, epochs, steps_per_epoch)
-        validate.require_size(self.step, dataset_size)
+        try:
+            self._require_complete()
+        except UserError:
+            self.step.release()
+            raise
         self.losses: dict[str, Tensor] = {}
         self.logits: Tensor | None = None
         self._generator = Generator().manual_seed(seed)
@@ -271,6 +271,14 @@ class DistillationStep(nn.Module):
         self._started, self._slot = state["started"], state["slot"]
         self._generator.set_state(state["generator"].cpu())
         self._first_key = random_key(self._generator.initial_seed(), distributed.rank())
+
+    def _require_complete(self) -> None:
+        """Raise `UserError` for a student or options with which the method cannot train."""
+        if self.step.own_task is not None:
+            validate.require_own_task(self.method, self.step.rows)
+        validate.require_trainable(self.step)
+        validate.require_time(self.step, self.epochs, self.steps_per_epoch)
+        validate.require_size(self.step, self.dataset_size)
 
     def _extra_state(self) -> dict[str, object]:
         state = {"memories": self._memory.slots, "rows": self._batch_rows, "calls": self._calls}

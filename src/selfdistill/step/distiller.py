@@ -9,6 +9,7 @@ import torch
 from torch import Size, Tensor, nn
 
 from selfdistill.data.batch import Batch
+from selfdistill.errors import UserError
 from selfdistill.features import read_anatomy
 from selfdistill.features.hooks import FeatureHooks
 from selfdistill.features.logits import LogitsKey, logits_of, named_tensors
@@ -118,19 +119,13 @@ class Distiller(nn.Module):
         require_changeable(method, self.views, self.example)
         require_dropout(self.terms, student, self.example, method.text)
         self.networks = Networks(build_companions(method, networks, student, self.views, inputs, seed, output))
-        taps = {name: tap_names(term, self.anatomy) for name, term in self.terms.items()}
-        make_branch = branch_factory(student, self.anatomy, inputs)
-        for name, term in self.terms.items():
-            require(term, name, self.anatomy, method.text)
-            require_stored_weight(term, student, self.anatomy, method.text)
-            parts = BuildContext(
-                shapes(taps[name], self.rows, num_rows(inputs)), self._companion_shapes(term), make_branch
-            )
-            with fork_rng_named(f"{seed}:{name}"):
-                term.build(parts)
-            term.to(reference_tensor(student))
+        try:
+            tapped = self._build_terms(student, inputs, seed)
+        except UserError:
+            self._close_networks()
+            raise
         self.student = student  # last, so that terms cannot hold it and copies have no hooks
-        names = sorted({tap for each in taps.values() for tap in each} | {"embedding"})
+        names = sorted(tapped | {"embedding"})
         self.taps = FeatureHooks(student, self.anatomy, [name for name in names if self._has(name)])
         self._freeze_auxiliary_heads(networks or {})
 
@@ -217,13 +212,35 @@ class Distiller(nn.Module):
         return self._merge_into(copy_model(self.student))
 
     def close(self) -> nn.Module:
-        """Remove all hooks, merge exported weights into the student, and return it; teachers are restored."""
+        """Release all networks, merge exported weights into the student, and return it."""
+        self.release()
+        return self._merge_into(self.student)
+
+    def release(self) -> None:
+        """Remove all hooks, and restore teachers and frozen heads."""
         self.taps.close()
         for frozen in self._frozen:
             frozen.close()
+        self._close_networks()
+
+    def _close_networks(self) -> None:
         for each in self.networks.values():
             each.close()
-        return self._merge_into(self.student)
+
+    def _build_terms(self, student: nn.Module, inputs: Inputs, seed: int) -> set[str]:
+        """Build the heads of each term; return the names of all taps."""
+        taps = {name: tap_names(term, self.anatomy) for name, term in self.terms.items()}
+        make_branch = branch_factory(student, self.anatomy, inputs)
+        for name, term in self.terms.items():
+            require(term, name, self.anatomy, self.method.text)
+            require_stored_weight(term, student, self.anatomy, self.method.text)
+            parts = BuildContext(
+                shapes(taps[name], self.rows, num_rows(inputs)), self._companion_shapes(term), make_branch
+            )
+            with fork_rng_named(f"{seed}:{name}"):
+                term.build(parts)
+            term.to(reference_tensor(student))
+        return {tap for each in taps.values() for tap in each}
 
     def _freeze_auxiliary_heads(self, given: Mapping[str, nn.Module]) -> None:
         """Freeze auxiliary heads that no loss reaches: those of copies, and the student's if `aux` is 0."""
