@@ -21,6 +21,7 @@ SEVERAL_VIEWS = [
     "ps_kd",
     "crd",
     "zipf_ls",
+    "mlkd",
     "elr",
     "dtskd",
 ]

@@ -40,6 +40,7 @@ from selfdistill.functional.features import (
 )
 from selfdistill.functional.flow import flow_matrix
 from selfdistill.functional.information_flow import information_flow, jeffreys
+from selfdistill.functional.multi_level import at_most_median, multi_level_kd
 from selfdistill.functional.nce import log_normalizer, nce_loss
 from selfdistill.functional.normalize import (
     EPS,
@@ -103,6 +104,7 @@ __all__ = [
     "as_map",
     "as_maps_of_one_size",
     "as_matching_maps",
+    "at_most_median",
     "attention",
     "attention_gap",
     "binary_logits",
@@ -151,6 +153,7 @@ __all__ = [
     "max_suppression",
     "mixed_confidence_ce",
     "mixup_consistency",
+    "multi_level_kd",
     "mutual_kl",
     "nce_loss",
     "neighbor_probabilities",
