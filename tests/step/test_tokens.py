@@ -1,5 +1,7 @@
 """Tokens as rows."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -10,7 +12,7 @@ import selfdistill as sd
 from selfdistill.data.batch import Batch
 from selfdistill.errors import UserError
 from selfdistill.features import read_anatomy
-from selfdistill.step.tokens import SampledTokens
+from selfdistill.step.tokens import SampledTokens, TokenRows
 from tests.helpers.kinds import CLASSES, TOKEN_KINDS, ConvolutionalTagger, Tagger, bert, texts, token_labels
 from tests.helpers.losses import seeded
 
@@ -106,6 +108,13 @@ def test_a_language_model_is_a_tagger_of_many_classes():
     inputs["input_ids"] = inputs["input_ids"].masked_fill(chosen, 3)
     assert (teach.step.anatomy.classifier, teach.step.rows.classes) == ("cls.predictions.decoder", 50)
     assert teach(inputs, labels).isfinite()
+
+
+@pytest.mark.parametrize(("classes", "read"), [(5, 4096), (16_384, 4096), (50_257, 1335), (1_000_000, 256)])
+def test_a_large_vocabulary_reads_fewer_tokens(classes, read):
+    rows = TokenRows(replace(read_anatomy(tagger(), IDS), logits=torch.Size((2, 12, classes))))
+    assert (rows.count(8), rows.compared(8)) == (read, 256)
+    assert rows.shapes()["logits"] == (read, classes)
 
 
 def test_labels_that_can_be_copied_are_told():

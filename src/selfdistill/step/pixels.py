@@ -12,7 +12,7 @@ from torch import Size, Tensor
 from selfdistill.data.batch import Batch
 from selfdistill.data.ignored import IGNORED
 from selfdistill.errors import UserError
-from selfdistill.functional import resize
+from selfdistill.functional import channels, resize
 from selfdistill.step.rows import ExampleRows, Selection
 from selfdistill.terms import EXAMPLES, LossTerm, ModelOutputs, Progress
 
@@ -83,10 +83,11 @@ class PixelRows(ExampleRows):
 
     kind = "pixels"
     every, sampled = AllPixels, SampledPixels  # selections of all rows, and of some
+    most = PIXELS  # that a distillation reads
 
     def count(self, batch: int) -> int:
         """Return the number of pixels that a distillation reads."""
-        return PIXELS
+        return self.most
 
     def compared(self, batch: int) -> int:
         """Return the number of pixels that are compared with one another."""
@@ -94,7 +95,7 @@ class PixelRows(ExampleRows):
 
     def row_shape(self, name: str, shape: Size) -> Size:
         """Convert the shapes of logits and of an embedding to those of the pixels that are read."""
-        return Size((PIXELS, shape[1])) if name in ("logits", "embedding") else shape
+        return Size((self.most, channels(shape))) if name in ("logits", "embedding") else shape
 
     def require(self, term: LossTerm, name: str, text: str) -> None:
         """Raise `UserError` for a term that compares images, or pixels of another view."""
@@ -128,7 +129,7 @@ class PixelRows(ExampleRows):
             return self.every(batch)
         if task:
             return self.sampled(batch, labeled_indices(batch.labels), _reads_embedding(term))
-        count = PAIRED_PIXELS if term.reduction == "batch" else PIXELS
+        count = PAIRED_PIXELS if term.reduction == "batch" else self.most
         return self.sampled(batch, sample_labeled(batch.labels, count, progress.step), _reads_embedding(term))
 
 

@@ -4,10 +4,13 @@ from torch import Size, Tensor
 
 from selfdistill.data.batch import Batch
 from selfdistill.errors import UserError
+from selfdistill.features import Anatomy
 from selfdistill.functional import as_map, channels
-from selfdistill.step.pixels import PIXELS, AllPixels, PixelRows, SampledPixels
+from selfdistill.step.pixels import PAIRED_PIXELS, PIXELS, AllPixels, PixelRows, SampledPixels
 from selfdistill.step.rows import Selection
 from selfdistill.terms import LossTerm, Progress
+
+NUMBERS = 2**26  # of the logits that a distillation reads, at most: fewer tokens of a large vocabulary
 
 
 class AllTokens(AllPixels):
@@ -36,14 +39,14 @@ class TokenRows(PixelRows):
     kind = "tokens"
     every, sampled = AllTokens, SampledTokens
 
+    def __init__(self, anatomy: Anatomy):
+        super().__init__(anatomy)
+        self.most = max(PAIRED_PIXELS, min(PIXELS, NUMBERS // self.classes))
+
     @property
     def classes(self) -> int:
         """The number of classes C."""
         return channels(self.anatomy.logits)
-
-    def row_shape(self, name: str, shape: Size) -> Size:
-        """Convert the shapes of logits and of an embedding to those of the tokens that are read."""
-        return Size((PIXELS, channels(shape))) if name in ("logits", "embedding") else shape
 
     def has_rows(self, shape: Size) -> bool:
         """Return True for a vector for each token, or the map of a signal, which can be resized to them."""
