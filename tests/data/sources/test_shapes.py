@@ -48,11 +48,11 @@ def test_a_side_of_tagged_pictures_may_be_asked_for():
 
 def test_the_first_word_is_the_task():
     assert [task_of(f"shapes:{each}") for each in ("segment", "tag", "tag,size=8")] == ["segment", "tag", "tag"]
-    usage = r"write shapes:segment\|tags\[,size=64,train=1000,test=300\]"
+    usage = r"write shapes:segment\|tag\[,size=64,train=1000,test=300\]"
     for argument, word in ((",size=8", ""), ("size=8", "size=8"), ("masks", "masks")):
         with pytest.raises(UserError, match=rf"cannot read '{word}' of shapes:{argument}; {usage}"):
             load(f"shapes:{argument}")
-    with pytest.raises(UserError, match=r"shapes needs an argument: shapes:segment\|tags"):
+    with pytest.raises(UserError, match=r"shapes needs an argument: shapes:segment\|tag"):
         load("shapes")
 
 
