@@ -2,11 +2,12 @@
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Annotated, Any, NotRequired, TypedDict, TypeVar, cast
+from typing import Annotated, Any, NotRequired, TypeAlias, TypedDict, TypeVar, cast
 
 from selfdistill.errors import UserError
 from selfdistill.files import is_file, parse_json, read_json, read_text
 from selfdistill.schema import Constraint, above, between, mismatches, short_repr
+from selfdistill.task import CLASSIFY, SEGMENT, TAG, TASKS, Task
 
 RUN, RESULT, LOG = "run.json", "result.json", "log.jsonl"
 WAY_OUT = "remove the run's folder and re-run the command that made it"
@@ -52,17 +53,10 @@ class RunInfo(TypedDict):
     machine: dict[str, str | int | None]
 
 
-class RunResult(TypedDict):
-    """Contents of `result.json`: accuracy on the test set after the last epoch and at the best one, and the cost."""
+class RunSummary(TypedDict):
+    """What the results of all tasks share: the run and its cost."""
 
-    top1: Percent
-    top5: NotRequired[Percent]  # above five classes
-    nll: Amount  # nats
-    ece: Percent
-    validation_top1: NotRequired[Percent]  # these four with validation images only
-    best_validation_top1: NotRequired[Percent]
-    best_epoch: NotRequired[Ordinal]
-    best_epoch_top1: NotRequired[Percent]
+    best_epoch: NotRequired[Ordinal]  # with validation images only, as is all else of validation and the best epoch
     method: str
     resolved: str
     model: str
@@ -76,16 +70,83 @@ class RunResult(TypedDict):
     train_seconds: Amount
 
 
-class EpochRow(TypedDict):
-    """One line of log.jsonl: an epoch."""
+class RunResult(RunSummary):
+    """Contents of `result.json`: accuracy on the test set after the last epoch and at the best one, and the cost."""
+
+    top1: Percent
+    top5: NotRequired[Percent]  # above five classes
+    nll: Amount  # nats
+    ece: Percent
+    validation_top1: NotRequired[Percent]
+    best_validation_top1: NotRequired[Percent]
+    best_epoch_top1: NotRequired[Percent]
+
+
+class SegmentationResult(RunSummary):
+    """Contents of `result.json` of a segmentation run: mean IoU on the test set in place of accuracy."""
+
+    miou: Percent
+    pixel_accuracy: Percent
+    mean_class_accuracy: Percent
+    nll: Amount  # nats
+    ece: Percent
+    classes: Ordinal  # in the mean IoU
+    validation_miou: NotRequired[Percent]
+    best_validation_miou: NotRequired[Percent]
+    best_epoch_miou: NotRequired[Percent]
+
+
+class TagResult(RunSummary):
+    """Contents of `result.json` of a run with tags: mean average precision on the test set in place of accuracy."""
+
+    map: Percent
+    micro_f1: Percent
+    macro_f1: Percent
+    tags_left_out: Count  # without a positive test image
+    validation_map: NotRequired[Percent]
+    best_validation_map: NotRequired[Percent]
+    best_epoch_map: NotRequired[Percent]
+
+
+AnyResult: TypeAlias = RunResult | SegmentationResult | TagResult
+
+
+class EpochSummary(TypedDict):
+    """What the epochs of all tasks share."""
 
     epoch: Ordinal
     lr: Amount  # at its first step
     losses: dict[str, Loss]  # by term, before their weights; means over the steps
-    train_top1: Percent
     seconds: Amount
     images_per_second: Amount
+
+
+class EpochRow(EpochSummary):
+    """One line of log.jsonl: an epoch."""
+
+    train_top1: Percent
     validation_top1: NotRequired[Percent]
+
+
+class SegmentationEpoch(EpochSummary):
+    """One line of log.jsonl of a segmentation run."""
+
+    train_pixel_accuracy: Percent
+    validation_miou: NotRequired[Percent]
+
+
+class TagEpoch(EpochSummary):
+    """One line of log.jsonl of a run with tags."""
+
+    train_tag_accuracy: Percent
+    validation_map: NotRequired[Percent]
+
+
+AnyEpoch: TypeAlias = EpochRow | SegmentationEpoch | TagEpoch
+
+
+RESULTS: dict[str, type] = {CLASSIFY: RunResult, SEGMENT: SegmentationResult, TAG: TagResult}
+EPOCHS: dict[str, type] = {CLASSIFY: EpochRow, SEGMENT: SegmentationEpoch, TAG: TagEpoch}
 
 
 class StudyInfo(TypedDict):
@@ -124,18 +185,38 @@ def read_info(folder: Path) -> RunInfo:
     return info
 
 
-def read_result(folder: Path, config: Mapping[str, object]) -> RunResult:
+def score_of(record: AnyResult, task: Task) -> float:
+    """Return the score of a result, in percent."""
+    return number(record, task.score)
+
+
+def number(record: Mapping[str, object], key: str) -> float:
+    """Return a number of a record by a key that depends on the task."""
+    return cast(float, record[key])
+
+
+def task_of_epoch(row: AnyEpoch) -> Task:
+    """Return the task of a row of log.jsonl, by the key of its accuracy in training."""
+    return next(task for task in TASKS.values() if task.training in row)
+
+
+def task_in(config: Mapping[str, object]) -> Task:
+    """Return the task in `RunConfig.to_json`; older files have none, and classify."""
+    return TASKS.get(str(config.get("task")), TASKS[CLASSIFY])
+
+
+def read_result(folder: Path, config: Mapping[str, object]) -> AnyResult:
     """Read the result of a run of this configuration. Raises `UserError`, also for the result of another run."""
-    result = read_record(folder / RESULT, RunResult, WAY_OUT)
+    result: AnyResult = read_record(folder / RESULT, RESULTS[task_in(config).name], WAY_OUT)
     require_equal(result, config, ("method", "model", "data", "seed", "epochs"), folder / RESULT)
     return result
 
 
-def read_log(folder: Path, epochs: int) -> list[EpochRow]:
+def read_log(folder: Path, epochs: int, task: Task = TASKS[CLASSIFY]) -> list[AnyEpoch]:
     """Read the rows of a finished run's log.jsonl, one for each epoch; none without a file. Raises `UserError`."""
     path = folder / LOG
     lines = (read_text(path) or "").splitlines()
-    rows = [_row(line, number, path) for number, line in enumerate(lines, 1)]
+    rows = [_row(line, number, path, task) for number, line in enumerate(lines, 1)]
     if rows and [row["epoch"] for row in rows] != list(range(1, epochs + 1)):
         raise UserError(f"{path}: the rows must be those of epochs 1 to {epochs}, each once; {WAY_OUT}")
     return rows
@@ -158,10 +239,11 @@ def checked(values: object, kind: type[Record], source: object, way_out: str) ->
     return cast(Record, values)
 
 
-def _row(line: str, number: int, path: Path) -> EpochRow:
+def _row(line: str, number: int, path: Path, task: Task) -> AnyEpoch:
     source = f"line {number} of {path}"
     try:
         values: object = parse_json(line)
     except ValueError as error:
         raise UserError(f"cannot read {source}: {error}; {WAY_OUT}") from None
-    return checked(values, EpochRow, source, WAY_OUT)
+    row: AnyEpoch = checked(values, EPOCHS[task.name], source, WAY_OUT)
+    return row

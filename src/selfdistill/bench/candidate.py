@@ -10,8 +10,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from selfdistill.data import Splits
 from selfdistill.data.batch import Batch
+from selfdistill.data.kinds import AnySplits
 from selfdistill.methods import parse_method
 from selfdistill.metrics.cost import flops
 from selfdistill.step import memory
@@ -40,7 +40,7 @@ class Candidate:
     if method, model and data do not fit.
     """
 
-    def __init__(self, label: str, config: RunConfig, splits: Splits):
+    def __init__(self, label: str, config: RunConfig, splits: AnySplits):
         self.label, method = label, parse_method(config.method)
         networks = resolve_networks(method, config, splits)
         self.trainer = make_trainer(config, method, splits, networks, Path(), Listener())
@@ -103,9 +103,8 @@ class Candidate:
 
 def _leaves(outputs: ModelOutputs) -> ModelOutputs:
     embedding = None if outputs.embedding_or_none is None else _leaf(outputs.embedding)
-    return ModelOutputs(
-        _leaf(outputs.logits), embedding, {name: _leaf(each) for name, each in outputs.features.items()}
-    )
+    features = {name: _leaf(each) for name, each in outputs.features.items()}
+    return outputs._replace(logits=_leaf(outputs.logits), embedding_or_none=embedding, features=features)
 
 
 def _leaf(output: Tensor) -> Tensor:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from statistics import fmean, median, quantiles
 
 from selfdistill.bench.candidate import Candidate, Seconds
-from selfdistill.data import Splits
+from selfdistill.data.kinds import AnySplits
 from selfdistill.errors import UserError
 from selfdistill.methods import parse_method
 from selfdistill.train.config import RunConfig
@@ -46,7 +46,7 @@ class Cost:
 def run_rounds(
     methods: Sequence[str],
     base: RunConfig,
-    splits: Splits,
+    splits: AnySplits,
     *,
     rounds: int,
     steps: int,

@@ -8,27 +8,27 @@ from selfdistill.cli.options import Classifier, Model, run_options
 from selfdistill.train.config import RunConfig
 
 
-@run_options("data", "model", "epochs", "batch_size", "limit", "size", "skip_unreadable", "classifier")
+@run_options("data", "task", "model", "epochs", "batch_size", "limit", "size", "skip_unreadable", "classifier")
 def plan(
     method: Annotated[str, typer.Argument(help='Method expression, such as "drg() + dsr()".')],
     *,
     config: RunConfig,
 ) -> None:
     """Describe a training step (passes, taps, heads, memory, data) without running it."""
-    from selfdistill.data import default_augmentation
+    from selfdistill.data.kinds import augmentation_for, example_inputs
     from selfdistill.features.model_copy import copy_model
     from selfdistill.inspect.plan import plan as make_plan
     from selfdistill.methods import parse_method
-    from selfdistill.models import create
+    from selfdistill.train.networks import create_for
     from selfdistill.train.preflight import remarks
     from selfdistill.train.run import load_data
 
     parsed = parse_method(method)
     splits = load_data(config)
-    student = create(config.model, len(splits.classes), size=splits.train.size)
-    example = default_augmentation(splits).normalize(splits.train.images[: config.batch_size])
+    student = create_for(config.model, config, splits)
+    example = example_inputs(splits.train, config.batch_size, augmentation_for(splits, config.size))
     stand_ins = {role: copy_model(student) for role in parsed.teachers}
-    print(make_plan(parsed, student, example, stand_ins, config.classifier))
+    print(make_plan(parsed, student, example, stand_ins, config.classifier, config.resolved_task.rows))
     for words in remarks(parsed, config):
         print(f"note: {words}")
 

@@ -23,6 +23,7 @@ Methods = Annotated[
 Classifier = Annotated[str | None, typer.Option(help=CLASSIFIER_HELP)]
 HELP = {  # by field of RunConfig, the source of type, {choices} and default
     "data": f"Data set: {', '.join(each.usage.partition('[')[0] for each in SOURCES.values())}.",
+    "task": "What has a class: {choices}; auto is by the data: an image, a pixel, or a tag of an image.",
     "model": MODEL_HELP,
     "epochs": "Training epochs.",
     "batch_size": "Batch size (images per optimizer step), over all processes.",

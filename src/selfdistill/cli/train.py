@@ -8,7 +8,10 @@ import typer
 from selfdistill.cli.options import run_options
 from selfdistill.train.config import RunConfig
 
-PRINTED = ("top1", "top5", "nll", "ece", "parameters", "added_parameters", "step_ms")
+PRINTED = (
+    *("top1", "top5", "miou", "pixel_accuracy", "mean_class_accuracy", "map", "micro_f1", "macro_f1", "nll", "ece"),
+    *("parameters", "added_parameters", "step_ms"),
+)
 
 
 @run_options()

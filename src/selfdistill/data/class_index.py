@@ -7,9 +7,14 @@ from selfdistill.errors import UserError
 
 
 class ClassIndex:
-    """The rows of a data set by class. labels [N]."""
+    """The rows of a data set by class. labels [N]. Raises `UserError` for tags [N, T]."""
 
     def __init__(self, labels: Tensor):
+        if labels.dim() != 1:
+            raise UserError(
+                "the method pairs images of one class, but these images have several tags; use a method that reads one "
+                "image at a time, such as drg(), kd() or dsr()"
+            )
         self.classes, self.labels = _places(labels.cpu())
         self.by_class = self.labels.argsort(stable=True)  # [N] rows sorted by class
         self.counts = torch.bincount(self.labels)

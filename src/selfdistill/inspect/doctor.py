@@ -5,11 +5,10 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
-import torch
 from torch import Tensor, nn
 
-from selfdistill import data
-from selfdistill.data import Splits
+from selfdistill.data.class_counts import class_counts, images_with_class
+from selfdistill.data.kinds import AnySplits, augmentation_for, example_inputs, training_size
 from selfdistill.errors import UserError
 from selfdistill.features import read_anatomy
 from selfdistill.inspect.plan import plan
@@ -17,12 +16,12 @@ from selfdistill.method import Method
 from selfdistill.method.networks import Teacher
 from selfdistill.methods import parse_method
 from selfdistill.metrics.cost import parameters
-from selfdistill.models import create
+from selfdistill.task import SEGMENT, TAG, TaskName
 from selfdistill.train import networks as teacher
 from selfdistill.train import preflight
 from selfdistill.train.config import RunConfig
 from selfdistill.train.monitor.listener import Listener
-from selfdistill.train.networks import resolve_networks
+from selfdistill.train.networks import create_for, resolve_networks
 from selfdistill.train.preflight import Finding
 from selfdistill.train.run import load_data, make_trainer
 from selfdistill.train.trainer import Trainer
@@ -66,7 +65,7 @@ class PlannedRun:
         return parse_method(self.config.method)
 
     @cached_property
-    def splits(self) -> Splits:
+    def splits(self) -> AnySplits:
         """The data set."""
         return load_data(self.config)
 
@@ -74,12 +73,12 @@ class PlannedRun:
     def student(self) -> nn.Module:
         """An untrained student."""
         config = self.config
-        return create(config.model, len(self.splits.classes), size=self.splits.train.size, weights=config.weights)
+        return create_for(config.model, config, self.splits, weights=config.weights)
 
     @cached_property
     def images(self) -> Tensor:
         """Two normalized training images. [2, 3, H, W]."""
-        return data.default_augmentation(self.splits).normalize(self.splits.train.images[:2])
+        return example_inputs(self.splits.train, 2, augmentation_for(self.splits, self.config.size))
 
     def trainer(self, config: RunConfig) -> Trainer:
         """Build the trainer of one device, with untrained networks in place of trained ones."""
@@ -90,27 +89,37 @@ class PlannedRun:
 
 
 def _data(run: PlannedRun) -> list[Finding]:
-    splits, counts = run.splits, torch.bincount(run.splits.train.labels)
+    splits = run.splits
     held = f"{len(splits.validation):,} validation, " if splits.validation else ""
-    size = f"{splits.train.size}x{splits.train.size}"
+    height, width = training_size(splits, run.config.size)
+    counts = class_counts(splits.train, len(splits.classes))
     words = (
-        f"{len(splits.train):,} training, {held}{len(splits.test):,} test images, {size} pixels; "
-        f"{len(splits.classes)} classes with {counts.min():,} to {counts.max():,} training images each"
+        f"{len(splits.train):,} training, {held}{len(splits.test):,} test images, {height}x{width} pixels; "
+        f"{_counted(counts, run.config.resolved_task.name)}"
     )
     return [Finding("data", True, words), *(Finding("data", True, each, remark=True) for each in _remarks(splits))]
 
 
-def _remarks(splits: Splits) -> Iterator[str]:
+def _counted(counts: Tensor, task: TaskName) -> str:
+    """Describe the counts of classes in the training images. counts [C]."""
+    if task == SEGMENT:
+        shares = 100 * counts / counts.sum()
+        return f"{len(counts)} classes with {shares.min():.2g} to {shares.max():.2g} % of the labelled pixels"
+    kind = "tags" if task == TAG else "classes"
+    return f"{len(counts)} {kind} with {counts.min():,} to {counts.max():,} training images each"
+
+
+def _remarks(splits: AnySplits) -> Iterator[str]:
     """Sentences on files that were left out and on classes with few images."""
     yield from splits.notes
-    train, test = (torch.bincount(each.labels, minlength=len(splits.classes)) for each in (splits.train, splits.test))
+    train, test = (images_with_class(each, len(splits.classes)) for each in (splits.train, splits.test))
     if (few := train < FEW_IMAGES).any():
         yield f"{_class_names(few, splits)} fewer than {FEW_IMAGES} training images; add some, or remove the class"
     if (untested := test == 0).any():
         yield f"{_class_names(untested, splits)} no test image, so they are not measured; add some"
 
 
-def _class_names(chosen: Tensor, splits: Splits) -> str:
+def _class_names(chosen: Tensor, splits: AnySplits) -> str:
     """Count and first names of chosen classes, with their verb. chosen [K] bool."""
     names = [splits.classes[k] for k in chosen.nonzero().flatten().tolist()]
     more = ", …" if len(names) > 3 else ""
@@ -134,7 +143,7 @@ def _model(run: PlannedRun) -> list[Finding]:
 
 def _method(run: PlannedRun) -> list[Finding]:
     networks = resolve_networks(run.method, run.config, run.splits)
-    made = plan(run.method, run.student, run.images, networks, run.config.classifier)
+    made = plan(run.method, run.student, run.images, networks, run.config.classifier, run.config.resolved_task.rows)
     return [
         *(Finding(HEADINGS[heading], True, words) for heading, words in made.lines if heading in HEADINGS),
         *(Finding("method", True, words, remark=True) for words in preflight.remarks(run.method, run.config)),

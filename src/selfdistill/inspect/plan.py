@@ -3,13 +3,15 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from torch import Size, Tensor, nn
+from torch import Size, nn
 
 from selfdistill.features import Anatomy
+from selfdistill.inputs import Inputs, num_rows
 from selfdistill.method import Method
 from selfdistill.method.networks import EMATeacher, LaggedStudent, PeerNetwork, Role
 from selfdistill.step import Distiller, memory
 from selfdistill.step.memory import leaves
+from selfdistill.step.row_kinds import RowKind
 from selfdistill.terms import ForwardPass
 
 
@@ -27,18 +29,19 @@ class Plan:
 def plan(
     method: Method,
     student: nn.Module,
-    images: Tensor,
+    inputs: Inputs,
     networks: Mapping[str, nn.Module],
     classifier: str | None = None,
+    rows: RowKind | None = None,
 ) -> Plan:
-    """Describe a training step of a method. images [B, 3, H, W], normalized as in training."""
-    distiller = Distiller(student, method, images, networks=networks, classifier=classifier)
+    """Describe a training step of a method on inputs, normalized as in training; `rows` as in `sd.teach`."""
+    distiller = Distiller(student, method, inputs, networks=networks, classifier=classifier, rows=rows)
     try:
         lines = [
             *_passes(distiller),
             *_taps(distiller),
             *_added(distiller, student),
-            *_memories(distiller, len(images)),
+            *_memories(distiller, num_rows(inputs)),
             *_needs(distiller, method),
             *_ramps(distiller),
             ("losses", " + ".join(f"{weight:g} · {name}" for name, weight in method.weights.items())),

@@ -6,7 +6,7 @@ import torch
 from torch import Generator, Tensor, nn
 
 from selfdistill.data import Images
-from selfdistill.metrics.context import EvaluationContext
+from selfdistill.metrics.context import EvaluationContext, whole_images
 from selfdistill.metrics.model import EvaluatedModel
 from selfdistill.rng import make_generator
 
@@ -102,9 +102,9 @@ def pgd_accuracy(model: EvaluatedModel, images: Images, epsilons: Sequence[float
 
 def compute_fgsm(context: EvaluationContext) -> dict[str, float]:
     """Metric "fgsm" on the test images."""
-    return fgsm_accuracy(context.model, context.splits.test, context.epsilons)
+    return fgsm_accuracy(context.model, whole_images(context.splits.test), context.epsilons)
 
 
 def compute_pgd(context: EvaluationContext) -> dict[str, float]:
     """Metric "pgd" on the test images."""
-    return pgd_accuracy(context.model, context.splits.test, context.epsilons, context.seed)
+    return pgd_accuracy(context.model, whole_images(context.splits.test), context.epsilons, context.seed)

@@ -1,6 +1,9 @@
 """Names, descriptions and table columns of all metrics; imports no torch, so `--help` can read it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+
+from selfdistill.task import CLASSIFY, SEGMENT, TAG, TaskName
 
 ACCURACY = "Accuracy"
 CONFIDENCE = "Confidence"
@@ -54,6 +57,7 @@ class Metric:
     specs: tuple[MetricSpec, ...] = ()
     needs_embedding: bool = False
     needs_ood: bool = False  # a second data set, of other classes
+    tasks: tuple[TaskName, ...] = (CLASSIFY,)  # that it measures
 
 
 METRICS = {
@@ -76,6 +80,36 @@ METRICS = {
             MetricSpec("calibration.brier", CONFIDENCE, "Brier", -1, ".4f"),
         ),
     ),
+    "segmentation": Metric(
+        "segmentation.compute",
+        "mean IoU, pixel and class accuracy, NLL and ECE of pixels",
+        (
+            MetricSpec("segmentation.miou", ACCURACY, "mean IoU %", 1),
+            MetricSpec("segmentation.best_epoch_miou", ACCURACY, "mean IoU %, best epoch", 1),
+            MetricSpec("segmentation.pixel_accuracy", ACCURACY, "pixel accuracy %", 1),
+            MetricSpec("segmentation.mean_class_accuracy", ACCURACY, "mean class accuracy %", 1),
+            MetricSpec("segmentation.nll", ACCURACY, "NLL", -1, ".3f"),
+            MetricSpec("segmentation.ece", CONFIDENCE, "ECE %", -1),
+        ),
+        tasks=(SEGMENT,),
+    ),
+    "class_iou": Metric(
+        "segmentation.compute_classes", "IoU, accuracy and most frequent confusion of each class", tasks=(SEGMENT,)
+    ),
+    "tags": Metric(
+        "tags.compute",
+        "mean average precision, and F1 at a probability of 0.5 and at thresholds chosen on validation images",
+        (
+            MetricSpec("tags.map", ACCURACY, "mAP %", 1),
+            MetricSpec("tags.best_epoch_map", ACCURACY, "mAP %, best epoch", 1),
+            MetricSpec("tags.micro_f1", ACCURACY, "micro F1 %", 1),
+            MetricSpec("tags.macro_f1", ACCURACY, "macro F1 %", 1),
+            MetricSpec("tags.micro_f1_chosen", ACCURACY, "micro F1 %, chosen thresholds", 1),
+            MetricSpec("tags.macro_f1_chosen", ACCURACY, "macro F1 %, chosen thresholds", 1),
+        ),
+        tasks=(TAG,),
+    ),
+    "tag_f1": Metric("tags.compute_tags", "average precision, F1 and threshold of each tag", tasks=(TAG,)),
     "selective": Metric(
         "selective.compute",
         "selective prediction: area under the risk-coverage curve (AURC)",
@@ -140,6 +174,17 @@ METRICS = {
             MetricSpec("cost.step_ms", COST, "training step, ms", -1, ".1f", timed=True),
             MetricSpec("cost.step_mib", COST, "training step, MiB", -1, ",.1f", counted=True),
         ),
+        tasks=(CLASSIFY, SEGMENT, TAG),
     ),
 }
-BASIC = ("accuracy", "calibration")
+BASIC = ("accuracy", "calibration", "segmentation", "tags")  # those of the run's task
+CLASS_SCORES = {"classes": "top1", "class_iou": "iou", "tag_f1": "f1"}  # metrics by class, and their main number
+
+
+def of_task(names: Sequence[str], task: TaskName) -> list[str]:
+    """Return the metrics that measure a task.
+
+    >>> of_task(["knn", "cost", "tags"], "tag")
+    ['cost', 'tags']
+    """
+    return [name for name in names if task in METRICS[name].tasks]

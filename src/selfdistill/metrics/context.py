@@ -3,12 +3,17 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any, TypeVar
 
 from torch import Tensor
 
-from selfdistill.data import Splits
+from selfdistill.data import Images
+from selfdistill.data.kinds import AnyImages, AnySplits, task_of_splits
+from selfdistill.errors import UserError
 from selfdistill.metrics.catalog import Metric
 from selfdistill.metrics.model import EvaluatedModel, Predictions
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, eq=False)
@@ -16,8 +21,8 @@ class EvaluationContext:
     """A network and its evaluation data. All metrics share one pass over the test images."""
 
     model: EvaluatedModel
-    splits: Splits
-    ood: Splits | None
+    splits: AnySplits
+    ood: AnySplits | None
     seed: int
     epsilons: Sequence[float]  # of the attacks, in units of 1/255
     on_start: Callable[[str], object]  # called with a name before each long part
@@ -25,7 +30,18 @@ class EvaluationContext:
     @cached_property
     def test(self) -> Predictions:
         """Predictions on the test images."""
-        return self.model.predictions(self.splits.test)
+        return self.model.predictions(whole_images(self.splits.test))
+
+    def once(self, compute: Callable[["EvaluationContext"], T]) -> T:
+        """Return what a function makes of this context; metrics that share it compute it once."""
+        if compute not in self._shared:
+            self._shared[compute] = compute(self)
+        found: T = self._shared[compute]
+        return found
+
+    @cached_property
+    def _shared(self) -> dict[Callable[["EvaluationContext"], Any], Any]:
+        return {}
 
     @property
     def logits_and_labels(self) -> tuple[Tensor, Tensor]:
@@ -39,6 +55,9 @@ class EvaluationContext:
 
     def missing(self, metric: Metric) -> str:
         """Describe a requirement of a metric that is not met; empty where all are."""
+        task = task_of_splits(self.splits)
+        if task not in metric.tasks:
+            return f"measures the task {' or '.join(metric.tasks)}, but {self.splits.name} is of the task {task}"
         if metric.needs_ood and self.ood is None:
             return "compares with images of other classes; name them: --ood DATA, or evaluate(…, ood=splits)"
         if metric.needs_embedding and self.model.anatomy is None:
@@ -47,3 +66,10 @@ class EvaluationContext:
                 f"reads the embedding, and no single module computes the logits of {kind}; name it: --classifier PATH"
             )
         return ""
+
+
+def whole_images(images: AnyImages) -> Images:
+    """Return images with labels of their own. Raises `UserError` for images with masks."""
+    if isinstance(images, Images):
+        return images
+    raise UserError("this reads one label or one set of tags for each image, but these images have masks")

@@ -8,25 +8,35 @@ from difflib import get_close_matches
 import torch
 from torch import nn
 
-from selfdistill.data import Augmentation, Splits, default_augmentation
+from selfdistill.data.kinds import (
+    AnyAugmentation,
+    AnySplits,
+    augmentation_for,
+    example_inputs,
+    task_of_splits,
+    training_size,
+)
+from selfdistill.data.masked_images import MaskedSplits
 from selfdistill.errors import UserError
 from selfdistill.features import read_anatomy
+from selfdistill.features.logits import logits_of
 from selfdistill.metrics.adversarial import EPSILONS
-from selfdistill.metrics.catalog import BASIC, METRICS
+from selfdistill.metrics.catalog import BASIC, METRICS, of_task
 from selfdistill.metrics.context import EvaluationContext
 from selfdistill.metrics.inputs import checked_logits
 from selfdistill.metrics.model import EvaluatedModel, eval_mode
 from selfdistill.metrics.values import MetricValues
+from selfdistill.task import TaskName
 
 
 def evaluate(
     model: nn.Module,
-    splits: Splits,
+    splits: AnySplits,
     *,
     metrics: str | Sequence[str] = "basic",
     seed: int = 0,
-    ood: Splits | None = None,
-    augment: Augmentation | None = None,
+    ood: AnySplits | None = None,
+    augment: AnyAugmentation | None = None,
     classifier: str | None = None,
     epsilons: Sequence[float] = EPSILONS,
     device: torch.device | str | None = None,
@@ -48,7 +58,7 @@ def evaluate(
     >>> list(metrics.evaluate(models.create("resnet8", 10, size=8), splits, metrics="accuracy")["accuracy"])
     ['top1', 'top5', 'nll']
     """
-    evaluated = EvaluatedModel(model, augment or default_augmentation(splits), _device(model, device), batch_size)
+    evaluated = EvaluatedModel(model, augment or augmentation_for(splits, None), _device(model, device), batch_size)
     context = _context(evaluated, splits, metrics, ood, classifier, seed, epsilons, on_start)
     values: dict[str, MetricValues] = {}
     for name in _available(context, metrics):
@@ -60,10 +70,11 @@ def evaluate(
 
 def available_metrics(
     model: nn.Module,
-    splits: Splits,
+    splits: AnySplits,
     *,
     metrics: str | Sequence[str] = "basic",
-    ood: Splits | None = None,
+    ood: AnySplits | None = None,
+    augment: AnyAugmentation | None = None,
     classifier: str | None = None,
     epsilons: Sequence[float] = EPSILONS,
 ) -> list[str]:
@@ -73,16 +84,16 @@ def available_metrics(
     >>> metrics.available_metrics(models.create("resnet8", 10, size=8), data.load("fake:size=8"))
     ['accuracy', 'calibration']
     """
-    evaluated = EvaluatedModel(model, default_augmentation(splits), _device(model, None))
+    evaluated = EvaluatedModel(model, augment or augmentation_for(splits, None), _device(model, None))
     return _available(_context(evaluated, splits, metrics, ood, classifier, 0, epsilons, str), metrics)
 
 
-def resolve_metric_names(metrics: str | Sequence[str]) -> dict[str, bool]:
+def resolve_metric_names(metrics: str | Sequence[str], task: TaskName | None = None) -> dict[str, bool]:
     """Resolve "basic", "all" and names, in the order of `METRICS`: True where a metric was named explicitly.
 
-    Raises `UserError` for an unknown name.
+    With a task, "basic" and "all" are those that measure it. Raises `UserError` for an unknown name.
 
-    >>> resolve_metric_names(["basic", "knn"])
+    >>> resolve_metric_names(["basic", "knn"], "classify")
     {'accuracy': True, 'calibration': True, 'knn': True}
     """
     words = [metrics] if isinstance(metrics, str) else list(metrics)
@@ -91,8 +102,13 @@ def resolve_metric_names(metrics: str | Sequence[str]) -> dict[str, bool]:
             near = " or ".join(map(repr, get_close_matches(word, METRICS, n=2)))
             hint = f"did you mean {near}? " if near else ""
             raise UserError(f"there is no metric {word!r}; {hint}there are basic, all, {', '.join(METRICS)}")
-    named = {*words, *(BASIC if "basic" in words else ())}
-    return {name: name in named for name in METRICS if name in named or "all" in words}
+    named = {*words, *(_of(BASIC, task) if "basic" in words else ())}
+    offered = {*_of(tuple(METRICS), task)} if "all" in words else set()
+    return {name: name in named for name in METRICS if name in named | offered}
+
+
+def _of(names: Sequence[str], task: TaskName | None) -> Sequence[str]:
+    return names if task is None else of_task(names, task)
 
 
 def _compute(name: str) -> Callable[[EvaluationContext], MetricValues]:
@@ -109,9 +125,9 @@ def _device(model: nn.Module, device: torch.device | str | None) -> torch.device
 
 def _context(
     model: EvaluatedModel,
-    splits: Splits,
+    splits: AnySplits,
     metrics: str | Sequence[str],
-    ood: Splits | None,
+    ood: AnySplits | None,
     classifier: str | None,
     seed: int,
     epsilons: Sequence[float],
@@ -126,30 +142,36 @@ def _context(
 
 def _available(context: EvaluationContext, metrics: str | Sequence[str]) -> list[str]:
     """List the metrics whose requirements are met; `UserError` where one was named explicitly and they are not."""
-    names = resolve_metric_names(metrics)
+    names = resolve_metric_names(metrics, task_of_splits(context.splits))
     missing = {name: context.missing(METRICS[name]) for name in names}
     if wrong := [f"the metric {name} {missing[name]}" for name, named in names.items() if named and missing[name]]:
         raise UserError("; ".join(wrong))
     return [name for name, lack in missing.items() if not lack]
 
 
-def _with_anatomy(model: EvaluatedModel, splits: Splits, classifier: str | None) -> EvaluatedModel:
+def _with_anatomy(model: EvaluatedModel, splits: AnySplits, classifier: str | None) -> EvaluatedModel:
     """Return the model with its anatomy, if it has an embedding."""
-    example = model.augment.normalize(splits.test.images[:2].to(model.device))
+    example = example_inputs(splits.test, 2, model.augment).to(model.device)
     found = read_anatomy(model.model, example, classifier)
     return replace(model, anatomy=found if found.classifier else None)
 
 
-def _require_fit(model: EvaluatedModel, splits: Splits, ood: Splits | None, epsilons: Sequence[float]) -> None:
+def _require_fit(model: EvaluatedModel, splits: AnySplits, ood: AnySplits | None, epsilons: Sequence[float]) -> None:
     """Raise `UserError` where model, data and settings do not fit; costs a pass of two images."""
     with eval_mode(model.model), torch.no_grad():
-        classes = checked_logits(model.logits(splits.test.images[:2].to(model.device))).shape[1]
+        logits = logits_of(model.model(example_inputs(splits.test, 2, model.augment).to(model.device)))
+    classes = logits.shape[1] if logits.dim() == 4 else checked_logits(logits).shape[1]
+    if (logits.dim() == 4) != isinstance(splits, MaskedSplits):
+        raise UserError(
+            f"the model gives logits {list(logits.shape)}, which do not fit the task {task_of_splits(splits)} of "
+            f"{splits.name}: maps [B, C, H, W] classify pixels, and rows [B, C] images or their tags"
+        )
     if classes != len(splits.classes):
         raise UserError(f"the model has {classes} classes, but {splits.name} has {len(splits.classes)}")
-    if ood is not None and ood.test.size != splits.test.size:
+    if ood is not None and (found := training_size(ood, None)) != (wanted := training_size(splits, None)):
         raise UserError(
-            f"the images of {ood.name} have {ood.test.size} pixels a side, those of {splits.name} "
-            f"{splits.test.size}; load them with size={splits.test.size}"
+            f"the images of {ood.name} have {found[0]} pixels a side, those of {splits.name} {wanted[0]}; load them "
+            f"with size={wanted[0]}"
         )
     if wrong := [each for each in epsilons if not 0 < each <= 255]:
         raise UserError(f"an epsilon is in units of 1/255, above 0 and at most 255, but one is {wrong[0]:g}")

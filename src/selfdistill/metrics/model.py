@@ -8,7 +8,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from selfdistill.data import Augmentation, Images
+from selfdistill.data import Images
+from selfdistill.data.kinds import AnyAugmentation
 from selfdistill.features import Anatomy
 from selfdistill.features.hooks import FeatureHooks
 from selfdistill.features.logits import logits_of
@@ -28,7 +29,7 @@ class EvaluatedModel:
     """A network that is evaluated in eval mode; its own train or eval mode is restored."""
 
     model: nn.Module
-    augment: Augmentation  # only its normalization is used
+    augment: AnyAugmentation  # only its normalization is used
     device: torch.device
     batch_size: int = 512
     anatomy: Anatomy | None = None  # locates the embedding

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from selfdistill.functional import sort_logits
-from selfdistill.metrics.context import EvaluationContext
+from selfdistill.metrics.context import EvaluationContext, whole_images
 from selfdistill.metrics.inputs import checked_logits, checked_scores
 from selfdistill.metrics.prediction import log_odds
 from selfdistill.metrics.values import MetricValue
@@ -63,5 +63,5 @@ def auroc_and_fpr95(known: Tensor, ood: Tensor) -> dict[str, float]:
 def compute(context: EvaluationContext) -> dict[str, MetricValue]:
     """Metric "outside" of the test images against the test images of the OOD data set."""
     assert context.ood is not None  # checked by `EvaluationContext.missing`
-    logits = context.model.predictions(context.ood.test).logits
+    logits = context.model.predictions(whole_images(context.ood.test)).logits
     return {"data": context.ood.name, "images": len(logits), **ood_detection(context.test.logits, logits)}

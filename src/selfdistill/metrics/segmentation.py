@@ -7,13 +7,19 @@ from functools import reduce
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 from torchmetrics.functional.classification import multiclass_confusion_matrix
 
 from selfdistill.data.ignored import IGNORED
+from selfdistill.data.kinds import AnyAugmentation, AnyImages, evaluation_batches
 from selfdistill.errors import UserError
+from selfdistill.features.logits import logits_of
 from selfdistill.metrics.calibration import BINS, equal_width_bins
+from selfdistill.metrics.context import EvaluationContext
+from selfdistill.metrics.model import eval_mode
 from selfdistill.metrics.values import ClassRow
+
+PIXEL_BATCH = 16  # images at once, whose maps of logits are large
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,6 +49,26 @@ def pixel_counts(logits: Tensor, labels: Tensor) -> PixelCounts:
     labels = labels.long()
     _require_classes(labels, logits.shape[1])
     return reduce(operator.add, map(_image_counts, logits.detach(), labels))
+
+
+@torch.no_grad()
+def count_pixels(
+    model: nn.Module, images: AnyImages, augment: AnyAugmentation, device: torch.device | str = "cpu"
+) -> PixelCounts:
+    """Count the pixels of all images by label and prediction, in eval mode.
+
+    >>> from selfdistill import data, models
+    >>> splits = data.load_masks("shapes:segment,size=32,train=4,test=2")
+    >>> augment = data.default_segmentation_augmentation(splits, 32)
+    >>> count_pixels(nn.Conv2d(3, 8, 1), splits.test, augment).confusion.sum().item()
+    2048
+    """
+    with eval_mode(model):
+        counts = (
+            pixel_counts(logits_of(model(batch.inputs)).float(), batch.labels)
+            for batch in evaluation_batches(images, PIXEL_BATCH, augment, device)
+        )
+        return reduce(operator.add, counts)
 
 
 def segmentation_metrics(counts: PixelCounts) -> dict[str, float]:
@@ -203,3 +229,18 @@ def _require_pixels(confusion: Tensor) -> None:
         raise UserError(
             f"no pixel has a label: all are {IGNORED}; check the ignored id of the masks, or add images with labels"
         )
+
+
+def test_counts(context: EvaluationContext) -> PixelCounts:
+    """Counts of the test images' pixels."""
+    return count_pixels(context.model.model, context.splits.test, context.model.augment, context.model.device)
+
+
+def compute(context: EvaluationContext) -> dict[str, float]:
+    """Metric "segmentation" on the test images."""
+    return segmentation_metrics(context.once(test_counts))
+
+
+def compute_classes(context: EvaluationContext) -> list[ClassRow]:
+    """Metric "class_iou" on the test images."""
+    return iou_per_class(context.once(test_counts).confusion, context.splits.classes)

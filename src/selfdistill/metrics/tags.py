@@ -13,6 +13,7 @@ from torch import Tensor
 
 from selfdistill.data.ignored import IGNORED
 from selfdistill.errors import UserError
+from selfdistill.metrics.context import EvaluationContext, whole_images
 from selfdistill.metrics.values import ClassRow
 
 EPS = 1e-12  # below which two F1 are equal
@@ -148,3 +149,24 @@ def _require_finite(logits: Tensor, labels: Tensor) -> None:
             f"the logits of {len(rows)} of {len(logits)} images are NaN or infinite (the first: image {rows[0]}); the "
             "network has diverged or its weights are damaged: train it with a lower learning rate, or load others"
         )
+
+
+def chosen_thresholds(context: EvaluationContext) -> Tensor | None:
+    """Best thresholds on the validation images; None without them. -> [T]."""
+    if context.splits.validation is None:
+        return None
+    found = context.model.predictions(whole_images(context.splits.validation))
+    return best_thresholds(found.logits, found.labels)
+
+
+def compute(context: EvaluationContext) -> dict[str, float]:
+    """Metric "tags" on the test images."""
+    return tag_metrics(*context.logits_and_labels, context.once(chosen_thresholds))
+
+
+def compute_tags(context: EvaluationContext) -> list[ClassRow]:
+    """Metric "tag_f1" on the test images."""
+    thresholds = context.once(chosen_thresholds)
+    rows = tag_rows(*context.logits_and_labels, context.splits.classes, thresholds)
+    cuts = torch.zeros(len(rows)) if thresholds is None else thresholds
+    return [row | {"threshold": cut} for row, cut in zip(rows, cuts.sigmoid().tolist(), strict=True)]

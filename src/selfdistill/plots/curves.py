@@ -10,10 +10,18 @@ from matplotlib.ticker import MaxNLocator
 
 from selfdistill.errors import UserError
 from selfdistill.plots.style import PAGE, color, dash, legend, panel_grid, set_title, styled
-from selfdistill.records import EpochRow
+from selfdistill.records import AnyEpoch, number
+from selfdistill.task import TASKS
 
 Band = Literal["range", "std"]
-PERCENT = {"train_top1": "top-1 in training, %", "validation_top1": "top-1 in validation, %"}
+PERCENT = {
+    key: f"{title} in {part}, %"
+    for task in TASKS.values()
+    for key, title, part in (
+        (task.training, task.training_title, "training"),
+        (task.validation, task.title, "validation"),
+    )
+}
 
 
 class Curve(NamedTuple):
@@ -26,7 +34,7 @@ class Curve(NamedTuple):
     seeds: int
 
 
-def curves(logs: Mapping[str, Sequence[Sequence[EpochRow]]], band: Band = "range") -> dict[str, dict[str, Curve]]:
+def curves(logs: Mapping[str, Sequence[Sequence[AnyEpoch]]], band: Band = "range") -> dict[str, dict[str, Curve]]:
     """Aggregate logs over seeds into curves by panel and method.
 
     `logs` holds the rows of log.jsonl by method and seed. A panel is a loss, such as "loss of task", or an accuracy.
@@ -63,18 +71,17 @@ def draw_curves(found: Mapping[str, Mapping[str, Curve]], *, width: int = PAGE) 
     return figure
 
 
-def _panels(seeds: Sequence[Sequence[EpochRow]]) -> list[str]:
+def _panels(seeds: Sequence[Sequence[AnyEpoch]]) -> list[str]:
     """List the panels: accuracies, then losses in the order of the log."""
     rows = [row for rows in seeds for row in rows]
     accuracies = [text for key, text in PERCENT.items() if any(key in row for row in rows)]
     return accuracies + list(dict.fromkeys(f"loss of {name}" for row in rows for name in row["losses"]))
 
 
-def _value(row: EpochRow, panel: str) -> float | None:
-    if panel == PERCENT["train_top1"]:
-        return row.get("train_top1")
-    if panel == PERCENT["validation_top1"]:
-        return row.get("validation_top1")
+def _value(row: AnyEpoch, panel: str) -> float | None:
+    for key, name in PERCENT.items():
+        if panel == name:
+            return number(row, key) if key in row else None
     return row["losses"].get(panel.removeprefix("loss of "))
 
 

@@ -2,14 +2,12 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, TypeAlias
 
 from selfdistill.files import folder_name
-from selfdistill.records import EpochRow, RunInfo, RunResult, read_info, read_log
+from selfdistill.records import AnyEpoch, AnyResult, RunInfo, number, read_info, read_log
 from selfdistill.study import Study
 from selfdistill.study.layout import run_folder
-
-Accuracy: TypeAlias = Literal["validation_top1", "train_top1"]
+from selfdistill.task import Task
 
 
 @dataclass(frozen=True)
@@ -19,9 +17,9 @@ class Run:
     method: str
     seed: int
     folder: Path
-    result: RunResult
+    result: AnyResult
     facts: RunInfo  # run.json
-    log: list[EpochRow]  # a row per epoch
+    log: list[AnyEpoch]  # a row per epoch
 
 
 def runs_of(study: Study) -> dict[str, list[Run]]:
@@ -29,15 +27,15 @@ def runs_of(study: Study) -> dict[str, list[Run]]:
     return {method: [_run(study, method, seed) for seed in _seeds(study, method)] for method in _finished(study)}
 
 
-def logged_accuracy(runs: dict[str, list[Run]]) -> Accuracy:
-    """Choose the accuracy of the learning curves: validation if all runs have it, else training."""
+def logged_score(runs: dict[str, list[Run]], task: Task) -> str:
+    """Choose the key of the learning curves: the score in validation if all runs have it, else that in training."""
     rows = [row for each in runs.values() for run in each for row in run.log]
-    return "validation_top1" if all("validation_top1" in row for row in rows) else "train_top1"
+    return task.validation if all(task.validation in row for row in rows) else task.training
 
 
-def accuracy_curve(run: Run, key: Accuracy) -> list[tuple[int, float]]:
-    """List epochs and accuracies (percent) of a run."""
-    return [(row["epoch"], row[key]) for row in run.log if key in row]
+def score_curve(run: Run, key: str) -> list[tuple[int, float]]:
+    """List epochs and scores (percent) of a run."""
+    return [(row["epoch"], number(row, key)) for row in run.log if key in row]
 
 
 def study_name(study: Study) -> str:
@@ -70,4 +68,4 @@ def _seeds(study: Study, method: str) -> list[int]:
 def _run(study: Study, method: str, seed: int) -> Run:
     folder = run_folder(study.folder, method, seed)
     result = study.results[method][seed]
-    return Run(method, seed, folder, result, read_info(folder), read_log(folder, result["epochs"]))
+    return Run(method, seed, folder, result, read_info(folder), read_log(folder, result["epochs"], study.task))

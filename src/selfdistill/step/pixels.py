@@ -119,6 +119,12 @@ class PixelRows(ExampleRows):
                 "that reads only logits"
             )
 
+    def accuracy(self, logits: Tensor, labels: Tensor) -> Tensor:
+        """Return the share of labeled pixels whose prediction is right. [B, C, h, w], [B, H, W] -> []."""
+        known = labels != IGNORED
+        guess = resize(logits, labels.shape[1:]).argmax(dim=1)
+        return ((guess == labels) & known).sum() / known.sum().clamp_min(1)
+
     def has_rows(self, shape: Size) -> bool:
         """Return True for a map [B, D, H, W]: other features have no value at a pixel."""
         return len(shape) == 4

@@ -62,6 +62,10 @@ class ExampleRows:
     def require(self, term: LossTerm, name: str, text: str) -> None:
         """Raise `UserError` for a term that these rows do not have enough for."""
 
+    def accuracy(self, logits: Tensor, labels: Tensor) -> Tensor:
+        """Return the share of rows whose prediction is right. [B, C], [B] -> []."""
+        return (logits.argmax(dim=1) == labels).float().mean()
+
     def select(self, batch: Batch, term: LossTerm, progress: Progress, task: bool) -> Selection:
         """Select the rows of a step for a term."""
         return Selection(batch)

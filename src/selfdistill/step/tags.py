@@ -38,6 +38,11 @@ class TagRows(ExampleRows):
             "that reads predictions or embeddings alone, such as kd(), drg() or rkd()"
         )
 
+    def accuracy(self, logits: Tensor, labels: Tensor) -> Tensor:
+        """Return the share of known tags that are predicted right. [B, C], [B, C] -> []."""
+        known = labels != IGNORED
+        return (((logits > 0) == labels) & known).sum() / known.sum().clamp_min(1)
+
     def select(self, batch: Batch, term: LossTerm, progress: Progress, task: bool) -> Selection:
         """Select all tags, or those that are known where a term does not leave out unknown ones by itself."""
         reads_all = term.needs_labels or (task and not term.ignores_unlabeled)

@@ -48,6 +48,11 @@ class TokenRows(PixelRows):
         """The number of classes C."""
         return channels(self.anatomy.logits)
 
+    def accuracy(self, logits: Tensor, labels: Tensor) -> Tensor:
+        """Return the share of labeled tokens whose prediction is right. [B, N, C], [B, N] -> []."""
+        known = labels != IGNORED
+        return ((logits.argmax(dim=2) == labels) & known).sum() / known.sum().clamp_min(1)
+
     def has_rows(self, shape: Size) -> bool:
         """Return True for a vector for each token, or the map of a signal, which can be resized to them."""
         return shape[1] == self.anatomy.logits[1] if len(shape) == 3 else len(shape) == 4 and shape[3] == 1

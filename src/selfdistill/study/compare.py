@@ -7,7 +7,7 @@ from typing import cast
 
 from selfdistill.files import make_folder, write_json
 from selfdistill.methods import parse_method
-from selfdistill.records import RunResult
+from selfdistill.records import AnyResult
 from selfdistill.study.analysis.compute import longer_rows, relative_compute
 from selfdistill.study.engine.engine import Engine, SerialEngine, run_jobs
 from selfdistill.study.engine.job import Job, Outcome, load_splits, run_job
@@ -121,6 +121,6 @@ def _jobs(study: Study, teachers: Path) -> Iterator[Job]:
 
 def _store(study: Study, job: Job, outcome: Outcome) -> None:
     if outcome.result is not None:
-        study.results.setdefault(job.row, {})[job.config.seed] = cast(RunResult, outcome.result)
+        study.results.setdefault(job.row, {})[job.config.seed] = cast(AnyResult, outcome.result)
     else:
         study.errors[job.row] = str(outcome.error)

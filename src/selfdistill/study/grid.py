@@ -8,7 +8,6 @@ from pathlib import Path
 from selfdistill.errors import UserError
 from selfdistill.method.expression import own_modules
 from selfdistill.methods import parse_method
-from selfdistill.metrics import BASIC
 from selfdistill.study.evaluation.request import EvaluationRequest
 from selfdistill.study.layout import default_folder, pair_folder
 from selfdistill.train.config import RunConfig
@@ -81,7 +80,7 @@ class Grid:
         if not self.metrics and self.ood is None:
             return None
         return EvaluationRequest(
-            tuple(self.metrics) or BASIC,
+            tuple(self.metrics) or ("basic",),
             self.ood,
             limit=self.test_limit,
             accelerator=self.recipe.accelerator,

@@ -7,7 +7,7 @@ from selfdistill.files import glob, is_file
 from selfdistill.records import (
     RESULT,
     RUN,
-    RunResult,
+    AnyResult,
     StudyInfo,
     read_info,
     read_log,
@@ -73,7 +73,7 @@ def missing(study: Study) -> list[tuple[str, int]]:
     ]
 
 
-def _result(study: Study, method: str, seed: int) -> RunResult | None:
+def _result(study: Study, method: str, seed: int) -> AnyResult | None:
     """Read the result of a run whose other files can be read too; None of an unfinished one."""
     folder, wanted = run_folder(study.folder, method, seed), study.config(method, seed)
     if not is_file(folder / RESULT):

@@ -5,7 +5,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from selfdistill.records import RunResult
+from selfdistill.records import AnyResult, score_of
+from selfdistill.task import CLASSIFY, Task
 from selfdistill.train.config import RunConfig
 
 BASELINE_METHOD = "ce()"  # the baseline, if the study has it
@@ -32,12 +33,30 @@ class Study:
     methods: tuple[str, ...]  # the rows
     seeds: tuple[int, ...]
     folder: Path
-    results: dict[str, dict[int, RunResult]] = field(default_factory=dict)
+    results: dict[str, dict[int, AnyResult]] = field(default_factory=dict)
     errors: dict[str, str] = field(default_factory=dict)
     epochs: Mapping[str, int] = field(default_factory=dict)  # of the rows at equal compute
     compute: Mapping[str, float] = field(default_factory=dict)  # of a row's whole training, relative to ce()
     test_images: int | None = None  # None in studies of earlier versions
     left_out: dict[tuple[str, int], str] = field(default_factory=dict)  # unreadable runs, with the reason
+
+    @property
+    def task(self) -> Task:
+        """Return the task of the runs, which names their score.
+
+        >>> Study(sd.RunConfig("ce()", data="masks:PATH"), ("ce()",), (0,), Path("runs/study")).task.score
+        'miou'
+        """
+        return self.base.resolved_task
+
+    def scores(self, method: str) -> dict[int, float]:
+        """Return the scores of a row's finished runs by seed, in percent.
+
+        >>> results = {"ce()": {0: {"top1": 91.0}}}
+        >>> Study(sd.RunConfig("ce()"), ("ce()",), (0,), Path("runs/study"), results).scores("ce()")
+        {0: 91.0}
+        """
+        return {seed: score_of(each, self.task) for seed, each in self.results.get(method, {}).items()}
 
     @property
     def baseline(self) -> str:
@@ -50,14 +69,16 @@ class Study:
 
     @property
     def one_image(self) -> float | None:
-        """Return the accuracy of one test image in percent, the smallest difference; None if the number is unknown.
+        """Return the accuracy of one test image in percent, the smallest difference; None if that is unknown.
+
+        The scores of pixels and tags have no smallest difference.
 
         >>> Study(sd.RunConfig("ce()"), ("ce()",), (0,), Path("runs/study"), test_images=400).one_image
         0.25
         """
-        return 100 / self.test_images if self.test_images else None
+        return 100 / self.test_images if self.test_images and self.task.name == CLASSIFY else None
 
-    def finished(self, method: str) -> list[RunResult]:
+    def finished(self, method: str) -> list[AnyResult]:
         """Return the results of a row in the order of the seeds.
 
         >>> results = {"ce()": {1: {"top1": 92.5}, 0: {"top1": 91.0}}}

@@ -13,20 +13,20 @@ import torch
 from safetensors.torch import save
 from torch import Tensor, nn
 
-from selfdistill.data import Augmentation, Splits
 from selfdistill.data.fingerprint import fingerprint
+from selfdistill.data.kinds import AnyAugmentation, AnySplits, training_size
 from selfdistill.features.model_copy import copy_model
 from selfdistill.files import write_atomic
 from selfdistill.method import Method
-from selfdistill.metrics.accuracy import evaluate
 from selfdistill.metrics.cost import added_parameters, parameters
-from selfdistill.records import RunInfo, RunResult
+from selfdistill.metrics.task_scores import evaluate_task
+from selfdistill.records import AnyResult, RunInfo, number
 from selfdistill.step import Distiller
 from selfdistill.train.config import RunConfig
 from selfdistill.train.trainer import Trainer
 
 
-def run_metadata(config: RunConfig, method: Method, splits: Splits, augment: Augmentation) -> RunInfo:
+def run_metadata(config: RunConfig, method: Method, splits: AnySplits, augment: AnyAugmentation) -> RunInfo:
     """Describe a run before training, for `run.json`."""
     libraries = {name: version(name) for name in ("selfdistill", "torchvision", "timm")}
     build = {"torch": str(torch.__version__), "python": platform.python_version()}
@@ -41,7 +41,7 @@ def run_metadata(config: RunConfig, method: Method, splits: Splits, augment: Aug
         "resolved": method.resolved,
         "classes": len(splits.classes),
         "class_names": list(splits.classes),
-        "size": splits.train.size,
+        "size": training_size(splits, config.size)[0],
         "mean": list(augment.mean),
         "std": list(augment.std),
         "images": {"train": len(splits.train), "test": len(splits.test)},
@@ -54,7 +54,7 @@ def run_metadata(config: RunConfig, method: Method, splits: Splits, augment: Aug
     }
 
 
-def result(trainer: Trainer, distiller: Distiller, method: Method) -> RunResult:
+def result(trainer: Trainer, distiller: Distiller, method: Method) -> AnyResult:
     """Evaluate the student on the test set and summarize the run, for `result.json`.
 
     `distiller` is the trainer's own, or under FSDP its unsharded copy.
@@ -63,8 +63,8 @@ def result(trainer: Trainer, distiller: Distiller, method: Method) -> RunResult:
     seconds = sum(row["seconds"] for row in log)
     mean_ms = 1000 * seconds / (config.epochs * len(trainer.loader))
     values = {
-        **_test_accuracy(trainer, student),
-        **_best_accuracies(trainer, student),
+        **_test_scores(trainer, student),
+        **_best_scores(trainer, student),
         "method": method.text,
         "resolved": method.resolved,
         "model": config.model,
@@ -77,7 +77,7 @@ def result(trainer: Trainer, distiller: Distiller, method: Method) -> RunResult:
         "images_per_second": median(row["images_per_second"] for row in log),
         "train_seconds": seconds,
     }
-    return cast(RunResult, values)
+    return cast(AnyResult, values)
 
 
 def save_weights(weights: Mapping[str, Tensor], path: Path) -> None:
@@ -86,22 +86,22 @@ def save_weights(weights: Mapping[str, Tensor], path: Path) -> None:
     write_atomic(path, lambda beside: beside.write_bytes(save(copies)))  # save_file raises no OSError
 
 
-def _test_accuracy(trainer: Trainer, network: nn.Module) -> dict[str, float]:
-    return evaluate(network, trainer.splits.test, trainer.augment, device=trainer.fabric.device)
+def _test_scores(trainer: Trainer, network: nn.Module) -> dict[str, float]:
+    return evaluate_task(trainer.task, network, trainer.splits.test, trainer.augment, device=trainer.fabric.device)
 
 
-def _best_accuracies(trainer: Trainer, student: nn.Module) -> dict[str, float]:
-    """Return the last and best validation accuracy, and the best epoch's test accuracy; empty without validation."""
-    best = trainer.best
+def _best_scores(trainer: Trainer, student: nn.Module) -> dict[str, float]:
+    """Return the last and best validation score, and the best epoch's test score; empty without validation."""
+    best, task = trainer.best, trainer.task
     if not best.epoch:
         return {}
     network = copy_model(student)
     network.load_state_dict(best.weights)
     return {
-        "validation_top1": trainer.log[-1]["validation_top1"],
-        "best_validation_top1": best.top1,
+        task.validation: number(trainer.log[-1], task.validation),
+        task.best_validation: best.score,
         "best_epoch": best.epoch,
-        "best_epoch_top1": _test_accuracy(trainer, network)["top1"],
+        task.best_epoch: _test_scores(trainer, network)[task.score],
     }
 
 

@@ -6,9 +6,12 @@ from functools import cache
 from math import inf
 from typing import Any, Literal, get_args, get_type_hints
 
+from selfdistill.data.sources import task_of
 from selfdistill.errors import UserError
 from selfdistill.schema import mismatches, normalized
+from selfdistill.task import TASKS, Task
 
+Tasks = Literal["auto", "classify", "segment", "tag"]
 Schedule = Literal["cosine", "step"]
 Precision = Literal["32", "bf16", "16"]
 Decode = Literal["auto", "once", "stream"]
@@ -16,6 +19,7 @@ Accelerator = Literal["auto", "cpu", "gpu", "cuda", "mps"]
 Strategy = Literal["auto", "ddp", "fsdp"]
 CompileMode = Literal["default", "reduce-overhead", "max-autotune"]
 CHOICES = {
+    "task": Tasks,
     "schedule": Schedule,
     "accelerator": Accelerator,
     "precision": Precision,
@@ -38,6 +42,7 @@ class RunConfig:
 
     method: str  # an expression, such as "drg() + dsr()"
     data: str = "digits"  # a source, such as cifar10 or folder:PATH
+    task: Tasks = "auto"  # what has a class: an image, a pixel, or a tag of an image; auto: by the data
     model: str = "resnet8"  # a name of `create`
     epochs: int = 20
     batch_size: int = 64  # images per optimizer step, over all processes
@@ -86,6 +91,15 @@ class RunConfig:
                 raise UserError(f"{name.replace('_', ' ')} must be {wanted}, but is {getattr(self, name)}")
 
     @property
+    def resolved_task(self) -> Task:
+        """Return the task: as given, or that of the data source.
+
+        >>> sd.RunConfig("ce()", data="masks:PATH").resolved_task.score
+        'miou'
+        """
+        return TASKS[task_of(self.data) if self.task == "auto" else self.task]
+
+    @property
     def parts(self) -> int:
         """Return the number of parts of a batch: processes times gradient accumulation steps.
 
@@ -108,7 +122,7 @@ class RunConfig:
         >>> sd.RunConfig("ce()").to_json()["milestones"]
         [0.5, 0.75]
         """
-        values = asdict(self) | {"milestones": list(self.milestones)}
+        values = asdict(self) | {"milestones": list(self.milestones), "task": self.resolved_task.name}
         return {key: value for key, value in values.items() if key != "decode"}
 
     @classmethod

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from selfdistill import models
-from selfdistill.data import Augmentation, Splits, default_augmentation
+from selfdistill.data.kinds import AnyAugmentation, AnySplits, augmentation_for, example_inputs, training_size
 from selfdistill.errors import UserError
 from selfdistill.files import is_file
 from selfdistill.method import Method
@@ -22,6 +22,7 @@ from selfdistill.models.weights import fit_exactly, read
 from selfdistill.records import RUN, RunInfo, is_run, read_info
 from selfdistill.rng import fork_rng_named
 from selfdistill.step import Distiller
+from selfdistill.task import SEGMENT
 from selfdistill.train.config import RunConfig
 
 WEIGHTS = "student.safetensors"
@@ -31,7 +32,7 @@ BEST = "best.safetensors"  # the student after the epoch with the best validatio
 def resolve_networks(
     method: Method,
     config: RunConfig,
-    splits: Splits,
+    splits: AnySplits,
     *,
     given: Mapping[str, nn.Module] | None = None,
     train: Callable[[RunConfig], Path] | None = None,
@@ -51,42 +52,61 @@ def resolve_networks(
 
 
 def _network(
-    name: str, role: Role, config: RunConfig, splits: Splits, train: Callable[[RunConfig], Path] | None
+    name: str, role: Role, config: RunConfig, splits: AnySplits, train: Callable[[RunConfig], Path] | None
 ) -> nn.Module | None:
     if isinstance(role, PeerNetwork):
-        return _create(f"{config.seed}:{name}", role.name, splits) if role.name else None
+        return _create(f"{config.seed}:{name}", role.name, config, splits) if role.name else None
     if not isinstance(role, Teacher):
         return None
     planned = plan(role, config)
     if isinstance(planned, Path):
-        return _from_run(planned, splits)
-    return _from_run(train(planned), splits) if train else _create(f"{config.seed}:{name}", planned.model, splits)
+        return _from_run(planned, config, splits)
+    if train:
+        return _from_run(train(planned), config, splits)
+    return _create(f"{config.seed}:{name}", planned.model, config, splits)
 
 
-def _create(stream: str, model: str, splits: Splits) -> nn.Module:
+def create_for(
+    model: str, config: RunConfig, splits: AnySplits, *, pretrained: bool = False, weights: str | None = None
+) -> nn.Module:
+    """Create a network for the classes, the size and the task of the data."""
+    return create(
+        model,
+        len(splits.classes),
+        size=training_size(splits, config.size)[0],
+        pretrained=pretrained,
+        weights=weights,
+        task=config.resolved_task.name,
+    )
+
+
+def _create(stream: str, model: str, config: RunConfig, splits: AnySplits) -> nn.Module:
     with fork_rng_named(stream):
-        return create(model, len(splits.classes), size=splits.train.size)
+        return create_for(model, config, splits)
 
 
-def _from_run(folder: Path, splits: Splits) -> nn.Module:
+def _from_run(folder: Path, config: RunConfig, splits: AnySplits) -> nn.Module:
     model, info = load_run(folder)
     require_classes(info, splits, folder)
-    return adapted(model, info, default_augmentation(splits), splits.train.size)
+    size = None if config.resolved_task.name == SEGMENT else training_size(splits, config.size)[0]
+    return adapted(model, info, augmentation_for(splits, config.size), size)
 
 
-def require_fit(config: RunConfig, splits: Splits) -> None:
+def require_fit(config: RunConfig, splits: AnySplits) -> None:
     """Raise `UserError` if method, model and data do not fit; runs a forward pass of two images."""
     untrained_distiller(config, splits, rows=2).close()
 
 
-def untrained_distiller(config: RunConfig, splits: Splits, rows: int) -> Distiller:
+def untrained_distiller(config: RunConfig, splits: AnySplits, rows: int) -> Distiller:
     """Build a run's distiller for a batch of `rows` images, with untrained networks in place of trained ones."""
     method = parse_method(config.method)
     with fork_rng_named(f"{config.seed}:student"):
-        student = create(config.model, len(splits.classes), size=splits.train.size, weights=config.weights)
-    example = default_augmentation(splits).normalize(splits.train.images[:rows])
+        student = create_for(config.model, config, splits, weights=config.weights)
+    example = example_inputs(splits.train, rows, augmentation_for(splits, config.size))
     networks = resolve_networks(method, config, splits)
-    return Distiller(student, method, example, networks=networks, classifier=config.classifier)
+    return Distiller(
+        student, method, example, networks=networks, classifier=config.classifier, rows=config.resolved_task.rows
+    )
 
 
 def load_run(folder: str | Path) -> tuple[nn.Module, RunInfo]:
@@ -100,7 +120,7 @@ def load_run(folder: str | Path) -> tuple[nn.Module, RunInfo]:
         )
     info = read_info(folder)
     config = RunConfig.from_json(info["config"], folder / RUN)
-    model = create(config.model, info["classes"], size=info["size"])
+    model = create(config.model, info["classes"], size=info["size"], task=config.resolved_task.name)
     fit_exactly(model, read(folder / WEIGHTS), source=str(folder / WEIGHTS))
     return model, info
 
@@ -135,7 +155,7 @@ def folder_for(config: RunConfig, teachers: Path) -> Path:
     return teachers / f"{config.model.replace('/', '-')}-{hashlib.sha256(text.encode()).hexdigest()[:10]}"
 
 
-def require_classes(info: RunInfo, splits: Splits, folder: Path) -> None:
+def require_classes(info: RunInfo, splits: AnySplits, folder: Path) -> None:
     """Raise `UserError` for a teacher with another number of classes than the data."""
     if info["classes"] != len(splits.classes):
         raise UserError(
@@ -144,25 +164,28 @@ def require_classes(info: RunInfo, splits: Splits, folder: Path) -> None:
         )
 
 
-def adapted(model: nn.Module, info: RunInfo, augment: Augmentation, size: int) -> nn.Module:
-    """Wrap a teacher so that it takes the student's images: resized and normalized as in its own training."""
+def adapted(model: nn.Module, info: RunInfo, augment: AnyAugmentation, size: int | None) -> nn.Module:
+    """Wrap a teacher so that it takes the student's images: resized and normalized as in its own training.
+
+    Without `size` the images are not resized: pixels are classified at their own scale.
+    """
     mean, std = tuple(info["mean"]), tuple(info["std"])
-    if info["size"] == size and mean == augment.mean and std == augment.std:
+    if size in (None, info["size"]) and mean == augment.mean and std == augment.std:
         return model
-    return Adapted(model, info["size"], (augment.mean, augment.std), (mean, std))
+    return Adapted(model, size and info["size"], (augment.mean, augment.std), (mean, std))
 
 
 class Adapted(nn.Module):
     """A network behind a change of image size and normalization.
 
-    `found` is the normalization of the images, `wanted` that of the network's training: mean and standard deviation by
-    channel, of pixels from 0 to 1.
+    `size` is the side in pixels, None to keep that of the images; `found` is the normalization of the images, `wanted`
+    that of the network's training: mean and standard deviation by channel, of pixels from 0 to 1.
     """
 
     def __init__(
         self,
         network: nn.Module,
-        size: int,
+        size: int | None,
         found: tuple[Sequence[float], Sequence[float]],
         wanted: tuple[Sequence[float], Sequence[float]],
     ):
@@ -177,7 +200,7 @@ class Adapted(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Resize and renormalize the images, then return the network's logits. [B, 3, H, W] -> [B, C]."""
-        if images.shape[-1] != self.size:
+        if self.size is not None and images.shape[-1] != self.size:
             images = F.interpolate(images, (self.size, self.size), mode="bilinear", antialias=True)
         logits: Tensor = self.network(images * self.scale + self.shift)
         return logits

@@ -101,7 +101,7 @@ def _stored_tensors(trainer: Trainer) -> Iterator[Tensor]:
 def few(trainer: Trainer) -> int:
     """Return the smallest batch size to measure: one that the method accepts, for each rank and accumulation step."""
     least = max(MIN_IMAGES, *(term.min_batch_size for term in trainer.distiller.terms.values()))
-    order = trainer.loader.needs.get("order")
+    order = trainer.distiller.method.needs.get("order")
     group = 1 + order.others if isinstance(order, ClassGroups) else 1
     return -(-least // group) * group * trainer.loader.ranks
 

@@ -12,22 +12,30 @@ import torch
 from lightning_fabric import Fabric
 from torch import nn
 
-from selfdistill import data, distributed
-from selfdistill.data import Images, Loader, Splits
+from selfdistill import distributed
+from selfdistill.data import Images, kinds
 from selfdistill.data.fingerprint import fingerprint
+from selfdistill.data.kinds import (
+    AnyImages,
+    AnyLoader,
+    AnySplits,
+    augmentation_for,
+    example_inputs,
+    task_of_splits,
+    training_loader,
+)
 from selfdistill.errors import UserError
 from selfdistill.features.model_copy import copy_model
 from selfdistill.files import exists, write_json
 from selfdistill.method import Method
 from selfdistill.methods import parse_method
-from selfdistill.models import create
-from selfdistill.records import RESULT, RUN, RunInfo, RunResult, is_run, read_info, read_result
+from selfdistill.records import RESULT, RUN, AnyResult, RunInfo, is_run, read_info, read_result
 from selfdistill.rng import fork_rng_named, global_rng
 from selfdistill.step import Distiller
 from selfdistill.train import artifacts, preflight
 from selfdistill.train.config import RunConfig
 from selfdistill.train.monitor.listener import Listener
-from selfdistill.train.networks import BEST, WEIGHTS, folder_for, resolve_networks
+from selfdistill.train.networks import BEST, WEIGHTS, create_for, folder_for, resolve_networks
 from selfdistill.train.parallel.launch import as_launched, launched, lost_rank_refused
 from selfdistill.train.persist import checkpoint
 from selfdistill.train.persist.lock import run_lock
@@ -54,7 +62,7 @@ class RunInputs:
 
     plan: RunPlan
     fabric: Fabric
-    splits: Splits
+    splits: AnySplits
     networks: Mapping[str, nn.Module]  # by role, without those made from the student
 
 
@@ -66,10 +74,10 @@ def run(
     listener: Listener | None = None,
     networks: Mapping[str, nn.Module] | None = None,
     teachers: str | Path | None = None,
-    splits: Splits | None = None,
+    splits: AnySplits | None = None,
     save_every: float = SAVE_EVERY,
     wait: bool = False,
-) -> RunResult:
+) -> AnyResult:
     """Train as configured and return the result, which is also written to `folder`; accuracies are in percent.
 
     A finished run is not trained again; an interrupted one continues, unless `resume` is off. `teachers` is the folder
@@ -120,7 +128,7 @@ def resolve(
 
 
 def prepare(
-    plan: RunPlan, fabric: Fabric, splits: Splits | None = None, networks: Mapping[str, nn.Module] | None = None
+    plan: RunPlan, fabric: Fabric, splits: AnySplits | None = None, networks: Mapping[str, nn.Module] | None = None
 ) -> RunInputs:
     """Load the data, load or train the teachers, and check memory and disk.
 
@@ -130,6 +138,7 @@ def prepare(
         splits = _load_data(plan.config)
         for note in splits.notes:
             plan.listener.on_note(note)
+    _require_task(plan.config, splits)
     train = partial(_train_teacher, teachers=plan.teachers, splits=splits, listener=plan.listener)
     networks = resolve_networks(plan.method, plan.config, splits, given=networks, train=train)
     room = preflight.room(
@@ -137,6 +146,13 @@ def prepare(
     )
     distributed.on_rank_zero(lambda: preflight.require(room))
     return RunInputs(plan, fabric, splits, networks)
+
+
+def _require_task(config: RunConfig, splits: AnySplits) -> None:
+    """Raise `UserError` for data of another task than the configuration's."""
+    found, wanted = task_of_splits(splits), config.resolved_task.name
+    if found != wanted:
+        raise UserError(f"the data are of task {found!r}, but the configuration is of {wanted!r}; pass task={found!r}")
 
 
 def build(inputs: RunInputs) -> Trainer:
@@ -154,17 +170,18 @@ def build(inputs: RunInputs) -> Trainer:
     return trainer
 
 
-def _train_teacher(config: RunConfig, *, teachers: Path, splits: Splits, listener: Listener) -> Path:
+def _train_teacher(config: RunConfig, *, teachers: Path, splits: AnySplits, listener: Listener) -> Path:
     """Train a teacher, unless its run is finished, and return its folder."""
     folder = folder_for(config, teachers)
     run(config, folder, listener=listener, splits=splits, teachers=teachers, wait=True)
     return folder
 
 
-def load_data(config: RunConfig) -> Splits:
+def load_data(config: RunConfig) -> AnySplits:
     """Load the data of a run; its notes name the images left out."""
-    return data.load(
+    return kinds.load_data(
         config.data,
+        config.resolved_task.name,
         limit=config.limit,
         validation=config.validation,
         seed=config.seed,
@@ -176,16 +193,16 @@ def load_data(config: RunConfig) -> Splits:
     )
 
 
-def _load_data(config: RunConfig) -> Splits:
+def _load_data(config: RunConfig) -> AnySplits:
     """Load the data on rank 0 first, which may have to download it."""
-    found: list[Splits] = []
+    found: list[AnySplits] = []
     distributed.on_rank_zero(lambda: found.append(load_data(config)))
     return found[0] if found else load_data(config)
 
 
 def _dry_run_trainer(
     method: Method,
-    splits: Splits,
+    splits: AnySplits,
     networks: Mapping[str, nn.Module],
     folder: Path,
     fabric: Fabric,
@@ -206,7 +223,7 @@ def _dry_run_trainer(
 def make_trainer(
     config: RunConfig,
     method: Method,
-    splits: Splits,
+    splits: AnySplits,
     networks: Mapping[str, nn.Module],
     folder: Path,
     listener: Listener,
@@ -217,10 +234,10 @@ def make_trainer(
     fabric = fabric or launched(config)
     student = _student(config, splits, fabric)
     _seed(config.seed + fabric.global_rank)  # for dropout and other global draws; the rest has its own streams
-    augment = data.default_augmentation(splits)
-    images = Images(splits.train.images.to(fabric.device), splits.train.labels.to(fabric.device))
+    augment = augmentation_for(splits, config.size)
+    images = _on_device(splits.train, fabric)
     parts = [
-        Loader(
+        training_loader(
             images,
             config.batch_size,
             augment=augment,
@@ -234,13 +251,27 @@ def make_trainer(
         )
         for part in range(config.accumulate)
     ]
-    example = augment.normalize(splits.train.images[: parts[0].batch_size // parts[0].ranks])
-    distiller = Distiller(student, method, example, networks=networks, classifier=config.classifier, seed=config.seed)
+    distiller = Distiller(
+        student,
+        method,
+        example_inputs(splits.train, parts[0].batch_size // parts[0].ranks, augment),
+        networks=networks,
+        classifier=config.classifier,
+        rows=config.resolved_task.rows,
+        seed=config.seed,
+    )
     _require_rows(distiller, parts[0], method)
     return Trainer(distiller, parts, splits, augment, config, fabric, folder, listener, save_every)
 
 
-def stored_result(plan: RunPlan, resume: bool, splits: Splits | None = None) -> RunResult | None:
+def _on_device(images: AnyImages, fabric: Fabric) -> AnyImages:
+    """Move decoded images to the device, so that a step copies none; masks are cropped on the host."""
+    if not isinstance(images, Images):
+        return images
+    return Images(images.images.to(fabric.device), images.labels.to(fabric.device))
+
+
+def stored_result(plan: RunPlan, resume: bool, splits: AnySplits | None = None) -> AnyResult | None:
     """Return the stored result of this configuration, or None if it is not finished.
 
     Raises `UserError` if the folder holds another run, or an unfinished one that must not be resumed.
@@ -260,7 +291,7 @@ def stored_result(plan: RunPlan, resume: bool, splits: Splits | None = None) -> 
     return None
 
 
-def _require_same_data(plan: RunPlan, info: RunInfo, splits: Splits | None) -> None:
+def _require_same_data(plan: RunPlan, info: RunInfo, splits: AnySplits | None) -> None:
     """Raise `UserError` if the data have changed since the run in the folder began."""
     stored = info.get("data_fingerprint")
     found = fingerprint(splits or plan.config.data)
@@ -273,17 +304,11 @@ def _require_same_data(plan: RunPlan, info: RunInfo, splits: Splits | None) -> N
     )
 
 
-def _student(config: RunConfig, splits: Splits, fabric: Fabric) -> nn.Module:
+def _student(config: RunConfig, splits: AnySplits, fabric: Fabric) -> nn.Module:
     """Create the student; a convolutional one in channels_last, which is faster."""
     name = f"student{config.generation or ''}"
     with fork_rng_named(f"{config.seed}:{name}"):
-        student = create(
-            config.model,
-            len(splits.classes),
-            size=splits.train.size,
-            pretrained=config.pretrained,
-            weights=config.weights,
-        )
+        student = create_for(config.model, config, splits, pretrained=config.pretrained, weights=config.weights)
     if any(isinstance(module, nn.Conv2d) for module in student.modules()):
         student.to(memory_format=torch.channels_last)
     if config.sync_batchnorm:  # SyncBatchNorm runs on a GPU only
@@ -299,7 +324,7 @@ def _seed(seed: int) -> None:
     random.seed(seed)
 
 
-def _require_rows(distiller: Distiller, loader: Loader, method: Method) -> None:
+def _require_rows(distiller: Distiller, loader: AnyLoader, method: Method) -> None:
     rows = loader.batch_size // loader.ranks
     for name, term in distiller.terms.items():
         if rows < term.min_batch_size:
@@ -309,12 +334,12 @@ def _require_rows(distiller: Distiller, loader: Loader, method: Method) -> None:
             )
 
 
-def finish(trainer: Trainer, plan: RunPlan) -> RunResult:
+def finish(trainer: Trainer, plan: RunPlan) -> AnyResult:
     """Evaluate, then write the weights, and last the result, which marks the run as finished."""
     distiller = trainer.train_step.weights.gather_full()
     student = distiller.close()
 
-    def write() -> RunResult:
+    def write() -> AnyResult:
         found = artifacts.result(trainer, distiller, plan.method)
         artifacts.save_weights(student.state_dict(), plan.folder / WEIGHTS)
         if trainer.best.epoch:

@@ -69,9 +69,8 @@ class TrainStep:
         self.distiller.after_step()
         self.buffers.restore_unless(taken, before)
         self._commit_memories(steps, taken)
-        accuracies = [
-            (each.logits.argmax(dim=1) == batch.labels).float().mean() for each, batch in zip(steps, parts, strict=True)
-        ]
+        rows = self.distiller.rows
+        accuracies = [rows.accuracy(each.logits, batch.labels) for each, batch in zip(steps, parts, strict=True)]
         return losses, torch.stack(accuracies).mean()
 
     def state_dict(self) -> State:

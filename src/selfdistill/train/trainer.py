@@ -5,19 +5,25 @@ import signal
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any, cast
 
 import torch
 from lightning_fabric import Fabric
 from lightning_fabric.utilities import move_data_to_device
 
 from selfdistill import distributed
-from selfdistill.data import Augmentation, Images, Loader, Splits
 from selfdistill.data.batch import Batch
+from selfdistill.data.kinds import AnyAugmentation, AnyImages, AnyLoader, AnySplits
 from selfdistill.errors import Interrupted, UserError
 from selfdistill.files import write_atomic
+<<<<<<< HEAD
 from selfdistill.metrics.accuracy import accuracy, predict
 from selfdistill.records import LOG, EpochRow
 from selfdistill.rng import random_key
+=======
+from selfdistill.metrics.task_scores import evaluate_task
+from selfdistill.records import LOG, AnyEpoch
+>>>>>>> 13415e1 (Tasks in the command: tags and pixels train, compare, evaluate)
 from selfdistill.step import Distiller, memory
 from selfdistill.terms import Progress
 from selfdistill.train.config import RunConfig
@@ -47,9 +53,9 @@ class Trainer:
     def __init__(
         self,
         distiller: Distiller,
-        parts: Sequence[Loader],
-        splits: Splits,
-        augment: Augmentation,
+        parts: Sequence[AnyLoader],
+        splits: AnySplits,
+        augment: AnyAugmentation,
         config: RunConfig,
         fabric: Fabric,
         folder: Path,
@@ -59,6 +65,7 @@ class Trainer:
         self.distiller, self.parts, self.splits, self.augment = distiller, parts, splits, augment
         self.loader = loader = parts[0]  # all parts have the same length
         self.config, self.fabric, self.folder, self.listener = config, fabric, folder, listener
+        self.task = config.resolved_task
         info = distiller.training_info(loader.batch_size // loader.ranks, len(loader.images))
         self.train_step = TrainStep(distiller, config, fabric, info)
         self.stopwatch = Stopwatch(fabric.device)
@@ -67,10 +74,10 @@ class Trainer:
         self.epoch, self.step = 0, 0  # completed epochs, and completed steps of the current one
         self.saved_at: tuple[int, int] | None = None  # epoch and step of the latest checkpoint
         self.epoch_stats, self.seconds = EpochStats(), 0.0  # of the current epoch
-        self.log: list[EpochRow] = []
+        self.log: list[AnyEpoch] = []
         self.best = Best()
 
-    def fit(self) -> list[EpochRow]:
+    def fit(self) -> list[AnyEpoch]:
         """Train to the last epoch and return the rows of the log.
 
         Raises `UserError` for a non-finite loss, and `Interrupted` after a signal.
@@ -162,8 +169,8 @@ class Trainer:
         for batch in self.batches(self.epoch, self.step):
             number = before + self.step
             with self.stopwatch.step(number):
-                losses, top1 = self.train_step.step(batch, self.progress(number), self.rate(number))
-            self.epoch_stats.add(losses, top1, self.train_step.all_finite)
+                losses, accuracy = self.train_step.step(batch, self.progress(number), self.rate(number))
+            self.epoch_stats.add(losses, accuracy, self.train_step.all_finite)
             self.step += 1
             self.seconds = time.monotonic() - since
             self.listener.on_step()
@@ -200,26 +207,26 @@ class Trainer:
 
     def _end_epoch(self) -> None:
         """Validate, write the checkpoint and the log, and call the listener."""
-        losses, top1 = self.epoch_stats.means()  # syncs with the device
+        losses, accuracy = self.epoch_stats.means()  # syncs with the device
         seconds = max(self.seconds, 1e-9)
         self._require_finite()
-        row: EpochRow = {
+        row: dict[str, Any] = {
             "epoch": self.epoch + 1,
             "lr": self.rate(self.epoch * len(self.loader)),
             "losses": losses,
-            "train_top1": top1,
+            self.task.training: accuracy,
             "seconds": seconds,
             "images_per_second": len(self.epoch_stats) * self.loader.batch_size / seconds,
         }
         self.epoch, self.step = self.epoch + 1, 0
         self.epoch_stats, self.seconds = EpochStats(), 0.0
         if self.splits.validation is not None:
-            row["validation_top1"] = self._validate(self.splits.validation)
-        self.log.append(row)
+            row[self.task.validation] = self._validate(self.splits.validation)
+        self.log.append(cast(AnyEpoch, row))
         if self._any_rank(self._epoch_due()):
             self.save()
         self._write_log()
-        self.listener.on_epoch(row)
+        self.listener.on_epoch(self.log[-1])
 
     def _epoch_due(self) -> bool:
         """Return true if a checkpoint is due after this epoch."""
@@ -232,12 +239,12 @@ class Trainer:
         lines = "".join(json.dumps(each) + "\n" for each in self.log)
         distributed.on_rank_zero(lambda: write_atomic(self.folder / LOG, lambda beside: beside.write_text(lines)))
 
-    def _validate(self, images: Images) -> float:
-        """Return the top-1 accuracy on the validation images, in percent; the test set is read at the end only."""
+    def _validate(self, images: AnyImages) -> float:
+        """Return the score on the validation images, in percent; the test set is read at the end only."""
         network = self.train_step.weights.gather_full().deployed()
-        top1 = accuracy(*predict(network, images, self.augment, device=self.fabric.device))
-        self.best.offer(self.epoch, top1, network)
-        return top1
+        score = evaluate_task(self.task, network, images, self.augment, self.fabric.device)[self.task.score]
+        self.best.offer(self.epoch, score, network)
+        return score
 
     def rate(self, step: int) -> float:
         """Return the learning rate of a step."""

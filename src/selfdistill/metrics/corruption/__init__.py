@@ -10,7 +10,7 @@ from collections.abc import Callable
 from torch import Generator, Tensor
 
 from selfdistill.data import Images
-from selfdistill.metrics.context import EvaluationContext
+from selfdistill.metrics.context import EvaluationContext, whole_images
 from selfdistill.metrics.corruption import blur, digital, noise, weather
 from selfdistill.metrics.model import EvaluatedModel
 from selfdistill.rng import make_generator
@@ -60,4 +60,4 @@ def corrupted_accuracy(
 
 def compute(context: EvaluationContext) -> dict[str, float | list[float]]:
     """Metric "corruption" on the test images."""
-    return corrupted_accuracy(context.model, context.splits.test, context.seed, context.on_start)
+    return corrupted_accuracy(context.model, whole_images(context.splits.test), context.seed, context.on_start)

@@ -9,6 +9,7 @@ from selfdistill.errors import UserError
 from selfdistill.files import folder_name
 from selfdistill.plots import PAGE, PHONE, Figure, svg
 from selfdistill.report.figures.inputs import FigureInputs
+from selfdistill.task import CLASSIFY, TaskName
 
 
 class FigureUnavailable(Exception):
@@ -27,6 +28,7 @@ class Picture:
     caption: str
     read: Callable[[FigureInputs], tuple[object, ...]]
     draw: Callable[..., Figure]
+    tasks: tuple[TaskName, ...] = (CLASSIFY,)  # that it can show
 
 
 @dataclass(frozen=True)
@@ -41,8 +43,9 @@ class RenderedFigure:
 
 
 def render_figures(inputs: FigureInputs, pictures: Sequence[Picture], prefix: str) -> list[RenderedFigure]:
-    """Render all figures; an error in one becomes its reason. Ids begin with `prefix`."""
-    return [_render(picture, inputs, prefix) for picture in pictures]
+    """Render the figures of the study's task; an error in one becomes its reason. Ids begin with `prefix`."""
+    task = inputs.study.task.name
+    return [_render(picture, inputs, prefix) for picture in pictures if task in picture.tasks]
 
 
 def unavailable_reasons(found: Sequence[RenderedFigure]) -> dict[str, list[str]]:

@@ -9,6 +9,7 @@ from selfdistill.plots.centers import METHODS
 from selfdistill.plots.embedding import Projection
 from selfdistill.report.figures.figure import FigureUnavailable, Picture
 from selfdistill.report.figures.inputs import FigureInputs
+from selfdistill.task import CLASSIFY, SEGMENT, TAG
 
 POINTS = 500  # images in a projection: more are slow and overlap
 
@@ -86,6 +87,7 @@ PICTURES = [
         "Each loss term and accuracy: mean over seeds, with a band from minimum to maximum.",
         losses,
         plots.draw_curves,
+        (CLASSIFY, SEGMENT, TAG),
     ),
     Picture(
         "Reliability",

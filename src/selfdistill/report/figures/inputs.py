@@ -8,10 +8,13 @@ import torch
 from torch import nn
 
 from selfdistill.data import Augmentation, Images, Splits
+from selfdistill.data.kinds import AnySplits
+from selfdistill.errors import UserError
 from selfdistill.plots import CollectedOutputs, collect, first_per_class
-from selfdistill.records import EpochRow, RunInfo
+from selfdistill.records import AnyEpoch, RunInfo
 from selfdistill.report.runs import Run
 from selfdistill.study import Study
+from selfdistill.task import SEGMENT
 from selfdistill.train.config import RunConfig
 from selfdistill.train.networks import load_run
 from selfdistill.train.run import load_data
@@ -33,7 +36,7 @@ class FigureInputs:
     chosen: Sequence[str] = ()
 
     @property
-    def logs(self) -> dict[str, list[list[EpochRow]]]:
+    def logs(self) -> dict[str, list[list[AnyEpoch]]]:
         """Rows of each run's log by method."""
         return {method: [run.log for run in runs] for method, runs in self.runs.items()}
 
@@ -58,8 +61,17 @@ class FigureInputs:
     @cached_property
     def splits(self) -> Splits:
         """Data set at the image size of the training."""
+        splits = self.any_splits
+        if not isinstance(splits, Splits):
+            raise UserError("this figure shows images with one class each")
+        return splits
+
+    @cached_property
+    def any_splits(self) -> AnySplits:
+        """Data set of the study's task."""
         _, facts = next(iter(self.networks.values()))
-        return load_data(replace(RunConfig.from_json(facts["config"]), size=facts["size"]))
+        config = RunConfig.from_json(facts["config"])
+        return load_data(config if self.study.task.name == SEGMENT else replace(config, size=facts["size"]))
 
     @property
     def classes(self) -> tuple[str, ...]:

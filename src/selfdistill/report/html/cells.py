@@ -4,22 +4,20 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from selfdistill.records import RunResult
+from selfdistill.records import AnyResult
 from selfdistill.report.runs import anchor
 from selfdistill.report.tables.accuracy import header, rows
 from selfdistill.study import Study
 from selfdistill.study.analysis.summary import gaps, summary_rows
 
-Result = RunResult
+Result = AnyResult
 PER_SEED: dict[str, Callable[[Result, float | None], str]] = {  # a run's value in a column, by the column's first word
-    "top-1": lambda result, gap: f"{result['top1']:.2f} %",
     "against": lambda result, gap: "" if gap is None else f"{gap:+.2f}",
     "p": lambda result, gap: "" if gap is None else f"{gap:+.2f}",
     "verdict": lambda result, gap: "" if gap is None else f"{gap:+.2f}",
     "detectable": lambda result, gap: "" if gap is None else f"{gap:+.2f}",
     "added": lambda result, gap: f"{result['added_parameters']:,}",
     "time": lambda result, gap: f"{result['step_ms']:.1f} ms",
-    "n": lambda result, gap: f"{result['top1']:.2f} %",
 }
 
 
@@ -70,7 +68,15 @@ def _cell(study: Study, method: str, column: str, text: str) -> TableCell:
     return TableCell(text, _per_seed(study, method, column) if text else [])
 
 
+def scores(study: Study, method: str) -> list[tuple[int, float]]:
+    """List the scores of a row in the order of the seeds."""
+    found = study.scores(method)
+    return [(seed, found[seed]) for seed in study.seeds if seed in found]
+
+
 def _per_seed(study: Study, method: str, column: str) -> list[SeedValue]:
+    if column in (f"{study.task.title} %", "n"):
+        return [SeedValue(seed, f"{each:.2f} %", anchor(study, method, seed)) for seed, each in scores(study, method)]
     shown = PER_SEED.get(column.split()[0])
     results, apart = study.results[method], gaps(study, method) if method != study.baseline else {}
     found = [(seed, shown(results[seed], apart.get(seed))) for seed in study.seeds if seed in results] if shown else []

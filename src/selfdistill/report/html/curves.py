@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from statistics import fmean
 
 from selfdistill.report.html.axis import Axis
-from selfdistill.report.runs import Accuracy, Run, accuracy_curve, logged_accuracy
+from selfdistill.report.runs import Run, logged_score, score_curve
+from selfdistill.task import Task
 
 WIDTH, HEIGHT = 240, 150
-NAMES = {"validation_top1": "validation accuracy", "train_top1": "training accuracy"}
 Band = list[tuple[int, float, float, float]]  # epoch, minimum, mean, maximum
 
 
@@ -35,17 +35,18 @@ class Curves:
     height: int = HEIGHT
 
 
-def curves(runs: dict[str, list[Run]], baseline: str) -> Curves | None:
+def curves(runs: dict[str, list[Run]], baseline: str, task: Task) -> Curves | None:
     """Compute the learning curves of all methods; None for logs of less than two epochs."""
-    name = logged_accuracy(runs)
-    bands = {method: band([accuracy_curve(run, name) for run in each]) for method, each in runs.items()}
+    name = logged_score(runs, task)
+    quantity = f"validation {task.title}" if name == task.validation else f"training {task.training_title}"
+    bands = {method: band([score_curve(run, name) for run in each]) for method, each in runs.items()}
     bands = {method: each for method, each in bands.items() if len(each) > 1}
     if not bands:
         return None
     x = Axis.over([row[0] for each in bands.values() for row in each], 34, WIDTH - 8, margin=0)
     y = Axis.over([end for each in bands.values() for row in each for end in row[1:]], HEIGHT - 24, 8)
     return Curves(
-        NAMES[name], x, y, [_panel(method, each, bands.get(baseline, []), x, y) for method, each in bands.items()]
+        quantity, x, y, [_panel(method, each, bands.get(baseline, []), x, y) for method, each in bands.items()]
     )
 
 
@@ -58,9 +59,9 @@ def band(lines: Sequence[Sequence[tuple[int, float]]]) -> Band:
     return [(epoch, min(at), fmean(at), max(at)) for epoch in shared for at in [[each[epoch] for each in values]]]
 
 
-def sparkline(run: Run, name: Accuracy, y: Axis, width: float = 88) -> str:
+def sparkline(run: Run, name: str, y: Axis, width: float = 88) -> str:
     """Return the points of a run's sparkline; empty for less than two epochs."""
-    line = accuracy_curve(run, name)
+    line = score_curve(run, name)
     if len(line) < 2:
         return ""
     x = Axis(line[0][0], line[-1][0], 2, width - 2)

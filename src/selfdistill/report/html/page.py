@@ -20,7 +20,7 @@ from selfdistill.report.html import cells, config_diff
 from selfdistill.report.html.axis import Axis
 from selfdistill.report.html.curves import Curves, curves, sparkline
 from selfdistill.report.html.scatter import Scatter, scatter
-from selfdistill.report.runs import Run, accuracy_curve, anchor, logged_accuracy, runs_of, study_name, study_title
+from selfdistill.report.runs import Run, anchor, logged_score, runs_of, score_curve, study_name, study_title
 from selfdistill.report.tables.accuracy import footer, full_table, header
 from selfdistill.report.tables.metrics_csv import StudyMetrics, comparison_details, read_metrics, sort_key
 from selfdistill.report.text import caveats, commands, findings
@@ -70,7 +70,7 @@ class Section:
     @cached_property
     def curves(self) -> Curves | None:
         """Learning curves."""
-        return curves(self.runs, self.study.baseline)
+        return curves(self.runs, self.study.baseline, self.study.task)
 
     @cached_property
     def metrics(self) -> StudyMetrics:
@@ -89,8 +89,8 @@ class Section:
     @cached_property
     def sparklines(self) -> dict[str, str]:
         """Sparkline of each run by its anchor, all on one scale."""
-        key, runs = logged_accuracy(self.runs), [run for each in self.runs.values() for run in each]
-        values = [value for run in runs for _, value in accuracy_curve(run, key)]
+        key, runs = logged_score(self.runs, self.study.task), [run for each in self.runs.values() for run in each]
+        values = [value for run in runs for _, value in score_curve(run, key)]
         y = Axis.over(values or [0.0], 22, 2)
         return {anchor(self.study, run.method, run.seed): sparkline(run, key, y) for run in runs}
 

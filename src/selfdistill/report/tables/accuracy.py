@@ -7,6 +7,7 @@ from selfdistill.study.analysis.comparison import Comparison
 from selfdistill.study.analysis.statistics import MOST_SEEDS, MeanStd
 from selfdistill.study.analysis.summary import Summary, summaries
 from selfdistill.study.study import Study
+from selfdistill.task import Task
 
 WIDE_NOTES = (
     "seeds needed: number of seeds at which a paired t-test finds this difference with a power of 80 %, at both ends "
@@ -17,7 +18,6 @@ UNTESTED = (
     "untested: all differences are equal and the number of test images is unknown, so no test is possible; re-run the "
     "compare command, which records it."
 )
-BEST = "top-1 % at best validation"  # of each run's epoch with the highest validation accuracy
 Column = tuple[str, Callable[[Summary], str]]
 
 
@@ -96,18 +96,18 @@ def detectable(compared: Comparison | None) -> str:
 def _narrow(study: Study) -> list[Column]:
     return [
         ("method", lambda row: row.method),
-        ("top-1 %", lambda row: _mean(row.top1)),
+        (f"{study.task.title} %", lambda row: _mean(row.score)),
         *_compared(f"against {study.baseline}", lambda row: row.against, study.baseline),
         ("added", lambda row: f"+{row.added:,}" if row.added else "0"),
         ("time", lambda row: _times(row.time)),
-        ("n", lambda row: str(row.top1.n)),
+        ("n", lambda row: str(row.score.n)),
     ]
 
 
 def _wide(study: Study, shown: Sequence[Summary]) -> list[Column]:
     """Return all non-empty columns."""
     columns = _narrow(study)
-    columns[2:2] = _accuracies(shown)
+    columns[2:2] = _scores(shown, study.task)
     columns.append(("seeds needed", lambda row: seeds_needed(row.against)))
     columns.append(("seed correlation", lambda row: seed_correlation(row.against)))
     if study.compute:
@@ -117,13 +117,13 @@ def _wide(study: Study, shown: Sequence[Summary]) -> list[Column]:
     return columns
 
 
-def _accuracies(shown: Sequence[Summary]) -> list[Column]:
-    """Return the columns of the mean's interval, and of the validation accuracy if there is one."""
+def _scores(shown: Sequence[Summary], task: Task) -> list[Column]:
+    """Return the columns of the mean's interval, and of the validation score if there is one."""
     columns: list[Column] = [
-        ("95 % of the mean", lambda row: "" if row.top1.reach is None else f"± {row.top1.reach:.2f}")
+        ("95 % of the mean", lambda row: "" if row.score.reach is None else f"± {row.score.reach:.2f}")
     ]
     if any(row.best for row in shown):
-        columns.append((BEST, lambda row: _mean(row.best) if row.best else ""))
+        columns.append((f"{task.title} % at best validation", lambda row: _mean(row.best) if row.best else ""))
     if any(row.validation for row in shown):
         columns.append(("validation %, last", lambda row: f"{row.validation[0]:.2f}" if row.validation else ""))
         columns.append(("validation %, best", lambda row: f"{row.validation[1]:.2f}" if row.validation else ""))

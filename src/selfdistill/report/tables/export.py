@@ -15,7 +15,7 @@ from selfdistill.study.analysis.summary import Summary, summaries
 
 COLUMNS = (
     *("data", "model", "label_noise", "epochs", "method", "n"),
-    *("top1_mean", "top1_std", "validation_last", "validation_best", "best_epoch_top1_mean", "best_epoch_top1_std"),
+    *("score", "mean", "std", "validation_last", "validation_best", "best_epoch_mean", "best_epoch_std"),
     *("baseline", "difference", "low", "high", "p", "verdict", "detectable", "seeds_needed", "seed_correlation"),
     *("step_time", "added_parameters", "compute"),
     *(
@@ -79,8 +79,9 @@ def escape_latex(text: str) -> str:
 
 def _values(study: Study, row: Summary) -> Iterator[str]:
     yield from (study.base.data, study.base.model, f"{study.base.label_noise:g}")
-    yield from (str(row.epochs), row.method, str(row.top1.n))
-    yield from map(_two, (row.top1.mean, row.top1.std, *(row.validation or (None, None))))
+    yield from (str(row.epochs), row.method, str(row.score.n))
+    yield f"{study.task.title} %"
+    yield from map(_two, (row.score.mean, row.score.std, *(row.validation or (None, None))))
     yield from map(_two, (row.best.mean, row.best.std) if row.best else (None, None))
     yield from (study.baseline if row.against else "", *_against(row.against))
     yield from (seeds_needed(row.against), seed_correlation(row.against))

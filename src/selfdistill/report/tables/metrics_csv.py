@@ -19,7 +19,7 @@ from selfdistill.report.tables.metrics import (
     notes,
 )
 from selfdistill.study import Study
-from selfdistill.study.evaluation.metric_specs import ATTACKS, is_derived
+from selfdistill.study.evaluation.metric_specs import ATTACKS, class_keys, is_derived
 from selfdistill.study.evaluation.results import MetricTable, read_metric_table
 
 COLUMNS = ("data", "model", "label_noise", "method", "seed", "metric", "value")
@@ -55,7 +55,7 @@ class StudyMetrics:
     @property
     def all_classes(self) -> bool:
         """True if the table of classes is complete."""
-        keys = [each for each in self.scores.keys if each.startswith("classes.") and each.endswith(".top1")]
+        keys = class_keys(self.scores.keys)
         return self.classes is not None and len(keys) == len(self.classes.specs)
 
     @property

@@ -69,7 +69,7 @@ def _corrected(gaps: dict[str, Difference]) -> dict[str, Comparison]:
 
 
 def _against(study: Study, row: str, baseline: str) -> Difference | None:
-    own, base = ({seed: each["top1"] for seed, each in study.results.get(name, {}).items()} for name in (row, baseline))
+    own, base = (study.scores(name) for name in (row, baseline))
     return None if row == baseline else _paired(own, base, study.one_image)
 
 

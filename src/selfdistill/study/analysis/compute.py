@@ -7,7 +7,7 @@ from functools import lru_cache
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from selfdistill.data import Loader, Splits, default_augmentation
+from selfdistill.data.kinds import AnySplits, augmentation_for, training_loader
 from selfdistill.method.networks import Teacher
 from selfdistill.methods import parse_method
 from selfdistill.step import memory
@@ -18,7 +18,7 @@ from selfdistill.train.config import RunConfig
 from selfdistill.train.networks import untrained_distiller
 
 
-def relative_compute(config: RunConfig, splits: Splits) -> float:
+def relative_compute(config: RunConfig, splits: AnySplits) -> float:
     """Return the FLOPs of a run relative to plain cross-entropy with the same number of steps.
 
     Counts matrix products and convolutions of one training step, forward and backward, with all passes, heads and
@@ -28,13 +28,13 @@ def relative_compute(config: RunConfig, splits: Splits) -> float:
     return _flops_with_teachers(config, flops) / flops(replace(config, method=BASELINE_METHOD))
 
 
-def step_flops(config: RunConfig, splits: Splits) -> int:
+def step_flops(config: RunConfig, splits: AnySplits) -> int:
     """Count the FLOPs of one training step, including the backward pass."""
     method = parse_method(config.method)
-    loader = Loader(
+    loader = training_loader(
         splits.train,
         config.batch_size,
-        augment=default_augmentation(splits),
+        augment=augmentation_for(splits, config.size),
         mixing=method.mixing,
         erasing=method.erasing,
         needs=method.needs,

@@ -5,10 +5,11 @@ from dataclasses import dataclass
 from math import inf, isfinite
 from statistics import median
 
-from selfdistill.records import RunResult
+from selfdistill.records import AnyResult, number, score_of
 from selfdistill.study.analysis.comparison import Comparison, against_baseline, at_equal_compute
 from selfdistill.study.analysis.statistics import Difference, MeanStd
 from selfdistill.study.study import Study
+from selfdistill.task import Task
 
 
 @dataclass(frozen=True)
@@ -16,7 +17,7 @@ class Summary:
     """One row of a study's table. Accuracies are in percent, differences in points."""
 
     method: str
-    top1: MeanStd  # on the test set, after the last epoch
+    score: MeanStd  # on the test set, after the last epoch
     validation: tuple[float, float] | None  # means after the last and the best epoch; None without validation
     best: MeanStd | None  # on the test set, at each run's epoch of best validation accuracy; None without validation
     against: Comparison | None  # None for the baseline, or without shared seeds
@@ -41,16 +42,16 @@ def summaries(study: Study) -> list[Summary]:
 def _summary(
     study: Study,
     row: str,
-    found: Sequence[RunResult],
+    found: Sequence[AnyResult],
     against: Comparison | None,
     equal: Comparison | None,
-    base: Sequence[RunResult],
+    base: Sequence[AnyResult],
 ) -> Summary:
     return Summary(
         method=row,
-        top1=MeanStd.of([each["top1"] for each in found]),
-        validation=_validation(found),
-        best=_best(found),
+        score=MeanStd.of([score_of(each, study.task) for each in found]),
+        validation=_validation(found, study.task),
+        best=_best(found, study.task),
         against=against,
         equal_compute=equal,
         added=max(each["added_parameters"] for each in found),
@@ -60,25 +61,30 @@ def _summary(
     )
 
 
-def _validation(found: Sequence[RunResult]) -> tuple[float, float] | None:
-    if not all("best_validation_top1" in each for each in found):
+def _validation(found: Sequence[AnyResult], task: Task) -> tuple[float, float] | None:
+    last, best = (_all_of(found, key) for key in (task.validation, task.best_validation))
+    if last is None or best is None:
         return None
-    last, best = (MeanStd.of([each[key] for each in found]) for key in ("validation_top1", "best_validation_top1"))
     return (last.mean, best.mean) if last.n and best.n else None
 
 
-def _best(found: Sequence[RunResult]) -> MeanStd | None:
-    values = [each["best_epoch_top1"] for each in found if "best_epoch_top1" in each]
+def _best(found: Sequence[AnyResult], task: Task) -> MeanStd | None:
+    return _all_of(found, task.best_epoch)
+
+
+def _all_of(found: Sequence[AnyResult], key: str) -> MeanStd | None:
+    """Return the mean of a score that all results have; None where one lacks it."""
+    values = [number(each, key) for each in found if key in each]
     return MeanStd.of(values) if len(values) == len(found) else None
 
 
-def _relative_time(found: Sequence[RunResult], base: Sequence[RunResult]) -> float | None:
+def _relative_time(found: Sequence[AnyResult], base: Sequence[AnyResult]) -> float | None:
     """Return the ratio of median step times; None where one is unknown."""
     own, other = _step_ms(found), _step_ms(base)
     return None if own is None or other is None else own / other
 
 
-def _step_ms(found: Sequence[RunResult]) -> float | None:
+def _step_ms(found: Sequence[AnyResult]) -> float | None:
     """Return the median of the step times above 0; None without any."""
     times = [each["step_ms"] for each in found if 0 < each["step_ms"] < inf]
     return float(median(times)) if times else None
@@ -139,8 +145,8 @@ def summary_rows(study: Study) -> list[Row]:
 
 def gaps(study: Study, method: str) -> dict[int, float]:
     """Return the difference to the baseline by shared seed, in points."""
-    own, base = study.results.get(method, {}), study.results.get(study.baseline, {})
-    found = {seed: own[seed]["top1"] - base[seed]["top1"] for seed in study.seeds if seed in own and seed in base}
+    own, base = study.scores(method), study.scores(study.baseline)
+    found = {seed: own[seed] - base[seed] for seed in study.seeds if seed in own and seed in base}
     return {seed: gap for seed, gap in found.items() if isfinite(gap)}
 
 

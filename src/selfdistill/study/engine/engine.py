@@ -81,7 +81,6 @@ def row_statuses(studies: Sequence[Study]) -> list[RowStatus]:
 
 
 def _row_status(study: Study, row: str, several: bool) -> RowStatus:
-    top1 = [float(each["top1"]) for each in study.results.get(row, {}).values()]
-    return RowStatus(
-        f"{row}, {describe_runs(study.base)}" if several else row, top1, len(study.seeds), row in study.errors
-    )
+    scores = list(study.scores(row).values())
+    name = f"{row}, {describe_runs(study.base)}" if several else row
+    return RowStatus(name, study.task.title, scores, len(study.seeds), row in study.errors)

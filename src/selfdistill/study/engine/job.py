@@ -9,13 +9,13 @@ from typing import cast
 
 from filelock import FileLock
 
-from selfdistill.data import Splits
 from selfdistill.data.fingerprint import fingerprint
+from selfdistill.data.kinds import AnySplits
 from selfdistill.errors import UserError
 from selfdistill.files import exists, make_folder
 from selfdistill.method.networks import Teacher
 from selfdistill.methods import parse_method
-from selfdistill.records import RESULT, RunResult
+from selfdistill.records import RESULT, AnyResult, score_of
 from selfdistill.study.study import describe_runs
 from selfdistill.train import networks as teacher
 from selfdistill.train.config import RunConfig
@@ -54,7 +54,8 @@ class Job:
 
     def summarize(self, result: Mapping[str, object]) -> str:
         """Format the result in a few words."""
-        return f"top-1 {cast(RunResult, result)['top1']:.2f}%"
+        task = self.config.resolved_task
+        return f"{task.title} {score_of(cast(AnyResult, result), task):.2f}%"
 
     def status(self, outcome: "Outcome") -> JobStatus:
         """Describe the job and its outcome for a listener."""
@@ -84,18 +85,18 @@ def run_job(job: Job, listener: Listener | None = None) -> Outcome:
         return Outcome(error=f"{type(error).__name__}: {error}")
 
 
-def load_splits(config: RunConfig) -> Splits:
+def load_splits(config: RunConfig) -> AnySplits:
     """Load the data of a run; cached until another seed or data set is loaded, or the files change."""
     files = fingerprint(config.data)
     return _loaded(replace(config, method="", model="", epochs=1, warmup=0), files and files["digest"])
 
 
 @lru_cache(maxsize=1)
-def _loaded(config: RunConfig, digest: str | None) -> Splits:
+def _loaded(config: RunConfig, digest: str | None) -> AnySplits:
     return load_data(config)
 
 
-def _make_teachers(config: RunConfig, teachers: Path, splits: Splits, listener: Listener | None) -> None:
+def _make_teachers(config: RunConfig, teachers: Path, splits: AnySplits, listener: Listener | None) -> None:
     """Train the teachers that a run needs and that do not exist yet; other processes that need them wait."""
     for role in parse_method(config.method).networks.values():
         planned = teacher.plan(role, config) if isinstance(role, Teacher) else None

@@ -8,7 +8,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from selfdistill.records import EpochRow
+from selfdistill.records import AnyEpoch
 from selfdistill.study.analysis.statistics import MeanStd
 from selfdistill.study.engine.progress import StudyLines
 from selfdistill.train.monitor.listener import JobStatus, Listener, RowStatus
@@ -52,8 +52,10 @@ class LiveTable(Listener):
 
     def render(self) -> Group:
         """Render the table as it stands."""
-        table = Table("method", "top-1 %", "runs", box=None, header_style="bold", pad_edge=False)
-        for row in self.rows():
+        rows = self.rows()
+        title = " or ".join(dict.fromkeys(row.title for row in rows)) or "score"
+        table = Table("method", f"{title} %", "runs", box=None, header_style="bold", pad_edge=False)
+        for row in rows:
             table.add_row(Text(row.name), *_cells(row))
         return Group(table, *(_line("  ".join(each)) for each in self.running.values()), Text(self._remaining()))
 
@@ -75,7 +77,7 @@ class JobLine(Listener):
         """Add the line."""
         self.running[self.name] = [title, f"of {epochs} epochs" if epochs else ""]
 
-    def on_epoch(self, row: EpochRow) -> None:
+    def on_epoch(self, row: AnyEpoch) -> None:
         """Show the epoch's numbers."""
         self.running[self.name][1] = f"epoch {row['epoch']}  {format_row(row)}"
 
@@ -96,6 +98,6 @@ def _line(words: str) -> Text:
 
 def _cells(row: RowStatus) -> tuple[str, str]:
     """Format a row's accuracy so far, and its number of finished runs."""
-    spread = MeanStd.of(list(row.top1)) if row.top1 else None
+    spread = MeanStd.of(list(row.scores)) if row.scores else None
     mean = f"{spread.mean:.2f}" + (f" ± {spread.std:.2f}" if spread.std is not None else "") if spread else ""
-    return mean, f"{len(row.top1)} of {row.seeds}{'  failed' if row.failed else ''}"
+    return mean, f"{len(row.scores)} of {row.seeds}{'  failed' if row.failed else ''}"

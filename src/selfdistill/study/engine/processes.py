@@ -13,7 +13,7 @@ from typing import Any
 import torch
 
 from selfdistill.errors import Interrupted
-from selfdistill.records import EpochRow
+from selfdistill.records import AnyEpoch
 from selfdistill.study.engine.job import Job, Outcome, run_job
 from selfdistill.train.monitor.listener import Listener
 
@@ -121,7 +121,7 @@ class PipeListener(Listener):
         """Forward the call."""
         self.connection.send(("on_run_start", title, epochs, steps))
 
-    def on_epoch(self, row: EpochRow) -> None:
+    def on_epoch(self, row: AnyEpoch) -> None:
         """Forward the call."""
         self.connection.send(("on_epoch", row))
 

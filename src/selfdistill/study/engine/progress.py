@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from rich.console import Console
 
-from selfdistill.records import EpochRow
+from selfdistill.records import AnyEpoch
 from selfdistill.train.monitor.listener import JobStatus, Listener, RowStatus
 from selfdistill.train.monitor.progress import format_row
 
@@ -34,7 +34,7 @@ class StudyLines(Listener):
         if not self.started:
             self._print(text)
 
-    def on_epoch(self, row: EpochRow) -> None:
+    def on_epoch(self, row: AnyEpoch) -> None:
         """Print the epoch's numbers."""
         if self.epochs:
             self._print(f"  epoch {row['epoch']}/{self.total}  {format_row(row)}")

@@ -7,12 +7,12 @@ from typing import Any
 
 import torch
 
-from selfdistill.data import Augmentation, Splits
 from selfdistill.data.fingerprint import fingerprint
+from selfdistill.data.kinds import AnyAugmentation, AnySplits, augmentation_for
 from selfdistill.errors import UserError
 from selfdistill.methods import parse_stored_method
 from selfdistill.metrics import available_metrics, evaluate
-from selfdistill.records import read_result
+from selfdistill.records import RunInfo, read_result
 from selfdistill.study.engine.engine import Engine, SerialEngine, run_jobs
 from selfdistill.study.engine.job import Job, Outcome, load_splits
 from selfdistill.study.evaluation.request import EvaluationRequest
@@ -45,7 +45,7 @@ class EvaluationJob(Job):
         files = fingerprint(self.request.data or self.config.data)
         if stored and stored.digest and files and files["digest"] != stored.digest:
             return False
-        return not self.request.remaining(stored)
+        return not self.request.remaining(stored, self.config.resolved_task.name)
 
     @property
     def epochs(self) -> int:
@@ -98,11 +98,12 @@ def evaluate_run(
         )
     options: dict[str, Any] = {
         "ood": request.ood_splits(size),
+        "augment": trained_normalization(augmentation_for(splits, config.size), info),
         "classifier": request.classifier or config.classifier,
         "epsilons": request.epsilons,
     }
-    path, computed = path_of(folder, request.data), {}
-    remaining = request.remaining(None if recompute else of_same_images(read(path), empty))
+    path, computed, task = path_of(folder, request.data), {}, config.resolved_task.name
+    remaining = request.remaining(None if recompute else of_same_images(read(path), empty), task)
     if "cost" in remaining:
         parse_stored_method(config.method, request.modules)  # raises `UserError` before anything is evaluated
     available = available_metrics(student, splits, metrics=request.metric_names, **options)
@@ -115,12 +116,16 @@ def evaluate_run(
         student.to(device_of(request.accelerator)),
         splits,
         metrics=[name for name in remaining if name in available],
-        augment=Augmentation(0, False, tuple(info["mean"]), tuple(info["std"])),  # the normalization of the training
         on_start=listener.on_note,
         on_result=store,
         **options,
     )
     return computed
+
+
+def trained_normalization(augment: AnyAugmentation, info: RunInfo) -> AnyAugmentation:
+    """Return an augmentation with the mean and standard deviation of a run's training."""
+    return replace(augment, mean=tuple(info["mean"]), std=tuple(info["std"]))
 
 
 def device_of(accelerator: str) -> torch.device:
@@ -148,7 +153,7 @@ def training_cost(folder: Path, config: RunConfig, request: EvaluationRequest) -
     }
 
 
-def _step_bytes(config: RunConfig, splits: Splits, request: EvaluationRequest) -> int:
+def _step_bytes(config: RunConfig, splits: AnySplits, request: EvaluationRequest) -> int:
     processes = config.devices * config.nodes
     alone = replace(
         config,

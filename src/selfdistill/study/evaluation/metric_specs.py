@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from selfdistill.metrics.catalog import HEADINGS, METRICS, ROBUSTNESS, MetricSpec
+from selfdistill.metrics.catalog import CLASS_SCORES, HEADINGS, METRICS, ROBUSTNESS, MetricSpec
 from selfdistill.metrics.corruption import CORRUPTIONS, EXTRA, SEVERITIES
 
 KNOWN = tuple(spec for metric in METRICS.values() for spec in metric.specs)
@@ -26,9 +26,15 @@ def corruption_specs(keys: Iterable[str]) -> list[MetricSpec]:
 
 
 def class_specs(keys: Iterable[str]) -> list[MetricSpec]:
-    """Return the specs of the accuracy of each class."""
-    names = [each.removeprefix("classes.").removesuffix(".top1") for each in keys if _is_class(each)]
-    return [MetricSpec(f"classes.{name}.top1", CLASS_GROUP, name, 1, ".1f") for name in names]
+    """Return the specs of the main number of each class: accuracy, IoU or F1."""
+    return [
+        MetricSpec(each, CLASS_GROUP, each.split(".", 1)[1].rpartition(".")[0], 1, ".1f") for each in class_keys(keys)
+    ]
+
+
+def class_keys(keys: Iterable[str]) -> list[str]:
+    """Return the keys of the main number of each class, such as "classes.cat.top1"."""
+    return [each for each in keys if CLASS_SCORES.get(each.partition(".")[0]) == each.rpartition(".")[2]]
 
 
 def with_means(values: dict[str, float]) -> dict[str, float]:
@@ -63,7 +69,3 @@ def _strength(pair: list[str]) -> tuple[str, float]:
 
 def _order(spec: MetricSpec) -> int:
     return HEADINGS.index(spec.group)
-
-
-def _is_class(key: str) -> bool:
-    return key.startswith("classes.") and key.endswith(".top1")

@@ -5,15 +5,19 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
-from selfdistill.data import Images, Splits, load
-from selfdistill.data.subsets import stratified
+from selfdistill.data import load
+from selfdistill.data.images import Images, Splits
+from selfdistill.data.kinds import AnySplits, augmentation_for, training_size
+from selfdistill.data.masked_images import MaskedImages, MaskedSplits
+from selfdistill.data.subsets import stratified, uniform
 from selfdistill.errors import UserError
 from selfdistill.metrics import available_metrics, resolve_metric_names
 from selfdistill.metrics.adversarial import EPSILONS
-from selfdistill.models import create
 from selfdistill.study.engine.job import load_splits
 from selfdistill.study.evaluation.store import MetricsFile
+from selfdistill.task import TaskName
 from selfdistill.train.config import RunConfig
+from selfdistill.train.networks import create_for
 
 SEED = 0  # of the subset of test images, the same for all runs
 
@@ -45,7 +49,7 @@ class EvaluationRequest:
         """Names for `metrics.evaluate`, with `outside` if OOD images are given."""
         return [*self.metrics, *(["outside"] if self.ood else [])]
 
-    def splits(self, config: RunConfig, size: int) -> Splits:
+    def splits(self, config: RunConfig, size: int) -> AnySplits:
         """Load the images at `size` pixels, without label noise. Raises `UserError` if they cannot be loaded."""
         clean = replace(config, label_noise=0.0)
         if self.data is None:
@@ -61,29 +65,31 @@ class EvaluationRequest:
         files = splits.fingerprint
         return MetricsFile(splits.name, len(splits.test), digest=files and files["digest"])
 
-    def ood_splits(self, size: int) -> Splits | None:
+    def ood_splits(self, size: int) -> AnySplits | None:
         """Load the OOD images; None if none are requested. Raises `UserError` if they cannot be loaded."""
         return self._limited(_loaded(self.ood, size, self.skip_unreadable)) if self.ood else None
 
-    def remaining(self, stored: MetricsFile | None) -> list[str]:
-        """Return the requested metrics that are not stored for the requested images."""
-        return [name for name in self._names() if stored is None or not self._is_stored(name, stored)]
+    def remaining(self, stored: MetricsFile | None, task: TaskName) -> list[str]:
+        """Return the requested metrics of a task that are not stored for the requested images."""
+        return [name for name in self._names(task) if stored is None or not self._is_stored(name, stored)]
 
-    def require_available(self, config: RunConfig, splits: Splits) -> None:
+    def require_available(self, config: RunConfig, splits: AnySplits) -> None:
         """Raise `UserError` if a run of this configuration could not be evaluated; runs a few passes of two images."""
-        size = splits.train.size
+        size = training_size(splits, config.size)[0]
         available_metrics(
-            create(config.model, len(splits.classes), size=size),
+            create_for(config.model, config, splits),
             self.splits(config, size),
             metrics=self.metric_names,
             ood=self.ood_splits(size),
+            augment=augmentation_for(splits, config.size),
             classifier=self.classifier or config.classifier,
             epsilons=self.epsilons,
         )
 
-    def _names(self) -> Iterator[str]:
+    def _names(self, task: TaskName) -> Iterator[str]:
         """Return the requested metrics; "all" includes `outside` only with OOD images."""
-        return (name for name, named in resolve_metric_names(self.metric_names).items() if named or name != "outside")
+        names = resolve_metric_names(self.metric_names, task)
+        return (name for name, named in names.items() if named or name != "outside")
 
     def _is_stored(self, name: str, stored: MetricsFile) -> bool:
         numbers = stored.groups.get(name)
@@ -94,14 +100,22 @@ class EvaluationRequest:
             return {f"{each:g}/255" for each in self.epsilons} <= set(numbers)
         return name != "outside" or numbers["data"] == self.ood
 
-    def _limited(self, splits: Splits) -> Splits:
+    def _limited(self, splits: AnySplits) -> AnySplits:
         """Reduce the test set to the requested number of images, class-stratified."""
         if self.limit is None or self.limit >= len(splits.test):
             return splits
+        if isinstance(splits, MaskedSplits):
+            return replace(splits, test=_evenly(splits.test, self.limit))
         return replace(splits, test=_stratified(splits.test, self.limit))
 
 
+def _evenly(images: MaskedImages, count: int) -> MaskedImages:
+    return images.rows(uniform(len(images), count, SEED))
+
+
 def _stratified(images: Images, count: int) -> Images:
+    if images.labels.dim() == 2:  # tags have no strata
+        return images.rows(uniform(len(images), count, SEED))
     classes = len(images.labels.unique())
     if count < classes:
         raise UserError(f"{count} test images cannot include each of {classes} classes; evaluate on {classes} or more")

@@ -6,17 +6,28 @@ from dataclasses import dataclass, field
 from math import isfinite
 from typing import Any, TypeVar
 
+from selfdistill.metrics.catalog import ACCURACY, CONFIDENCE, METRICS
 from selfdistill.study.evaluation.metric_specs import with_means
 from selfdistill.study.evaluation.store import MetricsFile, flat, path_of, read
 from selfdistill.study.layout import run_folder
 from selfdistill.study.study import Study
+from selfdistill.task import CLASSIFY, SEGMENT, TAG, TaskName
 
-IN_RESULTS = {  # metrics in result.json, and their keys
-    "top1": "accuracy.top1",
-    "best_epoch_top1": "accuracy.best_epoch_top1",
-    "top5": "accuracy.top5",
-    "nll": "accuracy.nll",
-    "ece": "calibration.ece",
+IN_RESULTS = {  # by task: metrics in result.json, and their keys
+    CLASSIFY: {
+        "top1": "accuracy.top1",
+        "best_epoch_top1": "accuracy.best_epoch_top1",
+        "top5": "accuracy.top5",
+        "nll": "accuracy.nll",
+        "ece": "calibration.ece",
+    },
+    SEGMENT: {
+        name: f"segmentation.{name}"
+        for name in ("miou", "best_epoch_miou", "pixel_accuracy", "mean_class_accuracy", "nll", "ece")
+    },
+    TAG: {name: f"tags.{name}" for name in ("map", "best_epoch_map", "micro_f1", "macro_f1")},
+}
+COSTS_IN_RESULTS = {
     "parameters": "cost.parameters",
     "added_parameters": "cost.added_parameters",
     "step_ms": "cost.step_ms",
@@ -43,8 +54,9 @@ class MetricTable:
     @property
     def on_full_test_set(self) -> list[str]:
         """Names of metrics on the full test set in groups that are otherwise evaluated on a subset."""
-        names = {"accuracy.top1": "top-1", "accuracy.top5": "top-5", "accuracy.nll": "NLL", "calibration.ece": "ECE"}
-        return [name for key, name in names.items() if key in self.from_training and key.split(".")[0] in self.limited]
+        specs = (spec for metric in METRICS.values() for spec in metric.specs if spec.group in (ACCURACY, CONFIDENCE))
+        keys = {spec.place: spec.name.removesuffix(" %") for spec in specs if ".best_epoch_" not in spec.place}
+        return [name for key, name in keys.items() if key in self.from_training and key.split(".")[0] in self.limited]
 
     @property
     def keys(self) -> list[str]:
@@ -61,7 +73,7 @@ def read_metric_table(study: Study, data: str | None = None) -> MetricTable:
     found = {run: each for run in runs if (each := read(path_of(run_folder(study.folder, *run), data)))}
     common = {group: _most_common_images(group, found.values()) for group in _groups(found.values())}
     matching = {run: _matching(each, common) for run, each in found.items()}
-    results = {} if data else {run: _training_metrics(study.results[run[0]][run[1]]) for run in runs}
+    results = {} if data else {run: _training_metrics(study.results[run[0]][run[1]], study.task.name) for run in runs}
     images = _most_common(each.images for each in found.values()) if found else None
     return MetricTable(
         study,
@@ -101,8 +113,9 @@ def _matching(stored: MetricsFile, common: Mapping[str, tuple[object, int] | Non
     return {group: numbers for group, numbers in stored.groups.items() if _images(stored, group) == common[group]}
 
 
-def _training_metrics(result: Mapping[str, Any]) -> dict[str, float]:
-    return {key: result[name] for name, key in IN_RESULTS.items() if name in result}
+def _training_metrics(result: Mapping[str, Any], task: TaskName) -> dict[str, float]:
+    keys = IN_RESULTS[task] | COSTS_IN_RESULTS
+    return {key: result[name] for name, key in keys.items() if name in result}
 
 
 def _by_key(runs: Mapping[tuple[str, int], Mapping[str, float]]) -> dict[str, ValuesByRun]:

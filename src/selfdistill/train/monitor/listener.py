@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from selfdistill.records import EpochRow
+from selfdistill.records import AnyEpoch
 
 
 @dataclass(frozen=True)
@@ -12,7 +12,8 @@ class RowStatus:
     """One row of a study while it runs."""
 
     name: str
-    top1: Sequence[float]  # of the finished runs, in percent
+    title: str  # of the score, such as top-1
+    scores: Sequence[float]  # of the finished runs, in percent
     seeds: int  # runs in all
     failed: bool
 
@@ -46,7 +47,7 @@ class Listener:
     def on_step(self) -> None:
         """The optimizer has taken a step."""
 
-    def on_epoch(self, row: EpochRow) -> None:
+    def on_epoch(self, row: AnyEpoch) -> None:
         """An epoch has ended; `row` is its line of log.jsonl."""
 
     def on_checkpoint(self, path: Path) -> None:
@@ -88,7 +89,7 @@ class Listeners(Listener):
         for each in self.listeners:
             each.on_step()
 
-    def on_epoch(self, row: EpochRow) -> None:
+    def on_epoch(self, row: AnyEpoch) -> None:
         """Forward the call."""
         for each in self.listeners:
             each.on_epoch(row)

@@ -3,7 +3,7 @@
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from selfdistill.records import EpochRow
+from selfdistill.records import AnyEpoch, number, task_of_epoch
 from selfdistill.train.monitor.listener import Listener
 
 
@@ -22,7 +22,7 @@ class EpochLines(Listener):
         """Print the note on its own line."""
         self.console.print(text, highlight=False, markup=False, soft_wrap=True)
 
-    def on_epoch(self, row: EpochRow) -> None:
+    def on_epoch(self, row: AnyEpoch) -> None:
         """Print the epoch's numbers."""
         words = f"  epoch {row['epoch']}/{self.epochs}  {format_row(row)}"
         self.console.print(words, highlight=False, markup=False, soft_wrap=True)
@@ -49,7 +49,7 @@ class ProgressBar(Listener):
         if self.progress:
             self.progress.advance(self.task)
 
-    def on_epoch(self, row: EpochRow) -> None:
+    def on_epoch(self, row: AnyEpoch) -> None:
         """Show the epoch's numbers."""
         if self.progress:
             words = f"epoch {row['epoch']}  {format_row(row)}"
@@ -70,8 +70,10 @@ def progress_for(console: Console) -> Listener:
     return ProgressBar(console) if console.is_terminal else EpochLines(console)
 
 
-def format_row(row: EpochRow) -> str:
+def format_row(row: AnyEpoch) -> str:
     """Format an epoch's losses, accuracy and speed as one line."""
     losses = "  ".join(f"{name} {loss:.3f}" for name, loss in row["losses"].items())
-    validation = f"  validation top-1 {row['validation_top1']:.2f}%" if "validation_top1" in row else ""
-    return f"{losses}  train top-1 {row['train_top1']:.1f}%{validation}  {row['images_per_second']:.0f} images/s"
+    task = task_of_epoch(row)
+    score = f"  validation {task.title} {number(row, task.validation):.2f}%" if task.validation in row else ""
+    training = f"train {task.training_title} {number(row, task.training):.1f}%"
+    return f"{losses}  {training}{score}  {row['images_per_second']:.0f} images/s"

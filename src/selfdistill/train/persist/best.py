@@ -1,4 +1,4 @@
-"""Weights of the epoch with the best validation accuracy."""
+"""Weights of the epoch with the best validation score."""
 
 from torch import Tensor, nn
 
@@ -13,19 +13,19 @@ class Best:
 
     def __init__(self) -> None:
         self.epoch = 0  # from 1; 0 before the first
-        self.top1 = -1.0  # validation accuracy in percent
+        self.score = -1.0  # on validation images, in percent
         self.weights: dict[str, Tensor] = {}
 
-    def offer(self, epoch: int, top1: float, network: nn.Module) -> None:
-        """Keep an epoch's weights if its validation accuracy is the best so far."""
-        if top1 > self.top1:
-            self.epoch, self.top1 = epoch, top1
+    def offer(self, epoch: int, score: float, network: nn.Module) -> None:
+        """Keep an epoch's weights if its validation score is the best so far."""
+        if score > self.score:
+            self.epoch, self.score = epoch, score
             self.weights = {key: value.detach().cpu().clone() for key, value in network.state_dict().items()}
 
     def state_dict(self) -> State:
         """Return the state for a checkpoint."""
-        return {"epoch": self.epoch, "top1": self.top1, "weights": self.weights}
+        return {"epoch": self.epoch, "score": self.score, "weights": self.weights}
 
     def load_state_dict(self, state: State) -> None:
         """Restore the state of a checkpoint."""
-        self.epoch, self.top1, self.weights = state["epoch"], state["top1"], state["weights"]
+        self.epoch, self.score, self.weights = state["epoch"], state["score"], state["weights"]

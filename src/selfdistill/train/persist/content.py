@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from selfdistill.records import Amount, EpochRow
+from selfdistill.records import Amount, AnyEpoch
 from selfdistill.schema import between, mismatches, short_repr
 from selfdistill.train.persist.checkpoint import CheckpointError, State
 
@@ -16,10 +16,10 @@ Counter = Annotated[int, between(0, 10**9, "whole number")]
 
 
 class BestState(TypedDict):
-    """The best epoch on validation images; epoch 0 and top-1 -1 before any."""
+    """The best epoch on validation images; epoch 0 and score -1 before any."""
 
     epoch: Counter
-    top1: Annotated[float, between(-1, 100)]
+    score: Annotated[float, between(-1, 100)]
     weights: dict[str, Tensor]
 
 
@@ -43,7 +43,7 @@ class CheckpointState(TypedDict):
     ranks: list[RankState]
     epoch: Counter
     step: Counter
-    log: list[EpochRow]
+    log: list[AnyEpoch]
     best: BestState
     seconds: Amount
     step_seconds: list[Amount]

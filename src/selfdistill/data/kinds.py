@@ -1,0 +1,167 @@
+"""The kinds of data: images with classes or tags, and images with masks."""
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import TypeAlias
+
+import torch
+from torch import Tensor
+
+from selfdistill.data.augment import Augmentation, default_augmentation
+from selfdistill.data.batch import Batch
+from selfdistill.data.images import Images, Splits
+from selfdistill.data.load_dataset import Decode, load
+from selfdistill.data.load_segmentation import load_masks
+from selfdistill.data.masked_images import MaskedImages, MaskedSplits
+from selfdistill.data.mixing import Erasing, Mixing
+from selfdistill.data.requirements import Need
+from selfdistill.data.segmentation_augment import SegmentationAugmentation, default_segmentation_augmentation
+from selfdistill.data.segmentation_loader import SegmentationLoader, segmentation_batches
+from selfdistill.data.train_loader import Loader, batches
+from selfdistill.errors import UserError
+from selfdistill.rng import make_generator
+from selfdistill.task import CLASSIFY, SEGMENT, TAG, TaskName
+
+AnySplits: TypeAlias = Splits | MaskedSplits
+AnyImages: TypeAlias = Images | MaskedImages
+AnyAugmentation: TypeAlias = Augmentation | SegmentationAugmentation
+AnyLoader: TypeAlias = Loader | SegmentationLoader
+LARGEST_CROP, CROP_STEP = 512, 32  # pixels; most networks halve the side five times
+
+
+def load_data(
+    spec: str,
+    task: TaskName,
+    *,
+    limit: int | None = None,
+    validation: float = 0.0,
+    seed: int = 0,
+    size: int | None = None,
+    label_noise: float = 0.0,
+    decode: Decode = "auto",
+    skip_unreadable: bool = False,
+    on_note: Callable[[str], None],
+) -> AnySplits:
+    """Load the data of a task: by `load`, or by `load_masks` for pixels, whose images keep their size.
+
+    Raises `UserError` for data of another task, and for label noise on pixels.
+    """
+    if task != SEGMENT:
+        return load(
+            spec,
+            task=task,
+            limit=limit,
+            validation=validation,
+            seed=seed,
+            size=size,
+            label_noise=label_noise,
+            decode=decode,
+            skip_unreadable=skip_unreadable,
+            on_note=on_note,
+        )
+    if label_noise:
+        raise UserError("label noise replaces the classes of whole images, not of pixels; leave --label-noise out")
+    return load_masks(
+        spec,
+        limit=limit,
+        validation=validation,
+        seed=seed,
+        decode=decode,
+        skip_unreadable=skip_unreadable,
+        on_note=on_note,
+    )
+
+
+def task_of_splits(splits: AnySplits) -> TaskName:
+    """Return the task of loaded data."""
+    if isinstance(splits, MaskedSplits):
+        return SEGMENT
+    return TAG if splits.train.labels.dim() == 2 else CLASSIFY
+
+
+def training_size(splits: AnySplits, size: int | None) -> tuple[int, int]:
+    """Height and width in pixels of the images that a model is trained on.
+
+    For images with masks: a square of `size`; without it their common size, or where sizes differ a square of the
+    median shorter side, rounded down to a multiple of 32 and at most 512.
+    """
+    if isinstance(splits, Splits):
+        return splits.train.size, splits.train.size
+    sizes = splits.train.sizes
+    if size is None and (sizes == sizes[0]).all():
+        height, width = sizes[0].tolist()
+        return height, width
+    side = size or min(int(sizes.amin(dim=1).median()), LARGEST_CROP)
+    return (side, side) if size else (max(side // CROP_STEP, 1) * CROP_STEP,) * 2
+
+
+def augmentation_for(splits: AnySplits, size: int | None) -> AnyAugmentation:
+    """Return the default augmentation for images of `training_size`; `size` is the shorter side of resized masks."""
+    if isinstance(splits, Splits):
+        return default_augmentation(splits)
+    return default_segmentation_augmentation(splits, training_size(splits, size), base=size)
+
+
+def training_loader(
+    images: AnyImages,
+    batch_size: int,
+    *,
+    augment: AnyAugmentation,
+    mixing: Mixing | None = None,
+    erasing: Erasing | None = None,
+    needs: Mapping[str, Need] | None = None,
+    seed: int = 0,
+    rank: int = 0,
+    ranks: int = 1,
+    device: torch.device | str = "cpu",
+) -> AnyLoader:
+    """Make the loader of a kind of images; a segmentation loader does not mix, and has no extra inputs.
+
+    Methods that need those are refused for pixels.
+    """
+    if isinstance(images, Images) and isinstance(augment, Augmentation):
+        return Loader(
+            images,
+            batch_size,
+            augment=augment,
+            mixing=mixing,
+            erasing=erasing,
+            needs=needs,
+            seed=seed,
+            rank=rank,
+            ranks=ranks,
+            device=device,
+        )
+    if isinstance(images, MaskedImages) and isinstance(augment, SegmentationAugmentation):
+        return SegmentationLoader(
+            images,
+            batch_size,
+            augment=augment,
+            erasing=erasing,
+            seed=seed,
+            rank=rank,
+            ranks=ranks,
+            device=device,
+        )
+    raise TypeError(f"{type(augment).__name__} does not augment {type(images).__name__}")
+
+
+def evaluation_batches(
+    images: AnyImages, batch_size: int, augment: AnyAugmentation, device: torch.device | str = "cpu"
+) -> Iterator[Batch]:
+    """Iterate over all images in order, normalized only."""
+    if isinstance(images, Images) and isinstance(augment, Augmentation):
+        yield from batches(images, batch_size, augment, device)
+    elif isinstance(images, MaskedImages) and isinstance(augment, SegmentationAugmentation):
+        yield from segmentation_batches(images, batch_size, augment, device)
+    else:
+        raise TypeError(f"{type(augment).__name__} does not augment {type(images).__name__}")
+
+
+def example_inputs(images: AnyImages, rows: int, augment: AnyAugmentation) -> Tensor:
+    """Return normalized inputs of the first rows, in the shape of a training batch. -> [B, 3, H, W]."""
+    if isinstance(images, Images):
+        return augment.normalize(images.images[:rows])
+    if isinstance(augment, Augmentation):
+        raise TypeError("Augmentation does not augment MaskedImages")
+    pairs = [images[row] for row in range(min(rows, len(images)))]
+    return augment(pairs, augment.draw(len(pairs), make_generator(0, "example")))[0]
