@@ -16,14 +16,9 @@ from selfdistill.data.batch import Batch
 from selfdistill.data.kinds import AnyAugmentation, AnyImages, AnyLoader, AnySplits
 from selfdistill.errors import Interrupted, UserError
 from selfdistill.files import write_atomic
-<<<<<<< HEAD
-from selfdistill.metrics.accuracy import accuracy, predict
-from selfdistill.records import LOG, EpochRow
-from selfdistill.rng import random_key
-=======
 from selfdistill.metrics.task_scores import evaluate_task
 from selfdistill.records import LOG, AnyEpoch
->>>>>>> 13415e1 (Tasks in the command: tags and pixels train, compare, evaluate)
+from selfdistill.rng import random_key
 from selfdistill.step import Distiller, memory
 from selfdistill.terms import Progress
 from selfdistill.train.config import RunConfig
