@@ -9,6 +9,7 @@ from selfdistill.errors import UserError
 from selfdistill.features import read_anatomy
 from selfdistill.metrics.accuracy import evaluate as plainly
 from selfdistill.metrics.accuracy import predict
+from selfdistill.metrics.catalog import of_task
 from selfdistill.metrics.model import EvaluatedModel
 from selfdistill.models import create
 from tests.helpers.networks import network
@@ -28,7 +29,7 @@ def ood():
 
 def test_everything_is_measured_and_is_json(splits, ood):
     found = metrics.evaluate(network(), splits, metrics="all", ood=ood, batch_size=16)
-    assert list(found) == list(metrics.METRICS)
+    assert list(found) == of_task(list(metrics.METRICS), "classify")
     assert json.loads(json.dumps(found, allow_nan=False)) == found
     assert {len(each) for name, each in found["corruption"].items() if name != "mean"} == {5}
     assert (found["outside"]["data"], found["outside"]["images"]) == ("digits", 359)
@@ -145,7 +146,7 @@ class TwoHeads(nn.Module):
 
 def test_all_is_all_that_is_possible(splits):
     found = metrics.evaluate(TwoHeads(), splits, metrics=["all"], epsilons=[2])
-    assert set(metrics.METRICS) - set(found) == {"recall", "knn", "spread", "outside"}
+    assert {*of_task(list(metrics.METRICS), "classify")} - set(found) == {"recall", "knn", "spread", "outside"}
     named = metrics.evaluate(TwoHeads(), splits, metrics="spread", classifier="two")
     assert named["spread"]["intra"] > 0
 
@@ -155,7 +156,7 @@ def test_all_is_all_that_is_possible(splits):
     [
         (
             {"metrics": "pgdd"},
-            r"there is no metric 'pgdd'; did you mean 'pgd'\? there are basic, all, accuracy, calibration, selective",
+            r"there is no metric 'pgdd'; did you mean 'pgd'\? there are basic, all, accuracy, calibration, segmentation",
         ),
         (
             {"metrics": ["basic", "ece"]},

@@ -115,7 +115,7 @@ def test_what_a_run_leaves(digits, tmp_path):
 @pytest.mark.parametrize("text", ["ce()", "ema()"])
 def test_the_best_epoch_is_measured_on_the_test_set_at_the_end(text, tmp_path, monkeypatch):
     config, said = small(text, validation=0.25, epochs=4), iter([10.0, 30.0, 30.0, 20.0])
-    monkeypatch.setattr("selfdistill.train.trainer.accuracy", lambda *_: next(said))
+    monkeypatch.setattr("selfdistill.train.trainer.evaluate_task", lambda *_: {"top1": next(said)})
     result = run(config, tmp_path / "a")
     assert (result["best_epoch"], result["best_validation_top1"], result["validation_top1"]) == (2, 30.0, 20.0)
     network, _ = load_run(tmp_path / "a")
@@ -143,7 +143,7 @@ def test_without_images_held_out_no_epoch_is_the_best(digits, tmp_path):
 def test_the_best_epoch_survives_an_interruption(tmp_path, monkeypatch):
     config, accuracies = small(validation=0.25, epochs=4), [10.0, 30.0, 30.0, 20.0]
     said = iter(accuracies + accuracies)
-    monkeypatch.setattr("selfdistill.train.trainer.accuracy", lambda *_: next(said))
+    monkeypatch.setattr("selfdistill.train.trainer.evaluate_task", lambda *_: {"top1": next(said)})
     whole = run(config, tmp_path / "whole")
     with pytest.raises(Interrupted):
         run(config, tmp_path / "cut", listener=StopAfter(3))

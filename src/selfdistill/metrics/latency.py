@@ -5,8 +5,9 @@ from statistics import median
 
 import torch
 
-from selfdistill.data.kinds import AnyImages, example_inputs
-from selfdistill.features.logits import logits_of
+from selfdistill.data.images import Images
+from selfdistill.data.kinds import AnyAugmentation, AnyImages
+from selfdistill.data.segmentation_augment import SegmentationAugmentation
 from selfdistill.metrics.context import EvaluationContext
 from selfdistill.metrics.cost import flops, parameters, peak_bytes
 from selfdistill.metrics.model import EvaluatedModel, eval_mode
@@ -26,20 +27,28 @@ def inference_cost(model: EvaluatedModel, images: AnyImages) -> dict[str, float]
     >>> inference_cost(model, splits.test)["parameters"]
     78042
     """
-    one = example_inputs(images, 1, model.augment).to(model.device)
+    one = _first(images, model.augment).to(model.device)
     with eval_mode(model.model):
         seconds = [_seconds(model, one) for _ in range(WARM_UP + PASSES)][WARM_UP:]
         return {
             "parameters": parameters(model.model),
-            "flops": flops(lambda: model.model(one)),
+            "flops": flops(lambda: model.logits(one)),
             "pass_ms": 1000 * median(seconds),
-            "pass_mib": peak_bytes(lambda: model.model(one)) / 2**20,
+            "pass_mib": peak_bytes(lambda: model.logits(one)) / 2**20,
         }
+
+
+def _first(images: AnyImages, augment: AnyAugmentation) -> torch.Tensor:
+    """Pixels of the first image, as a network gets it in an evaluation. -> [1, 3, H, W] uint8."""
+    if isinstance(images, Images):
+        return images.images[:1]
+    whole = images[0].image
+    return (augment.resized(whole) if isinstance(augment, SegmentationAugmentation) else whole)[None]
 
 
 def _seconds(model: EvaluatedModel, one: torch.Tensor) -> float:
     start = time.perf_counter()
-    logits_of(model.model(one)).cpu()  # waits for the device
+    model.logits(one).cpu()  # waits for the device
     return time.perf_counter() - start
 
 

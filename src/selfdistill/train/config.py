@@ -1,7 +1,7 @@
 """The configuration of a run."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from functools import cache
 from math import inf
 from typing import Any, Literal, get_args, get_type_hints
@@ -42,7 +42,9 @@ class RunConfig:
 
     method: str  # an expression, such as "drg() + dsr()"
     data: str = "digits"  # a source, such as cifar10 or folder:PATH
-    task: Tasks = "auto"  # what has a class: an image, a pixel, or a tag of an image; auto: by the data
+    task: Tasks = field(
+        default="auto", compare=False
+    )  # what has a class: an image, a pixel or a tag; auto: by the data
     model: str = "resnet8"  # a name of `create`
     epochs: int = 20
     batch_size: int = 64  # images per optimizer step, over all processes
@@ -132,7 +134,7 @@ class RunConfig:
         >>> sd.RunConfig.from_json({"method": "ce()", "epochs": 5}).epochs
         5
         """
-        known = {field.name for field in fields(cls)}
+        known = {each.name for each in fields(cls)}
         try:
             if "method" not in values:
                 raise UserError("method must be text, but is missing")

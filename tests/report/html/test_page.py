@@ -295,7 +295,7 @@ def test_without_validation_the_curves_show_training_accuracy(tmp_path):
         kept = [without_validation(json.loads(line)) for line in log.read_text().splitlines()]
         log.write_text("".join(json.dumps(row) + "\n" for row in kept))
     found = page(load_all(study.folder), tmp_path)
-    assert "Top-1 training accuracy by epoch" in found
+    assert "Training top-1 by epoch" in found
     assert "validation %" not in found
 
 

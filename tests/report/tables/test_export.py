@@ -23,7 +23,7 @@ def test_csv_has_the_printed_numbers(study):
     lines = list(csv.DictReader(io.StringIO(as_csv([study]))))
     assert [line["method"] for line in lines] == list(GAINS)
     for line, (_, accuracy, gap, p, verdict, least, added, step, n) in zip(lines, rows(study), strict=True):
-        assert f"{line['top1_mean']} ± {line['top1_std']}" == accuracy
+        assert f"{line['mean']} ± {line['std']}" == accuracy
         assert [line["n"], f"{line['step_time']}x"] == [n, step]
         told = [line[each] for each in ("difference", "low", "high")]
         assert told == (re.findall(r"-?[\d.]+", gap) or ["", "", ""])
@@ -35,7 +35,7 @@ def test_csv_has_the_printed_numbers(study):
     names, cells = full_table(study)
     assert [line["seeds_needed"] for line in lines] == [row[names.index("seeds needed")] for row in cells]
     assert [line["seed_correlation"] for line in lines] == [row[names.index("seed correlation")] for row in cells]
-    assert lines[0]["validation_best"] == lines[0]["top1_mean"] == lines[0]["best_epoch_top1_mean"]
+    assert lines[0]["validation_best"] == lines[0]["mean"] == lines[0]["best_epoch_mean"]
     assert cells[0][names.index("top-1 % at best validation")] == cells[0][names.index("top-1 %")]
 
 

@@ -14,7 +14,7 @@ def test_the_first_of_the_best_is_kept():
     best = Best()
     for epoch, top1 in enumerate([10.0, 30.0, 30.0, 20.0], 1):
         best.offer(epoch, top1, network(float(epoch)))
-    assert (best.epoch, best.top1, best.weights["weight"].item()) == (2, 30.0, 2.0)
+    assert (best.epoch, best.score, best.weights["weight"].item()) == (2, 30.0, 2.0)
 
 
 def test_an_epoch_that_got_nothing_right_is_better_than_none():

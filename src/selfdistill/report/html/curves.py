@@ -38,7 +38,7 @@ class Curves:
 def curves(runs: dict[str, list[Run]], baseline: str, task: Task) -> Curves | None:
     """Compute the learning curves of all methods; None for logs of less than two epochs."""
     name = logged_score(runs, task)
-    quantity = f"validation {task.title}" if name == task.validation else f"training {task.training_title}"
+    quantity = f"Validation {task.title}" if name == task.validation else f"Training {task.training_title}"
     bands = {method: band([score_curve(run, name) for run in each]) for method, each in runs.items()}
     bands = {method: each for method, each in bands.items() if len(each) > 1}
     if not bands:

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from selfdistill.files import csv_cell
-from selfdistill.metrics import METRICS
 from selfdistill.metrics.adversarial import EPSILONS
+from selfdistill.metrics.catalog import METRICS, of_task
 from selfdistill.report.tables.metrics import (
     MetricCell,
     MetricsTable,
@@ -81,7 +81,8 @@ class StudyMetrics:
         if len(by_count) == 2 and by_count.get(None) == ["cost"]:  # cost needs no images
             by_count[max(found.limited.values())] += by_count.pop(None)
         return [
-            _command(found.study, _short(names), *_options(found, names, count)) for count, names in by_count.items()
+            _command(found.study, _short(names, found.study.task.name), *_options(found, names, count))
+            for count, names in by_count.items()
         ]
 
 
@@ -137,10 +138,11 @@ def _command(study: Study, names: Sequence[str], *more: str) -> str:
     return shlex.join(["selfdistill", "evaluate", str(study.folder), "--metrics", *names, *more])
 
 
-def _short(names: Sequence[str]) -> list[str]:
+def _short(names: Sequence[str], task: TaskName) -> list[str]:
     """Return metric names for the command line: "all" for all; --ood implies the OOD metrics."""
     typed = [each for each in names if each != "outside"]
-    return ["all"] if len(typed) == len(METRICS) - 1 else typed or ["basic"]
+    offered = {each for each in of_task(tuple(METRICS), task) if each != "outside"}
+    return ["all"] if set(typed) == offered else typed or ["basic"]
 
 
 def _options(found: MetricTable, names: Sequence[str], count: int | None) -> Iterator[str]:
