@@ -14,7 +14,7 @@ FLOORS = (
     ("method", "step"),
     ("methods",),
     ("loop", "metrics", "train"),
-    ("plots", "study", "inspect", "export", "bench"),
+    ("plots", "study", "inspect", "export", "predict", "bench"),
     ("report",),
     ("cli", "__init__", "__main__"),
 )

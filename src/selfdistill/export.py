@@ -4,7 +4,7 @@ import importlib.util
 import io
 import shutil
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import TypeVar, cast
 
@@ -12,33 +12,54 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from selfdistill.data.kinds import augmentation_for, example_inputs
 from selfdistill.errors import UserError
 from selfdistill.features.logits import logits_of
+from selfdistill.features.model_copy import copy_model
 from selfdistill.files import make_folder, write_atomic
-from selfdistill.models import create
 from selfdistill.records import RunInfo
 from selfdistill.train.config import RunConfig
-from selfdistill.train.networks import WEIGHTS, load_run
+from selfdistill.train.networks import WEIGHTS, load_run, trained_normalization
+from selfdistill.train.run import load_data
 
 TOLERANCE = 1e-4  # maximum absolute difference of the exported model's logits
 Program = TypeVar("Program")
-_DYNAMIC_BATCH = ({0: torch.export.Dim("batch")},)
+IMAGES, INPUTS = "images", "inputs"  # names of a single input
+ROWS = 3  # of the check
 SUFFIXES = {"safetensors": ".safetensors", "onnx": ".onnx", "torch-export": ".pt2"}
 
 
 class LogitsOnly(nn.Module):
-    """Wrapper that returns only the logits of a model."""
+    """Wrapper that takes a model's inputs by position and returns only its logits.
 
-    def __init__(self, model: nn.Module):
+    `names` are the keywords of several inputs; a single input has one name and is passed by position.
+    """
+
+    def __init__(self, model: nn.Module, names: tuple[str, ...]):
         super().__init__()
-        self.model = model
+        self.model, self.names = model, names
 
-    def forward(self, images: Tensor) -> Tensor:
-        """Compute the logits. [B, 3, H, W] -> [B, C]."""
-        return logits_of(self.model(images))
+    def forward(self, *inputs: Tensor) -> Tensor:
+        """Compute the logits. B rows in each input -> [B, C] or [B, C, H, W]."""
+        if len(inputs) == 1:
+            return logits_of(self.model(*inputs))
+        return logits_of(self.model(**dict(zip(self.names, inputs, strict=True))))
 
 
-def export(folder: str | Path, to: str, out: str | Path | None = None) -> tuple[Path, float]:
+def _example(info: RunInfo) -> dict[str, Tensor]:
+    """Return inputs by name: random images, or for a run on tensors its first test examples."""
+    config = RunConfig.from_json(info["config"])
+    if not isinstance(info["mean"], dict):
+        size = info["size"]
+        return {IMAGES: torch.randn(ROWS, 3, size, size, generator=torch.Generator().manual_seed(0))}
+    splits = load_data(config)
+    inputs = example_inputs(splits.test, ROWS, trained_normalization(augmentation_for(splits, None), info))
+    return {INPUTS: inputs} if isinstance(inputs, Tensor) else dict(cast(Mapping[str, Tensor], inputs))
+
+
+def export(
+    folder: str | Path, to: str, out: str | Path | None = None, *, modules: Collection[str] = ()
+) -> tuple[Path, float]:
     """Export the student of a finished run in the format `to`: "safetensors", "onnx" or "torch-export".
 
     Returns the path and the largest absolute difference between the logits of the file and of the student, on random
@@ -46,36 +67,36 @@ def export(folder: str | Path, to: str, out: str | Path | None = None) -> tuple[
     """
     if to not in SUFFIXES:
         raise UserError(f"there is no format {to!r}; there are {', '.join(SUFFIXES)}")
-    student, info = load_run(folder)
+    student, info = load_run(folder, modules)
     path = Path(out) if out else Path(folder) / f"student{SUFFIXES[to]}"
     make_folder(path.parent)
-    images = torch.randn(3, 3, info["size"], info["size"], generator=torch.Generator().manual_seed(0))
-    model = LogitsOnly(student.eval())
+    example = _example(info)
+    model = LogitsOnly(student.eval(), tuple(example))
     with torch.no_grad():
-        want = model(images)
-    got = _FORMATS[to](model, images, path, Path(folder), info)
+        want = model(*example.values())
+    got = _FORMATS[to](model, example, path, Path(folder))
     gap = (got - want).abs().max().item()
     if gap > TOLERANCE:
         raise UserError(f"{path} gives logits that differ by {gap:.1e} from the student's; try another format")
     return path, gap
 
 
-def _safetensors(model: nn.Module, images: Tensor, path: Path, folder: Path, info: RunInfo) -> Tensor:
+def _safetensors(model: LogitsOnly, example: dict[str, Tensor], path: Path, folder: Path) -> Tensor:
     if path.resolve() != (folder / WEIGHTS).resolve():
         write_atomic(path, lambda beside: shutil.copyfile(folder / WEIGHTS, beside))
-    config = RunConfig.from_json(info["config"])
-    again = create(config.model, info["classes"], size=info["size"])
-    again.load_state_dict(load_file(path))
+    again = copy_model(model)
+    again.model.load_state_dict(load_file(path))
     with torch.no_grad():
-        return logits_of(again.eval()(images))
+        logits: Tensor = again(*example.values())
+    return logits
 
 
-def _torch_export(model: nn.Module, images: Tensor, path: Path, folder: Path, info: RunInfo) -> Tensor:
+def _torch_export(model: LogitsOnly, example: dict[str, Tensor], path: Path, folder: Path) -> Tensor:
     program = _without_warnings(
-        lambda: torch.export.export(model, (images,), dynamic_shapes=({0: torch.export.Dim("batch")},))
+        lambda: torch.export.export(model, tuple(example.values()), dynamic_shapes=_dynamic_batch(example))
     )
     write_atomic(path, lambda beside: _save_program(program, beside))
-    logits: Tensor = torch.export.load(path).module()(images).detach()
+    logits: Tensor = torch.export.load(path).module()(*example.values()).detach()
     return logits
 
 
@@ -85,7 +106,7 @@ def _save_program(program: torch.export.ExportedProgram, path: Path) -> None:
     path.write_bytes(content.getbuffer())
 
 
-def _onnx(model: nn.Module, images: Tensor, path: Path, folder: Path, info: RunInfo) -> Tensor:
+def _onnx(model: LogitsOnly, example: dict[str, Tensor], path: Path, folder: Path) -> Tensor:
     if missing := [name for name in ("onnx", "onnxscript", "onnxruntime") if importlib.util.find_spec(name) is None]:
         raise UserError(f"ONNX needs {', '.join(missing)}: pip install 'selfdistill[onnx]'")
     import onnxruntime
@@ -93,10 +114,10 @@ def _onnx(model: nn.Module, images: Tensor, path: Path, folder: Path, info: RunI
     exported = _without_warnings(
         lambda: torch.onnx.export(
             model,
-            (images,),
+            tuple(example.values()),
             dynamo=True,
-            dynamic_shapes=_DYNAMIC_BATCH,
-            input_names=["images"],
+            dynamic_shapes=_dynamic_batch(example),
+            input_names=list(example),
             output_names=["logits"],
             verbose=False,
         )
@@ -104,7 +125,13 @@ def _onnx(model: nn.Module, images: Tensor, path: Path, folder: Path, info: RunI
     program = cast("torch.onnx.ONNXProgram", exported)  # None only without `dynamo`
     write_atomic(path, lambda beside: program.save(str(beside)))
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
-    return torch.from_numpy(session.run(None, {"images": images.numpy()})[0])
+    return torch.from_numpy(session.run(None, {name: each.numpy() for name, each in example.items()})[0])
+
+
+def _dynamic_batch(example: dict[str, Tensor]) -> dict[str, tuple[dict[int, object], ...]]:
+    """Let the number of rows vary, alike in all inputs."""
+    batch = torch.export.Dim("batch")
+    return {"inputs": tuple({0: batch} for _ in example)}
 
 
 def _without_warnings(export_program: Callable[[], Program]) -> Program:

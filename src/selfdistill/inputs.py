@@ -62,6 +62,11 @@ def device_of(inputs: Inputs) -> torch.device:
     return tensors(inputs)[0].device
 
 
+def to_device(inputs: Structure, device: torch.device | str) -> Structure:
+    """Move the inputs to a device."""
+    return map_tensors(lambda each: each.to(device), inputs)
+
+
 def concatenate_rows(parts: Sequence[Inputs]) -> Inputs:
     """Concatenate the rows of inputs of one structure; mappings may have their keys in any order.
 

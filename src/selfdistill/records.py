@@ -39,11 +39,11 @@ class RunInfo(TypedDict):
     config: dict[str, Any]  # `RunConfig.to_json`
     method: str
     resolved: str  # the method with all its arguments
-    classes: Annotated[int, between(2, 1_000_000, "whole number")]
+    classes: Annotated[int, between(1, 1_000_000, "whole number")]  # or tags
     class_names: list[str]
     size: Annotated[int, between(1, 4096, "whole number")]  # pixels
-    mean: Channels  # by channel, of pixels from 0 to 1
-    std: Deviations
+    mean: Channels | dict[str, list[float]]  # by channel, of pixels from 0 to 1; of tensors by input
+    std: Deviations | dict[str, list[float]]
     images: dict[str, Count]  # by split
     data_fingerprint: NotRequired[DataFingerprint | None]
     left_out: NotRequired[list[str]]  # notes on files that were not read

@@ -156,7 +156,7 @@ def test_all_is_all_that_is_possible(splits):
     [
         (
             {"metrics": "pgdd"},
-            r"there is no metric 'pgdd'; did you mean 'pgd'\? there are basic, all, accuracy, calibration, segmentation",
+            r"there is no metric 'pgdd'; did you mean 'pgd'\? there are basic, all, accuracy, calibration",
         ),
         (
             {"metrics": ["basic", "ece"]},

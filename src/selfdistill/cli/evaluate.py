@@ -33,6 +33,12 @@ TestLimit = Annotated[
 ACCELERATOR = option_type("accelerator")[1].replace("train", "evaluate")
 
 
+Modules = Annotated[
+    list[str] | None,
+    typer.Option(help="Modules of your own from which the runs' methods and models may be imported; default: none."),
+]
+
+
 def evaluate(
     folder: Folder,
     metrics: Metrics = None,
@@ -49,10 +55,7 @@ def evaluate(
         bool, typer.Option("--skip-unreadable", help="Skip images of --data and --ood that cannot be read.")
     ] = False,
     classifier: Classifier = None,
-    modules: Annotated[
-        list[str] | None,
-        typer.Option(help="Modules of your own from which the runs' methods may be imported; default: none."),
-    ] = None,
+    modules: Modules = None,
     accelerator: Annotated[str, typer.Option(help=ACCELERATOR)] = "auto",
     engine: Engine = "local",
     workers: Workers = None,
@@ -70,7 +73,7 @@ def evaluate(
     from selfdistill.study.evaluation.request import EvaluationRequest
     from selfdistill.study.load import is_study
 
-    names, sizes = tuple(metrics or BASIC), tuple(epsilons or EPSILONS)
+    names, sizes = tuple(metrics or ("basic",)), tuple(epsilons or EPSILONS)
     request = EvaluationRequest(
         names, ood, data, test_limit, sizes, classifier, accelerator, tuple(modules or ()), skip_unreadable
     )
@@ -89,12 +92,26 @@ def export(
     folder: RunFolder,
     to: Annotated[str, typer.Option(help="Format: safetensors, onnx or torch-export.")] = "safetensors",
     out: Annotated[Path | None, typer.Option(help="File to write; default: student.* in the run's folder.")] = None,
+    modules: Modules = None,
 ) -> None:
     """Export the student of a finished run without training heads, and verify the exported logits."""
     from selfdistill.export import export as write
 
-    path, gap = write(folder, to, out)
+    path, gap = write(folder, to, out, modules=tuple(modules or ()))
     print(f"{path}: {path.stat().st_size:,} bytes; logits differ from the student's by {gap:.1e} at most")
+
+
+def predict(
+    folder: RunFolder,
+    data: Annotated[str | None, typer.Option(help="Data set with test examples; default: the run's own.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder to write to; default: predictions/ in the run's.")] = None,
+    modules: Modules = None,
+) -> None:
+    """Write the predictions of a finished run: a CSV of probabilities, or masks as palette PNGs."""
+    from selfdistill.predict import predict as write
+
+    paths = write(folder, out, data=data, modules=tuple(modules or ()))
+    print(paths[0] if len(paths) == 1 else f"{len(paths)} masks in {paths[0].parent}")
 
 
 def show_metrics(study: "Study", data: str | None = None) -> None:

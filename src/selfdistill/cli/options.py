@@ -14,7 +14,10 @@ from selfdistill.errors import UserError
 from selfdistill.train.config import RunConfig
 
 Command = Callable[..., None]
-MODEL_HELP = "Model: resnet8, resnet20 … wrn-40-2, vgg8, mobilenetv2, timm/NAME or torchvision/NAME."
+MODEL_HELP = (
+    "Model: resnet8, resnet20 … wrn-40-2, vgg8, mobilenetv2, unet, timm/NAME, torchvision/NAME, transformers/NAME, or "
+    "MODULE:CALLABLE of your own."
+)
 CLASSIFIER_HELP = "Path of the module that computes the logits; default: found by tracing."
 Model = Annotated[str, typer.Option(help=MODEL_HELP)]
 Methods = Annotated[

@@ -56,6 +56,7 @@ class TensorSplits:
     task: TaskName
     fingerprint: DataFingerprint | None = None  # of the file
     notes: tuple[str, ...] = ()  # sentences on what was left out, or read in a way that may surprise
+    skipped: tuple[str, ...] = ()  # always empty: a file is read as a whole
 
     @cached_property
     def mean(self) -> Mapping[str, tuple[float, ...]]:

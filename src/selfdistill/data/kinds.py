@@ -1,14 +1,15 @@
-"""The kinds of data: images with classes or tags, and images with masks."""
+"""The kinds of data: images with classes or tags, images with masks, and tensors."""
 
 from collections.abc import Callable, Iterator, Mapping
 from typing import TypeAlias
 
 import torch
-from torch import Tensor
 
 from selfdistill.data.augment import Augmentation, default_augmentation
 from selfdistill.data.batch import Batch
+from selfdistill.data.examples import Examples, TensorSplits
 from selfdistill.data.images import Images, Splits
+from selfdistill.data.load_arrays import load_tensors
 from selfdistill.data.load_dataset import Decode, load
 from selfdistill.data.load_segmentation import load_masks
 from selfdistill.data.masked_images import MaskedImages, MaskedSplits
@@ -16,15 +17,19 @@ from selfdistill.data.mixing import Erasing, Mixing
 from selfdistill.data.requirements import Need
 from selfdistill.data.segmentation_augment import SegmentationAugmentation, default_segmentation_augmentation
 from selfdistill.data.segmentation_loader import SegmentationLoader, segmentation_batches
+from selfdistill.data.sources import holds_images
+from selfdistill.data.standardization import Standardization, default_standardization
+from selfdistill.data.tensor_loader import TensorLoader, tensor_batches
 from selfdistill.data.train_loader import Loader, batches
 from selfdistill.errors import UserError
+from selfdistill.inputs import Inputs
 from selfdistill.rng import make_generator
 from selfdistill.task import CLASSIFY, SEGMENT, TAG, TaskName
 
-AnySplits: TypeAlias = Splits | MaskedSplits
-AnyImages: TypeAlias = Images | MaskedImages
-AnyAugmentation: TypeAlias = Augmentation | SegmentationAugmentation
-AnyLoader: TypeAlias = Loader | SegmentationLoader
+AnySplits: TypeAlias = Splits | MaskedSplits | TensorSplits
+AnyImages: TypeAlias = Images | MaskedImages | Examples
+AnyAugmentation: TypeAlias = Augmentation | SegmentationAugmentation | Standardization
+AnyLoader: TypeAlias = Loader | SegmentationLoader | TensorLoader
 LARGEST_CROP, CROP_STEP = 512, 32  # pixels; most networks halve the side five times
 
 
@@ -45,6 +50,8 @@ def load_data(
 
     Raises `UserError` for data of another task, and for label noise on pixels.
     """
+    if not holds_images(spec):
+        return _tensors(spec, task, limit, validation, seed, size, label_noise, on_note)
     if task != SEGMENT:
         return load(
             spec,
@@ -71,21 +78,46 @@ def load_data(
     )
 
 
+def _tensors(
+    spec: str,
+    task: TaskName,
+    limit: int | None,
+    validation: float,
+    seed: int,
+    size: int | None,
+    label_noise: float,
+    on_note: Callable[[str], None],
+) -> TensorSplits:
+    """Load tensors, which are not resized. Raises `UserError` for options that only images have."""
+    if size is not None:
+        raise UserError(f"{spec} has tensors, which are not resized; leave --size out, or resize them in the file")
+    if label_noise:
+        raise UserError(f"label noise replaces the classes of images, and {spec} has tensors; leave --label-noise out")
+    splits = load_tensors(spec, limit=limit, validation=validation, seed=seed, on_note=on_note)
+    if splits.task != task:
+        raise UserError(f"the labels of {spec} are of the task {splits.task!r}, not {task!r}; leave --task out")
+    return splits
+
+
 def task_of_splits(splits: AnySplits) -> TaskName:
     """Return the task of loaded data."""
+    if isinstance(splits, TensorSplits):
+        return splits.task
     if isinstance(splits, MaskedSplits):
         return SEGMENT
     return TAG if splits.train.labels.dim() == 2 else CLASSIFY
 
 
 def training_size(splits: AnySplits, size: int | None) -> tuple[int, int]:
-    """Height and width in pixels of the images that a model is trained on.
+    """Height and width in pixels of the images that a model is trained on; 1 and 1 for tensors.
 
     For images with masks: a square of `size`; without it their common size, or where sizes differ a square of the
     median shorter side, rounded down to a multiple of 32 and at most 512.
     """
     if isinstance(splits, Splits):
         return splits.train.size, splits.train.size
+    if isinstance(splits, TensorSplits):
+        return 1, 1
     sizes = splits.train.sizes
     if size is None and (sizes == sizes[0]).all():
         height, width = sizes[0].tolist()
@@ -98,6 +130,8 @@ def augmentation_for(splits: AnySplits, size: int | None) -> AnyAugmentation:
     """Return the default augmentation for images of `training_size`; `size` is the shorter side of resized masks."""
     if isinstance(splits, Splits):
         return default_augmentation(splits)
+    if isinstance(splits, TensorSplits):
+        return default_standardization(splits)
     return default_segmentation_augmentation(splits, training_size(splits, size), base=size)
 
 
@@ -142,6 +176,19 @@ def training_loader(
             ranks=ranks,
             device=device,
         )
+    if isinstance(images, Examples) and isinstance(augment, Standardization):
+        return TensorLoader(
+            images,
+            batch_size,
+            augment=augment,
+            mixing=mixing,
+            erasing=erasing,
+            needs=needs,
+            seed=seed,
+            rank=rank,
+            ranks=ranks,
+            device=device,
+        )
     raise TypeError(f"{type(augment).__name__} does not augment {type(images).__name__}")
 
 
@@ -153,15 +200,19 @@ def evaluation_batches(
         yield from batches(images, batch_size, augment, device)
     elif isinstance(images, MaskedImages) and isinstance(augment, SegmentationAugmentation):
         yield from segmentation_batches(images, batch_size, augment, device)
+    elif isinstance(images, Examples) and isinstance(augment, Standardization):
+        yield from tensor_batches(images, batch_size, augment, device)
     else:
         raise TypeError(f"{type(augment).__name__} does not augment {type(images).__name__}")
 
 
-def example_inputs(images: AnyImages, rows: int, augment: AnyAugmentation) -> Tensor:
-    """Return normalized inputs of the first rows, in the shape of a training batch. -> [B, 3, H, W]."""
-    if isinstance(images, Images):
+def example_inputs(images: AnyImages, rows: int, augment: AnyAugmentation) -> Inputs:
+    """Return normalized inputs of the first rows, in the shape of a training batch: images [B, 3, H, W], or tensors."""
+    if isinstance(images, Images) and isinstance(augment, Augmentation):
         return augment.normalize(images.images[:rows])
-    if isinstance(augment, Augmentation):
-        raise TypeError("Augmentation does not augment MaskedImages")
-    pairs = [images[row] for row in range(min(rows, len(images)))]
-    return augment(pairs, augment.draw(len(pairs), make_generator(0, "example")))[0]
+    if isinstance(images, Examples) and isinstance(augment, Standardization):
+        return augment.normalize(images.rows(torch.arange(min(rows, len(images)))).inputs)
+    if isinstance(images, MaskedImages) and isinstance(augment, SegmentationAugmentation):
+        pairs = [images[row] for row in range(min(rows, len(images)))]
+        return augment(pairs, augment.draw(len(pairs), make_generator(0, "example")))[0]
+    raise TypeError(f"{type(augment).__name__} does not augment {type(images).__name__}")

@@ -11,6 +11,7 @@ from selfdistill.data.class_counts import class_counts, images_with_class
 from selfdistill.data.kinds import AnySplits, augmentation_for, example_inputs, training_size
 from selfdistill.errors import UserError
 from selfdistill.features import read_anatomy
+from selfdistill.inputs import Inputs
 from selfdistill.inspect.plan import plan
 from selfdistill.method import Method
 from selfdistill.method.networks import Teacher
@@ -76,8 +77,8 @@ class PlannedRun:
         return create_for(config.model, config, self.splits, weights=config.weights)
 
     @cached_property
-    def images(self) -> Tensor:
-        """Two normalized training images. [2, 3, H, W]."""
+    def inputs(self) -> Inputs:
+        """Two normalized training examples."""
         return example_inputs(self.splits.train, 2, augmentation_for(self.splits, self.config.size))
 
     def trainer(self, config: RunConfig) -> Trainer:
@@ -129,7 +130,7 @@ def _class_names(chosen: Tensor, splits: AnySplits) -> str:
 
 
 def _model(run: PlannedRun) -> list[Finding]:
-    found = read_anatomy(run.student, run.images, run.config.classifier)
+    found = read_anatomy(run.student, run.inputs, run.config.classifier)
     stages = ", ".join(each.path for each in found.stages) or "no stages"
     head = found.classifier or "no classifier found (pass --classifier if the method needs it)"
     words = f"{run.config.model}, {parameters(run.student):,} parameters; {stages}; {head}"
@@ -143,7 +144,7 @@ def _model(run: PlannedRun) -> list[Finding]:
 
 def _method(run: PlannedRun) -> list[Finding]:
     networks = resolve_networks(run.method, run.config, run.splits)
-    made = plan(run.method, run.student, run.images, networks, run.config.classifier, run.config.resolved_task.rows)
+    made = plan(run.method, run.student, run.inputs, networks, run.config.classifier, run.config.resolved_task.rows)
     return [
         *(Finding(HEADINGS[heading], True, words) for heading, words in made.lines if heading in HEADINGS),
         *(Finding("method", True, words, remark=True) for words in preflight.remarks(run.method, run.config)),
@@ -154,7 +155,8 @@ def _method(run: PlannedRun) -> list[Finding]:
 def _teacher(name: str, role: Teacher, run: PlannedRun) -> Finding:
     planned = teacher.plan(role, run.config)
     if isinstance(planned, Path):
-        teacher.require_classes(teacher.load_run(planned)[1], run.splits, planned)
+        _, info = teacher.load_run(planned, teacher.modules_of(run.config))
+        teacher.require_classes(info, run.splits, planned)
         return Finding(name, True, f"the run in {planned}")
     return Finding(name, True, f"{planned.model} with {planned.method}, trained first if it does not exist yet")
 

@@ -56,6 +56,7 @@ class Metric:
     about: str
     specs: tuple[MetricSpec, ...] = ()
     needs_embedding: bool = False
+    needs_images: bool = False  # pixels to change
     needs_ood: bool = False  # a second data set, of other classes
     tasks: tuple[TaskName, ...] = (CLASSIFY,)  # that it measures
 
@@ -144,12 +145,13 @@ METRICS = {
         needs_embedding=True,
     ),
     "classes": Metric("per_class.compute", "accuracy, precision and most frequent confusion of each class"),
-    "fgsm": Metric("adversarial.compute_fgsm", "accuracy under FGSM attacks"),
-    "pgd": Metric("adversarial.compute_pgd", "accuracy under PGD attacks"),
+    "fgsm": Metric("adversarial.compute_fgsm", "accuracy under FGSM attacks", needs_images=True),
+    "pgd": Metric("adversarial.compute_pgd", "accuracy under PGD attacks", needs_images=True),
     "corruption": Metric(
         "corruption.compute",
         "accuracy under the common corruptions of CIFAR-10-C",
         (MetricSpec("corruption.mean", ROBUSTNESS, "corruptions %", 1),),
+        needs_images=True,
     ),
     "outside": Metric(
         "ood.compute",
@@ -160,6 +162,7 @@ METRICS = {
             MetricSpec("outside.max_softmax.fpr95", OOD, "FPR95 %, softmax", -1),
             MetricSpec("outside.energy.fpr95", OOD, "FPR95 %, energy", -1),
         ),
+        needs_images=True,
         needs_ood=True,
     ),
     "cost": Metric(

@@ -30,7 +30,7 @@ class EvaluationContext:
     @cached_property
     def test(self) -> Predictions:
         """Predictions on the test images."""
-        return self.model.predictions(whole_images(self.splits.test))
+        return self.model.predictions(self.splits.test)
 
     def once(self, compute: Callable[["EvaluationContext"], T]) -> T:
         """Return what a function makes of this context; metrics that share it compute it once."""
@@ -58,6 +58,8 @@ class EvaluationContext:
         task = task_of_splits(self.splits)
         if task not in metric.tasks:
             return f"measures the task {' or '.join(metric.tasks)}, but {self.splits.name} is of the task {task}"
+        if metric.needs_images and not isinstance(self.splits.test, Images):
+            return f"changes or compares images, but {self.splits.name} has tensors"
         if metric.needs_ood and self.ood is None:
             return "compares with images of other classes; name them: --ood DATA, or evaluate(…, ood=splits)"
         if metric.needs_embedding and self.model.anatomy is None:
@@ -72,4 +74,4 @@ def whole_images(images: AnyImages) -> Images:
     """Return images with labels of their own. Raises `UserError` for images with masks."""
     if isinstance(images, Images):
         return images
-    raise UserError("this reads one label or one set of tags for each image, but these images have masks")
+    raise UserError("this metric changes or compares images, but these data are no images with labels of their own")

@@ -16,17 +16,16 @@ from selfdistill.data.kinds import (
     task_of_splits,
     training_size,
 )
-from selfdistill.data.masked_images import MaskedSplits
 from selfdistill.errors import UserError
 from selfdistill.features import read_anatomy
-from selfdistill.features.logits import logits_of
+from selfdistill.inputs import to_device
 from selfdistill.metrics.adversarial import EPSILONS
 from selfdistill.metrics.catalog import BASIC, METRICS, of_task
 from selfdistill.metrics.context import EvaluationContext
 from selfdistill.metrics.inputs import checked_logits
 from selfdistill.metrics.model import EvaluatedModel, eval_mode
 from selfdistill.metrics.values import MetricValues
-from selfdistill.task import TaskName
+from selfdistill.task import SEGMENT, TaskName
 
 
 def evaluate(
@@ -151,7 +150,7 @@ def _available(context: EvaluationContext, metrics: str | Sequence[str]) -> list
 
 def _with_anatomy(model: EvaluatedModel, splits: AnySplits, classifier: str | None) -> EvaluatedModel:
     """Return the model with its anatomy, if it has an embedding."""
-    example = example_inputs(splits.test, 2, model.augment).to(model.device)
+    example = to_device(example_inputs(splits.test, 2, model.augment), model.device)
     found = read_anatomy(model.model, example, classifier)
     return replace(model, anatomy=found if found.classifier else None)
 
@@ -159,9 +158,9 @@ def _with_anatomy(model: EvaluatedModel, splits: AnySplits, classifier: str | No
 def _require_fit(model: EvaluatedModel, splits: AnySplits, ood: AnySplits | None, epsilons: Sequence[float]) -> None:
     """Raise `UserError` where model, data and settings do not fit; costs a pass of two images."""
     with eval_mode(model.model), torch.no_grad():
-        logits = logits_of(model.model(example_inputs(splits.test, 2, model.augment).to(model.device)))
+        logits = model.outputs(to_device(example_inputs(splits.test, 2, model.augment), model.device))
     classes = logits.shape[1] if logits.dim() == 4 else checked_logits(logits).shape[1]
-    if (logits.dim() == 4) != isinstance(splits, MaskedSplits):
+    if (logits.dim() == 4) != (task_of_splits(splits) == SEGMENT):
         raise UserError(
             f"the model gives logits {list(logits.shape)}, which do not fit the task {task_of_splits(splits)} of "
             f"{splits.name}: maps [B, C, H, W] classify pixels, and rows [B, C] images or their tags"

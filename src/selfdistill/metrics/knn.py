@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from selfdistill.metrics.context import EvaluationContext, whole_images
+from selfdistill.metrics.context import EvaluationContext
 from selfdistill.metrics.cosine import TOLERANCE, unit_rows
 
 ROWS = 128  # compared at once with all training images
@@ -57,6 +57,6 @@ def _shares(cosine: Tensor, neighbours: int) -> Tensor:
 
 def compute(context: EvaluationContext) -> dict[str, float]:
     """Metric "knn" on the test images; passes the training images once."""
-    known = context.model.predictions(whole_images(context.splits.train))
+    known = context.model.predictions(context.splits.train)
     test = context.embeddings_and_labels
     return {"knn": knn(*test, known.embeddings, known.labels, device=context.model.device)}

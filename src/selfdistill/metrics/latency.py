@@ -1,13 +1,14 @@
 """Inference cost of the deployed network: parameters, FLOPs, latency, memory."""
 
 import time
+from collections.abc import Callable
 from statistics import median
 
 import torch
 
 from selfdistill.data.images import Images
-from selfdistill.data.kinds import AnyAugmentation, AnyImages
-from selfdistill.data.segmentation_augment import SegmentationAugmentation
+from selfdistill.data.kinds import AnyImages, example_inputs
+from selfdistill.inputs import to_device
 from selfdistill.metrics.context import EvaluationContext
 from selfdistill.metrics.cost import flops, parameters, peak_bytes
 from selfdistill.metrics.model import EvaluatedModel, eval_mode
@@ -27,28 +28,29 @@ def inference_cost(model: EvaluatedModel, images: AnyImages) -> dict[str, float]
     >>> inference_cost(model, splits.test)["parameters"]
     78042
     """
-    one = _first(images, model.augment).to(model.device)
+    work = _pass_of_one(model, images)
     with eval_mode(model.model):
-        seconds = [_seconds(model, one) for _ in range(WARM_UP + PASSES)][WARM_UP:]
+        seconds = [_seconds(work) for _ in range(WARM_UP + PASSES)][WARM_UP:]
         return {
             "parameters": parameters(model.model),
-            "flops": flops(lambda: model.logits(one)),
+            "flops": flops(work),
             "pass_ms": 1000 * median(seconds),
-            "pass_mib": peak_bytes(lambda: model.logits(one)) / 2**20,
+            "pass_mib": peak_bytes(work) / 2**20,
         }
 
 
-def _first(images: AnyImages, augment: AnyAugmentation) -> torch.Tensor:
-    """Pixels of the first image, as a network gets it in an evaluation. -> [1, 3, H, W] uint8."""
+def _pass_of_one(model: EvaluatedModel, images: AnyImages) -> Callable[[], torch.Tensor]:
+    """Return a pass of the first example; that of an image includes its normalization."""
     if isinstance(images, Images):
-        return images.images[:1]
-    whole = images[0].image
-    return (augment.resized(whole) if isinstance(augment, SegmentationAugmentation) else whole)[None]
+        pixels = images.images[:1].to(model.device)
+        return lambda: model.logits(pixels)
+    inputs = to_device(example_inputs(images, 1, model.augment), model.device)
+    return lambda: model.outputs(inputs)
 
 
-def _seconds(model: EvaluatedModel, one: torch.Tensor) -> float:
+def _seconds(work: Callable[[], torch.Tensor]) -> float:
     start = time.perf_counter()
-    model.logits(one).cpu()  # waits for the device
+    work().cpu()  # waits for the device
     return time.perf_counter() - start
 
 

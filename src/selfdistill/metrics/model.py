@@ -9,10 +9,12 @@ import torch
 from torch import Tensor, nn
 
 from selfdistill.data import Images
-from selfdistill.data.kinds import AnyAugmentation
+from selfdistill.data.kinds import AnyAugmentation, AnyImages, evaluation_batches
+from selfdistill.data.standardization import Standardization
 from selfdistill.features import Anatomy
 from selfdistill.features.hooks import FeatureHooks
 from selfdistill.features.logits import logits_of
+from selfdistill.inputs import Inputs, call_model
 from selfdistill.metrics.prediction import label_rank
 
 
@@ -36,7 +38,13 @@ class EvaluatedModel:
 
     def logits(self, pixels: Tensor) -> Tensor:
         """Compute logits of pixels from 0 to 255, differentiably. [B, 3, H, W] -> [B, C] float32."""
-        return logits_of(self.model(self.augment.normalize(pixels))).float()
+        if isinstance(self.augment, Standardization):
+            raise TypeError("tensors have no pixels")
+        return self.outputs(self.augment.normalize(pixels))
+
+    def outputs(self, inputs: Inputs) -> Tensor:
+        """Compute logits of normalized inputs, as float32."""
+        return logits_of(call_model(self.model, inputs)).float()
 
     def batches(self, images: Images) -> Iterator[tuple[Tensor, Tensor]]:
         """Iterate over pixels [B, 3, H, W] uint8 and labels [B] of all images in order, on the device."""
@@ -44,12 +52,13 @@ class EvaluatedModel:
             yield images.images[rows].to(self.device), images.labels[rows].to(self.device)
 
     @torch.no_grad()
-    def predictions(self, images: Images) -> Predictions:
-        """Pass all images once; record embeddings if the anatomy is known."""
+    def predictions(self, images: AnyImages) -> Predictions:
+        """Pass all examples once; record embeddings if the anatomy is known."""
         hooks = FeatureHooks(self.model, self.anatomy, ("embedding",)) if self.anatomy else None
         try:
             with eval_mode(self.model):
-                parts = [self._outputs(*batch, hooks) for batch in self.batches(images)]
+                found = evaluation_batches(images, self.batch_size, self.augment, self.device)
+                parts = [self._recorded(batch.inputs, batch.labels, hooks) for batch in found]
         finally:
             if hooks:
                 hooks.close()
@@ -65,11 +74,11 @@ class EvaluatedModel:
     def _right(self, pixels: Tensor, labels: Tensor) -> int:
         return int((label_rank(self.logits(pixels), labels) == 0).sum())
 
-    def _outputs(self, pixels: Tensor, labels: Tensor, hooks: FeatureHooks | None) -> tuple[Tensor, Tensor, Tensor]:
+    def _recorded(self, inputs: Inputs, labels: Tensor, hooks: FeatureHooks | None) -> tuple[Tensor, Tensor, Tensor]:
         if hooks is None:
-            return self.logits(pixels).cpu(), labels.cpu(), torch.empty(len(labels), 0)
+            return self.outputs(inputs).cpu(), labels.cpu(), torch.empty(len(labels), 0)
         hooks.record()
-        logits = self.logits(pixels)
+        logits = self.outputs(inputs)
         return logits.cpu(), labels.cpu(), hooks.take()["embedding"].float().cpu()
 
 

@@ -14,6 +14,7 @@ from selfdistill.data.ignored import IGNORED
 from selfdistill.data.kinds import AnyAugmentation, AnyImages, evaluation_batches
 from selfdistill.errors import UserError
 from selfdistill.features.logits import logits_of
+from selfdistill.inputs import call_model
 from selfdistill.metrics.calibration import BINS, equal_width_bins
 from selfdistill.metrics.context import EvaluationContext
 from selfdistill.metrics.model import eval_mode
@@ -65,7 +66,7 @@ def count_pixels(
     """
     with eval_mode(model):
         counts = (
-            pixel_counts(logits_of(model(batch.inputs)).float(), batch.labels)
+            pixel_counts(logits_of(call_model(model, batch.inputs)).float(), batch.labels)
             for batch in evaluation_batches(images, PIXEL_BATCH, augment, device)
         )
         return reduce(operator.add, counts)

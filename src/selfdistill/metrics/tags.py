@@ -13,7 +13,7 @@ from torch import Tensor
 
 from selfdistill.data.ignored import IGNORED
 from selfdistill.errors import UserError
-from selfdistill.metrics.context import EvaluationContext, whole_images
+from selfdistill.metrics.context import EvaluationContext
 from selfdistill.metrics.values import ClassRow
 
 EPS = 1e-12  # below which two F1 are equal
@@ -155,7 +155,7 @@ def chosen_thresholds(context: EvaluationContext) -> Tensor | None:
     """Best thresholds on the validation images; None without them. -> [T]."""
     if context.splits.validation is None:
         return None
-    found = context.model.predictions(whole_images(context.splits.validation))
+    found = context.model.predictions(context.splits.validation)
     return best_thresholds(found.logits, found.labels)
 
 

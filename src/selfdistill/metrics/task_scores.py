@@ -5,6 +5,7 @@ from torch import Tensor, nn
 
 from selfdistill.data.kinds import AnyAugmentation, AnyImages, evaluation_batches
 from selfdistill.features.logits import logits_of
+from selfdistill.inputs import call_model
 from selfdistill.metrics.accuracy import classification_metrics
 from selfdistill.metrics.model import eval_mode
 from selfdistill.metrics.segmentation import count_pixels, segmentation_metrics
@@ -41,7 +42,7 @@ def predict_all(
     """
     with eval_mode(model):
         parts = [
-            (logits_of(model(batch.inputs)).float().cpu(), batch.labels.cpu())
+            (logits_of(call_model(model, batch.inputs)).float().cpu(), batch.labels.cpu())
             for batch in evaluation_batches(images, 512, augment, device)
         ]
     logits, labels = (torch.cat(each) for each in zip(*parts, strict=True))

@@ -8,6 +8,7 @@ from torch import nn
 from selfdistill.errors import UserError
 from selfdistill.models import registry
 from selfdistill.models.library import LIBRARIES, from_library
+from selfdistill.models.own_model import from_module, is_own
 from selfdistill.models.weights import fit, read
 from selfdistill.task import CLASSIFY, SEGMENT, TAG, TASKS, TaskName
 
@@ -23,7 +24,8 @@ def create(
 ) -> nn.Module:
     """Create a network from images [B, 3, size, size] to logits [B, classes], or [B, classes, h, w] of pixels.
 
-    `name` is one of `names(task)`, any "wrn-DEPTH-WIDTH", "timm/NAME" or "torchvision/NAME". For the task "segment" it
+    `name` is one of `names(task)`, any "wrn-DEPTH-WIDTH", "timm/NAME", "torchvision/NAME", or
+    MODULE:CALLABLE of your own, which is called with the number of classes. For the task "segment" it
     may be any "unet-WIDTH" and "transformers/segformer-b0" … "-b5" too; classifiers of this package and of timm get a
     small decoder. `pretrained` loads the library's weights, `weights` those of a file (safetensors, or a state dict or
     checkpoint of torch); a classifier with another number of classes stays newly initialized. Initialization uses
@@ -58,10 +60,18 @@ def _require_valid(name: str, classes: int, size: int, pretrained: bool, weights
 
 
 def _build(name: str, classes: int, size: int, pretrained: bool, task: str) -> nn.Module:
+    if is_own(name):
+        return _own(name, classes, pretrained)
     family, _, rest = name.partition("/")
     if rest and family in LIBRARIES:
         return from_library(family, rest, classes, size, pretrained, task)
     return _from_registry(name, classes, size, pretrained, task)
+
+
+def _own(name: str, classes: int, pretrained: bool) -> nn.Module:
+    if pretrained:
+        raise UserError(f"there are no pretrained weights of {name}; load them in the callable, or pass weights=FILE")
+    return from_module(name, classes)
 
 
 def _from_registry(name: str, classes: int, size: int, pretrained: bool, task: str) -> nn.Module:

@@ -16,6 +16,7 @@ from selfdistill.plots.collect import CollectedOutputs, collect, first_per_class
 from selfdistill.plots.confusion import confusion, draw_confusion, mistakes
 from selfdistill.plots.curves import curves, draw_curves
 from selfdistill.plots.embedding import draw_embedding, pca, tsne
+from selfdistill.plots.masks import draw_masks
 from selfdistill.plots.ranked import draw_ranked, ranked_outputs
 from selfdistill.plots.reliability import draw_reliability, reliability
 from selfdistill.plots.similarity import draw_similarities, similarities
@@ -38,6 +39,7 @@ __all__ = [
     "draw_confusion",
     "draw_curves",
     "draw_embedding",
+    "draw_masks",
     "draw_ranked",
     "draw_reliability",
     "draw_similarities",

@@ -3,6 +3,7 @@
 from torch import Size, Tensor
 
 from selfdistill.data.batch import Batch
+from selfdistill.data.ignored import IGNORED
 from selfdistill.errors import UserError
 from selfdistill.features import Anatomy
 from selfdistill.functional import as_map, channels

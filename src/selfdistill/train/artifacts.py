@@ -25,6 +25,8 @@ from selfdistill.step import Distiller
 from selfdistill.train.config import RunConfig
 from selfdistill.train.trainer import Trainer
 
+Channels = tuple[float, ...] | Mapping[str, tuple[float, ...]]
+
 
 def run_metadata(config: RunConfig, method: Method, splits: AnySplits, augment: AnyAugmentation) -> RunInfo:
     """Describe a run before training, for `run.json`."""
@@ -42,8 +44,8 @@ def run_metadata(config: RunConfig, method: Method, splits: AnySplits, augment: 
         "classes": len(splits.classes),
         "class_names": list(splits.classes),
         "size": training_size(splits, config.size)[0],
-        "mean": list(augment.mean),
-        "std": list(augment.std),
+        "mean": channels_to_json(augment.mean),
+        "std": channels_to_json(augment.std),
         "images": {"train": len(splits.train), "test": len(splits.test)},
         "data_fingerprint": fingerprint(splits),
         "left_out": list(splits.notes),
@@ -52,6 +54,13 @@ def run_metadata(config: RunConfig, method: Method, splits: AnySplits, augment: 
         "commit": _commit(),
         "machine": machine,
     }
+
+
+def channels_to_json(values: Channels) -> list[float] | dict[str, list[float]]:
+    """Return the values of channels as JSON has them; by name for several inputs."""
+    if isinstance(values, Mapping):
+        return {name: list(each) for name, each in values.items()}
+    return list(values)
 
 
 def result(trainer: Trainer, distiller: Distiller, method: Method) -> AnyResult:

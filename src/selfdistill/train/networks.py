@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,12 +12,14 @@ from torch import Tensor, nn
 
 from selfdistill import models
 from selfdistill.data.kinds import AnyAugmentation, AnySplits, augmentation_for, example_inputs, training_size
+from selfdistill.data.standardization import Standardization
 from selfdistill.errors import UserError
 from selfdistill.files import is_file
 from selfdistill.method import Method
 from selfdistill.method.networks import PeerNetwork, Role, Teacher
 from selfdistill.methods import parse_method
 from selfdistill.models import create
+from selfdistill.models.own_model import is_own, module_of
 from selfdistill.models.weights import fit_exactly, read
 from selfdistill.records import RUN, RunInfo, is_run, read_info
 from selfdistill.rng import fork_rng_named
@@ -86,7 +88,7 @@ def _create(stream: str, model: str, config: RunConfig, splits: AnySplits) -> nn
 
 
 def _from_run(folder: Path, config: RunConfig, splits: AnySplits) -> nn.Module:
-    model, info = load_run(folder)
+    model, info = load_run(folder, modules_of(config))
     require_classes(info, splits, folder)
     size = None if config.resolved_task.name == SEGMENT else training_size(splits, config.size)[0]
     return adapted(model, info, augmentation_for(splits, config.size), size)
@@ -109,8 +111,12 @@ def untrained_distiller(config: RunConfig, splits: AnySplits, rows: int) -> Dist
     )
 
 
-def load_run(folder: str | Path) -> tuple[nn.Module, RunInfo]:
-    """Load the student of a finished run, and its run.json. Raises `UserError` if there is none."""
+def load_run(folder: str | Path, modules: Collection[str] = ()) -> tuple[nn.Module, RunInfo]:
+    """Load the student of a finished run, and its run.json.
+
+    A model of a module of the user's own is imported only if `modules` has the module: a record must not run code.
+    Raises `UserError` if there is no finished run, and for such a model of another module.
+    """
     folder = Path(folder)
     if not is_run(folder):
         raise UserError(f"'{folder}' holds no run (no {RUN}); name the folder that a train command wrote")
@@ -120,9 +126,26 @@ def load_run(folder: str | Path) -> tuple[nn.Module, RunInfo]:
         )
     info = read_info(folder)
     config = RunConfig.from_json(info["config"], folder / RUN)
+    _require_module(config.model, modules, folder)
     model = create(config.model, info["classes"], size=info["size"], task=config.resolved_task.name)
     fit_exactly(model, read(folder / WEIGHTS), source=str(folder / WEIGHTS))
     return model, info
+
+
+def modules_of(config: RunConfig) -> tuple[str, ...]:
+    """Return the module of the model that the user named, from which teachers may be imported too."""
+    module = module_of(config.model)
+    return () if module is None else (module,)
+
+
+def _require_module(model: str, modules: Collection[str], folder: Path) -> None:
+    """Raise `UserError` for a model of a module that the user did not name."""
+    module = module_of(model)
+    if module is not None and module not in modules:
+        raise UserError(
+            f"the run in '{folder}' names the model {model!r}, whose module is imported only if you name it: "
+            f"pass --modules {module} (in Python, modules=[{module!r}]) if you trust it"
+        )
 
 
 def plan(role: Teacher, config: RunConfig) -> RunConfig | Path:
@@ -146,7 +169,8 @@ def plan(role: Teacher, config: RunConfig) -> RunConfig | Path:
 
 
 def _is_model(name: str) -> bool:
-    return name in models.names() or name.startswith(("wrn-", "timm/", "torchvision/"))
+    families = ("wrn-", "unet-", "timm/", "torchvision/", "transformers/")
+    return name in {*models.names(), *models.names(SEGMENT)} or is_own(name) or name.startswith(families)
 
 
 def folder_for(config: RunConfig, teachers: Path) -> Path:
@@ -169,10 +193,44 @@ def adapted(model: nn.Module, info: RunInfo, augment: AnyAugmentation, size: int
 
     Without `size` the images are not resized: pixels are classified at their own scale.
     """
-    mean, std = tuple(info["mean"]), tuple(info["std"])
+    if isinstance(augment, Standardization):
+        return _of_same_statistics(model, info, augment)
+    mean, std = trained_mean_std(info)
     if size in (None, info["size"]) and mean == augment.mean and std == augment.std:
         return model
     return Adapted(model, size and info["size"], (augment.mean, augment.std), (mean, std))
+
+
+def trained_mean_std(info: RunInfo) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Return the mean and the standard deviation of the pixels that a run was trained on. Raises `UserError`."""
+    mean, std = info["mean"], info["std"]
+    if isinstance(mean, dict) or isinstance(std, dict):
+        raise UserError("this run was trained on tensors, not on images; name one that was trained on images")
+    return tuple(mean), tuple(std)
+
+
+def trained_normalization(augment: AnyAugmentation, info: RunInfo) -> AnyAugmentation:
+    """Return an augmentation with the mean and standard deviation of a run's training."""
+    if isinstance(augment, Standardization):
+        return Standardization(*(_by_input(info["mean"]), _by_input(info["std"])))
+    mean, std = trained_mean_std(info)
+    return replace(augment, mean=mean, std=std)
+
+
+def _by_input(values: list[float] | dict[str, list[float]]) -> dict[str, tuple[float, ...]]:
+    if not isinstance(values, dict):
+        raise UserError("this run was trained on images, not on tensors; name one that was trained on tensors")
+    return {name: tuple(each) for name, each in values.items()}
+
+
+def _of_same_statistics(model: nn.Module, info: RunInfo, augment: Standardization) -> nn.Module:
+    found = trained_normalization(augment, info)
+    if found != Standardization(dict(augment.mean), dict(augment.std)):
+        raise UserError(
+            "the teacher standardizes its inputs by another mean and deviation than the student; train it on the same "
+            "training examples, with the same --limit and --validation"
+        )
+    return model
 
 
 class Adapted(nn.Module):

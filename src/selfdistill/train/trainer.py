@@ -61,7 +61,7 @@ class Trainer:
         self.loader = loader = parts[0]  # all parts have the same length
         self.config, self.fabric, self.folder, self.listener = config, fabric, folder, listener
         self.task = config.resolved_task
-        info = distiller.training_info(loader.batch_size // loader.ranks, len(loader.images))
+        info = distiller.training_info(loader.batch_size // loader.ranks, len(splits.train))
         self.train_step = TrainStep(distiller, config, fabric, info)
         self.stopwatch = Stopwatch(fabric.device)
         self.every = 1 if fabric.device.type == "cpu" else 16

@@ -110,7 +110,7 @@ def read_masked(spec: str, pick: "PickCount", skip_unreadable: bool = False) -> 
 
 def require_tensors(spec: str) -> None:
     """Raise `UserError` unless a specification is of tensors, such as "tensors:PATH"."""
-    if _holds_images(spec):
+    if holds_images(spec):
         there = ", ".join(each.usage.partition("[")[0] for each in SOURCES.values() if not each.images)
         raise UserError(f"{spec} has images, not tensors; sources of tensors are {there}")
 
@@ -167,11 +167,12 @@ def first_line(error: Exception) -> str:
 
 
 def _require_images(spec: str) -> None:
-    if not _holds_images(spec):
+    if not holds_images(spec):
         raise UserError(f"{spec} has tensors, not images; load it with sd.data.load_tensors")
 
 
-def _holds_images(spec: str) -> bool:
+def holds_images(spec: str) -> bool:
+    """Return whether a data set is of images; others are of tensors."""
     name = spec.partition(":")[0]
     return name not in SOURCES or SOURCES[name].images
 

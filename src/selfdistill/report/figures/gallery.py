@@ -11,6 +11,7 @@ from selfdistill.report.figures.figure import FigureUnavailable, Picture
 from selfdistill.report.figures.inputs import FigureInputs
 from selfdistill.task import CLASSIFY, SEGMENT, TAG
 
+EXAMPLES = 4  # images with their masks
 POINTS = 500  # images in a projection: more are slow and overlap
 
 
@@ -73,6 +74,14 @@ def similarity(inputs: FigureInputs) -> tuple[object, ...]:
     return {name: plots.similarities(each.features, images.labels) for name, each in shown.items()}, inputs.classes
 
 
+def masks(inputs: FigureInputs) -> tuple[object, ...]:
+    """Predict the masks of some test images."""
+    shown = inputs.masked_examples(EXAMPLES)
+    pairs = [shown[row] for row in range(len(shown))]
+    found = {name: inputs.predicted_masks(name, shown) for name in inputs.networks}
+    return [each.image for each in pairs], {"truth": [each.mask for each in pairs], **found}, inputs.any_splits.classes
+
+
 def centers(inputs: FigureInputs) -> tuple[object, ...]:
     """Train small networks with two features by the methods that pull classes together."""
     _, *center_methods = METHODS
@@ -88,6 +97,13 @@ PICTURES = [
         losses,
         plots.draw_curves,
         (CLASSIFY, SEGMENT, TAG),
+    ),
+    Picture(
+        "Predicted masks",
+        "Test images, their true masks and the masks that networks predict; a color is a class, white has no label.",
+        masks,
+        plots.draw_masks,
+        (SEGMENT,),
     ),
     Picture(
         "Reliability",

@@ -5,18 +5,20 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from selfdistill.data import Augmentation, Images, Splits
-from selfdistill.data.kinds import AnySplits
+from selfdistill.data.kinds import AnySplits, augmentation_for
+from selfdistill.data.masked_images import MaskedImages, MaskedSplits
 from selfdistill.errors import UserError
 from selfdistill.plots import CollectedOutputs, collect, first_per_class
+from selfdistill.predict import predicted_masks
 from selfdistill.records import AnyEpoch, RunInfo
 from selfdistill.report.runs import Run
 from selfdistill.study import Study
 from selfdistill.task import SEGMENT
 from selfdistill.train.config import RunConfig
-from selfdistill.train.networks import load_run
+from selfdistill.train.networks import load_run, trained_mean_std, trained_normalization
 from selfdistill.train.run import load_data
 
 MAX_METHODS = 9  # in a figure with a panel or row per method, unless methods are chosen
@@ -95,13 +97,26 @@ class FigureInputs:
         """Outputs of each network on the test images."""
         return self.collect(self.test)
 
+    def masked_examples(self, count: int) -> MaskedImages:
+        """Select test images with masks, evenly spaced."""
+        splits = self.any_splits
+        if not isinstance(splits, MaskedSplits):
+            raise UserError("these data have no images with masks")
+        rows = torch.linspace(0, len(splits.test) - 1, min(count, len(splits.test))).long()
+        return splits.test.rows(rows)
+
+    def predicted_masks(self, method: str, images: MaskedImages) -> list[Tensor]:
+        """Predict the masks of images by the network of a method. -> [H, W] each."""
+        network, facts = self.networks[method]
+        config = RunConfig.from_json(facts["config"])
+        augment = trained_normalization(augmentation_for(self.any_splits, config.size), facts)
+        return list(predicted_masks(network, images, augment))
+
     def collect(self, images: Images, taps: tuple[str, ...] = ()) -> dict[str, CollectedOutputs]:
         """Compute the outputs of each network on images, and its features at taps."""
         return {method: self._collect(method, images, taps) for method in self.networks}
 
     def _collect(self, method: str, images: Images, taps: tuple[str, ...]) -> CollectedOutputs:
         network, facts = self.networks[method]
-        normalize = Augmentation(
-            0, False, tuple(facts["mean"]), tuple(facts["std"])
-        )  # the normalization of the training
+        normalize = Augmentation(0, False, *trained_mean_std(facts))  # the normalization of the training
         return collect(network, images, normalize, taps=taps, classifier=facts["config"]["classifier"])

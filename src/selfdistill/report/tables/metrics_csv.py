@@ -21,6 +21,7 @@ from selfdistill.report.tables.metrics import (
 from selfdistill.study import Study
 from selfdistill.study.evaluation.metric_specs import ATTACKS, class_keys, is_derived
 from selfdistill.study.evaluation.results import MetricTable, read_metric_table
+from selfdistill.task import TaskName
 
 COLUMNS = ("data", "model", "label_noise", "method", "seed", "metric", "value")
 COST_NOTE = (

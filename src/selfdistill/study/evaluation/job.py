@@ -8,11 +8,11 @@ from typing import Any
 import torch
 
 from selfdistill.data.fingerprint import fingerprint
-from selfdistill.data.kinds import AnyAugmentation, AnySplits, augmentation_for
+from selfdistill.data.kinds import AnySplits, augmentation_for
 from selfdistill.errors import UserError
 from selfdistill.methods import parse_stored_method
 from selfdistill.metrics import available_metrics, evaluate
-from selfdistill.records import RunInfo, read_result
+from selfdistill.records import read_result
 from selfdistill.study.engine.engine import Engine, SerialEngine, run_jobs
 from selfdistill.study.engine.job import Job, Outcome, load_splits
 from selfdistill.study.evaluation.request import EvaluationRequest
@@ -22,7 +22,7 @@ from selfdistill.study.study import Study
 from selfdistill.train import preflight
 from selfdistill.train.config import RunConfig
 from selfdistill.train.monitor.listener import Listener
-from selfdistill.train.networks import load_run, require_classes, resolve_networks
+from selfdistill.train.networks import load_run, require_classes, resolve_networks, trained_normalization
 from selfdistill.train.run import make_trainer
 
 
@@ -87,7 +87,7 @@ def evaluate_run(
     Metrics already stored for the same images are skipped, unless `recompute`. Raises `UserError` if the folder holds
     no finished run, or if the data or a metric does not fit it.
     """
-    student, info = load_run(folder)
+    student, info = load_run(folder, request.modules)
     config, size = RunConfig.from_json(info["config"]), info["size"]
     splits, empty = request.splits(config, size), request.empty_file(config, size)
     require_classes(info, splits, folder)
@@ -121,11 +121,6 @@ def evaluate_run(
         **options,
     )
     return computed
-
-
-def trained_normalization(augment: AnyAugmentation, info: RunInfo) -> AnyAugmentation:
-    """Return an augmentation with the mean and standard deviation of a run's training."""
-    return replace(augment, mean=tuple(info["mean"]), std=tuple(info["std"]))
 
 
 def device_of(accelerator: str) -> torch.device:

@@ -5,9 +5,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
+from torch import Tensor
+
 from selfdistill.data import load
-from selfdistill.data.images import Images, Splits
-from selfdistill.data.kinds import AnySplits, augmentation_for, training_size
+from selfdistill.data.examples import TensorSplits
+from selfdistill.data.images import Splits
+from selfdistill.data.kinds import AnySplits, augmentation_for, task_of_splits, training_size
 from selfdistill.data.masked_images import MaskedImages, MaskedSplits
 from selfdistill.data.subsets import stratified, uniform
 from selfdistill.errors import UserError
@@ -15,7 +18,7 @@ from selfdistill.metrics import available_metrics, resolve_metric_names
 from selfdistill.metrics.adversarial import EPSILONS
 from selfdistill.study.engine.job import load_splits
 from selfdistill.study.evaluation.store import MetricsFile
-from selfdistill.task import TaskName
+from selfdistill.task import CLASSIFY, TaskName
 from selfdistill.train.config import RunConfig
 from selfdistill.train.networks import create_for
 
@@ -105,21 +108,22 @@ class EvaluationRequest:
         if self.limit is None or self.limit >= len(splits.test):
             return splits
         if isinstance(splits, MaskedSplits):
-            return replace(splits, test=_evenly(splits.test, self.limit))
-        return replace(splits, test=_stratified(splits.test, self.limit))
+            return replace(splits, test=splits.test.rows(self._chosen(splits)))
+        if isinstance(splits, TensorSplits):
+            return replace(splits, test=splits.test.rows(self._chosen(splits)))
+        return replace(splits, test=splits.test.rows(self._chosen(splits)))
 
-
-def _evenly(images: MaskedImages, count: int) -> MaskedImages:
-    return images.rows(uniform(len(images), count, SEED))
-
-
-def _stratified(images: Images, count: int) -> Images:
-    if images.labels.dim() == 2:  # tags have no strata
-        return images.rows(uniform(len(images), count, SEED))
-    classes = len(images.labels.unique())
-    if count < classes:
-        raise UserError(f"{count} test images cannot include each of {classes} classes; evaluate on {classes} or more")
-    return images.rows(stratified(images.labels, count, SEED))
+    def _chosen(self, splits: AnySplits) -> Tensor:
+        """Choose test rows: stratified for classes, evenly for tags and pixels."""
+        count = self.limit or len(splits.test)
+        if task_of_splits(splits) != CLASSIFY or isinstance(splits.test, MaskedImages):
+            return uniform(len(splits.test), count, SEED)
+        classes = len(splits.test.labels.unique())
+        if count < classes:
+            raise UserError(
+                f"{count} test images cannot include each of {classes} classes; evaluate on {classes} or more"
+            )
+        return stratified(splits.test.labels, count, SEED)
 
 
 @lru_cache(maxsize=1)
