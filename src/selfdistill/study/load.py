@@ -80,7 +80,7 @@ def _result(study: Study, method: str, seed: int) -> AnyResult | None:
         return None
     config = RunConfig.from_json(read_info(folder)["config"], folder / RUN).to_json()
     require_equal(config, wanted.to_json(), ("method", "seed"), folder / RUN)
-    read_log(folder, config["epochs"])
+    read_log(folder, config["epochs"], study.task)
     return read_result(folder, config)
 
 
