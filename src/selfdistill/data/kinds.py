@@ -14,6 +14,7 @@ from selfdistill.data.load_dataset import Decode, load
 from selfdistill.data.load_segmentation import load_masks
 from selfdistill.data.masked_images import MaskedImages, MaskedSplits
 from selfdistill.data.mixing import Erasing, Mixing
+from selfdistill.data.patch_swap import PatchSwap
 from selfdistill.data.requirements import Need
 from selfdistill.data.segmentation_augment import SegmentationAugmentation, default_segmentation_augmentation
 from selfdistill.data.segmentation_loader import SegmentationLoader, segmentation_batches
@@ -26,6 +27,7 @@ from selfdistill.inputs import Inputs
 from selfdistill.rng import make_generator
 from selfdistill.task import CLASSIFY, SEGMENT, TAG, TaskName
 
+Change: TypeAlias = Mixing | PatchSwap
 AnySplits: TypeAlias = Splits | MaskedSplits | TensorSplits
 AnyImages: TypeAlias = Images | MaskedImages | Examples
 AnyAugmentation: TypeAlias = Augmentation | SegmentationAugmentation | Standardization
@@ -140,7 +142,7 @@ def training_loader(
     batch_size: int,
     *,
     augment: AnyAugmentation,
-    mixing: Mixing | None = None,
+    mixing: Change | None = None,
     erasing: Erasing | None = None,
     needs: Mapping[str, Need] | None = None,
     seed: int = 0,
