@@ -1,4 +1,7 @@
-"""Seven ways to train tags: several drawn shapes in a picture, 1,000 images of 32 pixels, three seeds."""
+"""Seven ways to train tags: several drawn shapes in a picture, 1,000 images of 32 pixels, three seeds.
+
+selfdistill study studies/shapes_tag.py --workers 2 --report
+"""
 
 from selfdistill import Grid, RunConfig
 
