@@ -20,6 +20,8 @@ from tests.helpers.networks import Convolutional, network
 from tests.helpers.small_runs import small, trainer
 
 DATA = "fake:classes=5,size=16"
+SHAPES = "size=16,train=60,test=10"
+TASKS = {"segment": "ce()", "tag": "label_smoothing()"}  # means over as many rows on each rank
 
 
 def teachers(text):
@@ -55,11 +57,32 @@ def train(text, folder, make=plain, **changes):
     Clipped: one step of a method with a large weight would move the weights by their own length, and rounding with it.
     """
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(runs, "create", lambda *args, **kwargs: make())
+        patched.setattr(runs, "create_for", lambda *args, **kwargs: make())
         config = small(
             text, **{"epochs": 1, "lr": 0.02, "clip_norm": 1.0, "limit": 100, "batch_size": 16, "data": DATA} | changes
         )
         return runs.run(config, folder, splits=data.load(DATA, limit=100), networks=teachers(text))
+
+
+def train_task(task, folder, **changes):
+    """A run of six steps with pixels or tags, on a student without batch norm."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(runs, "create_for", lambda *args, **kwargs: of_pixels() if task == "segment" else of_tags())
+        words = {"epochs": 1, "lr": 0.02, "clip_norm": 1.0, "limit": 48, "batch_size": 8, "size": None}
+        return runs.run(small(TASKS[task], **words | {"data": f"shapes:{task},{SHAPES}"} | changes), folder)
+
+
+def of_pixels():
+    with torch.random.fork_rng():
+        torch.manual_seed(1)
+        return nn.Sequential(nn.Conv2d(3, 8, 3, padding=1), nn.GroupNorm(2, 8), nn.ReLU(), nn.Conv2d(8, 8, 1))
+
+
+def of_tags():
+    with torch.random.fork_rng():
+        torch.manual_seed(1)
+        head = nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 7)
+        return nn.Sequential(nn.Conv2d(3, 8, 3, padding=1), nn.GroupNorm(2, 8), nn.ReLU(), *head)
 
 
 def shares(strategy, folder):
@@ -115,6 +138,8 @@ if __name__ == "__main__":
     folder, strategy = sys.argv[1:]
     for number, text in enumerate(EXPRESSIONS):
         train(text, Path(folder) / str(number), strategy=strategy)
+    for task in TASKS:
+        train_task(task, Path(folder) / task, strategy=strategy)
     train("ema() + dot()", Path(folder) / "scaled", make=scaled, strategy=strategy)
     if strategy == "fsdp":
         train("at()", Path(folder) / "compiled", compile=True, strategy=strategy)

@@ -35,7 +35,7 @@ def test_logits_that_are_no_number_end_a_run(validation, tmp_path, monkeypatch):
         passes.append(len(output))
         return output * torch.nan if len(output) > 2 else output  # two rows: the look at the model before
 
-    monkeypatch.setattr("selfdistill.train.run.create", create)
+    monkeypatch.setattr("selfdistill.train.run.create_for", create)
     with pytest.raises(UserError, match=r"the logits of \d+ of \d+ images are NaN or infinite \(the first: image 0\)"):
         sd.run(small(epochs=1, limit=100, validation=validation), tmp_path)
     assert max(passes) > 2

@@ -12,10 +12,11 @@ from safetensors.torch import load_file
 from torch.testing import assert_close
 
 from selfdistill.files import read_json
+from selfdistill.records import task_of_epoch
 from selfdistill.train.persist import checkpoint
 from tests.helpers.processes import ROOT, command, until
 from tests.helpers.small_runs import log, untimed, weights
-from tests.train.rank import EXPRESSIONS, of_the_run, scaled, train
+from tests.train.rank import EXPRESSIONS, TASKS, of_the_run, scaled, train, train_task
 
 NEAR = 1e-5
 WORDS = ("train", "lightskd() + csd()", "--limit", "200", "--batch-size", "32", "--accelerator", "cpu")
@@ -58,7 +59,8 @@ def near(one, other):
     assert_close(*(load_file(folder / "student.safetensors") for folder in (one, other)), rtol=NEAR, atol=NEAR)
     for row, same in zip(log(one), log(other), strict=True):
         assert row["losses"] == pytest.approx(same["losses"], rel=10 * NEAR, abs=NEAR)
-        assert row["train_top1"] == pytest.approx(same["train_top1"])
+        key = task_of_epoch(row).training
+        assert row[key] == pytest.approx(same[key])
 
 
 @pytest.mark.parametrize("text", EXPRESSIONS)
@@ -68,6 +70,15 @@ def test_two_processes_are_one(two, one, strategy, text):
     near(folder, one(text))
     config = read_json(folder / "run.json")["config"]
     assert (config["devices"], config["nodes"], config["strategy"]) == (2, 1, strategy)
+
+
+@pytest.mark.parametrize("task", TASKS)
+@pytest.mark.parametrize("strategy", ["ddp", "fsdp"])
+def test_two_processes_are_one_for_other_tasks(two, strategy, task, tmp_path):
+    result = train_task(task, tmp_path)
+    near(two(strategy) / task, tmp_path)
+    score = {"segment": "miou", "tag": "map"}[task]
+    assert read_json(two(strategy) / task / "result.json")[score] == pytest.approx(result[score])
 
 
 @pytest.mark.parametrize("strategy", ["ddp", "fsdp"])

@@ -13,6 +13,7 @@ from selfdistill.cli.app import main
 from selfdistill.data.subsets import stratified
 from selfdistill.errors import UserError
 from selfdistill.metrics import METRICS, evaluate
+from selfdistill.metrics.catalog import of_task
 from selfdistill.study import Grid, RunConfig, compare, compare_all
 from selfdistill.study.engine.processes import ProcessEngine
 from selfdistill.study.evaluation import job

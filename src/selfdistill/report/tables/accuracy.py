@@ -15,8 +15,8 @@ WIDE_NOTES = (
     "pairing by seed helps where it is positive."
 )
 UNTESTED = (
-    "untested: all differences are equal and the number of test images is unknown, so no test is possible; re-run the "
-    "compare command, which records it."
+    "untested: all differences are equal, so no test is possible, and the smallest difference of one test image is "
+    "unknown."
 )
 Column = tuple[str, Callable[[Summary], str]]
 
