@@ -131,7 +131,7 @@ def _evaluate_run(folder: Path, request: "EvaluationRequest") -> None:
     """Evaluate one run, metrics that are stored already included, and print the metrics."""
     from selfdistill.cli.console import console
     from selfdistill.cli.run_metrics import format_metrics, skipped_metrics
-    from selfdistill.records import read_info
+    from selfdistill.records import read_info, task_in
     from selfdistill.study.evaluation.job import evaluate_run
     from selfdistill.study.evaluation.store import path_of, read
     from selfdistill.train.monitor.listener import Listener
@@ -147,7 +147,7 @@ def _evaluate_run(folder: Path, request: "EvaluationRequest") -> None:
     stored = read(path)
     assert stored is not None  # `evaluate_run` has written it
     print("\n\n".join(format_metrics(found)))
-    if "all" in request.metrics and (left := skipped_metrics(found)):
+    if "all" in request.metrics and (left := skipped_metrics(found, task_in(info["config"]).name)):
         print(f"left out: {left}")
     images = min(request.limit or stored.images, stored.images)
     few = f"{images:,} of " if images < stored.images else ""

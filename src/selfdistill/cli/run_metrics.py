@@ -3,15 +3,18 @@
 from collections.abc import Iterator, Mapping
 
 from selfdistill.cli.console import aligned
-from selfdistill.metrics.catalog import METRICS
+from selfdistill.metrics.catalog import CLASS_SCORES, METRICS
+from selfdistill.task import CLASSIFY, TaskName
 
 PREFIXED = ("fgsm", "pgd", "corruption", "outside")  # metrics whose keys are printed with the metric's name
 
 
-def skipped_metrics(found: Mapping[str, object]) -> str:
-    """Return the metrics that "all" skipped, each with the option that it needs."""
-    needs = {name: "--ood DATA" for name, each in METRICS.items() if each.needs_ood}
-    needs |= {name: "--classifier PATH" for name, each in METRICS.items() if each.needs_embedding}
+def skipped_metrics(found: Mapping[str, object], task: TaskName = CLASSIFY) -> str:
+    """Return the metrics of a task that "all" skipped, each with what it needs."""
+    offered = {name: each for name, each in METRICS.items() if task in each.tasks}
+    needs = {name: "images" for name, each in offered.items() if each.needs_images}
+    needs |= {name: "--ood DATA" for name, each in offered.items() if each.needs_ood}
+    needs |= {name: "--classifier PATH" for name, each in offered.items() if each.needs_embedding}
     return ", ".join(f"{name} (needs {option})" for name, option in needs.items() if name not in found)
 
 
@@ -22,8 +25,9 @@ def format_metrics(found: Mapping[str, object]) -> Iterator[str]:
     if isinstance(corruption := found.get("corruption"), Mapping):
         rows = [[name, *map(format_cell, values)] for name, values in corruption.items() if isinstance(values, list)]
         yield aligned([["corruption", *"12345"], *rows])
-    if isinstance(classes := found.get("classes"), list) and classes:
-        yield aligned([list(classes[0]), *([format_cell(cell) for cell in row.values()] for row in classes)])
+    for name in CLASS_SCORES:
+        if isinstance(classes := found.get(name), list) and classes:
+            yield aligned([list(classes[0]), *([format_cell(cell) for cell in row.values()] for row in classes)])
 
 
 def _numbers(name: str, group: object) -> Iterator[tuple[str, str]]:

@@ -8,6 +8,7 @@ from typing import Annotated, Any, NotRequired, TypedDict
 
 from selfdistill.errors import UserError
 from selfdistill.files import folder_name, is_file, write_json
+from selfdistill.metrics.catalog import CLASS_SCORES
 from selfdistill.records import read_record
 from selfdistill.schema import Mismatch, between, fits, mismatches, short_repr
 from selfdistill.train.persist.lock import run_lock
@@ -26,7 +27,7 @@ class OtherImages(TypedDict):
 
 Damage = dict[str, list[Amount] | Amount]
 _KINDS: dict[str, object] = {
-    "classes": list[ClassRow],
+    **dict.fromkeys(CLASS_SCORES, list[ClassRow]),
     "fgsm": dict[str, Amount],
     "pgd": dict[str, Amount],
     "corruption": Damage,
