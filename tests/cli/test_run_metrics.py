@@ -38,7 +38,7 @@ def test_a_table_alone():
 
 
 def test_skipped_metrics_name_the_required_option():
-    changed = dict.fromkeys(("fgsm", "pgd", "corruption"), {})
+    changed = {name: {} for name in ("fgsm", "pgd", "corruption")}
     assert skipped_metrics(changed | {"knn": {}, "recall": {}, "spread": {}}) == "outside (needs --ood DATA)"
     assert skipped_metrics(changed | {"outside": {}, "knn": {}, "recall": {}}) == "spread (needs --classifier PATH)"
     assert skipped_metrics({"segmentation": {}, "class_iou": {}, "cost": {}}, "segment") == ""
