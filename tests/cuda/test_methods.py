@@ -17,7 +17,7 @@ def moved(made: Batch, device) -> Batch:
     """A batch with all its tensors on a device."""
     mix = made.mix and type(made.mix)(*(each if each is None else each.to(device) for each in made.mix))
     extra = {name: each.to(device) for name, each in made.extra.items()}
-    return Batch(made.images.to(device), made.labels.to(device), made.index.to(device), mix, extra)
+    return Batch(made.inputs.to(device), made.labels.to(device), made.index.to(device), mix, extra)
 
 
 def step_on(device, text: str, precision: torch.dtype | None = None):
