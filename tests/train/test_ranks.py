@@ -81,6 +81,13 @@ def test_two_processes_are_one_for_other_tasks(two, strategy, task, tmp_path):
     assert read_json(two(strategy) / task / "result.json")[score] == pytest.approx(result[score])
 
 
+@pytest.mark.parametrize("task", TASKS)
+def test_parts_of_a_batch_are_the_batch_for_other_tasks(task, tmp_path):
+    train_task(task, tmp_path / "whole")
+    train_task(task, tmp_path / "parts", accumulate=2)
+    near(tmp_path / "whole", tmp_path / "parts")
+
+
 @pytest.mark.parametrize("strategy", ["ddp", "fsdp"])
 def test_a_parameter_of_one_number_is_everyones(two, strategy, tmp_path):
     train("ema() + dot()", tmp_path, make=scaled)

@@ -34,3 +34,4 @@ class Batch(NamedTuple):
     index: Tensor | None = None  # type: ignore[assignment]  # [B] int64 places in the data set; hides tuple.index
     mix: Mix | None = None
     extra: Mapping[str, Inputs] = MappingProxyType({})  # as required: clean, peer, twin, last …
+    share: Tensor | None = None  # [] labelled pixels or tags here, over the mean of all processes and parts; None: 1

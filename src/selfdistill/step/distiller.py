@@ -153,6 +153,8 @@ class Distiller(nn.Module):
                 value, remembered[name] = term(context)
                 for part, loss in _named_losses(name, value).items():
                     losses[part] = selection.loss(loss, term.needs_labels or not is_distillation_loss(part))
+                if name == "task" and batch.share is not None:
+                    losses[name] = losses[name] * batch.share
             if anchor.auxiliary:
                 losses[AUXILIARY] = self._auxiliary_loss(batch, anchor, progress)
         return Step(losses, remembered, anchor.logits.detach())

@@ -119,6 +119,10 @@ class PixelRows(ExampleRows):
                 "that reads only logits"
             )
 
+    def labeled(self, labels: Tensor) -> Tensor | None:
+        """Count the rows with a label. -> []."""
+        return (labels != IGNORED).sum()
+
     def accuracy(self, logits: Tensor, labels: Tensor) -> Tensor:
         """Return the share of labeled pixels whose prediction is right. [B, C, h, w], [B, H, W] -> []."""
         known = labels != IGNORED

@@ -62,6 +62,10 @@ class ExampleRows:
     def require(self, term: LossTerm, name: str, text: str) -> None:
         """Raise `UserError` for a term that these rows do not have enough for."""
 
+    def labeled(self, labels: Tensor) -> Tensor | None:
+        """Count the rows with a label, on which the mean of the task loss depends; None where all have one. -> []."""
+        return None
+
     def accuracy(self, logits: Tensor, labels: Tensor) -> Tensor:
         """Return the share of rows whose prediction is right. [B, C], [B] -> []."""
         return (logits.argmax(dim=1) == labels).float().mean()

@@ -38,6 +38,10 @@ class TagRows(ExampleRows):
             "that reads predictions or embeddings alone, such as kd(), drg() or rkd()"
         )
 
+    def labeled(self, labels: Tensor) -> Tensor | None:
+        """Count the rows with a label. -> []."""
+        return (labels != IGNORED).sum()
+
     def accuracy(self, logits: Tensor, labels: Tensor) -> Tensor:
         """Return the share of known tags that are predicted right. [B, C], [B, C] -> []."""
         known = labels != IGNORED

@@ -61,6 +61,7 @@ class TrainStep:
         before = self.buffers.copy()
         self.optimizer.zero_grad()
         steps: list[Step] = []
+        parts = self._with_shares(parts)
         for batch in parts:
             steps.append(self._pass(len(steps), batch, progress, steps))
         losses = {name: torch.stack([each.losses[name].detach() for each in steps]).mean() for name in steps[0].losses}
@@ -69,8 +70,7 @@ class TrainStep:
         self.distiller.after_step()
         self.buffers.restore_unless(taken, before)
         self._commit_memories(steps, taken)
-        rows = self.distiller.rows
-        accuracies = [rows.accuracy(each.logits, batch.labels) for each, batch in zip(steps, parts, strict=True)]
+        accuracies = [self._accuracy(each, batch) for each, batch in zip(steps, parts, strict=True)]
         return losses, torch.stack(accuracies).mean()
 
     def state_dict(self) -> State:
@@ -118,6 +118,19 @@ class TrainStep:
         """Return the companion networks that training changes: all except teachers."""
         roles = self.distiller.method.networks
         return [(name, each) for name, each in self.distiller.networks.items() if not isinstance(roles[name], Teacher)]
+
+    def _with_shares(self, parts: Sequence[Batch]) -> Sequence[Batch]:
+        """Weight the task of each part by its labelled rows, so that parts and processes give the mean over all."""
+        counts = [each for part in parts if (each := self.distiller.rows.labeled(part.labels)) is not None]
+        processes = self.fabric.world_size
+        if not counts or len(parts) * processes == 1:
+            return parts
+        mean = distributed.all_reduce_sum(torch.stack(counts).sum()) / (len(parts) * processes)
+        return [part._replace(share=count / mean.clamp_min(1)) for part, count in zip(parts, counts, strict=True)]
+
+    def _accuracy(self, step: Step, batch: Batch) -> Tensor:
+        accuracy = self.distiller.rows.accuracy(step.logits, batch.labels)
+        return accuracy if batch.share is None else accuracy * batch.share
 
     def _pass(self, part: int, batch: Batch, progress: Progress, previous: list[Step]) -> Step:
         """Run the forward and backward pass of one part of the batch."""
