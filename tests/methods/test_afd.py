@@ -3,7 +3,7 @@ import torch
 from torch import nn
 from torch.testing import assert_close
 
-from selfdistill.functional import attention_gap
+from selfdistill.functional import attention_gap, channel_energy
 from selfdistill.methods import afd
 from tests.helpers.random_features import build, drawn, loss, padded, tokens
 from tests.helpers.step_contexts import only
@@ -46,6 +46,10 @@ def test_it_is_the_published_loss(reference):
         assert_close(grad, want[f"grad_{name}"], rtol=1e-6, atol=1e-9 * largest.item())
 
 
+def gap(own, theirs):
+    return attention_gap(channel_energy(own), channel_energy(theirs))
+
+
 def test_shares_sum_to_one_over_the_students_stages():
     own, theirs = drawn(3)
     term = build(only(afd(width=8), "attended"), own, theirs)
@@ -54,13 +58,13 @@ def test_shares_sum_to_one_over_the_students_stages():
     assert_close(shares.sum(dim=2), torch.ones(8, 3))
     first = {"stage1": own["stage1"]}
     alone = build(only(afd(width=8), "attended"), first, theirs)
-    want = sum(attention_gap(own["stage1"], each).mean() for each in theirs.values())
+    want = sum(gap(own["stage1"], each).mean() for each in theirs.values())
     assert_close(loss(alone, first, theirs), want)
 
 
 def test_scales_cancel_and_absent_tokens_do_not_count():
     own, theirs = tokens(0, 4, 6, 3), tokens(1, 4, 6, 5)
-    gaps = attention_gap(own, theirs)
-    assert_close(attention_gap(7 * own, theirs / 3), gaps)
-    assert_close(attention_gap(padded(own, 6), padded(theirs, 6)), gaps)
-    assert_close(attention_gap(own, 2 * own), torch.zeros(4))
+    gaps = gap(own, theirs)
+    assert_close(gap(7 * own, theirs / 3), gaps)
+    assert_close(gap(padded(own, 6), padded(theirs, 6)), gaps)
+    assert_close(gap(own, 2 * own), torch.zeros(4))

@@ -95,17 +95,28 @@ def attention(features: Tensor, power: float = 2.0) -> Tensor:
     return strength.sum(dim=1).flatten(1)
 
 
+def channel_energy(features: Tensor) -> Tensor:
+    """Sum the squares over channels, which stay as one. [B, D, *sides] -> [B, 1, *sides]; [B, N, D] -> [B, N, 1].
+
+    >>> import torch
+    >>> from selfdistill.functional import channel_energy
+    >>> channel_energy(torch.ones(2, 3, 8, 8)).shape, channel_energy(torch.ones(2, 5, 16)).shape
+    (torch.Size([2, 1, 8, 8]), torch.Size([2, 5, 1]))
+    """
+    return features.square().sum(dim=2 if features.dim() == 3 else 1, keepdim=True)
+
+
 def attention_gap(student: Tensor, teacher: Tensor) -> Tensor:
     """Compute each row's mean squared difference of attention maps with L2 norm 1, at the teacher's size. -> [B].
 
-    Maps are pooled adaptively after the sum over channels. Ji et al., 2021 (https://arxiv.org/abs/2102.02973).
+    Both are of `channel_energy`; the student's is pooled adaptively. Ji et al., 2021 (https://arxiv.org/abs/2102.02973).
 
     >>> import torch
     >>> from selfdistill.functional import attention_gap
-    >>> attention_gap(torch.ones(1, 3, 4, 4), 2 * torch.ones(1, 5, 2, 2))
+    >>> attention_gap(torch.ones(1, 1, 4, 4), 2 * torch.ones(1, 1, 2, 2))
     tensor([0.])
     """
-    own, target = (each.square().sum(dim=1, keepdim=True) for each in as_matching_maps(student, teacher))
+    own, target = as_matching_maps(student, teacher)
     pooled = adaptive_avg_pool(own, target.shape[2:])
     gaps = (l2_normalize(pooled.flatten(1)) - l2_normalize(target.flatten(1))).square()
     return gaps.mean(dim=1) / present_share(teacher)[:, 0]

@@ -3,7 +3,7 @@
 from torch import Tensor
 
 from selfdistill.errors import UserError
-from selfdistill.functional import attention_gap, sum_tensors
+from selfdistill.functional import attention_gap, channel_energy, sum_tensors
 from selfdistill.heads import FeatureAttention
 from selfdistill.method import Method
 from selfdistill.method.constructor import NonNegative, Plural, method_constructor
@@ -36,10 +36,13 @@ class AttendedStages(LossTerm):
         own = [context.features[tap] for tap in self.own]
         teacher = [context.views["teacher"].features[tap] for tap in self.theirs]
         shares = self.attend(own, teacher).unbind(dim=1)
-        return sum_tensors(self.gap(each, own, deep) for each, deep in zip(shares, teacher, strict=True))
+        energies = [channel_energy(each) for each in own]
+        return sum_tensors(
+            self.gap(each, energies, channel_energy(deep)) for each, deep in zip(shares, teacher, strict=True)
+        )
 
     def gap(self, shares: Tensor, own: list[Tensor], deep: Tensor) -> Tensor:
-        """Average the gaps to one stage of the teacher by their shares. [B, n] -> []."""
+        """Average the gaps to one stage of the teacher by their shares. [B, n], n of [B, 1, *sides] -> []."""
         gaps = [share * attention_gap(each, deep) for share, each in zip(shares.unbind(dim=1), own, strict=True)]
         return sum_tensors(gaps).mean()
 
