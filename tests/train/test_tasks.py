@@ -176,6 +176,17 @@ def test_the_command_trains_tensors_with_a_network_of_ones_own(own, capsys):
     assert (own / "runs/a/predictions/predictions.csv").exists()
 
 
+def test_a_study_with_a_network_of_ones_own_is_evaluated_and_drawn(own, capsys):
+    words = ["--data", "tensors:signals.npz", "--model", "my_networks:network", "--epochs", "1", "--batch-size", "16"]
+    options = ["--seeds", "2", "--metrics", "basic", "knn", "--out", "s", "--report"]
+    status, said, error = command(capsys, "compare", "--methods", "ce()", "dsr()", *words, *options)
+    assert (status, error) == (0, "")
+    assert "kNN %" in said
+    assert "whose module is imported" not in (own / "s/report.html").read_text()
+    assert command(capsys, "report", "s")[0] == 0
+    assert "whose module is imported only if you name it" in (own / "s/report.html").read_text()
+
+
 @pytest.mark.parametrize("to", ["safetensors", "torch-export"])
 def test_networks_of_several_inputs_are_exported(own, to):
     config = RunConfig("ce()", data="tensors:tables.npz", model="my_networks:Both", epochs=1, batch_size=16)

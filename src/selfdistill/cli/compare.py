@@ -95,6 +95,7 @@ def show(studies: "Sequence[Study]", *, evaluated: bool = False, page: Path | No
     Exit status 1 if a run failed.
     """
     from selfdistill.cli.console import report_failures
+    from selfdistill.models.own_model import module_of
 
     finished = [study for study in studies if study.results]
     for study in finished:
@@ -103,7 +104,8 @@ def show(studies: "Sequence[Study]", *, evaluated: bool = False, page: Path | No
             show_metrics(study)
     if page is not None and finished:
         print()
-        write_page(finished, page)
+        models = {module_of(study.base.model) for study in finished}  # which this command has just trained
+        write_page(finished, page, modules=[each for each in models if each])
     report_failures(studies)
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from selfdistill.cli.engine_options import Address, Engine, EngineAndListener, Threads, Workers, engine_and_listener
-from selfdistill.cli.options import Classifier, option_type
+from selfdistill.cli.options import Classifier, Modules, option_type
 from selfdistill.metrics.catalog import BASIC, METRICS
 
 if TYPE_CHECKING:
@@ -31,12 +31,6 @@ TestLimit = Annotated[
 ]
 
 ACCELERATOR = option_type("accelerator")[1].replace("train", "evaluate")
-
-
-Modules = Annotated[
-    list[str] | None,
-    typer.Option(help="Modules of your own from which the runs' methods and models may be imported; default: none."),
-]
 
 
 def evaluate(

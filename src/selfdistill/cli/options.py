@@ -24,6 +24,10 @@ Methods = Annotated[
     list[str] | None, typer.Option(help='Method expressions, such as --methods "ce()" "drg() + dsr()"; or all.')
 ]
 Classifier = Annotated[str | None, typer.Option(help=CLASSIFIER_HELP)]
+Modules = Annotated[
+    list[str] | None,
+    typer.Option(help="Modules of your own from which the runs' methods and models may be imported; default: none."),
+]
 HELP = {  # by field of RunConfig, the source of type, {choices} and default
     "data": f"Data set: {', '.join(each.usage.partition('[')[0] for each in SOURCES.values())}.",
     "task": "What has a class: {choices}; auto is by the data: an image, a pixel, or a tag of an image.",

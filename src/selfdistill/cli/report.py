@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from selfdistill.cli.options import Modules
+
 if TYPE_CHECKING:
     from selfdistill.study.study import Study
 
@@ -25,6 +27,7 @@ def report(
         list[str] | None,
         typer.Option(help="Methods to draw next to the baseline; default: the first eight of the study."),
     ] = None,
+    modules: Modules = None,
 ) -> None:
     """Write the HTML report of a study: findings, tables, figures, runs and the commands to reproduce it.
 
@@ -35,7 +38,9 @@ def report(
     from selfdistill.study.load import load_all, missing
 
     studies = load_all(study)
-    write_page(studies, out or study, pictures=None if pictures else (), show=show or (), links=links)
+    write_page(
+        studies, out or study, pictures=None if pictures else (), show=show or (), links=links, modules=modules or ()
+    )
     if left := sum(len(missing(each)) - len(each.left_out) for each in studies):
         print(f"{left} {'run has' if left == 1 else 'runs have'} no result yet; the report lists them")
     list_left_out(studies)
@@ -48,9 +53,10 @@ def write_page(
     pictures: tuple[()] | None = None,
     show: Sequence[str] = (),
     links: bool = True,
+    modules: Sequence[str] = (),
 ) -> None:
     """Write the report and its tables, and print the paths."""
     from selfdistill.report import write
 
-    for path in write(studies, folder, pictures, show=show, links=links):
+    for path in write(studies, folder, pictures, show=show, links=links, modules=modules):
         print(path)

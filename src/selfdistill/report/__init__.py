@@ -1,6 +1,6 @@
 """Reports of finished studies: one HTML page, and tables in CSV, Markdown and LaTeX. Reads files, never trains."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from selfdistill.errors import UserError
@@ -26,12 +26,14 @@ def write(
     *,
     show: Sequence[str] = (),
     links: bool = True,
+    modules: Collection[str] = (),
 ) -> list[Path]:
     """Write report.html, table.csv, table.md, table.tex and metrics.csv into a folder; return their paths.
 
     `pictures` are the figures of the page (default: all of `PICTURES`). `show` names the methods whose networks they
     include in addition to the baseline (default: the first methods of the study). Without `links` the page has no
-    links to the runs' folders, so that it can be moved without them.
+    links to the runs' folders, so that it can be moved without them. `modules` are those of your own models, from
+    which the networks of figures may be imported.
 
     Raises `UserError` if a run's files cannot be read, the folder cannot be written, or no study has a method of
     `show`.
@@ -39,7 +41,7 @@ def write(
     chosen = [_find_row(each, studies) for each in show]
     figures = PICTURES if pictures is None else pictures
     tables = TABLE_FILES | {"metrics.csv": metrics_csv}
-    texts = {PAGE: page(studies, Path(folder), figures, chosen, links)}
+    texts = {PAGE: page(studies, Path(folder), figures, chosen, links, modules)}
     texts |= {name: make(studies) for name, make in tables.items()}
     place = make_folder(Path(folder))
     return [_write_text(place / name, text) for name, text in texts.items()]

@@ -8,6 +8,7 @@ from pathlib import Path
 from selfdistill.errors import UserError
 from selfdistill.method.expression import own_modules
 from selfdistill.methods import parse_method
+from selfdistill.models.own_model import module_of
 from selfdistill.study.evaluation.request import EvaluationRequest
 from selfdistill.study.layout import default_folder, pair_folder
 from selfdistill.train.config import RunConfig
@@ -85,8 +86,19 @@ class Grid:
             limit=self.test_limit,
             accelerator=self.recipe.accelerator,
             skip_unreadable=self.recipe.skip_unreadable,
-            modules=tuple(module for each in self.methods for module in own_modules(each)),
+            modules=self.modules,
         )
+
+    @property
+    def modules(self) -> tuple[str, ...]:
+        """Return the modules of the user's own methods and models, which the grid names.
+
+        >>> sd.Grid(["ce()", "my_terms:early_exit()"], models=["resnet8", "my_networks:tiny"], seeds=[0]).modules
+        ('my_terms', 'my_networks')
+        """
+        models = (module_of(each) for each in self.models or [self.recipe.model])
+        methods = (module for each in self.methods for module in own_modules(each))
+        return tuple(dict.fromkeys((*methods, *(each for each in models if each))))
 
     @property
     def folder(self) -> Path:

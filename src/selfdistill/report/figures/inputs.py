@@ -1,6 +1,6 @@
 """Inputs of figures: logs, and outputs of the trained networks on test images."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -36,6 +36,7 @@ class FigureInputs:
     study: Study
     runs: dict[str, list[Run]]
     chosen: Sequence[str] = ()
+    modules: Collection[str] = ()  # of the user's own models
 
     @property
     def logs(self) -> dict[str, list[list[AnyEpoch]]]:
@@ -58,7 +59,7 @@ class FigureInputs:
     @cached_property
     def networks(self) -> dict[str, tuple[nn.Module, RunInfo]]:
         """Trained networks with their run.json. Raises `UserError` if one is missing."""
-        return {method: load_run(run.folder) for method, run in self.first_runs.items()}
+        return {method: load_run(run.folder, self.modules) for method, run in self.first_runs.items()}
 
     @cached_property
     def splits(self) -> Splits:

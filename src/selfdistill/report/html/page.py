@@ -3,7 +3,7 @@
 import base64
 import hashlib
 import os
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from importlib import resources
@@ -40,6 +40,7 @@ class Section:
     figures: Sequence[Picture]
     chosen: Sequence[str] = ()  # methods in the figures, in addition to the baseline
     links: bool = True  # to the runs' folders
+    modules: Collection[str] = ()  # from which the networks of figures may be imported
 
     @cached_property
     def rows(self) -> list[Row]:
@@ -80,7 +81,9 @@ class Section:
     @cached_property
     def pictures(self) -> list[RenderedFigure]:
         """Rendered figures; unavailable ones have a reason."""
-        return render_figures(FigureInputs(self.study, self.runs, self.chosen), self.figures, anchor(self.study))
+        return render_figures(
+            FigureInputs(self.study, self.runs, self.chosen, self.modules), self.figures, anchor(self.study)
+        )
 
     def link(self, run: Run, file: str = "") -> str:
         """Return the relative URL of a run's folder or of a file in it."""
@@ -101,6 +104,7 @@ def page(
     pictures: Sequence[Picture] = (),
     chosen: Sequence[str] = (),
     links: bool = True,
+    modules: Collection[str] = (),
 ) -> str:
     """Render the page of one or several studies, for the output folder `folder`; deterministic."""
     script, style = map(_asset, ("page.js", "page.css"))
@@ -108,7 +112,7 @@ def page(
         _environment()
         .get_template("page.html")
         .render(
-            sections=[Section(study, folder, pictures, chosen, links) for study in studies],
+            sections=[Section(study, folder, pictures, chosen, links, modules) for study in studies],
             across_studies=cells.across_studies(list(studies)) if len(studies) > 1 else [],
             script=Markup(script),
             style=Markup(style),
