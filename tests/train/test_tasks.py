@@ -2,6 +2,7 @@
 
 import csv
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -32,6 +33,17 @@ def network(classes):
     stem = nn.Conv1d(2, 8, 3, padding=1), nn.BatchNorm1d(8), nn.ReLU()
     head = nn.AdaptiveAvgPool1d(1), nn.Flatten(), nn.Linear(8, classes)
     return nn.Sequential(*stem, nn.Conv1d(8, 8, 3, padding=1), *head)
+
+class Auxiliary(nn.Module):
+    def __init__(self, classes):
+        super().__init__()
+        self.one, self.two = nn.Conv2d(3, 8, 3, padding=1), nn.Conv2d(8, 8, 3, padding=1)
+        self.aux, self.head = nn.Linear(8, classes), nn.Linear(8, classes)
+
+    def forward(self, images):
+        first = self.one(images).relu()
+        logits = self.head(self.two(first).relu().mean(dim=(2, 3)))
+        return (logits, self.aux(first.mean(dim=(2, 3)))) if self.training else logits
 
 class Both(nn.Module):
     def __init__(self, classes):
@@ -197,6 +209,14 @@ def test_networks_of_several_inputs_are_exported(own, to):
         assert set(load_file(path)) == {
             f"{part}.{kind}" for part in ("one", "other", "head") for kind in ("weight", "bias")
         }
+
+
+def test_auxiliary_logits_are_learned_at_a_weight(own):
+    config = RunConfig("ce()", data=TAGS, model="my_networks:Auxiliary", epochs=1, batch_size=16)
+    with pytest.raises(UserError, match="aux"):
+        run(config, "refused")
+    run(replace(config, aux=0.4), "learned")
+    assert "task.aux" in log(own / "learned")[0]["losses"]
 
 
 def test_a_study_of_pixels_has_a_page(tmp_path, capsys):

@@ -8,7 +8,7 @@ from selfdistill.cli.options import Classifier, Model, run_options
 from selfdistill.train.config import RunConfig
 
 
-@run_options("data", "task", "model", "epochs", "batch_size", "limit", "size", "skip_unreadable", "classifier")
+@run_options("data", "task", "model", "epochs", "batch_size", "limit", "size", "skip_unreadable", "classifier", "aux")
 def plan(
     method: Annotated[str, typer.Argument(help='Method expression, such as "drg() + dsr()".')],
     *,
@@ -28,7 +28,7 @@ def plan(
     student = create_for(config.model, config, splits)
     example = example_inputs(splits.train, config.batch_size, augmentation_for(splits, config.size))
     stand_ins = {role: copy_model(student) for role in parsed.teachers}
-    print(make_plan(parsed, student, example, stand_ins, config.classifier, config.resolved_task.rows))
+    print(make_plan(parsed, student, example, stand_ins, config.classifier, config.resolved_task.rows, config.aux))
     for words in remarks(parsed, config):
         print(f"note: {words}")
 

@@ -144,7 +144,15 @@ def _model(run: PlannedRun) -> list[Finding]:
 
 def _method(run: PlannedRun) -> list[Finding]:
     networks = resolve_networks(run.method, run.config, run.splits)
-    made = plan(run.method, run.student, run.inputs, networks, run.config.classifier, run.config.resolved_task.rows)
+    made = plan(
+        run.method,
+        run.student,
+        run.inputs,
+        networks,
+        run.config.classifier,
+        run.config.resolved_task.rows,
+        run.config.aux,
+    )
     return [
         *(Finding(HEADINGS[heading], True, words) for heading, words in made.lines if heading in HEADINGS),
         *(Finding("method", True, words, remark=True) for words in preflight.remarks(run.method, run.config)),

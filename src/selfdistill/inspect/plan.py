@@ -33,9 +33,10 @@ def plan(
     networks: Mapping[str, nn.Module],
     classifier: str | None = None,
     rows: RowKind | None = None,
+    aux: float | None = None,
 ) -> Plan:
     """Describe a training step of a method on inputs, normalized as in training; `rows` as in `sd.teach`."""
-    distiller = Distiller(student, method, inputs, networks=networks, classifier=classifier, rows=rows)
+    distiller = Distiller(student, method, inputs, networks=networks, classifier=classifier, rows=rows, aux=aux)
     try:
         lines = [
             *_passes(distiller),

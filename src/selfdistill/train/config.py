@@ -66,6 +66,7 @@ class RunConfig:
     size: int | None = None  # pixels per side, by resizing; None: the data's own
     pretrained: bool = False  # start from the weights of timm or torchvision
     weights: str | None = None  # file of weights to start from
+    aux: float | None = None  # weight of auxiliary logits of a training pass; 0 freezes their heads; None: refused
     classifier: str | None = None  # path of the module that computes the logits; None: found by tracing
     accelerator: Accelerator = "auto"  # hardware to train on
     precision: Precision = "32"  # of mixed precision
@@ -163,6 +164,7 @@ class RunConfig:
         yield "devices", self.devices >= 1, "1 or more"
         yield "nodes", self.nodes >= 1, "1 or more"
         yield "accumulate", self.accumulate >= 1, "1 or more"
+        yield "aux", self.aux is None or 0 <= self.aux < inf, "0 or more"
         yield "clip_norm", self.clip_norm is None or 0 < self.clip_norm < inf, "above 0"
         yield (
             "batch_size",

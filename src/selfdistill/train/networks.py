@@ -107,7 +107,13 @@ def untrained_distiller(config: RunConfig, splits: AnySplits, rows: int) -> Dist
     example = example_inputs(splits.train, rows, augmentation_for(splits, config.size))
     networks = resolve_networks(method, config, splits)
     return Distiller(
-        student, method, example, networks=networks, classifier=config.classifier, rows=config.resolved_task.rows
+        student,
+        method,
+        example,
+        networks=networks,
+        classifier=config.classifier,
+        rows=config.resolved_task.rows,
+        aux=config.aux,
     )
 
 

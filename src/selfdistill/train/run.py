@@ -258,6 +258,7 @@ def make_trainer(
         networks=networks,
         classifier=config.classifier,
         rows=config.resolved_task.rows,
+        aux=config.aux,
         seed=config.seed,
     )
     _require_rows(distiller, parts[0], method)
