@@ -6,12 +6,14 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from selfdistill.data import Augmentation, Images, batches
+from selfdistill.data.examples import Examples
+from selfdistill.data.images import Images
+from selfdistill.data.kinds import AnyAugmentation, evaluation_batches, example_inputs
 from selfdistill.errors import UserError
 from selfdistill.features import read_anatomy
 from selfdistill.features.hooks import FeatureHooks
 from selfdistill.features.logits import logits_of
-from selfdistill.inputs import only_tensor
+from selfdistill.inputs import call_model, floats_to
 from selfdistill.metrics.inputs import checked_logits
 from selfdistill.metrics.prediction import predicted_class
 
@@ -32,14 +34,14 @@ class CollectedOutputs(NamedTuple):
 
 def collect(
     model: nn.Module,
-    images: Images,
-    augment: Augmentation,
+    images: Images | Examples,
+    augment: AnyAugmentation,
     *,
     taps: Sequence[str] = (),
     classifier: str | None = None,
     batch_size: int = 256,
 ) -> CollectedOutputs:
-    """Run a network on images, on its own device, and keep the outputs on the CPU.
+    """Run a network on images or tensors, on its own device, and keep the outputs on the CPU.
 
     `taps` are names as in a term: "stage2", "layer2", or "stages" for all. Feature maps are large: use few images.
     The model's modes are restored and its hooks removed. Raises `UserError` for an unknown tap, an empty
@@ -47,7 +49,7 @@ def collect(
     """
     if not len(images):
         raise UserError("the set of images is empty; pass at least one image")
-    found = read_anatomy(model, augment.normalize(images.images[:2]), classifier)
+    found = read_anatomy(model, example_inputs(images, 2, augment), classifier)
     names = [name for tap in taps for name in found.expand_tap(tap)]
     tapped = FeatureHooks(model, found, [*names, *(["embedding"] if found.classifier else [])])
     modes = {module: module.training for module in model.modules()}
@@ -71,13 +73,13 @@ def first_per_class(labels: Tensor, each: int, classes: Sequence[int] | None = N
 
 @torch.no_grad()
 def _passes(
-    model: nn.Module, images: Images, augment: Augmentation, taps: FeatureHooks, batch_size: int
+    model: nn.Module, images: Images | Examples, augment: AnyAugmentation, taps: FeatureHooks, batch_size: int
 ) -> list[tuple[Tensor, dict[str, Tensor]]]:
     like = next(model.parameters())
     passes = []
-    for batch in batches(images, batch_size, augment, like.device):
+    for batch in evaluation_batches(images, batch_size, augment, like.device):
         taps.record()
-        logits = logits_of(model(only_tensor(batch.inputs).to(like.dtype)))
+        logits = logits_of(call_model(model, floats_to(batch.inputs, like)))
         kept = taps.take()
         passes.append((_to_cpu(logits), {name: _to_cpu(each) for name, each in kept.items()}))
     return passes

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from torch import Tensor
 
 from selfdistill import plots
+from selfdistill.data.images import Images
 from selfdistill.plots.centers import METHODS
 from selfdistill.plots.embedding import Projection
 from selfdistill.report.figures.figure import FigureUnavailable, Picture
@@ -60,6 +61,8 @@ def _projections(inputs: FigureInputs, project: Callable[[Tensor], Projection]) 
 def attention(inputs: FigureInputs) -> tuple[object, ...]:
     """Compute attention maps by stage."""
     images = inputs.examples(1, 5)
+    if not isinstance(images, Images):
+        raise FigureUnavailable("tensors are no pictures to draw attention on")
     pixels = images.images[:]
     side = plots.cell_side(pixels)
     shown = inputs.collect(images, ("stages",))
@@ -100,7 +103,7 @@ PICTURES = [
     ),
     Picture(
         "Predicted masks",
-        "Test images, their true masks and the masks that networks predict; a color is a class, white has no label.",
+        "Test images, their true masks and the masks that networks predict; a color is a class, cream has no label.",
         masks,
         plots.draw_masks,
         (SEGMENT,),

@@ -7,9 +7,11 @@ from functools import cached_property
 import torch
 from torch import Tensor, nn
 
-from selfdistill.data import Augmentation, Images, Splits
+from selfdistill.data.examples import Examples, TensorSplits
+from selfdistill.data.images import Images, Splits
 from selfdistill.data.kinds import AnySplits, augmentation_for
 from selfdistill.data.masked_images import MaskedImages, MaskedSplits
+from selfdistill.data.sources import holds_images
 from selfdistill.errors import UserError
 from selfdistill.plots import CollectedOutputs, collect, first_per_class
 from selfdistill.predict import predicted_masks
@@ -18,7 +20,7 @@ from selfdistill.report.runs import Run
 from selfdistill.study import Study
 from selfdistill.task import SEGMENT
 from selfdistill.train.config import RunConfig
-from selfdistill.train.networks import load_run, trained_mean_std, trained_normalization
+from selfdistill.train.networks import load_run, trained_normalization
 from selfdistill.train.run import load_data
 
 MAX_METHODS = 9  # in a figure with a panel or row per method, unless methods are chosen
@@ -62,11 +64,11 @@ class FigureInputs:
         return {method: load_run(run.folder, self.modules) for method, run in self.first_runs.items()}
 
     @cached_property
-    def splits(self) -> Splits:
-        """Data set at the image size of the training."""
+    def splits(self) -> Splits | TensorSplits:
+        """Data set of examples with labels of their own, images at the size of the training."""
         splits = self.any_splits
-        if not isinstance(splits, Splits):
-            raise UserError("this figure shows images with one class each")
+        if isinstance(splits, MaskedSplits):
+            raise UserError("this figure shows examples with one class each, but these images have masks")
         return splits
 
     @cached_property
@@ -74,7 +76,8 @@ class FigureInputs:
         """Data set of the study's task."""
         _, facts = next(iter(self.networks.values()))
         config = RunConfig.from_json(facts["config"])
-        return load_data(config if self.study.task.name == SEGMENT else replace(config, size=facts["size"]))
+        resized = self.study.task.name != SEGMENT and holds_images(config.data)
+        return load_data(replace(config, size=facts["size"]) if resized else config)
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -82,13 +85,13 @@ class FigureInputs:
         return self.splits.classes
 
     @cached_property
-    def test(self) -> Images:
-        """Test images; an even subset if there are more than `MAX_IMAGES`."""
+    def test(self) -> Images | Examples:
+        """Test examples; an even subset if there are more than `MAX_IMAGES`."""
         step = -(-len(self.splits.test) // MAX_IMAGES)
         return self.splits.test.rows(torch.arange(0, len(self.splits.test), step))
 
-    def examples(self, each: int, classes: int) -> Images:
-        """Select the first `each` test images of the first classes, sorted by class."""
+    def examples(self, each: int, classes: int) -> Images | Examples:
+        """Select the first `each` test examples of the first classes, sorted by class."""
         return self.splits.test.rows(
             first_per_class(self.splits.test.labels, each, range(min(classes, len(self.classes))))
         )
@@ -113,11 +116,11 @@ class FigureInputs:
         augment = trained_normalization(augmentation_for(self.any_splits, config.size), facts)
         return list(predicted_masks(network, images, augment))
 
-    def collect(self, images: Images, taps: tuple[str, ...] = ()) -> dict[str, CollectedOutputs]:
+    def collect(self, images: Images | Examples, taps: tuple[str, ...] = ()) -> dict[str, CollectedOutputs]:
         """Compute the outputs of each network on images, and its features at taps."""
         return {method: self._collect(method, images, taps) for method in self.networks}
 
-    def _collect(self, method: str, images: Images, taps: tuple[str, ...]) -> CollectedOutputs:
+    def _collect(self, method: str, images: Images | Examples, taps: tuple[str, ...]) -> CollectedOutputs:
         network, facts = self.networks[method]
-        normalize = Augmentation(0, False, *trained_mean_std(facts))  # the normalization of the training
+        normalize = trained_normalization(augmentation_for(self.splits, None), facts)
         return collect(network, images, normalize, taps=taps, classifier=facts["config"]["classifier"])

@@ -30,14 +30,17 @@ def train_command(run: Run) -> str:
 
 
 def options(config: RunConfig) -> list[str]:
-    """Return the command-line options of a configuration: data, model, epochs and all non-default values."""
+    """Return the command-line options of a configuration: data, model, epochs and all non-default values.
+
+    The task is left out, because the data determine it.
+    """
     return [
         word for field in fields(config) for word in _option(field.name, getattr(config, field.name), field.default)
     ]
 
 
 def _option(name: str, value: object, default: object) -> Iterator[str]:
-    if name in ("method", "seed") or (value == default and name not in ("data", "model", "epochs")):
+    if name in ("method", "seed", "task") or (value == default and name not in ("data", "model", "epochs")):
         return
     flag = name.replace("_", "-")
     if isinstance(value, bool):
