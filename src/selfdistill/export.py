@@ -50,8 +50,8 @@ def _example(info: RunInfo) -> dict[str, Tensor]:
     """Return inputs by name: random images, or for a run on tensors its first test examples."""
     config = RunConfig.from_json(info["config"])
     if not isinstance(info["mean"], dict):
-        size = info["size"]
-        return {IMAGES: torch.randn(ROWS, 3, size, size, generator=torch.Generator().manual_seed(0))}
+        sides = info.get("sides") or [info["size"]] * 2
+        return {IMAGES: torch.randn(ROWS, 3, *sides, generator=torch.Generator().manual_seed(0))}
     splits = load_data(config)
     inputs = example_inputs(splits.test, ROWS, trained_normalization(augmentation_for(splits, None), info))
     return {INPUTS: inputs} if isinstance(inputs, Tensor) else dict(cast(Mapping[str, Tensor], inputs))

@@ -6,24 +6,23 @@ from collections.abc import Collection, Iterator
 from dataclasses import replace
 from pathlib import Path
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from selfdistill.data.kinds import AnyAugmentation, AnyImages, augmentation_for, evaluation_batches
+from selfdistill.data.ignored import IGNORED
+from selfdistill.data.kinds import AnyAugmentation, AnyImages, augmentation_for
 from selfdistill.data.masked_files import MaskedFiles
 from selfdistill.data.masked_images import MaskedImages
 from selfdistill.data.palette import write_mask
-from selfdistill.features.logits import logits_of
-from selfdistill.files import make_folder, write_atomic
-from selfdistill.inputs import call_model
-from selfdistill.metrics.model import eval_mode
+from selfdistill.files import folder_name, make_folder, write_atomic
+from selfdistill.metrics.model import predict_batches
 from selfdistill.task import SEGMENT, TAG
 from selfdistill.train.config import RunConfig
 from selfdistill.train.networks import load_run, require_classes, trained_normalization
-from selfdistill.train.run import load_data
+from selfdistill.train.run import load_data, with_data
 
 BATCH = 16
+HALF = 0.5  # probability from which a tag is predicted
 FILE = "predictions.csv"
 
 
@@ -34,33 +33,39 @@ def predict(
 
     Masks are palette PNGs of class ids in the size of the image's own mask, one for each image. Classes and tags are
     rows of predictions.csv: the row's place in the test set, its label, the predicted class and the probability of
-    each class or tag. `out` is a folder, by default "predictions" in the run's. Raises `UserError` for a folder
+    each class or tag; a tag whose label is unknown has a question mark. `out` is a folder, by default
+    "predictions" in the run's, which is emptied first. Raises `UserError` for a folder
     without a finished run, and for data with other classes.
     """
     model, info = load_run(folder, modules)
     config = replace(RunConfig.from_json(info["config"]), label_noise=0.0)
-    splits = load_data(config if data is None else replace(config, data=data, task="auto"))
+    splits = load_data(config if data is None else with_data(config, info["size"], data))
     require_classes(info, splits, Path(folder))
     augment = trained_normalization(augmentation_for(splits, config.size), info)
-    place = make_folder(Path(out) if out else Path(folder) / "predictions")
+    place = make_folder(Path(out) if out else _emptied(Path(folder) / _folder_name(data)))
     if config.resolved_task.name == SEGMENT:
-        return [_write(place / f"{name}.png", mask) for name, mask in _masks(model, splits.test, augment)]
+        masks = zip(_names(splits.test), predicted_masks(model, splits.test, augment), strict=True)
+        return [_write(place / f"{name}.png", mask) for name, mask in masks]
     table = _table(model, splits.test, augment, splits.classes, tags=config.resolved_task.name == TAG)
     write_atomic(place / FILE, lambda beside: beside.write_text(table, encoding="utf-8"))
     return [place / FILE]
 
 
-@torch.no_grad()
 def predicted_masks(model: nn.Module, images: AnyImages, augment: AnyAugmentation) -> Iterator[Tensor]:
     """Yield the class id of each pixel of each image, in the size of its labels. -> [H, W] int64 each."""
-    with eval_mode(model):
-        for batch in evaluation_batches(images, BATCH, augment):
-            logits = logits_of(call_model(model, batch.inputs)).float()
-            yield from F.interpolate(logits, batch.labels.shape[1:], mode="bilinear").argmax(dim=1)
+    for logits, labels in predict_batches(model, images, augment, BATCH):
+        yield from F.interpolate(logits, labels.shape[1:], mode="bilinear").argmax(dim=1)
 
 
-def _masks(model: nn.Module, images: AnyImages, augment: AnyAugmentation) -> Iterator[tuple[str, Tensor]]:
-    yield from zip(_names(images), predicted_masks(model, images, augment), strict=True)
+def _folder_name(data: str | None) -> str:
+    return "predictions" if data is None else folder_name(f"predictions-{data}")
+
+
+def _emptied(folder: Path) -> Path:
+    """Remove the predictions of an earlier call, which may be of other examples."""
+    for path in [*folder.glob("*.png"), *folder.glob(FILE)]:
+        path.unlink()
+    return folder
 
 
 def _names(images: AnyImages) -> list[str]:
@@ -77,7 +82,6 @@ def _write(path: Path, mask: Tensor) -> Path:
     return path
 
 
-@torch.no_grad()
 def _table(
     model: nn.Module, images: AnyImages, augment: AnyAugmentation, classes: tuple[str, ...], *, tags: bool
 ) -> str:
@@ -85,18 +89,18 @@ def _table(
     lines = csv.writer(file, lineterminator="\n")
     lines.writerow(["row", "label", "predicted", *classes])
     row = 0
-    with eval_mode(model):
-        for batch in evaluation_batches(images, BATCH, augment):
-            logits = logits_of(call_model(model, batch.inputs)).float()
-            shares = logits.sigmoid() if tags else logits.softmax(dim=1)
-            for each, label in zip(shares.tolist(), batch.labels.tolist(), strict=True):
-                wanted = _tags(label, classes, 0.5) if tags else classes[label]
-                guess = _tags(each, classes, 0.5) if tags else classes[each.index(max(each))]
-                lines.writerow([row, wanted, guess, *(f"{share:.6f}" for share in each)])
-                row += 1
+    for logits, labels in predict_batches(model, images, augment, BATCH):
+        shares = logits.sigmoid() if tags else logits.softmax(dim=1)
+        for each, label in zip(shares.tolist(), labels.tolist(), strict=True):
+            wanted = _tags(label, classes) if tags else classes[label]
+            guess = _tags(each, classes) if tags else classes[each.index(max(each))]
+            lines.writerow([row, wanted, guess, *(f"{share:.6f}" for share in each)])
+            row += 1
     return file.getvalue()
 
 
-def _tags(values: list[float], classes: tuple[str, ...], least: float) -> str:
-    """Join the names of the tags that are present."""
-    return "|".join(name for name, value in zip(classes, values, strict=True) if value > least)
+def _tags(values: list[float], classes: tuple[str, ...]) -> str:
+    """Join the names of the tags that are present; one whose label is unknown has a question mark."""
+    marks = {IGNORED: "?", 1: ""}
+    known = [IGNORED if value == IGNORED else int(value > HALF) for value in values]
+    return "|".join(f"{name}{marks[value]}" for name, value in zip(classes, known, strict=True) if value in marks)

@@ -42,6 +42,7 @@ class RunInfo(TypedDict):
     classes: Annotated[int, between(1, 1_000_000, "whole number")]  # or tags
     class_names: list[str]
     size: Annotated[int, between(1, 4096, "whole number")]  # pixels
+    sides: NotRequired[list[Ordinal]]  # height and width in pixels; older files have squares
     mean: Channels | dict[str, list[float]]  # by channel, of pixels from 0 to 1; of tensors by input
     std: Deviations | dict[str, list[float]]
     images: dict[str, Count]  # by split

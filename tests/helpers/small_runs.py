@@ -4,11 +4,16 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+from selfdistill.cli.app import main
 from selfdistill.methods import parse_method
 from selfdistill.train.config import RunConfig
 from selfdistill.train.monitor.listener import Listener
 from selfdistill.train.run import make_trainer
 
+PIXELS = "shapes:segment,size=16,train=24,test=6"
+TAGS = "shapes:tag,size=16,train=60,test=20"
 TIMES = {"seconds", "images_per_second", "step_ms", "train_seconds"}
 
 
@@ -48,3 +53,18 @@ def untimed(result: dict[str, Any]) -> dict[str, Any]:
 
 def weights(folder: Path) -> bytes:
     return (folder / "student.safetensors").read_bytes()
+
+
+def segmenting(text: str = "ce()", **changes: Any) -> RunConfig:
+    return RunConfig(text, **{"data": PIXELS, "model": "unet-4", "epochs": 2, "batch_size": 8} | changes)
+
+
+def tagging(text: str = "ce()", **changes: Any) -> RunConfig:
+    return RunConfig(text, **{"data": TAGS, "epochs": 2, "batch_size": 16} | changes)
+
+
+def command(capsys: Any, *words: object) -> tuple[Any, str, str]:
+    """The exit status of a command, and what it said."""
+    with pytest.raises(SystemExit) as end:
+        main([*map(str, words)])
+    return end.value.code, *capsys.readouterr()

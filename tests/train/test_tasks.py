@@ -1,7 +1,6 @@
 """Runs of pixels, of tags and of tensors, from their data to result, page and predictions."""
 
 import csv
-import sys
 from dataclasses import replace
 
 import numpy as np
@@ -10,11 +9,12 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file
 
-from selfdistill.cli.app import main
-from selfdistill.data import load_masks
+from selfdistill.data import SegmentationAugmentation, default_augmentation, load_masks
+from selfdistill.data.kinds import augmentation_for, training_loader
 from selfdistill.errors import UserError
 from selfdistill.export import export
 from selfdistill.files import read_json
+from selfdistill.methods import parse_method
 from selfdistill.metrics.segmentation import count_pixels, segmentation_metrics
 from selfdistill.metrics.tags import tag_metrics
 from selfdistill.metrics.task_scores import predict_all
@@ -22,69 +22,18 @@ from selfdistill.predict import predict
 from selfdistill.train.config import RunConfig
 from selfdistill.train.networks import load_run
 from selfdistill.train.run import load_data, run
-from tests.helpers.small_runs import Interrupted, StopAfter, log, untimed, weights
-
-PIXELS = "shapes:segment,size=16,train=24,test=6"
-TAGS = "shapes:tag,size=16,train=60,test=20"
-NETWORK = """
-from torch import nn
-
-def network(classes):
-    stem = nn.Conv1d(2, 8, 3, padding=1), nn.BatchNorm1d(8), nn.ReLU()
-    head = nn.AdaptiveAvgPool1d(1), nn.Flatten(), nn.Linear(8, classes)
-    return nn.Sequential(*stem, nn.Conv1d(8, 8, 3, padding=1), *head)
-
-class Auxiliary(nn.Module):
-    def __init__(self, classes):
-        super().__init__()
-        self.one, self.two = nn.Conv2d(3, 8, 3, padding=1), nn.Conv2d(8, 8, 3, padding=1)
-        self.aux, self.head = nn.Linear(8, classes), nn.Linear(8, classes)
-
-    def forward(self, images):
-        first = self.one(images).relu()
-        logits = self.head(self.two(first).relu().mean(dim=(2, 3)))
-        return (logits, self.aux(first.mean(dim=(2, 3)))) if self.training else logits
-
-class Both(nn.Module):
-    def __init__(self, classes):
-        super().__init__()
-        self.one, self.other = nn.Linear(4, 8), nn.Linear(3, 8)
-        self.head = nn.Linear(8, classes)
-
-    def forward(self, table, more):
-        return self.head((self.one(table) + self.other(more)).relu())
-"""
-
-
-def command(capsys, *words):
-    """The exit status of a command, and what it said."""
-    with pytest.raises(SystemExit) as end:
-        main([*map(str, words)])
-    return end.value.code, *capsys.readouterr()
-
-
-def segmenting(text="ce()", **changes):
-    return RunConfig(text, **{"data": PIXELS, "model": "unet-4", "epochs": 2, "batch_size": 8} | changes)
-
-
-def tagging(text="ce()", **changes):
-    return RunConfig(text, **{"data": TAGS, "epochs": 2, "batch_size": 16} | changes)
-
-
-@pytest.fixture
-def own(tmp_path, monkeypatch):
-    """A folder with a module of networks, and signals and tables for them."""
-    (tmp_path / "my_networks.py").write_text(NETWORK)
-    draws = np.random.default_rng(0)
-    labels = draws.integers(0, 3, 40)
-    signals = draws.normal(size=(40, 2, 16)).astype("float32")
-    np.savez(tmp_path / "signals.npz", x_train=signals, y_train=labels, x_test=signals[:9], y_test=labels[:9])
-    table, more = draws.normal(5, 3, (40, 4)).astype("float32"), draws.normal(size=(40, 3)).astype("float32")
-    np.savez(tmp_path / "tables.npz", table=table, more=more, labels=labels)
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.syspath_prepend(str(tmp_path))
-    yield tmp_path
-    sys.modules.pop("my_networks", None)
+from tests.helpers.small_runs import (
+    PIXELS,
+    TAGS,
+    Interrupted,
+    StopAfter,
+    command,
+    log,
+    segmenting,
+    tagging,
+    untimed,
+    weights,
+)
 
 
 def test_pixels_are_measured_by_mean_iou(tmp_path):
@@ -103,8 +52,6 @@ def test_pixels_are_measured_by_mean_iou(tmp_path):
 
 
 def load_augment(splits, info):
-    from selfdistill.data import SegmentationAugmentation
-
     return SegmentationAugmentation((16, 16), False, tuple(info["mean"]), tuple(info["std"]))
 
 
@@ -112,8 +59,6 @@ def test_tags_are_measured_by_mean_average_precision(tmp_path):
     result = run(tagging("drg() + mixup()", validation=0.25), tmp_path / "a")
     network, _ = load_run(tmp_path / "a")
     splits = load_data(tagging(validation=0.25))
-    from selfdistill.data import default_augmentation
-
     found = tag_metrics(*predict_all(network, splits.test, default_augmentation(splits)))
     assert {key: result[key] for key in found} == pytest.approx(found)
     assert "validation_map" in log(tmp_path / "a")[-1]
@@ -130,9 +75,6 @@ def test_an_interrupted_run_goes_on_bitwise(config, tmp_path):
 
 
 def test_methods_at_one_seed_see_the_same_pixels(tmp_path):
-    from selfdistill.data.kinds import augmentation_for, training_loader
-    from selfdistill.methods import parse_method
-
     splits = load_data(segmenting())
     augment = augmentation_for(splits, None)
     batches = [
@@ -162,8 +104,6 @@ def test_tags_and_classes_are_predicted_as_a_table(tmp_path, capsys):
     assert len(rows) == 20
     shares = [[float(row[name]) for name in splits.classes] for row in rows]
     network, _ = load_run(tmp_path / "a")
-    from selfdistill.data import default_augmentation
-
     logits, labels = predict_all(network, splits.test, default_augmentation(splits))
     assert shares == [pytest.approx(row, abs=1e-6) for row in logits.sigmoid().tolist()]
     wanted = ["|".join(name for name, tag in zip(splits.classes, row, strict=True) if tag) for row in labels.tolist()]

@@ -15,7 +15,7 @@ from selfdistill.cli import bench, compare, doctor, evaluate, inspect, methods, 
 from selfdistill.errors import Interrupted, UserError
 
 app = typer.Typer(
-    help="Train image classifiers with self-knowledge distillation, and compare methods.",
+    help="Train classifiers with self-knowledge distillation, and compare methods.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -41,7 +41,7 @@ app.command()(methods.cite)
 
 @app.callback(invoke_without_command=True)
 def selfdistill(version: bool = typer.Option(False, "--version", help="Print the version.")) -> None:
-    """Train image classifiers with self-knowledge distillation, and compare methods."""
+    """Train classifiers with self-knowledge distillation, and compare methods."""
     if version:
         print(f"selfdistill {__version__}")
         raise typer.Exit

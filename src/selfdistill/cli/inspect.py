@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from selfdistill.cli.options import Classifier, Model, run_options
+from selfdistill.task import CLASSIFY, TaskName
 from selfdistill.train.config import RunConfig
 
 
@@ -38,6 +39,7 @@ def taps(
     size: Annotated[int, typer.Option(help="Image size in pixels per side.")] = 32,
     classes: Annotated[int, typer.Option(help="Number of classes.")] = 10,
     classifier: Classifier = None,
+    task: Annotated[TaskName, typer.Option(help="Task of the model.")] = CLASSIFY,
 ) -> None:
     """Show the stages, embedding and classifier that tracing finds in a model."""
     import torch
@@ -47,5 +49,5 @@ def taps(
     from selfdistill.inspect.plan import anatomy_lines
     from selfdistill.models import create
 
-    found = read_anatomy(create(model, classes, size=size), torch.randn(2, 3, size, size), classifier)
+    found = read_anatomy(create(model, classes, size=size, task=task), torch.randn(2, 3, size, size), classifier)
     print(aligned(anatomy_lines(found)))

@@ -4,15 +4,17 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import TypeAlias
 
 import torch
+from torch import Tensor
 
 from selfdistill.data.augment import Augmentation, default_augmentation
 from selfdistill.data.batch import Batch
-from selfdistill.data.examples import Examples, TensorSplits
+from selfdistill.data.examples import Examples, TensorSplits, named_inputs
+from selfdistill.data.ignored import IGNORED
 from selfdistill.data.images import Images, Splits
 from selfdistill.data.load_arrays import load_tensors
 from selfdistill.data.load_dataset import Decode, load
 from selfdistill.data.load_segmentation import load_masks
-from selfdistill.data.masked_images import MaskedImages, MaskedSplits
+from selfdistill.data.masked_images import MaskedImages, MaskedSplits, MaskedTensors
 from selfdistill.data.mixing import Erasing, Mixing
 from selfdistill.data.patch_swap import PatchSwap
 from selfdistill.data.requirements import Need
@@ -111,7 +113,7 @@ def task_of_splits(splits: AnySplits) -> TaskName:
 
 
 def training_size(splits: AnySplits, size: int | None) -> tuple[int, int]:
-    """Height and width in pixels of the images that a model is trained on; 1 and 1 for tensors.
+    """Height and width in pixels of the images that a model is trained on; 1 and 1 for tensors that are no images.
 
     For images with masks: a square of `size`; without it their common size, or where sizes differ a square of the
     median shorter side, rounded down to a multiple of 32 and at most 512.
@@ -119,13 +121,38 @@ def training_size(splits: AnySplits, size: int | None) -> tuple[int, int]:
     if isinstance(splits, Splits):
         return splits.train.size, splits.train.size
     if isinstance(splits, TensorSplits):
-        return 1, 1
+        inputs = splits.train.inputs
+        return (inputs.shape[2], inputs.shape[3]) if isinstance(inputs, Tensor) and holds_pictures(splits) else (1, 1)
     sizes = splits.train.sizes
     if size is None and (sizes == sizes[0]).all():
         height, width = sizes[0].tolist()
         return height, width
     side = size or min(int(sizes.amin(dim=1).median()), LARGEST_CROP)
     return (side, side) if size else (max(side // CROP_STEP, 1) * CROP_STEP,) * 2
+
+
+def holds_pictures(splits: TensorSplits) -> bool:
+    """Return whether an example is one image of three channels, as the networks of this package take. [3, H, W]."""
+    inputs = splits.train.inputs
+    return isinstance(inputs, Tensor) and inputs.dim() == 4 and inputs.shape[1] == 3
+
+
+def describe_example(splits: AnySplits) -> str:
+    """Describe the inputs of one example: "float32 [2, 64]", or the pixels of an image."""
+    if not isinstance(splits, TensorSplits):
+        height, width = training_size(splits, None)
+        return f"{height}x{width} pixels"
+    inputs = named_inputs(splits.train.inputs)
+    return ", ".join(f"{name} {str(each.dtype)[6:]} {[*each.shape[1:]]}".strip() for name, each in inputs.items())
+
+
+def is_unlabeled(images: AnyImages) -> bool:
+    """Return True for tags without a positive and for pixels in memory without a label: nothing can be measured."""
+    if isinstance(images, MaskedImages):
+        return isinstance(images.pairs, MaskedTensors) and not bool((images.pairs.masks != IGNORED).any())
+    if images.labels.dim() == 2:
+        return not bool((images.labels == 1).any())
+    return images.labels.dim() > 2 and not bool((images.labels != IGNORED).any())
 
 
 def augmentation_for(splits: AnySplits, size: int | None) -> AnyAugmentation:

@@ -8,7 +8,8 @@ from pathlib import Path
 from torch import Tensor, nn
 
 from selfdistill.data.class_counts import class_counts, images_with_class
-from selfdistill.data.kinds import AnySplits, augmentation_for, example_inputs, training_size
+from selfdistill.data.examples import TensorSplits
+from selfdistill.data.kinds import AnySplits, augmentation_for, describe_example, example_inputs, training_size
 from selfdistill.errors import UserError
 from selfdistill.features import read_anatomy
 from selfdistill.inputs import Inputs
@@ -92,13 +93,19 @@ class PlannedRun:
 def _data(run: PlannedRun) -> list[Finding]:
     splits = run.splits
     held = f"{len(splits.validation):,} validation, " if splits.validation else ""
-    height, width = training_size(splits, run.config.size)
     counts = class_counts(splits.train, len(splits.classes))
     words = (
-        f"{len(splits.train):,} training, {held}{len(splits.test):,} test images, {height}x{width} pixels; "
+        f"{len(splits.train):,} training, {held}{len(splits.test):,} test examples, {_size(splits, run.config)}; "
         f"{_counted(counts, run.config.resolved_task.name)}"
     )
     return [Finding("data", True, words), *(Finding("data", True, each, remark=True) for each in _remarks(splits))]
+
+
+def _size(splits: AnySplits, config: RunConfig) -> str:
+    if isinstance(splits, TensorSplits):
+        return describe_example(splits)
+    height, width = training_size(splits, config.size)
+    return f"{height}x{width} pixels"
 
 
 def _counted(counts: Tensor, task: TaskName) -> str:
@@ -133,6 +140,11 @@ def _model(run: PlannedRun) -> list[Finding]:
     found = read_anatomy(run.student, run.inputs, run.config.classifier)
     stages = ", ".join(each.path for each in found.stages) or "no stages"
     head = found.classifier or "no classifier found (pass --classifier if the method needs it)"
+    if (logits := found.logits[1]) != len(run.splits.classes):
+        raise UserError(
+            f"{run.config.model} gives {logits} logits, but {run.splits.name} has {len(run.splits.classes)} classes; "
+            "make it give as many"
+        )
     words = f"{run.config.model}, {parameters(run.student):,} parameters; {stages}; {head}"
     idle = (
         f"; {len(found.params_without_grad)} parameters get no gradient, such as {found.params_without_grad[0]}"

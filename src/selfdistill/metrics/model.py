@@ -43,7 +43,7 @@ class EvaluatedModel:
         return self.outputs(self.augment.normalize(pixels))
 
     def outputs(self, inputs: Inputs) -> Tensor:
-        """Compute logits of normalized inputs, as float32."""
+        """Compute logits of normalized inputs, as float32. B rows in each input -> [B, C] or [B, C, h, w]."""
         return logits_of(call_model(self.model, inputs)).float()
 
     def batches(self, images: Images) -> Iterator[tuple[Tensor, Tensor]]:
@@ -80,6 +80,16 @@ class EvaluatedModel:
         hooks.record()
         logits = self.outputs(inputs)
         return logits.cpu(), labels.cpu(), hooks.take()["embedding"].float().cpu()
+
+
+@torch.no_grad()
+def predict_batches(
+    model: nn.Module, images: AnyImages, augment: AnyAugmentation, batch_size: int, device: torch.device | str = "cpu"
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """Yield float32 logits and labels of all examples in order, in eval mode. -> [B, C] or [B, C, h, w], [B, …]."""
+    with eval_mode(model):
+        for batch in evaluation_batches(images, batch_size, augment, device):
+            yield logits_of(call_model(model, batch.inputs)).float(), batch.labels
 
 
 @contextmanager

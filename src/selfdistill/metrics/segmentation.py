@@ -11,13 +11,11 @@ from torch import Tensor, nn
 from torchmetrics.functional.classification import multiclass_confusion_matrix
 
 from selfdistill.data.ignored import IGNORED
-from selfdistill.data.kinds import AnyAugmentation, AnyImages, evaluation_batches
+from selfdistill.data.kinds import AnyAugmentation, AnyImages
 from selfdistill.errors import UserError
-from selfdistill.features.logits import logits_of
-from selfdistill.inputs import call_model
 from selfdistill.metrics.calibration import BINS, equal_width_bins
 from selfdistill.metrics.context import EvaluationContext
-from selfdistill.metrics.model import eval_mode
+from selfdistill.metrics.model import predict_batches
 from selfdistill.metrics.values import ClassRow
 
 PIXEL_BATCH = 16  # images at once, whose maps of logits are large
@@ -52,7 +50,6 @@ def pixel_counts(logits: Tensor, labels: Tensor) -> PixelCounts:
     return reduce(operator.add, map(_image_counts, logits.detach(), labels))
 
 
-@torch.no_grad()
 def count_pixels(
     model: nn.Module, images: AnyImages, augment: AnyAugmentation, device: torch.device | str = "cpu"
 ) -> PixelCounts:
@@ -64,12 +61,8 @@ def count_pixels(
     >>> count_pixels(nn.Conv2d(3, 8, 1), splits.test, augment).confusion.sum().item()
     2048
     """
-    with eval_mode(model):
-        counts = (
-            pixel_counts(logits_of(call_model(model, batch.inputs)).float(), batch.labels)
-            for batch in evaluation_batches(images, PIXEL_BATCH, augment, device)
-        )
-        return reduce(operator.add, counts)
+    found = predict_batches(model, images, augment, PIXEL_BATCH, device)
+    return reduce(operator.add, (pixel_counts(logits, labels) for logits, labels in found))
 
 
 def segmentation_metrics(counts: PixelCounts) -> dict[str, float]:

@@ -3,14 +3,14 @@
 import torch
 from torch import Tensor, nn
 
-from selfdistill.data.kinds import AnyAugmentation, AnyImages, evaluation_batches
-from selfdistill.features.logits import logits_of
-from selfdistill.inputs import call_model
+from selfdistill.data.kinds import AnyAugmentation, AnyImages
 from selfdistill.metrics.accuracy import classification_metrics
-from selfdistill.metrics.model import eval_mode
+from selfdistill.metrics.model import predict_batches
 from selfdistill.metrics.segmentation import count_pixels, segmentation_metrics
 from selfdistill.metrics.tags import tag_metrics
 from selfdistill.task import SEGMENT, TAG, Task
+
+BATCH = 512
 
 
 def evaluate_task(
@@ -29,7 +29,6 @@ def evaluate_task(
     return tag_metrics(logits, labels) if task.name == TAG else classification_metrics(logits, labels)
 
 
-@torch.no_grad()
 def predict_all(
     model: nn.Module, images: AnyImages, augment: AnyAugmentation, device: torch.device | str = "cpu"
 ) -> tuple[Tensor, Tensor]:
@@ -40,10 +39,6 @@ def predict_all(
     >>> predict_all(model, splits.test, data.default_augmentation(splits))[0].shape
     torch.Size([64, 10])
     """
-    with eval_mode(model):
-        parts = [
-            (logits_of(call_model(model, batch.inputs)).float().cpu(), batch.labels.cpu())
-            for batch in evaluation_batches(images, 512, augment, device)
-        ]
+    parts = [(logits.cpu(), labels.cpu()) for logits, labels in predict_batches(model, images, augment, BATCH, device)]
     logits, labels = (torch.cat(each) for each in zip(*parts, strict=True))
     return logits, labels

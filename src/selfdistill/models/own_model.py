@@ -33,10 +33,10 @@ def from_module(name: str, classes: int) -> nn.Module:
     module, _, attribute = name.partition(":")
     try:
         build = getattr(importlib.import_module(module), attribute)
-    except (ImportError, AttributeError, ValueError) as error:
+    except Exception as error:  # a module of the user's own may raise anything
         raise UserError(
-            f"cannot import the model {name!r} ({error}); write MODULE:CALLABLE, and run the command in the folder of "
-            "the module, or install it"
+            f"cannot import the model {name!r} ({type(error).__name__}: {error}); write MODULE:CALLABLE, and run "
+            "the command in the folder of the module, or install it"
         ) from error
     if not callable(build):
         raise UserError(f"the model {name!r} is no callable; name a function or class that takes the number of classes")
@@ -50,5 +50,8 @@ def from_module(name: str, classes: int) -> nn.Module:
 def _called(build: object, name: str, classes: int) -> object:
     try:
         return build(classes)  # type: ignore[operator]  # checked by the caller
-    except TypeError as error:
-        raise UserError(f"cannot call the model {name!r} with the number of classes alone: {error}") from error
+    except Exception as error:  # as above
+        raise UserError(
+            f"the model {name!r} fails when it is called with the number of classes ({type(error).__name__}: {error}); "
+            "mend it"
+        ) from error

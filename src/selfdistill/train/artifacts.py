@@ -44,6 +44,7 @@ def run_metadata(config: RunConfig, method: Method, splits: AnySplits, augment: 
         "classes": len(splits.classes),
         "class_names": list(splits.classes),
         "size": training_size(splits, config.size)[0],
+        "sides": list(training_size(splits, config.size)),
         "mean": channels_to_json(augment.mean),
         "std": channels_to_json(augment.std),
         "images": {"train": len(splits.train), "test": len(splits.test)},

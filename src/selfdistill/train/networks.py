@@ -11,7 +11,17 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from selfdistill import models
-from selfdistill.data.kinds import AnyAugmentation, AnySplits, augmentation_for, example_inputs, training_size
+from selfdistill.data.examples import TensorSplits
+from selfdistill.data.kinds import (
+    AnyAugmentation,
+    AnySplits,
+    augmentation_for,
+    describe_example,
+    example_inputs,
+    holds_pictures,
+    task_of_splits,
+    training_size,
+)
 from selfdistill.data.standardization import Standardization
 from selfdistill.errors import UserError
 from selfdistill.files import is_file
@@ -21,7 +31,7 @@ from selfdistill.methods import parse_method
 from selfdistill.models import create
 from selfdistill.models.own_model import is_own, module_of
 from selfdistill.models.weights import fit_exactly, read
-from selfdistill.records import RUN, RunInfo, is_run, read_info
+from selfdistill.records import RUN, RunInfo, is_run, read_info, task_in
 from selfdistill.rng import fork_rng_named
 from selfdistill.step import Distiller
 from selfdistill.task import SEGMENT
@@ -38,40 +48,57 @@ def resolve_networks(
     *,
     given: Mapping[str, nn.Module] | None = None,
     train: Callable[[RunConfig], Path] | None = None,
+    modules: Collection[str] | None = None,
 ) -> dict[str, nn.Module]:
     """Return the network of each role that is not made from the student, by role.
 
     `given` are networks to use as they are. `train` trains a missing teacher and returns the folder of its run;
     without it, a missing teacher is an untrained network of the same architecture, enough for a dry run. A teacher from
     a run is adapted to the student's image size and normalization. Raises `UserError` for a name that is neither a run
-    nor a model, and for a teacher with another number of classes.
+    nor a model, and for a teacher of another task or number of classes.
+
+    `modules` are those from which the models of roles may be imported; None for a method that the user has typed. A
+    record must not run code.
     """
     networks = dict(given or {})
     for name, role in method.networks.items():
-        if name not in networks and (network := _network(name, role, config, splits, train)) is not None:
+        if name not in networks and (network := _network(name, role, config, splits, train, modules)) is not None:
             networks[name] = network
     return networks
 
 
 def _network(
-    name: str, role: Role, config: RunConfig, splits: AnySplits, train: Callable[[RunConfig], Path] | None
+    name: str,
+    role: Role,
+    config: RunConfig,
+    splits: AnySplits,
+    train: Callable[[RunConfig], Path] | None,
+    modules: Collection[str] | None,
 ) -> nn.Module | None:
+    if isinstance(role, PeerNetwork | Teacher) and role.name and modules is not None:
+        require_module(role.name, modules, f"the method {config.method}")
+    trusted = modules_of(config, role.name) if modules is None and isinstance(role, Teacher) else modules or ()
     if isinstance(role, PeerNetwork):
         return _create(f"{config.seed}:{name}", role.name, config, splits) if role.name else None
     if not isinstance(role, Teacher):
         return None
     planned = plan(role, config)
     if isinstance(planned, Path):
-        return _from_run(planned, config, splits)
+        return _from_run(planned, config, splits, trusted)
     if train:
-        return _from_run(train(planned), config, splits)
+        return _from_run(train(planned), config, splits, trusted)
     return _create(f"{config.seed}:{name}", planned.model, config, splits)
 
 
 def create_for(
     model: str, config: RunConfig, splits: AnySplits, *, pretrained: bool = False, weights: str | None = None
 ) -> nn.Module:
-    """Create a network for the classes, the size and the task of the data."""
+    """Create a network for the classes, size and task of data. Raises `UserError` for tensors that it cannot take."""
+    if isinstance(splits, TensorSplits) and not is_own(model) and not holds_pictures(splits):
+        raise UserError(
+            f"{model} takes images of three channels, but an example of {splits.name} is {describe_example(splits)}; "
+            "pass --model MODULE:CALLABLE, a network of your own"
+        )
     return create(
         model,
         len(splits.classes),
@@ -87,8 +114,8 @@ def _create(stream: str, model: str, config: RunConfig, splits: AnySplits) -> nn
         return create_for(model, config, splits)
 
 
-def _from_run(folder: Path, config: RunConfig, splits: AnySplits) -> nn.Module:
-    model, info = load_run(folder, modules_of(config))
+def _from_run(folder: Path, config: RunConfig, splits: AnySplits, modules: Collection[str]) -> nn.Module:
+    model, info = load_run(folder, modules)
     require_classes(info, splits, folder)
     size = None if config.resolved_task.name == SEGMENT else training_size(splits, config.size)[0]
     return adapted(model, info, augmentation_for(splits, config.size), size)
@@ -106,7 +133,7 @@ def untrained_distiller(config: RunConfig, splits: AnySplits, rows: int) -> Dist
         student = create_for(config.model, config, splits, weights=config.weights)
     example = example_inputs(splits.train, rows, augmentation_for(splits, config.size))
     networks = resolve_networks(method, config, splits)
-    return Distiller(
+    distiller = Distiller(
         student,
         method,
         example,
@@ -115,6 +142,8 @@ def untrained_distiller(config: RunConfig, splits: AnySplits, rows: int) -> Dist
         rows=config.resolved_task.rows,
         aux=config.aux,
     )
+    require_width(distiller, splits, config.model)
+    return distiller
 
 
 def load_run(folder: str | Path, modules: Collection[str] = ()) -> tuple[nn.Module, RunInfo]:
@@ -132,24 +161,24 @@ def load_run(folder: str | Path, modules: Collection[str] = ()) -> tuple[nn.Modu
         )
     info = read_info(folder)
     config = RunConfig.from_json(info["config"], folder / RUN)
-    _require_module(config.model, modules, folder)
+    require_module(config.model, modules, f"the run in '{folder}'")
     model = create(config.model, info["classes"], size=info["size"], task=config.resolved_task.name)
     fit_exactly(model, read(folder / WEIGHTS), source=str(folder / WEIGHTS))
     return model, info
 
 
-def modules_of(config: RunConfig) -> tuple[str, ...]:
-    """Return the module of the model that the user named, from which teachers may be imported too."""
-    module = module_of(config.model)
-    return () if module is None else (module,)
+def modules_of(config: RunConfig, *others: str | None) -> tuple[str, ...]:
+    """Return the modules of the models that the user has named, from which teachers may be imported too."""
+    found = (module_of(each) for each in (config.model, *others) if each)
+    return tuple(each for each in found if each is not None)
 
 
-def _require_module(model: str, modules: Collection[str], folder: Path) -> None:
+def require_module(model: str, modules: Collection[str], record: str) -> None:
     """Raise `UserError` for a model of a module that the user did not name."""
     module = module_of(model)
     if module is not None and module not in modules:
         raise UserError(
-            f"the run in '{folder}' names the model {model!r}, whose module is imported only if you name it: "
+            f"{record} names the model {model!r}, whose module is imported only if you name it: "
             f"pass --modules {module} (in Python, modules=[{module!r}]) if you trust it"
         )
 
@@ -185,8 +214,21 @@ def folder_for(config: RunConfig, teachers: Path) -> Path:
     return teachers / f"{config.model.replace('/', '-')}-{hashlib.sha256(text.encode()).hexdigest()[:10]}"
 
 
+def require_width(distiller: Distiller, splits: AnySplits, model: str) -> None:
+    """Raise `UserError` for a model with another number of logits than the data have classes or tags."""
+    wanted, found = len(splits.classes), distiller.anatomy.logits[1]
+    if found != wanted:
+        raise UserError(f"{model} gives {found} logits, but {splits.name} has {wanted} classes; make it give as many")
+
+
 def require_classes(info: RunInfo, splits: AnySplits, folder: Path) -> None:
-    """Raise `UserError` for a teacher with another number of classes than the data."""
+    """Raise `UserError` for a network of another task or number of classes than the data."""
+    task, wanted = task_in(info["config"]).name, task_of_splits(splits)
+    if task != wanted:
+        raise UserError(
+            f"the network in '{folder}' was trained for the task {task!r}, but {splits.name} is of the task "
+            f"{wanted!r}; take one of the same task"
+        )
     if info["classes"] != len(splits.classes):
         raise UserError(
             f"the network in '{folder}' has {info['classes']} classes, but {splits.name} has "
@@ -263,7 +305,7 @@ class Adapted(nn.Module):
     shift: Tensor
 
     def forward(self, images: Tensor) -> Tensor:
-        """Resize and renormalize the images, then return the network's logits. [B, 3, H, W] -> [B, C]."""
+        """Resize and renormalize the images, then return the network's logits. [B, 3, H, W] -> [B, C], or maps."""
         if self.size is not None and images.shape[-1] != self.size:
             images = F.interpolate(images, (self.size, self.size), mode="bilinear", antialias=True)
         logits: Tensor = self.network(images * self.scale + self.shift)

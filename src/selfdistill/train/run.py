@@ -24,6 +24,7 @@ from selfdistill.data.kinds import (
     task_of_splits,
     training_loader,
 )
+from selfdistill.data.sources import holds_images
 from selfdistill.errors import UserError
 from selfdistill.features.model_copy import copy_model
 from selfdistill.files import exists, write_json
@@ -32,10 +33,11 @@ from selfdistill.methods import parse_method
 from selfdistill.records import RESULT, RUN, AnyResult, RunInfo, is_run, read_info, read_result
 from selfdistill.rng import fork_rng_named, global_rng
 from selfdistill.step import Distiller
+from selfdistill.task import SEGMENT
 from selfdistill.train import artifacts, preflight
 from selfdistill.train.config import RunConfig
 from selfdistill.train.monitor.listener import Listener
-from selfdistill.train.networks import BEST, WEIGHTS, create_for, folder_for, resolve_networks
+from selfdistill.train.networks import BEST, WEIGHTS, create_for, folder_for, require_width, resolve_networks
 from selfdistill.train.parallel.launch import as_launched, launched, lost_rank_refused
 from selfdistill.train.persist import checkpoint
 from selfdistill.train.persist.lock import run_lock
@@ -153,6 +155,12 @@ def _require_task(config: RunConfig, splits: AnySplits) -> None:
     found, wanted = task_of_splits(splits), config.resolved_task.name
     if found != wanted:
         raise UserError(f"the data are of task {found!r}, but the configuration is of {wanted!r}; pass task={found!r}")
+    for name, images in (("test", splits.test), ("validation", splits.validation)):
+        if images is not None and kinds.is_unlabeled(images):
+            raise UserError(
+                f"no {name} example of {splits.name} has a label, so nothing can be measured; add labels, or leave the "
+                f"{name} examples out"
+            )
 
 
 def build(inputs: RunInputs) -> Trainer:
@@ -191,6 +199,12 @@ def load_data(config: RunConfig) -> AnySplits:
         skip_unreadable=config.skip_unreadable,
         on_note=lambda _: None,
     )
+
+
+def with_data(config: RunConfig, size: int, data: str) -> RunConfig:
+    """Return a run's configuration on other data: images of `size` pixels, masks and tensors as in its training."""
+    resized = holds_images(data) and config.resolved_task.name != SEGMENT
+    return replace(config, data=data, size=size if resized else config.size)
 
 
 def _load_data(config: RunConfig) -> AnySplits:
@@ -261,6 +275,7 @@ def make_trainer(
         aux=config.aux,
         seed=config.seed,
     )
+    require_width(distiller, splits, config.model)
     _require_rows(distiller, parts[0], method)
     return Trainer(distiller, parts, splits, augment, config, fabric, folder, listener, save_every)
 

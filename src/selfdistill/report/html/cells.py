@@ -10,8 +10,7 @@ from selfdistill.report.tables.accuracy import header, rows
 from selfdistill.study import Study
 from selfdistill.study.analysis.summary import gaps, summary_rows
 
-Result = AnyResult
-PER_SEED: dict[str, Callable[[Result, float | None], str]] = {  # a run's value in a column, by the column's first word
+PER_SEED: dict[str, Callable[[AnyResult, float | None], str]] = {  # a run's value, by a column's first word
     "against": lambda result, gap: "" if gap is None else f"{gap:+.2f}",
     "p": lambda result, gap: "" if gap is None else f"{gap:+.2f}",
     "verdict": lambda result, gap: "" if gap is None else f"{gap:+.2f}",

@@ -7,13 +7,14 @@ from selfdistill.study.analysis.comparison import Comparison
 from selfdistill.study.analysis.statistics import MOST_SEEDS, MeanStd
 from selfdistill.study.analysis.summary import Summary, summaries
 from selfdistill.study.study import Study
-from selfdistill.task import Task
+from selfdistill.task import CLASSIFY, Task
 
 WIDE_NOTES = (
     "seeds needed: number of seeds at which a paired t-test finds this difference with a power of 80 %, at both ends "
     "of the 95 % interval of the standard deviation. seed correlation: Pearson's, with the baseline over shared seeds; "
     "pairing by seed helps where it is positive."
 )
+ONE_IMAGE = " The standard deviation of differences is taken as one test image or more."
 UNTESTED = (
     "untested: all differences are equal, so no test is possible, and the smallest difference of one test image is "
     "unknown."
@@ -41,8 +42,8 @@ def footer(study: Study) -> list[str]:
         f"{base.data}{limit}, {base.model}, {base.epochs} epochs, batch size {base.batch_size}, {seeds}; "
         "test set, last epoch, mean ± standard deviation over seeds.",
         f"against {study.baseline}: mean difference over shared seeds in points, 95 % confidence interval, and p "
-        "(paired t-test, Holm-corrected over the rows); the verdict is at p < 5 %. The standard deviation of "
-        "differences is taken as one test image or more.",
+        "(paired t-test, Holm-corrected over the rows); the verdict is at p < 5 %."
+        f"{ONE_IMAGE if study.task.name == CLASSIFY else ''}",
         "detectable: the smallest difference that these seeds could show, at this standard deviation.",
         *([UNTESTED] if any(row.against and row.against.verdict == "untested" for row in summaries(study)) else []),
         "added: extra parameters in training. time: median step time, relative.",

@@ -9,6 +9,7 @@ from selfdistill.study.analysis.comparison import Comparison, against
 from selfdistill.study.analysis.statistics import LEVEL, MeanStd
 from selfdistill.study.evaluation.metric_specs import class_specs, corruption_specs, metric_specs
 from selfdistill.study.evaluation.results import MetricTable, ValuesByRun
+from selfdistill.task import CLASSIFY
 
 CLASSES_SHOWN = 20
 OPPOSITE = {"better": "worse", "worse": "better"}
@@ -142,9 +143,9 @@ def _cell(cell: MetricCell | None) -> str:
 def _image_notes(scores: MetricTable) -> Iterator[str]:
     for count in sorted(set(scores.limited.values())):
         names = [group for group, each in scores.limited.items() if each == count]
+        drawn = "class-stratified" if scores.study.task.name == CLASSIFY else "drawn evenly"
         yield (
-            f"on {count:,} of the {scores.images:,} test images (class-stratified, the same for all runs): "
-            f"{', '.join(names)}."
+            f"on {count:,} of the {scores.images:,} test images ({drawn}, the same for all runs): {', '.join(names)}."
         )
     if scores.on_full_test_set:
         yield f"{', '.join(scores.on_full_test_set)} come from training, on all test images."

@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from selfdistill.files import csv_cell
+from selfdistill.method.expression import own_modules
 from selfdistill.metrics.adversarial import EPSILONS
 from selfdistill.metrics.catalog import METRICS, of_task
+from selfdistill.models.own_model import module_of
 from selfdistill.report.tables.metrics import (
     MetricCell,
     MetricsTable,
@@ -21,7 +23,7 @@ from selfdistill.report.tables.metrics import (
 from selfdistill.study import Study
 from selfdistill.study.evaluation.metric_specs import ATTACKS, class_keys, is_derived
 from selfdistill.study.evaluation.results import MetricTable, read_metric_table
-from selfdistill.task import TaskName
+from selfdistill.task import CLASSIFY, SEGMENT, TAG, TaskName
 
 COLUMNS = ("data", "model", "label_noise", "method", "seed", "metric", "value")
 COST_NOTE = (
@@ -52,6 +54,11 @@ class StudyMetrics:
     def classes(self) -> MetricsTable | None:
         """Accuracy by class."""
         return class_table(self.scores)
+
+    @property
+    def of_class(self) -> str:
+        """Main number of a class: accuracy, IoU or F1."""
+        return {CLASSIFY: "Accuracy", SEGMENT: "IoU", TAG: "F1"}[self.scores.study.task.name]
 
     @property
     def all_classes(self) -> bool:
@@ -136,7 +143,16 @@ def _multiple_testing_note(tests: int) -> Iterator[str]:
 
 
 def _command(study: Study, names: Sequence[str], *more: str) -> str:
-    return shlex.join(["selfdistill", "evaluate", str(study.folder), "--metrics", *names, *more])
+    own = [module for module in (module_of(study.base.model), *_own_methods(study)) if module]
+    modules = ["--modules", *dict.fromkeys(own)] if own else []
+    return shlex.join(["selfdistill", "evaluate", str(study.folder), "--metrics", *names, *more, *modules])
+
+
+def _own_methods(study: Study) -> Iterator[str]:
+    """Yield the modules of the user's own methods."""
+    for row in study.methods:
+        if row not in study.epochs:
+            yield from own_modules(row)
 
 
 def _short(names: Sequence[str], task: TaskName) -> list[str]:

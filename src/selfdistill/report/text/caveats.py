@@ -7,6 +7,7 @@ from selfdistill.report.text.words import count
 from selfdistill.study import Study
 from selfdistill.study.analysis.comparison import Comparison
 from selfdistill.study.analysis.summary import Row
+from selfdistill.task import CLASSIFY
 
 FEW_SEEDS = 10  # fewer get a caveat
 
@@ -19,7 +20,7 @@ def caveats(study: Study, rows: Sequence[Row], runs: dict[str, list[Run]]) -> li
     with_images += f", {100 * base.label_noise:g}\u00a0% label noise," if base.label_noise else ""
     return [
         *_seeds([row.against for row in rows if row.against]),
-        *_test_set(images.get("test")),
+        *_test_set(images.get("test"), study),
         f"Results hold for {base.model} on {base.data}{with_images} for {count(base.epochs, 'epoch')}; the ranking may "
         "differ for another model, data set or number of epochs.",
         "Step times are comparable only if the machine was otherwise idle.",
@@ -38,9 +39,9 @@ def _seeds(compared: Sequence[Comparison]) -> Iterator[str]:
         )
 
 
-def _test_set(images: int | None) -> Iterator[str]:
-    if images:
+def _test_set(count: int | None, study: Study) -> Iterator[str]:
+    if count:
+        one = f": one image is {100 / count:.2g} points" if study.task.name == CLASSIFY else ""
         yield (
-            f"The test set has {images:,} images: one image is {100 / images:.2g} points. The intervals cover the "
-            "variation over seeds, not over test sets."
+            f"The test set has {count:,} images{one}. The intervals cover the variation over seeds, not over test sets."
         )

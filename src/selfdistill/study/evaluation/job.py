@@ -165,7 +165,9 @@ def _step_bytes(config: RunConfig, splits: AnySplits, request: EvaluationRequest
     )
     method = parse_stored_method(config.method, request.modules)
     return preflight.peak(
-        make_trainer(alone, method, splits, resolve_networks(method, alone, splits), Path(), Listener())
+        make_trainer(
+            alone, method, splits, resolve_networks(method, alone, splits, modules=request.modules), Path(), Listener()
+        )
     )
 
 

@@ -4,14 +4,14 @@ import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from typing import Any
 
 from torch import Tensor
 
 from selfdistill.data import load
-from selfdistill.data.examples import TensorSplits
 from selfdistill.data.images import Splits
 from selfdistill.data.kinds import AnySplits, augmentation_for, task_of_splits, training_size
-from selfdistill.data.masked_images import MaskedImages, MaskedSplits
+from selfdistill.data.masked_images import MaskedImages
 from selfdistill.data.subsets import stratified, uniform
 from selfdistill.errors import UserError
 from selfdistill.metrics import available_metrics, resolve_metric_names
@@ -21,6 +21,7 @@ from selfdistill.study.evaluation.store import MetricsFile
 from selfdistill.task import CLASSIFY, TaskName
 from selfdistill.train.config import RunConfig
 from selfdistill.train.networks import create_for
+from selfdistill.train.run import with_data
 
 SEED = 0  # of the subset of test images, the same for all runs
 
@@ -57,7 +58,7 @@ class EvaluationRequest:
         clean = replace(config, label_noise=0.0)
         if self.data is None:
             return self._limited(load_splits(clean))
-        other = load_splits(replace(clean, data=self.data, size=size, skip_unreadable=self.skip_unreadable))
+        other = load_splits(replace(with_data(clean, size, self.data), skip_unreadable=self.skip_unreadable))
         for note in other.notes:
             warnings.warn(note, stacklevel=2)
         return self._limited(other)
@@ -107,11 +108,8 @@ class EvaluationRequest:
         """Reduce the test set to the requested number of images, class-stratified."""
         if self.limit is None or self.limit >= len(splits.test):
             return splits
-        if isinstance(splits, MaskedSplits):
-            return replace(splits, test=splits.test.rows(self._chosen(splits)))
-        if isinstance(splits, TensorSplits):
-            return replace(splits, test=splits.test.rows(self._chosen(splits)))
-        return replace(splits, test=splits.test.rows(self._chosen(splits)))
+        test: Any = splits.test.rows(self._chosen(splits))
+        return replace(splits, test=test)
 
     def _chosen(self, splits: AnySplits) -> Tensor:
         """Choose test rows: stratified for classes, evenly for tags and pixels."""
