@@ -95,10 +95,14 @@ def _data(run: PlannedRun) -> list[Finding]:
     held = f"{len(splits.validation):,} validation, " if splits.validation else ""
     counts = class_counts(splits.train, len(splits.classes))
     words = (
-        f"{len(splits.train):,} training, {held}{len(splits.test):,} test examples, {_size(splits, run.config)}; "
-        f"{_counted(counts, run.config.resolved_task.name)}"
+        f"{len(splits.train):,} training, {held}{len(splits.test):,} test {_noun(splits)}, "
+        f"{_size(splits, run.config)}; {_counted(counts, run.config.resolved_task.name)}"
     )
     return [Finding("data", True, words), *(Finding("data", True, each, remark=True) for each in _remarks(splits))]
+
+
+def _noun(splits: AnySplits) -> str:
+    return "examples" if isinstance(splits, TensorSplits) else "images"
 
 
 def _size(splits: AnySplits, config: RunConfig) -> str:

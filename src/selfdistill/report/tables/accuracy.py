@@ -15,9 +15,10 @@ WIDE_NOTES = (
     "pairing by seed helps where it is positive."
 )
 ONE_IMAGE = " The standard deviation of differences is taken as one test image or more."
-UNTESTED = (
-    "untested: all differences are equal, so no test is possible, and the smallest difference of one test image is "
-    "unknown."
+UNTESTED = "untested: all differences are equal, so no test is possible."
+UNTESTED_IMAGES = (
+    "untested: all differences are equal and the number of test images is unknown, so no test is possible; re-run the "
+    "compare command, which records it."
 )
 Column = tuple[str, Callable[[Summary], str]]
 
@@ -45,7 +46,7 @@ def footer(study: Study) -> list[str]:
         "(paired t-test, Holm-corrected over the rows); the verdict is at p < 5 %."
         f"{ONE_IMAGE if study.task.name == CLASSIFY else ''}",
         "detectable: the smallest difference that these seeds could show, at this standard deviation.",
-        *([UNTESTED] if any(row.against and row.against.verdict == "untested" for row in summaries(study)) else []),
+        *_of_untested(study),
         "added: extra parameters in training. time: median step time, relative.",
         *_of_equal_compute(study),
         f"study: {study.folder}",
@@ -143,6 +144,13 @@ def _compared(name: str, of: Callable[[Summary], Comparison | None], baseline: s
 
 def _cells(columns: Sequence[Column], shown: Sequence[Summary]) -> list[tuple[str, ...]]:
     return [tuple(cell(row) for _, cell in columns) for row in shown]
+
+
+def _of_untested(study: Study) -> list[str]:
+    """Explain the verdict "untested" where a row has it."""
+    if not any(row.against and row.against.verdict == "untested" for row in summaries(study)):
+        return []
+    return [UNTESTED_IMAGES if study.task.name == CLASSIFY else UNTESTED]
 
 
 def _of_equal_compute(study: Study) -> list[str]:

@@ -4,9 +4,11 @@ import csv
 import io
 import shlex
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 
+from selfdistill.errors import UserError
 from selfdistill.files import csv_cell
 from selfdistill.method.expression import own_modules
 from selfdistill.metrics.adversarial import EPSILONS
@@ -151,7 +153,7 @@ def _command(study: Study, names: Sequence[str], *more: str) -> str:
 def _own_methods(study: Study) -> Iterator[str]:
     """Yield the modules of the user's own methods."""
     for row in study.methods:
-        if row not in study.epochs:
+        with suppress(UserError):  # a row that is no method
             yield from own_modules(row)
 
 
