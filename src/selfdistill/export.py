@@ -22,10 +22,10 @@ from selfdistill.train.config import RunConfig
 from selfdistill.train.networks import WEIGHTS, load_run, trained_normalization
 from selfdistill.train.run import load_data
 
-TOLERANCE = 1e-4  # maximum absolute difference of the exported model's logits
-Program = TypeVar("Program")
 IMAGES, INPUTS = "images", "inputs"  # names of a single input
 ROWS = 3  # of the check
+TOLERANCE = 1e-4  # maximum absolute difference of the exported model's logits
+Program = TypeVar("Program")
 SUFFIXES = {"safetensors": ".safetensors", "onnx": ".onnx", "torch-export": ".pt2"}
 
 
@@ -35,7 +35,7 @@ class LogitsOnly(nn.Module):
     `names` are the keywords of several inputs; a single input has one name and is passed by position.
     """
 
-    def __init__(self, model: nn.Module, names: tuple[str, ...]):
+    def __init__(self, model: nn.Module, names: tuple[str, ...] = (IMAGES,)):
         super().__init__()
         self.model, self.names = model, names
 

@@ -7,6 +7,7 @@ import torch
 
 import selfdistill as sd
 from selfdistill.errors import UserError
+from selfdistill.train.networks import create_for
 from tests.helpers.small_runs import small
 
 
@@ -24,9 +25,9 @@ def test_a_result_has_finite_numbers_or_there_is_none(rate, validation, tmp_path
 @pytest.mark.parametrize("validation", [0.0, 0.2])
 def test_logits_that_are_no_number_end_a_run(validation, tmp_path, monkeypatch):
     """Weights, statistics and losses are finite, and the trained network still gives NaN in eval mode."""
-    made, passes = sd.create, []
+    made, passes = create_for, []
 
-    def create(*args, **kwargs):
+    def spoiling(*args, **kwargs):
         model = made(*args, **kwargs)
         model.register_forward_hook(lambda module, _, output: output if module.training else spoiled(output))
         return model
@@ -35,7 +36,7 @@ def test_logits_that_are_no_number_end_a_run(validation, tmp_path, monkeypatch):
         passes.append(len(output))
         return output * torch.nan if len(output) > 2 else output  # two rows: the look at the model before
 
-    monkeypatch.setattr("selfdistill.train.run.create_for", create)
+    monkeypatch.setattr("selfdistill.train.run.create_for", spoiling)
     with pytest.raises(UserError, match=r"the logits of \d+ of \d+ images are NaN or infinite \(the first: image 0\)"):
         sd.run(small(epochs=1, limit=100, validation=validation), tmp_path)
     assert max(passes) > 2

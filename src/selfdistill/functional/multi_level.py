@@ -23,8 +23,8 @@ def multi_level_kd(student: Tensor, teacher: Tensor, rows: Tensor, classes: Tens
     (https://doi.org/10.1109/CVPR52729.2023.02325). No gradient reaches the teacher.
 
     >>> from selfdistill.functional import multi_level_kd
-    >>> multi_level_kd(torch.eye(2), torch.eye(2), torch.ones(2), torch.ones(2), temperature=4.0)
-    tensor(0.)
+    >>> bool(multi_level_kd(torch.eye(2), torch.eye(2), torch.ones(2), torch.ones(2), temperature=4.0) < 1e-5)
+    True
     """
     log_p = F.log_softmax(student / temperature, dim=1)
     p, q = log_p.exp(), softmax_with_temperature(teacher, temperature).detach()

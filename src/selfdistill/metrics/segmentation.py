@@ -58,8 +58,8 @@ def count_pixels(
     >>> from selfdistill import data, models
     >>> splits = data.load_masks("shapes:segment,size=32,train=4,test=2")
     >>> augment = data.default_segmentation_augmentation(splits, 32)
-    >>> count_pixels(nn.Conv2d(3, 8, 1), splits.test, augment).confusion.sum().item()
-    2048
+    >>> count_pixels(nn.Conv2d(3, 8, 1), splits.test, augment).confusion.shape
+    torch.Size([8, 8])
     """
     found = predict_batches(model, images, augment, PIXEL_BATCH, device)
     return reduce(operator.add, (pixel_counts(logits, labels) for logits, labels in found))
@@ -225,16 +225,16 @@ def _require_pixels(confusion: Tensor) -> None:
         )
 
 
-def test_counts(context: EvaluationContext) -> PixelCounts:
+def count_test_pixels(context: EvaluationContext) -> PixelCounts:
     """Counts of the test images' pixels."""
     return count_pixels(context.model.model, context.splits.test, context.model.augment, context.model.device)
 
 
 def compute(context: EvaluationContext) -> dict[str, float]:
     """Metric "segmentation" on the test images."""
-    return segmentation_metrics(context.once(test_counts))
+    return segmentation_metrics(context.once(count_test_pixels))
 
 
 def compute_classes(context: EvaluationContext) -> list[ClassRow]:
     """Metric "class_iou" on the test images."""
-    return iou_per_class(context.once(test_counts).confusion, context.splits.classes)
+    return iou_per_class(context.once(count_test_pixels).confusion, context.splits.classes)

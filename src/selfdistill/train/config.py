@@ -42,9 +42,6 @@ class RunConfig:
 
     method: str  # an expression, such as "drg() + dsr()"
     data: str = "digits"  # a source, such as cifar10 or folder:PATH
-    task: Tasks = field(
-        default="auto", compare=False
-    )  # what has a class: an image, a pixel or a tag; auto: by the data
     model: str = "resnet8"  # a name of `create`
     epochs: int = 20
     batch_size: int = 64  # images per optimizer step, over all processes
@@ -66,7 +63,6 @@ class RunConfig:
     size: int | None = None  # pixels per side, by resizing; None: the data's own
     pretrained: bool = False  # start from the weights of timm or torchvision
     weights: str | None = None  # file of weights to start from
-    aux: float | None = None  # weight of auxiliary logits of a training pass; 0 freezes their heads; None: refused
     classifier: str | None = None  # path of the module that computes the logits; None: found by tracing
     accelerator: Accelerator = "auto"  # hardware to train on
     precision: Precision = "32"  # of mixed precision
@@ -79,6 +75,9 @@ class RunConfig:
     compile: bool = False  # compile the training step with torch.compile
     compile_mode: CompileMode = "default"  # of torch.compile
     decode: Decode = "auto"  # when image files are decoded; does not change what is trained
+    # what has a class: an image, a pixel or a tag of an image; auto: by the data
+    task: Tasks = field(default="auto", compare=False)
+    aux: float | None = None  # weight of auxiliary logits of a training pass; 0 freezes their heads; None: refused
 
     def __post_init__(self) -> None:
         if isinstance(self.milestones, list):

@@ -186,7 +186,8 @@ def test_every_picture_of_a_real_study(tmp_path, monkeypatch):
     base = RunConfig("ce()", limit=100, epochs=2, batch_size=32)
     study = compare(["csd()", "ce()"], base, [0], tmp_path)
     found = render_figures(FigureInputs(study, runs_of(study)), PICTURES, "place")
-    assert [(each.title, each.reason) for each in found] == [(each.title, "") for each in PICTURES]
+    offered = [each for each in PICTURES if "classify" in each.tasks]
+    assert [(each.title, each.reason) for each in found] == [(each.title, "") for each in offered]
     assert list(FigureInputs(study, runs_of(study)).outputs) == ["ce()", "csd()"]
     for each in found:
         PageParser(each.wide)
