@@ -1,6 +1,7 @@
 """Mean and standard deviation of color channels, exact, from counts of the 256 values."""
 
 from collections.abc import Iterable
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -37,3 +38,22 @@ def channel_std(histogram: Tensor) -> tuple[float, ...]:
     """
     variance = histogram @ VALUES**2 - (histogram @ VALUES) ** 2
     return tuple((variance.clamp(min=0).sqrt() / 255).clamp(min=1e-3).tolist())
+
+
+class ChannelStatistics:
+    """Mean and standard deviation of pixels by channel, of a data set that has a histogram of its training images."""
+
+    @cached_property
+    def mean(self) -> tuple[float, ...]:
+        """Mean of each channel over a sample of the training images, from 0 to 1."""
+        return channel_mean(self._histogram)
+
+    @cached_property
+    def std(self) -> tuple[float, ...]:
+        """Standard deviation of each channel over the same images, from 0 to 1; never 0."""
+        return channel_std(self._histogram)
+
+    @cached_property
+    def _histogram(self) -> Tensor:
+        """Normalized histogram of each channel's values. [3, 256]."""
+        raise NotImplementedError

@@ -7,7 +7,7 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-from selfdistill.data.channel_statistics import channel_histogram, channel_mean, channel_std
+from selfdistill.data.channel_statistics import ChannelStatistics, channel_histogram
 from selfdistill.data.lazy import LazyImages
 from selfdistill.errors import UserError
 from selfdistill.records import DataFingerprint
@@ -50,7 +50,7 @@ class Images:
 
 
 @dataclass(frozen=True, eq=False)
-class Splits:
+class Splits(ChannelStatistics):
     """A data set with its training, validation and test images."""
 
     train: Images
@@ -64,18 +64,8 @@ class Splits:
     skipped: tuple[str, ...] = ()  # names of unreadable images that were left out
 
     @cached_property
-    def mean(self) -> tuple[float, ...]:
-        """Mean of each channel over the training images (at most 50,000), from 0 to 1."""
-        return channel_mean(self._histogram)
-
-    @cached_property
-    def std(self) -> tuple[float, ...]:
-        """Standard deviation of each channel over the same images, from 0 to 1; never 0."""
-        return channel_std(self._histogram)
-
-    @cached_property
     def _histogram(self) -> Tensor:
-        """Normalized histogram of each channel's values. [3, 256]."""
+        """Normalized histogram of each channel over the training images, at most 50,000. [3, 256]."""
         sample = torch.linspace(0, len(self.train) - 1, min(len(self.train), STATISTICS), dtype=torch.float64).long()
         return channel_histogram(self.train.images[rows] for rows in torch.split(sample, BLOCK))
 

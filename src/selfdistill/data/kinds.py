@@ -1,7 +1,7 @@
 """The kinds of data: images with classes or tags, images with masks, and tensors."""
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor
@@ -181,43 +181,13 @@ def training_loader(
 
     Methods that need those are refused for pixels.
     """
+    place: dict[str, Any] = {"erasing": erasing, "seed": seed, "rank": rank, "ranks": ranks, "device": device}
     if isinstance(images, Images) and isinstance(augment, Augmentation):
-        return Loader(
-            images,
-            batch_size,
-            augment=augment,
-            mixing=mixing,
-            erasing=erasing,
-            needs=needs,
-            seed=seed,
-            rank=rank,
-            ranks=ranks,
-            device=device,
-        )
-    if isinstance(images, MaskedImages) and isinstance(augment, SegmentationAugmentation):
-        return SegmentationLoader(
-            images,
-            batch_size,
-            augment=augment,
-            erasing=erasing,
-            seed=seed,
-            rank=rank,
-            ranks=ranks,
-            device=device,
-        )
+        return Loader(images, batch_size, augment=augment, mixing=mixing, needs=needs, **place)
     if isinstance(images, Examples) and isinstance(augment, Standardization):
-        return TensorLoader(
-            images,
-            batch_size,
-            augment=augment,
-            mixing=mixing,
-            erasing=erasing,
-            needs=needs,
-            seed=seed,
-            rank=rank,
-            ranks=ranks,
-            device=device,
-        )
+        return TensorLoader(images, batch_size, augment=augment, mixing=mixing, needs=needs, **place)
+    if isinstance(images, MaskedImages) and isinstance(augment, SegmentationAugmentation):
+        return SegmentationLoader(images, batch_size, augment=augment, **place)
     raise TypeError(f"{type(augment).__name__} does not augment {type(images).__name__}")
 
 

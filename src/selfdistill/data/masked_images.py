@@ -8,7 +8,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from selfdistill.data.channel_statistics import channel_histogram, channel_mean, channel_std
+from selfdistill.data.channel_statistics import ChannelStatistics, channel_histogram
 from selfdistill.data.masked_files import MaskedFiles, MaskedImage
 from selfdistill.records import DataFingerprint
 
@@ -70,7 +70,7 @@ class MaskedImages:
 
 
 @dataclass(frozen=True, eq=False)
-class MaskedSplits:
+class MaskedSplits(ChannelStatistics):
     """A segmentation data set with its training, validation and test images."""
 
     train: MaskedImages
@@ -84,18 +84,8 @@ class MaskedSplits:
     skipped: tuple[str, ...] = ()  # names of unreadable images that were left out
 
     @cached_property
-    def mean(self) -> tuple[float, ...]:
-        """Mean of each channel over the training images (at most 1,000), from 0 to 1."""
-        return channel_mean(self._histogram)
-
-    @cached_property
-    def std(self) -> tuple[float, ...]:
-        """Standard deviation of each channel over the same images, from 0 to 1; never 0."""
-        return channel_std(self._histogram)
-
-    @cached_property
     def _histogram(self) -> Tensor:
-        """Normalized histogram of each channel's values. [3, 256]."""
+        """Normalized histogram of each channel over the training images, at most 1,000. [3, 256]."""
         count = len(self.train)
         sample = torch.linspace(0, count - 1, min(count, STATISTICS), dtype=torch.float64).long()
         return channel_histogram(self.train[row].image[None] for row in self._ahead(sample))
