@@ -8,7 +8,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1] / "src" / "selfdistill"
 FLOORS = (
-    ("errors", "inputs", "distributed", "system", "rng", "files", "schema", "records", "task"),
+    ("errors", "inputs", "distributed", "system", "rng", "files", "schema", "records", "task", "own_modules"),
     ("functional", "data"),
     ("terms", "features", "heads", "models"),
     ("method", "step"),

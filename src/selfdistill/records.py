@@ -55,7 +55,7 @@ class RunInfo(TypedDict):
 
 
 class RunSummary(TypedDict):
-    """What the results of all tasks share: the run and its cost."""
+    """Keys that the results of all tasks share: the run and its cost."""
 
     best_epoch: NotRequired[Ordinal]  # with validation images only, as is all else of validation and the best epoch
     method: str
@@ -113,7 +113,7 @@ AnyResult: TypeAlias = RunResult | SegmentationResult | TagResult
 
 
 class EpochSummary(TypedDict):
-    """What the epochs of all tasks share."""
+    """Keys that the epochs of all tasks share."""
 
     epoch: Ordinal
     lr: Amount  # at its first step

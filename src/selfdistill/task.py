@@ -9,7 +9,7 @@ TAG: Final = "tag"
 
 
 class Task(NamedTuple):
-    """What is classified, and the score by which runs are compared.
+    """The unit that has a class, and the score by which runs are compared.
 
     >>> TASKS["segment"].score, TASKS["segment"].validation
     ('miou', 'validation_miou')

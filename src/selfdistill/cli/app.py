@@ -56,8 +56,6 @@ def application() -> TyperGroup:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command. Exit status: 2 and a short message for a user's mistake, 130 or 143 after a signal."""
-    if "" not in sys.path:
-        sys.path.append("")  # modules of methods and models in the current folder; none of it hides a library
     command = application()
     arguments = sys.argv[1:] if arguments is None else arguments
     words = expand_list_options(arguments, list_options(command))

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from selfdistill.data.augment import Augmentation, default_augmentation
 from selfdistill.data.batch import Batch
+from selfdistill.data.cell_exchange import CellExchange
 from selfdistill.data.examples import Examples, TensorSplits, named_inputs
 from selfdistill.data.ignored import IGNORED
 from selfdistill.data.images import Images, Splits
@@ -16,7 +17,6 @@ from selfdistill.data.load_dataset import Decode, load
 from selfdistill.data.load_segmentation import load_masks
 from selfdistill.data.masked_images import MaskedImages, MaskedSplits, MaskedTensors
 from selfdistill.data.mixing import Erasing, Mixing
-from selfdistill.data.patch_swap import PatchSwap
 from selfdistill.data.requirements import Need
 from selfdistill.data.segmentation_augment import SegmentationAugmentation, default_segmentation_augmentation
 from selfdistill.data.segmentation_loader import SegmentationLoader, segmentation_batches
@@ -29,7 +29,7 @@ from selfdistill.inputs import Inputs
 from selfdistill.rng import make_generator
 from selfdistill.task import CLASSIFY, SEGMENT, TAG, TaskName
 
-Change: TypeAlias = Mixing | PatchSwap
+Change: TypeAlias = Mixing | CellExchange
 AnySplits: TypeAlias = Splits | MaskedSplits | TensorSplits
 AnyImages: TypeAlias = Images | MaskedImages | Examples
 AnyAugmentation: TypeAlias = Augmentation | SegmentationAugmentation | Standardization

@@ -7,10 +7,10 @@ import torch
 from torch import Tensor
 
 from selfdistill.data.batch import Batch
+from selfdistill.data.cell_exchange import CellExchange
 from selfdistill.data.epoch_order import EpochOrder, extra_inputs
 from selfdistill.data.examples import Examples, TensorInputs
 from selfdistill.data.mixing import Erasing, Mixing
-from selfdistill.data.patch_swap import PatchSwap
 from selfdistill.data.requirements import Need
 from selfdistill.data.standardization import Standardization
 from selfdistill.inputs import map_tensors
@@ -34,7 +34,7 @@ class TensorLoader:
         batch_size: int,
         *,
         augment: Standardization,
-        mixing: Mixing | PatchSwap | None = None,
+        mixing: Mixing | CellExchange | None = None,
         erasing: Erasing | None = None,
         needs: Mapping[str, Need] | None = None,
         seed: int = 0,

@@ -10,10 +10,10 @@ from torch import Tensor
 from torch.utils.data import BatchSampler, DataLoader, Dataset, RandomSampler, Sampler, SequentialSampler
 
 from selfdistill.data.batch import Batch
+from selfdistill.data.cell_exchange import CellExchange
 from selfdistill.data.class_index import ClassIndex
 from selfdistill.data.map_dataset import MapDataset, labels_of, read_item
 from selfdistill.data.mixing import Mixing
-from selfdistill.data.patch_swap import PatchSwap
 from selfdistill.data.requirements import ClassGroups, ExtraAugmentation, Need, Negatives, SameClassImage
 from selfdistill.errors import UserError
 from selfdistill.rng import make_generator
@@ -25,7 +25,7 @@ class LoaderSpec(Protocol):
     """A method's requirements on batches, as `teach(…)` has them."""
 
     @property
-    def mixing(self) -> Mixing | PatchSwap | None:
+    def mixing(self) -> Mixing | CellExchange | None:
         """Mixing of images (mixup, CutMix), or None."""
         ...
 
@@ -96,7 +96,7 @@ class MethodLoader:
         self,
         collated: DataLoader[dict[str, Item]],
         requests: "RequestSampler",
-        mixing: Mixing | PatchSwap | None,
+        mixing: Mixing | CellExchange | None,
         seed: int,
     ):
         self.mixing, self._draws = mixing, make_generator(seed, "mix")

@@ -8,11 +8,11 @@ from torch import Tensor
 
 from selfdistill.data.augment import Augmentation, AugmentParams
 from selfdistill.data.batch import Batch
+from selfdistill.data.cell_exchange import CellExchange
 from selfdistill.data.epoch_order import EpochOrder, extra_inputs
 from selfdistill.data.images import PREFETCH, Images
 from selfdistill.data.lazy import LazyImages
 from selfdistill.data.mixing import Erasing, Mixing
-from selfdistill.data.patch_swap import PatchSwap
 from selfdistill.data.requirements import Need, SameClassImage
 from selfdistill.rng import make_generator
 
@@ -32,7 +32,7 @@ class Loader:
         batch_size: int,
         *,
         augment: Augmentation,
-        mixing: Mixing | PatchSwap | None = None,
+        mixing: Mixing | CellExchange | None = None,
         erasing: Erasing | None = None,
         needs: Mapping[str, Need] | None = None,
         seed: int = 0,

@@ -8,9 +8,9 @@ from torch import Generator, Tensor, nn
 
 from selfdistill import distributed
 from selfdistill.data.batch import Batch
+from selfdistill.data.cell_exchange import CellExchange
 from selfdistill.data.ignored import IGNORED
 from selfdistill.data.mixing import Mixing
-from selfdistill.data.patch_swap import PatchSwap
 from selfdistill.data.requirements import Need
 from selfdistill.errors import UserError
 from selfdistill.features.logits import LogitsKey
@@ -175,7 +175,7 @@ class DistillationStep(nn.Module):
         return self._memory.slots
 
     @property
-    def mixing(self) -> Mixing | PatchSwap | None:
+    def mixing(self) -> Mixing | CellExchange | None:
         """Return the mixing of the method's batches, or None; a call applies it to batches that are not mixed.
 
         >>> teach = sd.teach(sd.create("resnet8", classes=10, size=8), "mixup(alpha=0.4)", torch.randn(4, 3, 8, 8))

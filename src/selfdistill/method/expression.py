@@ -1,6 +1,5 @@
 """Methods from expressions: names are the registry's, or those of modules that the caller trusts."""
 
-import importlib
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from difflib import get_close_matches
@@ -11,6 +10,7 @@ from selfdistill.errors import UserError
 from selfdistill.method.constructor import Constructor, is_constructor
 from selfdistill.method.method import Method
 from selfdistill.method.syntax import Call, Control, calls, read_expression
+from selfdistill.own_modules import import_own
 from selfdistill.schema import short_repr
 
 LONGEST_NAME, LONGEST_MESSAGE = 100, 500  # characters in an error
@@ -87,7 +87,7 @@ def _imported(call: Call) -> Constructor:
     """Import a constructor; it must be decorated with `method_constructor`."""
     name = f"{call.module}:{call.name}"[:LONGEST_NAME]
     try:
-        found = getattr(importlib.import_module(call.module), call.name)
+        found = getattr(import_own(call.module), call.name)
     except (ImportError, AttributeError) as error:
         raise UserError(f"cannot import {name}: {str(error)[:LONGEST_MESSAGE]}") from None
     except (Exception, SystemExit) as error:  # importing a module may raise anything

@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from selfdistill.data.cell_exchange import CellExchange
 from selfdistill.data.mixing import Erasing, Mixing
-from selfdistill.data.patch_swap import PatchSwap
 from selfdistill.data.requirements import Need
 from selfdistill.errors import UserError
 from selfdistill.method.networks import Role, Teacher
@@ -28,7 +28,7 @@ class Method:
     terms: Mapping[str, LossTerm] = field(default_factory=dict)
     task: LossTerm | None = None  # None: cross-entropy
     task_weight: float | None = None  # None: 1
-    mixing: Mixing | PatchSwap | None = None
+    mixing: Mixing | CellExchange | None = None
     erasing: Erasing | None = None
     needs: Mapping[str, Need] = field(default_factory=dict)  # required data: peer, twin, last, negatives, order
     networks: Mapping[str, Role] = field(default_factory=dict)  # companion networks by role
@@ -160,7 +160,7 @@ def _plain(value: object) -> str:
     return type(value).__name__ if isinstance(value, LossTerm) else str(value)
 
 
-def _one_mixing(one: Method, other: Method) -> Mixing | PatchSwap | None:
+def _one_mixing(one: Method, other: Method) -> Mixing | CellExchange | None:
     """Return the common mixing, which keeps clean images if either method needs them."""
     first, second = one.mixing, other.mixing
     if first is None or second is None or first == second:

@@ -49,7 +49,7 @@ class VirtualTeacher(LossTerm):
 
 @method_constructor
 def loth(alpha: Power = 1.15, temperature: Positive = 3.0, epsilon: NonNegative = 0.0) -> Method:
-    """Exits and a fusion of their maps that teach each other (Wang et al., 2024); `alpha` weighs shallow exits.
+    """Exits and a fusion of their maps that teach each other (ACM MM 2024); `alpha` weighs shallow exits.
 
     >>> from selfdistill.methods import loth
     >>> print(loth(alpha=1.1).text)

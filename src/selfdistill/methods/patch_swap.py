@@ -5,7 +5,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from selfdistill.data.patch_swap import PatchSwap
+from selfdistill.data.cell_exchange import CellExchange
 from selfdistill.data.requirements import SameClassImage
 from selfdistill.functional import kl_divergence, masked_kl
 from selfdistill.method import Method
@@ -52,7 +52,7 @@ def patch_swap(
 
     >>> from selfdistill.methods import patch_swap
     >>> print(patch_swap(grid=2).mixing)
-    PatchSwap(grid=2, share=0.5)
+    CellExchange(grid=2, share=0.5)
     """
     term, needs = SwappedPairs(temperature, direction, weight), {"peer": SameClassImage(itself=False)}
-    return Method(task=term, mixing=PatchSwap(grid, share), needs=needs)
+    return Method(task=term, mixing=CellExchange(grid, share), needs=needs)

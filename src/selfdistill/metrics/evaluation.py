@@ -45,7 +45,8 @@ def evaluate(
 ) -> dict[str, MetricValues]:
     """Evaluate a network on the test images. Return numbers by metric name, ready for JSON.
 
-    `metrics` names entries of `METRICS`; "basic" means accuracy and calibration, "all" every metric that this
+    `metrics` names entries of `METRICS`; "basic" means accuracy and calibration, or the metrics of
+    pixels or tags; "all" every metric that this
     model and these arguments allow. Images are normalized by `augment`, by default with the mean and standard
     deviation of `splits`. `ood` are images of other classes; `epsilons` are the sizes of the attacks in units of
     1/255; `seed` draws their random starts and the corruptions. `on_start(name)` is called before each metric,

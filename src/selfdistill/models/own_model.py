@@ -1,10 +1,9 @@
 """Models of the user's own, named as module:callable."""
 
-import importlib
-
 from torch import nn
 
 from selfdistill.errors import UserError
+from selfdistill.own_modules import current_folder_importable, import_own
 
 
 def is_own(name: str) -> bool:
@@ -32,7 +31,7 @@ def from_module(name: str, classes: int) -> nn.Module:
     """
     module, _, attribute = name.partition(":")
     try:
-        build = getattr(importlib.import_module(module), attribute)
+        build = getattr(import_own(module), attribute)
     except Exception as error:  # a module of the user's own may raise anything
         raise UserError(
             f"cannot import the model {name!r} ({type(error).__name__}: {error}); write MODULE:CALLABLE, and run "
@@ -49,7 +48,8 @@ def from_module(name: str, classes: int) -> nn.Module:
 
 def _called(build: object, name: str, classes: int) -> object:
     try:
-        return build(classes)  # type: ignore[operator]  # checked by the caller
+        with current_folder_importable():
+            return build(classes)  # type: ignore[operator]  # checked by the caller
     except Exception as error:  # as above
         raise UserError(
             f"the model {name!r} fails when it is called with the number of classes ({type(error).__name__}: {error}); "

@@ -11,7 +11,7 @@ from selfdistill.inputs import positional_tensor, replace_tensor
 
 
 @dataclass(frozen=True)
-class PatchSwap:
+class CellExchange:
     """Exchange patches of each image with its partner in `extra["peer"]`; labels are whole, since classes are equal.
 
     The cells of a grid of `grid` a side are exchanged with a probability of `share` each. `extra["swapped"]` tells

@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from selfdistill.data.batch import Batch
-from selfdistill.data.patch_swap import PatchSwap
+from selfdistill.data.cell_exchange import CellExchange
 from selfdistill.errors import UserError
 
 
@@ -12,7 +12,7 @@ def pair(*sides, rows=6):
 
 
 def swap(batch, grid=4, share=0.5, seed=0):
-    return PatchSwap(grid, share)(batch, torch.Generator().manual_seed(seed))
+    return CellExchange(grid, share)(batch, torch.Generator().manual_seed(seed))
 
 
 @pytest.mark.parametrize("sides", [(8, 8), (6, 10), (9,), (4, 4, 4)])
