@@ -20,7 +20,7 @@ FLOORS = (
 )
 FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
 ONLY_IN = {
-    "timm": {"models"},
+    "timm": {"models", "train"},
     "torchvision": {"models", "data"},
     "transformers": {"models"},
     "pyarrow": {"data"},

@@ -12,7 +12,7 @@ from selfdistill.schema import mismatches, normalized
 from selfdistill.task import TASKS, Task
 
 Tasks = Literal["auto", "classify", "segment", "tag"]
-Schedule = Literal["cosine", "step"]
+Schedule = Literal["cosine", "step", "linear", "constant"]
 Precision = Literal["32", "bf16", "16"]
 Decode = Literal["auto", "once", "stream"]
 Accelerator = Literal["auto", "cpu", "gpu", "cuda", "mps"]
@@ -33,7 +33,7 @@ CHOICES = {
 class RunConfig:
     """The configuration of a run: the same configuration on the same machine gives the same weights.
 
-    The optimizer is SGD. `dataclasses.replace` changes fields. Raises `UserError` for values out of range.
+    `dataclasses.replace` changes fields. Raises `UserError` for values out of range.
 
     >>> config = sd.RunConfig("drg() + dsr()", data="digits", model="resnet8", epochs=5)
     >>> config.batch_size, config.lr, config.seed
@@ -45,7 +45,10 @@ class RunConfig:
     model: str = "resnet8"  # a name of `create`
     epochs: int = 20
     batch_size: int = 64  # images per optimizer step, over all processes
+    optimizer: str = "sgd"  # or a name of timm
     lr: float = 0.1  # peak learning rate
+    head_lr: float | None = None  # peak learning rate of the heads that only training has; None: the same
+    layer_decay: float | None = None  # factor of the learning rate from each layer of the student to the one before
     momentum: float = 0.9  # from 0 to below 1
     nesterov: bool = True
     weight_decay: float = 5e-4  # L2
@@ -151,6 +154,8 @@ class RunConfig:
         yield "epochs", self.epochs >= 1, "1 or more"
         yield "batch_size", self.batch_size >= 1, "1 or more"
         yield "lr", 0 < self.lr < inf, "above 0"
+        yield "head_lr", self.head_lr is None or 0 < self.head_lr < inf, "above 0"
+        yield "layer_decay", self.layer_decay is None or 0 < self.layer_decay <= 1, "above 0, at most 1"
         yield "momentum", 0 <= self.momentum < 1, "from 0 to below 1"
         yield "weight_decay", 0 <= self.weight_decay < inf, "0 or more"
         yield "milestones", all(0 < each < 1 for each in self.milestones), "fractions between 0 and 1"

@@ -56,7 +56,7 @@ class TrainStep:
     def step(self, parts: Sequence[Batch], progress: Progress, rate: float) -> tuple[dict[str, Tensor], Tensor]:
         """Take one optimizer step; return the losses by name, and the accuracy as a fraction []."""
         for group in self.optimizer.param_groups:
-            group["lr"] = rate
+            group["lr"] = rate * group["lr_scale"]
         self.weights.broadcast_buffers()
         before = self.buffers.copy()
         self.optimizer.zero_grad()

@@ -10,6 +10,7 @@ from selfdistill.methods import REGISTRY, parse_method
 from selfdistill.models import create
 from selfdistill.train.monitor.listener import Listener
 from selfdistill.train.optim.optimizer import make_optimizer
+from selfdistill.train.optim.settings import parameter_settings
 from selfdistill.train.persist import checkpoint
 from selfdistill.train.run import run
 from tests.helpers.small_runs import log, small, trainer
@@ -71,7 +72,9 @@ def test_on_the_devices_own_word(text, digits, tmp_path):
     display = StateRecorder()
     made = display.made = trainer(small(text), digits, tmp_path, cast(text), display)
     if text != "dot()":
-        made.train_step.optimizer._optimizer = make_optimizer(made.distiller, made.config, fused=True)
+        made.train_step.optimizer._optimizer = make_optimizer(
+            parameter_settings(made.distiller, made.config), made.config, fused=True
+        )
     made.every = 16
     spoil(made, BAD, torch.nan)
     with pytest.raises(UserError, match=r"the loss of the term 'task' of .* became nan in epoch 1, step 5 of 6"):
@@ -83,7 +86,9 @@ def test_on_the_devices_own_word(text, digits, tmp_path):
 
 def test_a_first_step_that_is_not_taken_leaves_no_momentum(digits, tmp_path):
     made = trainer(small(), digits, tmp_path)
-    made.train_step.optimizer._optimizer = make_optimizer(made.distiller, made.config, fused=True)
+    made.train_step.optimizer._optimizer = make_optimizer(
+        parameter_settings(made.distiller, made.config), made.config, fused=True
+    )
     start = everything(made)
     made.every = 16
     spoil(made, 0)

@@ -1,9 +1,16 @@
 from torch import nn
 
 from selfdistill.train.config import RunConfig
-from selfdistill.train.optim.optimizer import make_optimizer
+from selfdistill.train.optim.optimizer import make_optimizer as make
+from selfdistill.train.optim.settings import ParameterSetting, decay_of
 
 NET = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.Flatten(), nn.Linear(4, 2))
+
+
+def make_optimizer(net, config):
+    """The optimizer of a network without heads."""
+    trained = [each for each in net.parameters() if each.requires_grad]
+    return make({each: ParameterSetting(decay_of(each, config)) for each in trained}, config)
 
 
 def shapes(group):

@@ -37,3 +37,10 @@ def test_steps_lower_the_rate_at_shares_of_the_run():
 
 def test_a_run_that_is_all_warm_up():
     assert rates(RunConfig("ce()", epochs=1, lr=1.0, warmup=1), 4) == [0.25, 0.5, 0.75, 1.0]
+
+
+def test_linear_falls_by_equal_steps_and_constant_stays():
+    found = rates(RunConfig("ce()", epochs=4, lr=0.2, schedule="linear", warmup=1))
+    assert found[10] == 0.2
+    assert found[25] == pytest.approx(0.1)
+    assert rates(RunConfig("ce()", epochs=2, lr=0.2, schedule="constant"))[-1] == 0.2

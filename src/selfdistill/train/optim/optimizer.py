@@ -1,24 +1,38 @@
-"""The optimizer of a run."""
+"""The optimizer of a run: SGD, or one of timm's by its name."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor
 
+from selfdistill.errors import UserError
 from selfdistill.train.config import RunConfig
 from selfdistill.train.optim.dual_momentum import DualMomentumSGD
+from selfdistill.train.optim.named import make_named
+from selfdistill.train.optim.settings import ParameterSetting
+
+SGD = "sgd"
 
 
 def make_optimizer(
-    trained: nn.Module, config: RunConfig, gap: float | None = None, *, fused: bool = False
+    settings: Mapping[Tensor, ParameterSetting], config: RunConfig, gap: float | None = None, *, fused: bool = False
 ) -> torch.optim.Optimizer:
-    """Make SGD over all trainable parameters, those of the student and of the heads; with a `gap`, `DualMomentumSGD`.
+    """Make the optimizer of parameters with their settings; with a `gap`, `DualMomentumSGD`.
 
-    `DualMomentumSGD` and fused SGD can skip a step without a host sync: by the tensor `found_inf`.
+    `DualMomentumSGD` and fused SGD can skip a step without a host sync: by the tensor `found_inf`. Raises `UserError`
+    for a name that timm does not have or cannot make, and for another optimizer than SGD with a `gap`.
     """
-    groups = parameter_groups(trained, config.weight_decay, config.decay_norms)
+    groups = parameter_groups(settings)
     if gap is not None:
+        if config.optimizer != SGD:
+            raise UserError(
+                f"{config.method} has momenta of its own for the task and for distillation, which are those of SGD; "
+                f"leave out --optimizer {config.optimizer}, or use another method"
+            )
         return DualMomentumSGD(groups, lr=config.lr, momentum=config.momentum, gap=gap)
+    if config.optimizer != SGD:
+        return make_named(groups, config)
     nesterov = config.nesterov and config.momentum > 0
     made = torch.optim.SGD(groups, lr=config.lr, momentum=config.momentum, nesterov=nesterov, fused=fused or None)
     if fused and config.momentum > 0:
@@ -26,14 +40,13 @@ def make_optimizer(
     return made
 
 
-def parameter_groups(trained: nn.Module, decay: float, decay_norms: bool) -> list[dict[str, Any]]:
-    """Group the trainable parameters by weight decay; without `decay_norms`, norms and biases have none."""
-    parameters = [each for each in trained.parameters() if each.requires_grad]
-    vectors = [] if decay_norms else [each for each in parameters if each.dim() <= 1]
-    without_decay = set(map(id, vectors))
-    decaying = [each for each in parameters if id(each) not in without_decay]
-    groups = [{"params": decaying, "weight_decay": decay}, {"params": vectors, "weight_decay": 0.0}]
-    return [group for group in groups if group["params"]]
+def parameter_groups(settings: Mapping[Tensor, ParameterSetting]) -> list[dict[str, Any]]:
+    """Group parameters of equal settings: those with weight decay first, larger rates first."""
+    groups: dict[ParameterSetting, list[Tensor]] = {}
+    for parameter, setting in settings.items():
+        groups.setdefault(setting, []).append(parameter)
+    ordered = sorted(groups, key=lambda each: (-each.weight_decay, -each.lr_scale))
+    return [{"params": groups[each], **each._asdict()} for each in ordered]
 
 
 def _zero_momenta(optimizer: torch.optim.Optimizer) -> None:

@@ -13,6 +13,7 @@ from selfdistill.step.compile import compile_distiller
 from selfdistill.train.config import RunConfig
 from selfdistill.train.optim.dual_momentum import DualMomentumSGD, gradients_of
 from selfdistill.train.optim.optimizer import make_optimizer
+from selfdistill.train.optim.settings import parameter_settings
 from selfdistill.train.persist.checkpoint import State
 
 
@@ -25,8 +26,9 @@ class DDPWeights:
     def __init__(self, distiller: Distiller, config: RunConfig, fabric: Fabric):
         if config.compile:
             compile_distiller(distiller, config.compile_mode, config.seedless())
+        settings = parameter_settings(distiller, config)
         optimizer = make_optimizer(
-            distiller, config, distiller.method.momentum_gap, fused=fusible(distiller.parameters())
+            settings, config, distiller.method.momentum_gap, fused=fusible(distiller.parameters())
         )
         self.distiller, self.fabric = distiller, fabric
         self.run, self.optimizer = fabric.setup(distiller, optimizer)

@@ -23,6 +23,7 @@ from selfdistill.step.networks import CompanionNetwork
 from selfdistill.train.config import RunConfig
 from selfdistill.train.optim.optimizer import make_optimizer
 from selfdistill.train.optim.rollback import BufferSnapshot
+from selfdistill.train.optim.settings import parameter_settings
 from selfdistill.train.parallel import dtensors
 from selfdistill.train.parallel.ddp import fusible
 from selfdistill.train.parallel.wrap import find_blocks
@@ -48,8 +49,8 @@ class FSDPWeights:
         if config.compile:
             compile_blocks(blocks, config.compile_mode, config.seedless())
         self.shards = {each: dtensors.shard_parameter(each) for each in distiller.parameters() if each.requires_grad}
-        shards = nn.ParameterList(self.shards.values())
-        optimizer = make_optimizer(shards, config, distiller.method.momentum_gap, fused=fusible(shards))
+        settings = {self.shards[each]: setting for each, setting in parameter_settings(distiller, config).items()}
+        optimizer = make_optimizer(settings, config, distiller.method.momentum_gap, fused=fusible(settings))
         self.run, self.optimizer = distiller, cast(Any, fabric.setup_optimizers(optimizer))  # one, not several
         self.buffers = BufferSnapshot(each for part in _sharded_modules(distiller) for each in part.buffers())
 

@@ -82,6 +82,10 @@ def require_alike(found: object, wanted: object, place: str, *, rows: bool = Tru
             require_alike(*pair, f"{place}[{number}]", rows=rows)
 
 
+# State of the shape of its parameter; other optimizers keep factors, rows and columns of it.
+LIKE_PARAMETERS = {"momentum_buffer", "exp_avg", "exp_avg_sq", "max_exp_avg_sq", "task_momentum", "mimic_momentum"}
+
+
 def require_optimizer(state: State, groups: Sequence[Mapping[str, Any]]) -> None:
     """Raise `CheckpointError` for the state of an optimizer with other parameter groups."""
     parameters = [each for group in groups for each in group["params"]]
@@ -101,7 +105,7 @@ def require_optimizer(state: State, groups: Sequence[Mapping[str, Any]]) -> None
         if not isinstance(number, int) or not 0 <= number < len(parameters) or not isinstance(each, Mapping):
             raise CheckpointError(f"optimizer.state has {short_repr(number)}, which is no parameter")
         for key, value in each.items():
-            if isinstance(value, Tensor) and value.dim():
+            if key in LIKE_PARAMETERS and isinstance(value, Tensor) and value.dim():
                 _require_tensor(value, parameters[number], f"optimizer.state.{number}.{key}", rows=True)
 
 
