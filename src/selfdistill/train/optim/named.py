@@ -4,7 +4,6 @@ from difflib import get_close_matches
 from typing import Any
 
 import torch
-from timm.optim import create_optimizer_v2, list_optimizers
 
 from selfdistill.errors import UserError
 from selfdistill.train.config import RunConfig
@@ -21,9 +20,12 @@ def make_named(groups: list[dict[str, Any]], config: RunConfig) -> torch.optim.O
     Raises `UserError` for an unknown name, one that needs another library or second derivatives, and under FSDP for
     one that reads whole parameters.
     """
+    from timm import optim  # slow to import
+
     name = config.optimizer
-    if name not in list_optimizers():
-        near = get_close_matches(name, list_optimizers(), n=3)
+    known = [str(each) for each in optim.list_optimizers()]
+    if name not in known:
+        near = get_close_matches(name, known, n=3)
         nearest = f"nearest: {', '.join(near)}" if near else "such as adamw, lamb, lion or muon"
         raise UserError(f"there is no optimizer {name!r}; {nearest}")
     if config.strategy == "fsdp" and name not in ELEMENTWISE:
@@ -32,7 +34,9 @@ def make_named(groups: list[dict[str, Any]], config: RunConfig) -> torch.optim.O
             f"{', '.join(sorted(ELEMENTWISE))}, or --strategy ddp"
         )
     try:
-        made = create_optimizer_v2(groups, opt=name, lr=config.lr, weight_decay=0.0, momentum=config.momentum)
+        made: torch.optim.Optimizer = optim.create_optimizer_v2(
+            groups, opt=name, lr=config.lr, weight_decay=0.0, momentum=config.momentum
+        )
     except (AssertionError, ImportError, NameError, RuntimeError, TypeError, ValueError) as error:
         reason = next(iter(str(error).splitlines()), "") or type(error).__name__
         raise UserError(

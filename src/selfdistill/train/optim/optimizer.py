@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import nn
 
 from selfdistill.errors import UserError
 from selfdistill.train.config import RunConfig
@@ -16,7 +16,11 @@ SGD = "sgd"
 
 
 def make_optimizer(
-    settings: Mapping[Tensor, ParameterSetting], config: RunConfig, gap: float | None = None, *, fused: bool = False
+    settings: Mapping[nn.Parameter, ParameterSetting],
+    config: RunConfig,
+    gap: float | None = None,
+    *,
+    fused: bool = False,
 ) -> torch.optim.Optimizer:
     """Make the optimizer of parameters with their settings; with a `gap`, `DualMomentumSGD`.
 
@@ -40,9 +44,9 @@ def make_optimizer(
     return made
 
 
-def parameter_groups(settings: Mapping[Tensor, ParameterSetting]) -> list[dict[str, Any]]:
+def parameter_groups(settings: Mapping[nn.Parameter, ParameterSetting]) -> list[dict[str, Any]]:
     """Group parameters of equal settings: those with weight decay first, larger rates first."""
-    groups: dict[ParameterSetting, list[Tensor]] = {}
+    groups: dict[ParameterSetting, list[nn.Parameter]] = {}
     for parameter, setting in settings.items():
         groups.setdefault(setting, []).append(parameter)
     ordered = sorted(groups, key=lambda each: (-each.weight_decay, -each.lr_scale))

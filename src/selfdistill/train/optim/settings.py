@@ -16,7 +16,7 @@ class ParameterSetting(NamedTuple):
     lr_scale: float = 1.0  # factor of the scheduled learning rate
 
 
-def parameter_settings(distiller: Distiller, config: RunConfig) -> dict[Tensor, ParameterSetting]:
+def parameter_settings(distiller: Distiller, config: RunConfig) -> dict[nn.Parameter, ParameterSetting]:
     """Return the setting of each trainable parameter, in the order of the distiller's parameters.
 
     With `config.layer_decay`, the student's rates fall by that factor from each layer to the one before it, as timm
@@ -39,8 +39,8 @@ def decay_of(parameter: Tensor, config: RunConfig) -> float:
 
 def _by_layer(student: nn.Module, config: RunConfig) -> Iterator[tuple[Tensor, float]]:
     """Yield the student's parameters with the factors of their rates: 1 for the last layer."""
-    from timm.optim import param_groups_layer_decay  # slow to import
+    from timm import optim  # slow to import
 
-    for group in param_groups_layer_decay(student, layer_decay=config.layer_decay or 1.0):
+    for group in optim.param_groups_layer_decay(student, layer_decay=config.layer_decay or 1.0):
         for parameter in group["params"]:
             yield parameter, group["lr_scale"]
