@@ -1,7 +1,8 @@
 """Weight decay and learning rate of each parameter."""
 
+import importlib
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from torch import Tensor, nn
 
@@ -39,8 +40,7 @@ def decay_of(parameter: Tensor, config: RunConfig) -> float:
 
 def _by_layer(student: nn.Module, config: RunConfig) -> Iterator[tuple[Tensor, float]]:
     """Yield the student's parameters with the factors of their rates: 1 for the last layer."""
-    from timm import optim  # slow to import
-
+    optim: Any = importlib.import_module("timm.optim")  # slow to import
     for group in optim.param_groups_layer_decay(student, layer_decay=config.layer_decay or 1.0):
         for parameter in group["params"]:
             yield parameter, group["lr_scale"]
