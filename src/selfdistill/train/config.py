@@ -45,10 +45,12 @@ class RunConfig:
     model: str = "resnet8"  # a name of `create`
     epochs: int = 20
     batch_size: int = 64  # images per optimizer step, over all processes
-    optimizer: str = "sgd"  # or a name of timm
+    optimizer: str = field(default="sgd", kw_only=True)  # or a name of timm
     lr: float = 0.1  # peak learning rate
-    head_lr: float | None = None  # peak learning rate of the heads that only training has; None: the same
-    layer_decay: float | None = None  # factor of the learning rate from each layer of the student to the one before
+    # peak learning rate of the heads that only training has; None: the same
+    head_lr: float | None = field(default=None, kw_only=True)
+    # factor of the learning rate from each layer of the student to the one before; None: 1
+    layer_decay: float | None = field(default=None, kw_only=True)
     momentum: float = 0.9  # from 0 to below 1
     nesterov: bool = True
     weight_decay: float = 5e-4  # L2
