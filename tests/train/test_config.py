@@ -32,7 +32,7 @@ def test_fields_of_other_versions_are_left_out():
         ("label_noise", 1.0, "label noise must be a fraction from 0 to below 1, but is 1.0"),
         ("label_noise", -0.1, "label noise must be a fraction from 0 to below 1, but is -0.1"),
         ("size", 0, "size must be 1 or more, but is 0"),
-        ("schedule", "linear", "schedule must be cosine or step, but is linear"),
+        ("schedule", "cubic", "schedule must be cosine or step or linear or constant, but is cubic"),
         ("accelerator", "tpu", "accelerator must be auto or cpu or gpu or cuda or mps, but is tpu"),
         ("precision", "8", "precision must be 32 or bf16 or 16, but is 8"),
     ],
