@@ -25,6 +25,7 @@ from selfdistill.data.decode import (
     require_whole,
 )
 from selfdistill.data.rgb import UsedRange, ValueRange
+from selfdistill.data.row_views import take
 from selfdistill.errors import UserError
 
 CACHE = 2**28  # bytes of decoded images that are cached
@@ -88,9 +89,7 @@ class LazyImages:
 
     def rows(self, index: Tensor) -> "LazyImages":
         """Select images in the given order, without decoding. index [M]."""
-        chosen = index.tolist()
-        part = [self.sources[k] for k in chosen], [self.names[k] for k in chosen]
-        return LazyImages(*part, self.size, self._side, self.shown)
+        return LazyImages(take(self.sources, index), take(self.names, index), self.size, self._side, self.shown)
 
     def decode_all(self) -> Tensor:
         """Decode all images. -> [N, 3, S, S]; raises `UserError` if they would fill most of the memory."""

@@ -1,16 +1,15 @@
 """Parquet files in the layout of the Hugging Face Hub: encoded images and labels, class names in the schema."""
 
-import os
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
 from selfdistill.data.images import Images
 from selfdistill.data.lazy import LazyImages
-from selfdistill.data.rgb import ValueRange
+from selfdistill.data.row_views import Joined, Mapped, take
 from selfdistill.data.sources.class_labels import (
     UNLABELLED,
     LabelColumn,
@@ -21,29 +20,43 @@ from selfdistill.data.sources.class_labels import (
     require_comparable,
 )
 from selfdistill.data.sources.columns import Columns, choose_columns, missing_column, require_image_column
+from selfdistill.data.sources.image_cells import ImageCells, row_name, stored_bytes
 from selfdistill.data.sources.options import parse_range, split_options
+from selfdistill.data.sources.packed_images import PackedImages, packed_folder
 from selfdistill.data.sources.shards import find_splits
 from selfdistill.data.sources.source_data import PickRows, SourceData
 from selfdistill.data.sources.table_file import TableFile, open_parquet
 from selfdistill.errors import UserError
 
+IN_MEMORY = 256 * 2**20  # bytes of encoded images of a split up to which they are held in memory
 OPTIONS = {"image": "COLUMN", "label": "COLUMN", "range": "BLACK..WHITE"}
 
 
-def read(name: str, argument: str, pick: PickRows, size: int | None) -> SourceData:
-    """Read `parquet:PATH`, with options such as `parquet:PATH?image=COLUMN&label=COLUMN`."""
+def read(name: str, argument: str, pick: PickRows, size: int | None, in_memory: int = IN_MEMORY) -> SourceData:
+    """Read `parquet:PATH`, with options such as `parquet:PATH?image=COLUMN&label=COLUMN`.
+
+    Images of a split with more bytes than `in_memory` stay on the disk.
+    """
     path, options = split_options(argument, OPTIONS)
     folder = Path(path).expanduser()
     found = find_splits(folder)
     splits = {split: [open_parquet(each, folder) for each in files] for split, files in found.splits.items()}
-    data = assemble(splits, f"parquet:{path}", options, pick, size)
+    data = assemble(splits, f"parquet:{path}", options, pick, size, in_memory)
     return data._replace(notes=found.notes + data.notes)
 
 
 def assemble(
-    splits: Mapping[str, Sequence[TableFile]], where: str, options: Mapping[str, str], pick: PickRows, size: int | None
+    splits: Mapping[str, Sequence[TableFile]],
+    where: str,
+    options: Mapping[str, str],
+    pick: PickRows,
+    size: int | None,
+    in_memory: int = IN_MEMORY,
 ) -> SourceData:
-    """Build the splits with encoded images; `pick` chooses the training rows."""
+    """Build the splits with encoded images; `pick` chooses the training rows.
+
+    Images of a split with more bytes than `in_memory` stay on the disk.
+    """
     if "train" not in splits or not {"validation", "test"} & set(splits):
         there = ", ".join(splits) or "nothing"
         raise UserError(f"{where} has no train, or no test and no validation split; it has {there}")
@@ -64,10 +77,13 @@ def assemble(
 
     def images(split: str, which: Tensor | None = None) -> Images:
         which = torch.arange(len(ids[split])) if which is None else which
-        return Images(_encoded(splits[split], columns.image, which.tolist(), size, shown), ids[split][which])
+        sources = _sources(splits[split], columns.image, which, in_memory)
+        return Images(LazyImages(sources, _names(splits[split], which), size, shown=shown), ids[split][which])
 
     validation = images("validation") if held == ["validation", "test"] else None
     notes = tuple(_unlabelled_note(split, held, where) for split in unlabelled)
+    packed = [split for split in ids if _is_packed(splits[split], columns.image, in_memory)]
+    notes += (_packed_note(packed, where),) if packed else ()
     return SourceData(images("train", chosen), validation, images(held[-1]), classes, notes=notes)
 
 
@@ -106,50 +122,27 @@ def _nothing_labelled(unlabelled: Sequence[str], columns: Columns, where: str) -
     )
 
 
-class _Row(NamedTuple):
-    """A row of a table."""
-
-    table: TableFile
-    row: int
-
-    @property
-    def name(self) -> str:
-        return f"in row {self.row} of {self.table.name}"
-
-
-def _encoded(
-    tables: Sequence[TableFile], column: str, chosen: Sequence[int], size: int | None, shown: ValueRange | None
-) -> LazyImages:
-    """Chosen rows of the tables, one after the other, as encoded images or paths of files."""
-    rows = [_Row(table, row) for table in tables for row in range(table.rows)]
-    cells = {table.name: table.column(column) for table in tables}
-    taken = [rows[each] for each in chosen]
-    sources = [_image(cells[each.table.name][each.row].as_py(), each) for each in taken]
-    return LazyImages(sources, [each.name for each in taken], size, shown=shown)
-
-
-def _image(cell: Any, row: _Row) -> bytes | Path:
-    """Encoded image of a cell (bytes, a path, or a struct of both), or the path of its file."""
-    match cell:
-        case dict():
-            encoded, path = cell.get("bytes"), cell.get("path")
-        case str():
-            encoded, path = None, cell
-        case _:
-            encoded, path = cell, None
-    if encoded or not path:
-        return bytes(encoded or b"")  # an empty one is unreadable, and named with all others
-    return _image_file(path, row)
-
-
-def _image_file(path: str, row: _Row) -> Path:
-    """File of a cell that holds only a path; raises `UserError` if it is not there, or outside the data set."""
-    root = row.table.folders[-1].absolute()
-    for folder in row.table.folders:
-        file = Path(os.path.normpath(folder.absolute() / path))
-        if file.is_relative_to(root) and os.path.isfile(file):
-            return file
-    raise UserError(
-        f"the image {row.name} is only a path, {path!r}, and there is no such file in {str(root)!r}; put the files "
-        "there, or write their bytes into the table"
+def _packed_note(splits: Sequence[str], where: str) -> str:
+    return (
+        f"the {' and '.join(splits)} images of {where} stay on the disk: they are copied once to "
+        f"{packed_folder()}, which can be deleted after the last run"
     )
+
+
+def _names(tables: Sequence[TableFile], chosen: Tensor) -> Sequence[str]:
+    """Names of chosen rows of the tables, one after the other. [M]."""
+    return take(Joined([Mapped(partial(row_name, table), range(table.rows)) for table in tables]), chosen)
+
+
+def _sources(tables: Sequence[TableFile], column: str, chosen: Tensor, in_memory: int) -> Sequence[bytes | Path]:
+    """Encoded images of chosen rows, or the paths of their files: in memory where they are few. [M]."""
+    if _is_packed(tables, column, in_memory):
+        return take(Joined([PackedImages(table, column) for table in tables]), chosen)
+    cells = take(Joined([ImageCells(table, column) for table in tables]), chosen)
+    on_disk = sum(map(partial(stored_bytes, column=column), tables)) > in_memory  # mapped by the `datasets` library
+    return cells if on_disk else list(cells)
+
+
+def _is_packed(tables: Sequence[TableFile], column: str, in_memory: int) -> bool:
+    """Return whether the images of a split are copied to a file that gives each of them at once."""
+    return tables[0].path is not None and sum(map(partial(stored_bytes, column=column), tables)) > in_memory

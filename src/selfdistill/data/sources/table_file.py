@@ -12,6 +12,9 @@ import pyarrow.parquet as pq
 from selfdistill.data.sources import first_line
 from selfdistill.errors import UserError
 
+BLOCK = 256  # rows that are converted at once
+BUFFER = 2**20  # bytes; without it, Arrow reads all images of a row group at once
+
 
 class TableFile(NamedTuple):
     """A table that is read by columns; paths of image files in its cells begin in one of `folders`, below the last."""
@@ -21,6 +24,7 @@ class TableFile(NamedTuple):
     rows: int
     read: Callable[[Sequence[str]], pa.Table]
     folders: Sequence[Path]
+    path: Path | None = None  # of a file that is read from the disk
 
     @property
     def features(self) -> Mapping[str, Mapping[str, Any]]:
@@ -37,6 +41,15 @@ class TableFile(NamedTuple):
             raise UserError(f"{self.name} has several columns {name!r}; rename all but one")
         return self.read([name])[name]
 
+    def blocks(self, name: str) -> Iterator[pa.Array]:
+        """Yield the values of a column in blocks of `BLOCK` rows, without the others in memory."""
+        if self.path is None:
+            yield from self.column(name).chunks
+            return
+        with _naming(self.path), pq.ParquetFile(self.path, buffer_size=BUFFER) as file:
+            for batch in file.iter_batches(BLOCK, columns=[name]):
+                yield batch.column(0)
+
 
 def open_parquet(path: Path, folder: Path) -> TableFile:
     """Open a Parquet file, reading only its schema. Raises `UserError` for a damaged file."""
@@ -47,7 +60,7 @@ def open_parquet(path: Path, folder: Path) -> TableFile:
 
     with _naming(path), pq.ParquetFile(path) as file:
         name, folders = str(path.relative_to(folder)), (path.parent, folder)
-        return TableFile(name, file.schema_arrow, file.metadata.num_rows, read, folders)
+        return TableFile(name, file.schema_arrow, file.metadata.num_rows, read, folders, path)
 
 
 @contextmanager
