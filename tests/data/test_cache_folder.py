@@ -22,9 +22,9 @@ def test_a_file_is_written_once(tmp_path):
 def test_half_a_file_is_not_kept(tmp_path):
     def write(partial):
         partial.write_text("half")
-        raise ValueError
+        raise ValueError("cut")
 
-    with pytest.raises(ValueError):
+    with pytest.raises(ValueError, match="cut"):
         kept_file(tmp_path / "file", write)
     assert {each.name for each in tmp_path.iterdir()} <= {"file.lock"}
 
