@@ -48,6 +48,7 @@ HELP = {  # by field of RunConfig, the source of type, {choices} and default
     "warmup": "Epochs of linear learning rate warmup.",
     "limit": "Training images to keep, as a stratified subset; default: all.",
     "validation": "Fraction of the training images held out for validation.",
+    "test": "Fraction of the training images that are the test set, where the data have none; the same for all seeds.",
     "label_noise": "Fraction of the training labels replaced by wrong ones.",
     "skip_unreadable": "Skip images that cannot be read, and record their names in run.json.",
     "size": "Image size in pixels per side, by resizing; default: the data set's own.",

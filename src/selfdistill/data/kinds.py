@@ -20,7 +20,7 @@ from selfdistill.data.mixing import Erasing, Mixing
 from selfdistill.data.requirements import Need
 from selfdistill.data.segmentation_augment import SegmentationAugmentation, default_segmentation_augmentation
 from selfdistill.data.segmentation_loader import SegmentationLoader, segmentation_batches
-from selfdistill.data.sources import holds_images
+from selfdistill.data.sources import holds_images, require_drawing
 from selfdistill.data.standardization import Standardization, default_standardization
 from selfdistill.data.tensor_loader import TensorLoader, tensor_batches
 from selfdistill.data.train_loader import Loader, batches
@@ -48,6 +48,7 @@ def load_data(
     label_noise: float = 0.0,
     decode: Decode = "auto",
     skip_unreadable: bool = False,
+    test: float = 0.0,
     on_note: Callable[[str], None],
 ) -> AnySplits:
     """Load the data of a task: by `load`, or by `load_masks` for pixels, whose images keep their size.
@@ -55,7 +56,7 @@ def load_data(
     Raises `UserError` for data of another task, and for label noise on pixels.
     """
     if not holds_images(spec):
-        return _tensors(spec, task, limit, validation, seed, size, label_noise, on_note)
+        return _tensors(spec, task, limit, validation, seed, size, label_noise, test, on_note)
     if task != SEGMENT:
         return load(
             spec,
@@ -67,8 +68,11 @@ def load_data(
             label_noise=label_noise,
             decode=decode,
             skip_unreadable=skip_unreadable,
+            test=test,
             on_note=on_note,
         )
+    if test:
+        require_drawing(spec)
     if label_noise:
         raise UserError("label noise replaces the classes of whole images, not of pixels; leave --label-noise out")
     return load_masks(
@@ -90,6 +94,7 @@ def _tensors(
     seed: int,
     size: int | None,
     label_noise: float,
+    test: float,
     on_note: Callable[[str], None],
 ) -> TensorSplits:
     """Load tensors, which are not resized. Raises `UserError` for options that only images have."""
@@ -97,7 +102,7 @@ def _tensors(
         raise UserError(f"{spec} has tensors, which are not resized; leave --size out, or resize them in the file")
     if label_noise:
         raise UserError(f"label noise replaces the classes of images, and {spec} has tensors; leave --label-noise out")
-    splits = load_tensors(spec, limit=limit, validation=validation, seed=seed, on_note=on_note)
+    splits = load_tensors(spec, limit=limit, validation=validation, seed=seed, test=test, on_note=on_note)
     if splits.task != task:
         raise UserError(f"the labels of {spec} are of the task {splits.task!r}, not {task!r}; leave --task out")
     return splits

@@ -23,6 +23,7 @@ def load_tensors(
     limit: int | None = None,
     validation: float = 0.0,
     seed: int = 0,
+    test: float = 0.0,
     on_note: Callable[[str], None] = warnings.warn,
 ) -> TensorSplits:
     """Load a data set of tensors by its specification: "tensors:PATH", an .npz or .safetensors file.
@@ -31,11 +32,12 @@ def load_tensors(
     `split` [N] of 0, 1 and 2; several inputs are a mapping by their names. Inputs are tables [N, D], signals [N, C, L],
     images [N, C, H, W] or volumes [N, C, T, H, W]; labels class ids [N], tags [N, T] or pixels [N, H, W]. `limit` keeps
     that many training examples; `validation` is the fraction of them that is then split off, in place of the file's
-    own; both are drawn by `seed`, stratified for classes. `on_note` gets sentences on what may surprise. Raises
+    own; both are drawn by `seed`, stratified for classes. `test` is the fraction of the training examples that are the
+    test set, the same for all seeds, where the file has none. `on_note` gets sentences on what may surprise. Raises
     `UserError` for invalid data or options.
     """
     require_tensors(spec)
-    found, raw = fingerprint(spec), read_tensors(spec.partition(":")[2])
+    found, raw = fingerprint(spec), read_tensors(spec.partition(":")[2], test)
     if raw.task != SEGMENT:
         require_classes(raw.train.labels, raw.classes, spec)
     train = raw.train if limit is None else raw.train.rows(stratified(raw.train.labels, limit, seed))

@@ -35,6 +35,7 @@ def load(
     label_noise: float = 0.0,
     decode: Decode = "auto",
     skip_unreadable: bool = False,
+    test: float = 0.0,
     on_note: Callable[[str], None] = warnings.warn,
 ) -> Splits:
     """Load a data set by its specification: "digits", "parquet:PATH", "folder:PATH", "cifar100", "fake".
@@ -44,7 +45,8 @@ def load(
     source's own validation set; both are drawn by `seed`. Images are resized to `size` pixels a side. `label_noise` is
     the fraction of the remaining training labels that are replaced by wrong ones. `decode` is when image files are
     decoded: "once" (in advance), "stream" (on access), or "auto" (once if all fit into half of the free memory);
-    batches are the same. `skip_unreadable` leaves out images that cannot be read. `on_note` gets a note on them. Raises
+    batches are the same. `test` is the fraction of the training images that are the test set, the same for all seeds,
+    for data without one. `skip_unreadable` leaves out images that cannot be read. `on_note` gets a note on them. Raises
     `UserError` for invalid data or options.
 
     >>> splits = load("digits", limit=100, validation=0.2)
@@ -60,14 +62,14 @@ def load(
 
     _require_task(spec, task)
     files = fingerprint(spec)
-    raw, skipped = read(spec, pick, size), list[UnreadableImage]()
+    raw, skipped = read(spec, pick, size, test), list[UnreadableImage]()
     seen = dict.fromkeys(note for images in _lazy(raw) for note in images.notes())
     if skip_unreadable:
         raw, skipped = _without_unreadable(raw)
         require_classes(raw.train.labels, raw.classes, spec)
     _require_one_size(raw, spec)
     raw = _decoded(raw, decode)
-    notes = (*raw.notes, *seen, *skipped_note(skipped))
+    notes = (*raw.notes, *seen, *skipped_note(skipped), *_replaced_note(raw, validation))
     for note in notes:
         on_note(note)
     train, held = _hold_out(raw, validation, seed) if validation else (raw.train, raw.validation)
@@ -88,6 +90,15 @@ def skipped_note(errors: Sequence[UnreadableImage]) -> Iterator[str]:
     """Yield a sentence on images that were left out, if there are any."""
     if errors:
         yield f"skipped {len(errors)} unreadable {'image' if len(errors) == 1 else 'images'}: {in_words(errors)}"
+
+
+def _replaced_note(raw: SourceData, validation: float) -> Iterator[str]:
+    """Yield a sentence on validation images of the data that are not used."""
+    if validation and raw.validation is not None:
+        yield (
+            f"the data's own {len(raw.validation)} validation images are not used, as --validation {validation:g} "
+            "takes others from the training images"
+        )
 
 
 def _lazy(raw: SourceData) -> list[LazyImages]:

@@ -80,6 +80,7 @@ def split_validation(labels: Tensor, share: float, seed: int, groups: Tensor | N
 def draw_test(labels: Tensor, share: float, groups: Tensor | None = None) -> tuple[Tensor, Tensor]:
     """Draw a test set, the same in every run: stratified, or whole groups [N]. Labels [N] or more -> [N - T], [T].
 
+    Every class stays in training, so a share of classes with an image or two may be smaller.
     Raises `UserError` where no row is left for one of both.
 
     >>> [len(part) for part in draw_test(torch.tensor([0, 1] * 10), 0.2)]
@@ -87,13 +88,26 @@ def draw_test(labels: Tensor, share: float, groups: Tensor | None = None) -> tup
     """
     count = len(labels)
     held = round(count * share)
+    if groups is None and labels.dim() == 1:
+        held = min(held, count - len(labels.unique()))
     if count < 2 or (groups is None and not 0 < held < count):
-        raise UserError(f"a share of {share:g} of {count} rows leaves no row on one side; change ?test, or add rows")
+        raise UserError(
+            f"a share of {share:g} of {count} rows leaves no row on one side; take another share, or add rows"
+        )
     if groups is not None:
         test = whole_groups(groups, held, TEST_SEED)
         return complement(test, count), test
     train = stratified(labels, count - held, TEST_SEED)
     return train, complement(train, count)
+
+
+def drawn_note(where: str, drawn: int, count: int) -> str:
+    """Sentence on a test set that was drawn.
+
+    >>> drawn_note("'flowers'", 4, 20)
+    "4 of the 20 images of 'flowers', the same in every run, are the test set"
+    """
+    return f"{drawn} of the {count} images of {where}, the same in every run, are the test set"
 
 
 def whole_groups(groups: Tensor, count: int, seed: int) -> Tensor:

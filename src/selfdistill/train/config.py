@@ -63,6 +63,8 @@ class RunConfig:
     generation: int = 0  # a teacher has its student's plus 1, which changes its initial weights
     limit: int | None = None  # training images to keep, as a stratified subset; None: all
     validation: float = 0.0  # fraction of the training images held out for validation
+    # fraction of the training images that are the test set, where the data have none; the same for all seeds
+    test: float = field(default=0.0, kw_only=True)
     label_noise: float = 0.0  # fraction of the training labels replaced by wrong ones
     skip_unreadable: bool = False  # leave out images that cannot be read
     size: int | None = None  # pixels per side, by resizing; None: the data's own
@@ -165,6 +167,7 @@ class RunConfig:
         yield "warmup", 0 <= self.warmup <= self.epochs, f"from 0 to the {self.epochs} epochs"
         yield "limit", self.limit is None or self.limit >= 1, "1 or more"
         yield "validation", 0 <= self.validation < 1, "a fraction from 0 to below 1"
+        yield "test", 0 <= self.test < 1, "a fraction from 0 to below 1"
         yield "label_noise", 0 <= self.label_noise < 1, "a fraction from 0 to below 1"
         yield "size", self.size is None or self.size >= 1, "1 or more"
         yield "devices", self.devices >= 1, "1 or more"

@@ -197,6 +197,7 @@ def load_data(config: RunConfig) -> AnySplits:
         label_noise=config.label_noise,
         decode=config.decode,
         skip_unreadable=config.skip_unreadable,
+        test=config.test,
         on_note=lambda _: None,
     )
 

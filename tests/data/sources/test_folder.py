@@ -221,7 +221,10 @@ def test_one_folder_of_the_same_name_in_every_class_is_no_level(tmp_path):
     ("option", "message"),
     [
         ("?classes=deep", r"cannot read \?classes=deep; write \?classes=top or \?classes=leaf"),
-        ("?label=x", r"cannot read \?label=x; the options are \?classes=top or leaf, \?range=BLACK..WHITE, each once"),
+        (
+            "?label=x",
+            r"cannot read \?label=x; the options are \?classes=top or leaf, \?names=FILE, \?range=BLACK",
+        ),
         ("?classes=top&classes=leaf", r"cannot read \?classes=leaf; the options are"),
         ("?range=4095", r"cannot read \?range=4095; write the values of black and white as \?range=BLACK..WHITE"),
         ("?range=1..1", r"cannot read \?range=1..1"),

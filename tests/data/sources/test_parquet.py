@@ -190,7 +190,8 @@ def test_files_of_different_columns_are_refused(tmp_path):
 
 def test_an_unknown_option_is_refused(tmp_path):
     with pytest.raises(
-        UserError, match=r"cannot read \?split=x; the options are \?image=COLUMN, \?label=COLUMN, \?range="
+        UserError,
+        match=r"cannot read \?split=x; the options are \?image=COLUMN, \?label=COLUMN, \?group=COLUMN, \?range=",
     ):
         read(tmp_path, "?split=x")
 

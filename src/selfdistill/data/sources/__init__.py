@@ -12,6 +12,7 @@ from selfdistill.task import CLASSIFY, SEGMENT, TAG, TaskName
 
 if TYPE_CHECKING:  # `SOURCES` is read without torch, as by `--help`
     from selfdistill.data.sources.source_data import (
+        DrawingSourceModule,
         Inspector,
         MaskedSourceData,
         MaskedSourceModule,
@@ -31,19 +32,22 @@ class Source(NamedTuple):
     tasks: tuple[TaskName, ...] = (CLASSIFY,)  # of several, the argument's first word is the task
     inspector: str | None = None  # module without torch whose `task` and `files` read the argument
     images: bool = True
+    draws: bool = False  # a test part from the training images, where the data have none
 
 
 SOURCES = {
     "digits": Source("digits", "digits", "scikit-learn's 1797 handwritten digits of 8x8, no download"),
     "parquet": Source(
         "parquet",
-        "parquet:PATH[?image=COLUMN&label=COLUMN&range=BLACK..WHITE]",
+        "parquet:PATH[?image=COLUMN&label=COLUMN&group=COLUMN&range=BLACK..WHITE]",
         "a folder of train-*.parquet and test-*.parquet, as on the hub",
+        draws=True,
     ),
     "folder": Source(
         "folder",
-        "folder:PATH[?classes=leaf&range=BLACK..WHITE]",
-        "class folders in train/ and val/ or test/; CINIC-10, Tiny-ImageNet-200",
+        "folder:PATH[?classes=leaf&names=FILE&range=BLACK..WHITE]",
+        "class folders in train/ and val/ or test/, or alone with --test; CINIC-10, Tiny-ImageNet-200",
+        draws=True,
     ),
     "csv": Source(
         "csv_images",
@@ -51,6 +55,28 @@ SOURCES = {
         "a table of paths with a class or tags in each row, of commas or tabs",
         (CLASSIFY, TAG),
         "csv_files",
+        draws=True,
+    ),
+    "list": Source(
+        "list_images",
+        "list:PATH[?label=NUMBER|classes=top|leaf&skip=CLASS&names=FILE&group=NUMBER&root=FOLDER&range=BLACK..WHITE]",
+        "lists of paths and labels, train.txt and test.txt, or one list",
+        inspector="list_files",
+        draws=True,
+    ),
+    "npz": Source(
+        "npz_images",
+        "npz:PATH[?input=NAME&label=NAME]",
+        "arrays of 8-bit images and labels in an .npz file, as of MedMNIST",
+        (CLASSIFY, TAG),
+        "npz_file",
+        draws=True,
+    ),
+    "mat": Source(
+        "mat_images",
+        "mat:PATH[?missing=skip&range=BLACK..WHITE]",
+        "images whose classes lie in MATLAB files, as Stanford Cars",
+        draws=True,
     ),
     "cifar10": Source("torchvision", "cifar10", "CIFAR-10, downloaded once"),
     "cifar100": Source("torchvision", "cifar100", "CIFAR-100, downloaded once"),
@@ -58,8 +84,9 @@ SOURCES = {
     "fashion-mnist": Source("torchvision", "fashion-mnist", "Fashion-MNIST, downloaded once"),
     "hub": Source(
         "hub",
-        "hub:ORG/NAME[?image=COLUMN&label=COLUMN&range=BLACK..WHITE]",
+        "hub:ORG/NAME[?image=COLUMN&label=COLUMN&group=COLUMN&range=BLACK..WHITE]",
         "a data set of the hub; needs pip install 'selfdistill[hub]'",
+        draws=True,
     ),
     "masks": Source(
         "masks",
@@ -74,6 +101,7 @@ SOURCES = {
         (CLASSIFY, TAG, SEGMENT),
         "tensor_file",
         images=False,
+        draws=True,
     ),
     "shapes": Source(
         "shapes",
@@ -85,14 +113,30 @@ SOURCES = {
 }
 
 
-def read(spec: str, pick: "PickRows", size: int | None) -> "SourceData":
-    """Read the data set of a specification such as "digits" or "folder:PATH". Raises `UserError`."""
+def read(spec: str, pick: "PickRows", size: int | None, test: float = 0.0) -> "SourceData":
+    """Read the data set of a specification such as "digits" or "folder:PATH".
+
+    `test` is the share of the training images that are drawn as test images. Raises `UserError`, also where the data
+    have test images.
+    """
     name, _, argument = spec.partition(":")
     _require_images(spec)
     if task_of(spec) == SEGMENT:
         raise UserError(f"{spec} has a class for each pixel, not for each image; load it with sd.data.load_masks")
-    module: SourceModule = importlib.import_module(f"selfdistill.data.sources.{SOURCES[name].module}")
-    return module.read(name, argument, pick, size)
+    module = importlib.import_module(f"selfdistill.data.sources.{SOURCES[name].module}")
+    if not test:
+        plain: SourceModule = module
+        return plain.read(name, argument, pick, size)
+    require_drawing(spec)
+    drawing: DrawingSourceModule = module
+    return drawing.read(name, argument, pick, size, test)
+
+
+def require_drawing(spec: str) -> None:
+    """Raise `UserError` for data whose test part is given, so that none can be drawn by --test."""
+    if not SOURCES[spec.partition(":")[0]].draws:
+        there = ", ".join(each.usage.partition("[")[0] for each in SOURCES.values() if each.draws)
+        raise UserError(f"{spec} has a test part, so --test has nothing to draw; it is for {there}; leave it out")
 
 
 def read_masked(spec: str, pick: "PickCount", skip_unreadable: bool = False) -> "MaskedSourceData":

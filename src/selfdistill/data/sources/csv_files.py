@@ -2,10 +2,11 @@
 
 import os
 from collections.abc import Mapping
-from pathlib import Path, PureWindowsPath
+from pathlib import Path
 from typing import NamedTuple
 
 from selfdistill.data.sources.csv_table import CsvTable, choose_column, read_csv
+from selfdistill.data.sources.listed_path import file_of_cell
 from selfdistill.data.sources.options import split_options
 from selfdistill.errors import UserError
 from selfdistill.files import is_folder
@@ -63,14 +64,7 @@ def _listed_files(table: CsvTable, options: Mapping[str, str]) -> list[ListedFil
     if not is_folder(root):
         raise UserError(f"there is no folder {str(root)!r}; name the folder of the images by ?root=FOLDER")
     cells = table.column(choose_column(table, options.get("path"), PATHS, "path"))
-    return [ListedFile(_file(root, cell), cell) for cell in cells]
-
-
-def _file(root: Path, cell: str) -> Path:
-    """File of a cell, which may be written as Windows does."""
-    found = root / cell
-    turned = root / PureWindowsPath(cell).as_posix()
-    return turned if "\\" in cell and not os.path.isfile(found) else found
+    return [ListedFile(file_of_cell(root, cell), cell) for cell in cells]
 
 
 def existing_files(table: CsvTable, options: Mapping[str, str]) -> list[ListedFile]:

@@ -20,6 +20,7 @@ from selfdistill.data.sources.csv_splits import (
     column_splits,
     drawn_splits,
     number_groups,
+    with_drawn,
 )
 from selfdistill.data.sources.csv_table import CsvTable, choose_column, read_csv
 from selfdistill.data.sources.options import parse_range, parse_share
@@ -31,13 +32,13 @@ LABELS = ("label", "labels", "class", "target", "category")
 SPLIT = "split"
 
 
-def read(name: str, argument: str, pick: PickRows, size: int | None) -> SourceData:
+def read(name: str, argument: str, pick: PickRows, size: int | None, test: float = 0.0) -> SourceData:
     """Read `csv:PATH`, with options such as `csv:PATH?path=COLUMN&label=COLUMN&split=COLUMN`."""
     path, options = csv_options(argument)
     table, shown = read_csv(path), parse_range(options.get("range"))
     files = existing_files(table, options)
     labels = _labels(table, options)
-    splits, groups = _splits(table, labels, options)
+    splits, groups = _splits(table, labels, options, test)
     rows, unlabelled = _labelled(table, splits.rows, labels)
     names = labels.names(rows["train"])
     chosen = pick(labels.values(rows["train"], names), names)
@@ -49,9 +50,9 @@ def read(name: str, argument: str, pick: PickRows, size: int | None) -> SourceDa
         return Images(LazyImages(found, list(map(str, found)), size, shown=shown), labels.values(rows[split], names))
 
     held = images("validation") if {"validation", "test"} <= rows.keys() else None
-    test = images("test" if "test" in rows else "validation")
+    tested = images("test" if "test" in rows else "validation")
     notes = (*splits.notes, *unlabelled, *_doubled(table, files, rows))
-    return SourceData(images("train"), held, test, names, notes=notes, groups=groups)
+    return SourceData(images("train"), held, tested, names, notes=notes, groups=groups)
 
 
 def _labels(table: CsvTable, options: Mapping[str, str]) -> RowLabels:
@@ -62,15 +63,24 @@ def _labels(table: CsvTable, options: Mapping[str, str]) -> RowLabels:
     return read_classes(table, choose_column(table, options.get("label"), LABELS, "label"))
 
 
-def _splits(table: CsvTable, labels: RowLabels, options: Mapping[str, str]) -> tuple[RowSplits, Tensor | None]:
-    """Rows of each split, and the number of each row's group."""
+def _splits(
+    table: CsvTable, labels: RowLabels, options: Mapping[str, str], test: float
+) -> tuple[RowSplits, Tensor | None]:
+    """Rows of each split, and the number of each row's group; `test` is a share to draw where there are no test rows.
+
+    Raises `UserError` for two shares, and for a share beside test rows.
+    """
+    if test and "test" in options:
+        raise UserError(f"--test {test:g} and ?test={options['test']} both draw test rows; keep one of them")
     groups = number_groups(table, options.get("group"))
     usual = [each for each in table.header if each.lower() == SPLIT]
     column = options.get("split") or next(iter(usual), None)
     if column is not None and "test" not in options:
-        return column_splits(table, column, groups), groups
-    share = parse_share(options.get("test"), TEST_SHARE)
-    return drawn_splits(table, share, labels.strata(), groups, asked="test" in options), groups
+        found = column_splits(table, column, groups, alone=test > 0)
+        return (with_drawn(table, found, test, labels.strata(), groups) if test else found), groups
+    share = test or parse_share(options.get("test"), TEST_SHARE)
+    asked = bool(test) or "test" in options
+    return drawn_splits(table, share, labels.strata(), groups, asked=asked), groups
 
 
 def _labelled(

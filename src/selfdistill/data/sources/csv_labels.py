@@ -16,6 +16,7 @@ from selfdistill.errors import UserError
 WHOLE = re.compile(r"([+-]?(?:0|[1-9]\d*))(?:\.0*)?")  # a number as a spreadsheet or pandas writes it; 01 is a name
 TAGS = {"1": 1.0, "1.0": 1.0, "true": 1.0, "0": 0.0, "0.0": 0.0, "false": 0.0, "": float(IGNORED)}
 SEPARATOR = "|"
+NUMBER, FRACTION = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)"), re.compile(r"[+-]?\d*\.\d*[1-9]\d*")
 
 
 class RowLabels(Protocol):
@@ -146,6 +147,8 @@ def read_classes(table: CsvTable, column: str) -> ClassLabels:
         labels: list[Label] = [int(each[1]) if each else None for each in numbers]
     else:
         labels = [each or None for each in cells]
+    if all(NUMBER.fullmatch(each) for each in cells if each):
+        _require_whole_numbers(table, cells)
     for row, label in enumerate(labels):
         if isinstance(label, int) and label < -1:
             raise UserError(f"{table.at(row)} has the label {label}, but classes are numbered from 0; correct it")
@@ -172,6 +175,14 @@ def read_tag_lists(table: CsvTable, column: str, separator: str) -> TagLists:
         if "" in tags:
             raise UserError(f"{table.at(row)} has an empty tag in {column!r}; write TAG{separator}TAG, or nothing")
     return TagLists(table, lists)
+
+
+def _require_whole_numbers(table: CsvTable, cells: Sequence[str]) -> None:
+    if (row := next((k for k, each in enumerate(cells) if FRACTION.fullmatch(each)), None)) is not None:
+        raise UserError(
+            f"{table.at(row)} has the label {cells[row]}, but classes are whole numbers or names; name another column "
+            "by ?label=COLUMN"
+        )
 
 
 def _tag(cell: str, row: int, column: str, table: CsvTable) -> float:

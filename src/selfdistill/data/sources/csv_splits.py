@@ -19,10 +19,11 @@ class RowSplits(NamedTuple):
     notes: tuple[str, ...] = ()
 
 
-def column_splits(table: CsvTable, column: str, groups: Tensor | None) -> RowSplits:
+def column_splits(table: CsvTable, column: str, groups: Tensor | None, alone: bool = False) -> RowSplits:
     """Read the split of each row from a column: train, val or test, in any case and in the usual spellings.
 
-    Raises `UserError` for another word, without test and validation rows, and for a group in two splits.
+    Raises `UserError` for another word, without test and validation rows unless those of train may be `alone`, and for
+    a group in two splits.
     """
     rows: dict[str, list[int]] = {}
     for row, cell in enumerate(table.column(column)):
@@ -33,7 +34,7 @@ def column_splits(table: CsvTable, column: str, groups: Tensor | None) -> RowSpl
                 "it, name another column by ?split=COLUMN, or draw the test rows by ?test=SHARE"
             )
         rows.setdefault(SPLIT_WORDS[word], []).append(row)
-    if "train" not in rows or len(rows) < 2:
+    if "train" not in rows or (len(rows) < 2 and not alone):
         raise UserError(
             f"the column {column!r} of {str(table.path)!r} has {' and '.join(rows)} rows alone; mark rows as train and "
             "as test or val, or draw the test rows by ?test=SHARE"
@@ -54,6 +55,17 @@ def drawn_splits(table: CsvTable, share: float, strata: Tensor, groups: Tensor |
     of = "its" if why else f"the {len(table)}"
     note = f"{why}{len(test)} of {of} rows{kept}, the same in every run, are the test set"
     return RowSplits({"train": train.tolist(), "test": test.tolist()}, (note,))
+
+
+def with_drawn(table: CsvTable, found: RowSplits, share: float, strata: Tensor, groups: Tensor | None) -> RowSplits:
+    """Draw a share of the training rows as the test set. Raises `UserError` where there are test rows."""
+    if "test" in found.rows:
+        raise UserError(f"{str(table.path)!r} has test rows, so there is nothing to draw; leave out --test")
+    rows = torch.tensor(found.rows["train"])
+    train, test = draw_test(strata[rows], share, None if groups is None else groups[rows])
+    kept = "" if groups is None else ", in whole groups"
+    note = f"{len(test)} of the {len(rows)} training rows{kept}, the same in every run, are the test set"
+    return RowSplits({**found.rows, "train": rows[train].tolist(), "test": rows[test].tolist()}, (note,))
 
 
 def number_groups(table: CsvTable, column: str | None) -> Tensor | None:

@@ -10,6 +10,7 @@ import torch
 from selfdistill.data.images import Images
 from selfdistill.data.lazy import LazyImages
 from selfdistill.data.rgb import ValueRange
+from selfdistill.data.sources.class_titles import read_titles, titled, usual_titles
 from selfdistill.data.sources.folder_layout import (
     SPLITS,
     FolderLayout,
@@ -22,10 +23,11 @@ from selfdistill.data.sources.image_files import ImageFiles, describe_left_out, 
 from selfdistill.data.sources.options import parse_range, split_options
 from selfdistill.data.sources.source_data import PickRows, SourceData
 from selfdistill.data.sources.tiny_imagenet import is_tiny_imagenet, tiny_imagenet
+from selfdistill.data.subsets import draw_test, drawn_note
 from selfdistill.errors import UserError
 from selfdistill.files import is_folder
 
-OPTIONS = {"classes": "top or leaf", "range": "BLACK..WHITE"}
+OPTIONS = {"classes": "top or leaf", "names": "FILE", "range": "BLACK..WHITE"}
 LEVELS = (None, "top", "leaf")  # the folders in a split, those that hold images, or the first where both are the same
 
 
@@ -37,25 +39,52 @@ class ClassFiles(NamedTuple):
     unlabelled: list[Path]
 
 
-def read(name: str, argument: str, pick: PickRows, size: int | None) -> SourceData:
-    """Read `folder:PATH`, `folder:PATH?classes=leaf` or `folder:PATH?range=BLACK..WHITE`."""
+def read(name: str, argument: str, pick: PickRows, size: int | None, test: float = 0.0) -> SourceData:
+    """Read `folder:PATH`, with options such as `folder:PATH?classes=leaf`."""
     path, options = split_options(argument, OPTIONS)
     root, level, shown = Path(path).expanduser(), options.get("classes"), parse_range(options.get("range"))
     if level not in LEVELS:
         raise UserError(f"cannot read ?classes={level}; write ?classes=top or ?classes=leaf")
     if not is_folder(root):
         raise UserError(f"there is no folder {path!r}; folder:PATH holds train/CLASS/ and test/CLASS/ images")
-    layout = tiny_imagenet(root) if level is None and is_tiny_imagenet(root) else _class_folders(root, level)
-    chosen = pick(torch.tensor(layout.train.labels, dtype=torch.long), layout.classes).tolist()
-    train = LabelledFiles(layout.train.folder, *([each[k] for k in chosen] for each in layout.train[1:3]))
+    layout = _layout(root, level, test)
+    titles = read_titles(options["names"], root) if "names" in options else usual_titles(root)
+    classes = titled(layout.classes, titles, repr(path))
+    chosen = pick(torch.tensor(layout.train.labels, dtype=torch.long), classes)
     held = None if layout.validation is None else _images(layout.validation, size, shown)
     return SourceData(
-        _images(train, size, shown),
+        _images(layout.train.rows(chosen), size, shown),
         held,
         _images(layout.test, size, shown),
-        layout.classes,
+        classes,
         notes=layout.notes(),
     )
+
+
+def _layout(root: Path, level: str | None, test: float) -> FolderLayout:
+    known = level is None and is_tiny_imagenet(root)
+    if test and (known or "test" in split_folders(root)):
+        raise UserError(f"{str(root)!r} has test images, so there is nothing to draw; leave out --test")
+    if known:
+        return tiny_imagenet(root)
+    return _drawn(root, level, test) if test else _class_folders(root, level)
+
+
+def _drawn(root: Path, level: str | None, share: float) -> FolderLayout:
+    """Draw the test images from those of train, or of class folders without one."""
+    splits = split_folders(root)
+    base = require_train(root, splits) if splits else root
+    found = _files_by_class(base, level)
+    _require_images(base, found)
+    number = {name: k for k, name in enumerate(sorted(found.classes))}
+    whole = _numbered(base, found, number)
+    if not whole.files:
+        raise UserError(f"{str(base)!r} has no class folders with images; put the images of each class into a folder")
+    train, test = draw_test(torch.tensor(whole.labels), share)
+    held = _split(splits["validation"], level, number) if "validation" in splits else None
+    note = drawn_note(repr(str(base)), len(test), len(whole.files))
+    tested = whole.rows(test)._replace(left_out=(), unlabelled=())
+    return FolderLayout(root, whole.rows(train), held, tested, tuple(number), drawn=note)
 
 
 def _images(split: LabelledFiles, size: int | None, shown: ValueRange | None) -> Images:
@@ -80,7 +109,7 @@ def _class_folders(root: Path, level: str | None) -> FolderLayout:
     if not splits.keys() & {"validation", "test"}:
         raise UserError(
             f"{str(root)!r} has no test folder next to {splits['train'].name}, nor {', '.join(SPLITS['validation'])}; "
-            "move some images there"
+            "move some images there, or hold out a share of the training images by --test 0.2"
         )
     _require_images(splits["train"], train)
     number = {name: k for k, name in enumerate(sorted(train.classes))}

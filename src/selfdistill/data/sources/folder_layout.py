@@ -2,10 +2,13 @@
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from selfdistill.data.sources.image_files import folders, left_out_note
 from selfdistill.errors import UserError
+
+if TYPE_CHECKING:  # the names of splits are read without torch
+    from torch import Tensor
 
 SPLITS = {  # names of the folders, in any case
     "train": ("train", "training"),
@@ -27,6 +30,11 @@ class LabelledFiles(NamedTuple):
     left_out: Sequence[Path] = ()
     unlabelled: Sequence[Path] = ()  # images that belong to no class
 
+    def rows(self, index: "Tensor") -> "LabelledFiles":
+        """Select files in the given order. index [M]."""
+        chosen = index.tolist()
+        return self._replace(files=[self.files[k] for k in chosen], labels=[self.labels[k] for k in chosen])
+
 
 class FolderLayout(NamedTuple):
     """Image files of a data set by split."""
@@ -37,18 +45,21 @@ class FolderLayout(NamedTuple):
     test: LabelledFiles
     classes: tuple[str, ...]
     unread: tuple[str, ...] = ()  # folders that the layout is known to have and that have no labels
+    drawn: str | None = None  # a sentence on a test part that was drawn
 
     def notes(self) -> tuple[str, ...]:
         """Return sentences on files that were not read."""
         splits = [each for each in (self.train, self.validation, self.test) if each is not None]
         other = [file for each in splits for file in each.left_out]
         lost = [file for each in splits for file in each.unlabelled]
-        read = {each.folder.relative_to(self.root).parts[0] for each in splits}
-        unread = sorted(set(folders(self.root)) - read - set(self.unread))
+        read = {each.folder for each in splits}
+        others = () if self.root in read else folders(self.root)
+        unread = [each for each in others if self.root / each not in read and each not in self.unread]
         return tuple(
             filter(
                 None,
                 (
+                    self.drawn,
                     left_out_note(self.root, other, "are not image files that Pillow reads"),
                     left_out_note(self.root, lost, "belong to no class"),
                     f"left out these folders of {self.root}: {', '.join(unread)}" if unread else None,
@@ -88,6 +99,7 @@ def require_train(root: Path, splits: dict[str, Path]) -> Path:
         hint = f"did you mean folder:{root / inner}? or " if inner else ""
         raise UserError(
             f"{str(root)!r} has no train folder, it holds {', '.join(names[:5]) or 'no folders'}; {hint}put the class "
-            f"folders into train, and some images of each into test or {', '.join(SPLITS['validation'])}"
+            f"folders into train, and some images of each into test or {', '.join(SPLITS['validation'])}, or hold out "
+            "a share of them by --test 0.2"
         )
     return splits["train"]

@@ -16,7 +16,7 @@ if TYPE_CHECKING:  # an optional library
     from datasets import Dataset, Image  # pyright: ignore[reportMissingImports]
 
 
-def read(name: str, argument: str, pick: PickRows, size: int | None) -> SourceData:
+def read(name: str, argument: str, pick: PickRows, size: int | None, test: float = 0.0) -> SourceData:
     """Read `hub:ORG/NAME`, with options such as `hub:ORG/NAME?image=COLUMN&label=COLUMN`."""
     try:
         import datasets  # pyright: ignore[reportMissingImports]
@@ -32,7 +32,7 @@ def read(name: str, argument: str, pick: PickRows, size: int | None) -> SourceDa
         if split := _split(part):
             tables.setdefault(split, []).append(_table(rows, part, datasets.Image))
     _require_one_of_each(tables, path)
-    data = assemble(tables, f"hub:{path}", options, pick, size)
+    data = assemble(tables, f"hub:{path}", options, pick, size, test)
     others = ", ".join(name for name in splits if not _split(name))
     note = (f"left out these splits of hub:{path}: {others}",) if others else ()
     return data._replace(notes=note + data.notes)

@@ -26,22 +26,25 @@ from selfdistill.data.sources.packed_images import PackedImages, packed_folder
 from selfdistill.data.sources.shards import find_splits
 from selfdistill.data.sources.source_data import PickRows, SourceData
 from selfdistill.data.sources.table_file import TableFile, open_parquet
+from selfdistill.data.subsets import draw_test, drawn_note
 from selfdistill.errors import UserError
 
 IN_MEMORY = 256 * 2**20  # bytes of encoded images of a split up to which they are held in memory
-OPTIONS = {"image": "COLUMN", "label": "COLUMN", "range": "BLACK..WHITE"}
+OPTIONS = {"image": "COLUMN", "label": "COLUMN", "group": "COLUMN", "range": "BLACK..WHITE"}
 
 
-def read(name: str, argument: str, pick: PickRows, size: int | None, in_memory: int = IN_MEMORY) -> SourceData:
+def read(
+    name: str, argument: str, pick: PickRows, size: int | None, test: float = 0.0, in_memory: int = IN_MEMORY
+) -> SourceData:
     """Read `parquet:PATH`, with options such as `parquet:PATH?image=COLUMN&label=COLUMN`.
 
     Images of a split with more bytes than `in_memory` stay on the disk.
     """
     path, options = split_options(argument, OPTIONS)
     folder = Path(path).expanduser()
-    found = find_splits(folder)
+    found = find_splits(folder, alone=test > 0)
     splits = {split: [open_parquet(each, folder) for each in files] for split, files in found.splits.items()}
-    data = assemble(splits, f"parquet:{path}", options, pick, size, in_memory)
+    data = assemble(splits, f"parquet:{path}", options, pick, size, test, in_memory)
     return data._replace(notes=found.notes + data.notes)
 
 
@@ -51,13 +54,14 @@ def assemble(
     options: Mapping[str, str],
     pick: PickRows,
     size: int | None,
+    test: float = 0.0,
     in_memory: int = IN_MEMORY,
 ) -> SourceData:
-    """Build the splits with encoded images; `pick` chooses the training rows.
+    """Build the splits with encoded images; `pick` chooses the training rows, `test` is a share of them to draw.
 
     Images of a split with more bytes than `in_memory` stay on the disk.
     """
-    if "train" not in splits or not {"validation", "test"} & set(splits):
+    if "train" not in splits or not (test or {"validation", "test"} & set(splits)):
         there = ", ".join(splits) or "nothing"
         raise UserError(f"{where} has no train, or no test and no validation split; it has {there}")
     shown = parse_range(options.get("range"))
@@ -68,11 +72,13 @@ def assemble(
     require_comparable([each for parts in labels.values() for each in parts])
     classes = class_names(labels["train"], columns.label, where)
     ids = {"train": _require_labelled(labels["train"], classes)}
-    chosen = pick(ids["train"], classes)  # checks the classes before the labels of other splits
+    groups = _groups(splits["train"], options.get("group"), where)
     held = [split for split in ("validation", "test") if split in splits and not is_unlabelled(labels[split], classes)]
+    kept, drawn = _drawn(ids["train"], test, groups, held, where)
+    chosen = kept[pick(ids["train"][kept], classes)]  # checks the classes before the labels of other splits
     ids |= {split: _require_labelled(labels[split], classes) for split in held}
     unlabelled = [split for split in splits if split not in ids]
-    if not held:
+    if not held and drawn is None:
         raise UserError(_nothing_labelled(unlabelled, columns, where))
 
     def images(split: str, which: Tensor | None = None) -> Images:
@@ -80,11 +86,39 @@ def assemble(
         sources = _sources(splits[split], columns.image, which, in_memory)
         return Images(LazyImages(sources, _names(splits[split], which), size, shown=shown), ids[split][which])
 
-    validation = images("validation") if held == ["validation", "test"] else None
-    notes = tuple(_unlabelled_note(split, held, where) for split in unlabelled)
+    validation = images("validation") if "validation" in held and (test or "test" in held) else None
+    notes = [_unlabelled_note(split, held, where) for split in unlabelled]
+    if drawn is not None:
+        notes.append(drawn_note(where, len(drawn), len(ids["train"])))
     packed = [split for split in ids if _is_packed(splits[split], columns.image, in_memory)]
-    notes += (_packed_note(packed, where),) if packed else ()
-    return SourceData(images("train", chosen), validation, images(held[-1]), classes, notes=notes)
+    notes += [_packed_note(packed, where)] if packed else []
+    tested = images(held[-1]) if drawn is None else images("train", drawn)
+    kept_groups = None if groups is None else groups[chosen]
+    return SourceData(images("train", chosen), validation, tested, classes, notes=tuple(notes), groups=kept_groups)
+
+
+def _drawn(
+    labels: Tensor, share: float, groups: Tensor | None, held: Sequence[str], where: str
+) -> tuple[Tensor, Tensor | None]:
+    """Draw a share of the training rows as test rows; without a share all are kept. Labels [N] -> [N - T], [T]."""
+    if not share:
+        return torch.arange(len(labels)), None
+    if "test" in held:
+        raise UserError(f"{where} has test images, so there is nothing to draw; leave out --test")
+    return draw_test(labels, share, groups)
+
+
+def _groups(tables: Sequence[TableFile], column: str | None, where: str) -> Tensor | None:
+    """Number the groups of all rows by a column; None without. -> [N]. Raises `UserError` for a row without one."""
+    if column is None:
+        return None
+    if lost := next((each for each in tables if column not in each.schema.names), None):
+        raise UserError(f"{lost.name} of {where} has no column {column!r}, but {', '.join(lost.schema.names)}")
+    cells = [cell for each in tables for cell in each.column(column).to_pylist()]
+    if None in cells:
+        raise UserError(f"row {cells.index(None)} of {where} has no group in the column {column!r}; add it")
+    places = {each: k for k, each in enumerate(dict.fromkeys(cells))}
+    return torch.tensor([places[each] for each in cells])
 
 
 def _require_tables(split: str, tables: Sequence[TableFile], columns: Columns, where: str) -> None:

@@ -34,8 +34,8 @@ class SplitFiles(NamedTuple):
     notes: tuple[str, ...]
 
 
-def find_splits(folder: Path) -> SplitFiles:
-    """Find the files of a folder, of its subfolder `data` and of subfolders named like splits.
+def find_splits(folder: Path, alone: bool = False) -> SplitFiles:
+    """Find the files of a folder, of its subfolder `data` and of subfolders named like splits; `alone` is training's.
 
     Raises `UserError` for a missing split, a missing or doubled shard, and shards of several sets.
     """
@@ -46,7 +46,7 @@ def find_splits(folder: Path) -> SplitFiles:
     there = [each for pattern in ("*.parquet", "*/*.parquet") for each in glob(folder, pattern) if is_file(each)]
     shards = [shard for each in there if (shard := _shard(each, folder))]
     found = {split: [each for each in shards if SPLIT_OF[each.word] == split] for split in SPLITS}
-    if not found["train"] or not found["test"] + found["validation"]:
+    if not found["train"] or not (alone or found["test"] + found["validation"]):
         raise UserError(_nothing_found(folder))
     splits = {split: _whole(each, folder) for split, each in found.items() if each}
     note = left_out_note(folder, [each for each in there if not _shard(each, folder)], "belong to no split")

@@ -47,6 +47,14 @@ class SourceModule(Protocol):
         ...
 
 
+class DrawingSourceModule(Protocol):
+    """Module of a data source that draws a test part where the data have none."""
+
+    def read(self, name: str, argument: str, pick: PickRows, size: int | None, test: float) -> SourceData:
+        """Read the data set NAME:ARGUMENT; `test` is the share of the training images that are test images."""
+        ...
+
+
 class MaskedSourceModule(Protocol):
     """Module of a data source whose pixels have classes."""
 

@@ -40,19 +40,26 @@ class ReadSplits(NamedTuple):
     notes: tuple[str, ...]
 
 
-def read_tensors(argument: str) -> TensorSourceData:
+def read_tensors(argument: str, test: float = 0.0) -> TensorSourceData:
     """Read `tensors:PATH`, with options such as `tensors:PATH?input=NAME&label=NAME`. Raises `UserError`."""
-    path, options = tensor_options(argument)
+    return read_arrays(*tensor_options(argument), test)
+
+
+def read_arrays(path: Path, options: Mapping[str, str], test: float = 0.0) -> TensorSourceData:
+    """Read the arrays of a file; `test` is the share of the training rows that are drawn as test rows."""
+    if test and "test" in options:
+        raise UserError(f"--test {test:g} and ?test={options['test']} both draw test rows; keep one of them")
     file = TensorFile(path)
     names = assign_arrays(file.names, options, path)
     task = task_of_labels(file.dims(next(iter(names.labels.values()))))
     _require_fitting(options, task)
-    splits, notes = _split(_read(file, names, task, options), file, names, options)
+    read = _read(file, names, task, options)
+    splits, notes = _with_drawn(read, file, names, test) if test else _split(read, file, names, options)
     labels = [splits[split].labels for split in SPLITS if split in splits]
     classes = class_names(labels, file.texts(CLASS_NAMES), task, repr(str(path)))
     held = splits.get("validation") if "test" in splits else None
-    test = splits["test" if "test" in splits else "validation"]
-    return TensorSourceData(splits["train"], held, test, classes, task, notes)
+    tested = splits["test" if "test" in splits else "validation"]
+    return TensorSourceData(splits["train"], held, tested, classes, task, notes)
 
 
 def _require_fitting(options: Mapping[str, str], task: TaskName) -> None:
@@ -138,6 +145,18 @@ def _split(read: ReadSplits, file: TensorFile, names: ArrayNames, options: Mappi
     why = "" if "test" in options else f"{file.path} has no test arrays: "
     note = f"{why}{len(test)} of {'its' if why else f'the {len(whole)}'} rows, the same in every run, are the test set"
     return ReadSplits({"train": whole.rows(train), "test": whole.rows(test)}, (*notes, note))
+
+
+def _with_drawn(read: ReadSplits, file: TensorFile, names: ArrayNames, share: float) -> ReadSplits:
+    """Draw the test rows from those of training; raise `UserError` where there are test rows."""
+    splits = _by_array(read.splits[ALL], file, names.split) if names.split is not None else read.splits
+    if "test" in splits:
+        raise UserError(f"{str(file.path)!r} has test rows, so there is nothing to draw; leave out --test")
+    whole = splits[ALL if ALL in splits else "train"]
+    train, test = draw_test(whole.labels, share)
+    kept = {split: each for split, each in splits.items() if split == "validation"}
+    note = f"{len(test)} of the {len(whole)} rows of {str(file.path)!r}, the same in every run, are the test set"
+    return ReadSplits({"train": whole.rows(train), "test": whole.rows(test)} | kept, (*read.notes, note))
 
 
 def _by_array(whole: Examples, file: TensorFile, name: str) -> dict[str, Examples]:
