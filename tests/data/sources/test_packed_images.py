@@ -31,7 +31,7 @@ def root(tmp_path):
 
 
 def read(root, in_memory=0, rows=range(12)):
-    return parquet.read("parquet", str(root), lambda labels, classes: torch.tensor(rows), None, in_memory)
+    return parquet.read("parquet", str(root), lambda labels, classes: torch.tensor(rows), None, in_memory=in_memory)
 
 
 def test_images_on_the_disk_are_those_in_memory(root):
