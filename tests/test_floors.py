@@ -14,7 +14,7 @@ FLOORS = (
     ("method", "step"),
     ("methods",),
     ("loop", "metrics", "train"),
-    ("plots", "study", "inspect", "export", "predict", "bench"),
+    ("plots", "study", "inspect", "export", "predict", "bench", "trackers"),
     ("report",),
     ("cli", "__init__", "__main__"),
 )
@@ -29,6 +29,9 @@ ONLY_IN = {
     "lightning_fabric": {"train"},
     "matplotlib": {"plots"},
     "ray": {"study"},
+    "wandb": {"trackers"},
+    "mlflow": {"trackers"},
+    "trackio": {"trackers"},
     "jinja2": {"report"},
 }
 FILES = sorted(ROOT.rglob("*.py"))

@@ -11,7 +11,7 @@ from typer.core import TyperGroup
 from typer.main import get_command
 
 from selfdistill import __version__
-from selfdistill.cli import bench, compare, doctor, evaluate, inspect, methods, report, reproduce, study, train
+from selfdistill.cli import bench, compare, doctor, evaluate, inspect, log, methods, report, reproduce, study, train
 from selfdistill.errors import Interrupted, UserError
 
 app = typer.Typer(
@@ -25,6 +25,7 @@ app = typer.Typer(
 TRAIN_COMMANDS = (compare.compare, study.study, reproduce.reproduce, train.train)
 OTHER_COMMANDS = (
     report.report,
+    log.log,
     evaluate.evaluate,
     evaluate.export,
     evaluate.predict,

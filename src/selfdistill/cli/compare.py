@@ -6,13 +6,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from selfdistill.cli.engine_options import Address, Engine, Threads, Workers, engine_and_listener
+from selfdistill.cli.engine_options import Address, Engine, EngineAndListener, Threads, Workers, engine_and_listener
 from selfdistill.cli.evaluate import Metrics, OtherClasses, TestLimit, show_metrics
 from selfdistill.cli.options import Methods, method_expressions, run_options
 from selfdistill.cli.report import Page, write_page
+from selfdistill.cli.tracking import Log, together, tracking
 from selfdistill.train.config import RunConfig
 
 if TYPE_CHECKING:
+    from selfdistill.study import Grid
     from selfdistill.study.study import Study
 
 DEFAULT = ("ce()", "label_smoothing()", "scd()", "drg()", "dsr()", "lightskd()", "csd()", "stkd()")
@@ -53,6 +55,7 @@ def compare(
     ood: OtherClasses = None,
     test_limit: TestLimit = None,
     report: Page = False,
+    log: Log = None,
     engine: Engine = "local",
     workers: Workers = None,
     threads: Threads = None,
@@ -68,7 +71,7 @@ def compare(
     one trained first; it is kept for later runs.
     """
     from selfdistill.errors import UserError
-    from selfdistill.study import Grid, compare_all
+    from selfdistill.study import Grid
 
     if seeds < 1:
         raise UserError(f"seeds must be 1 or more, but is {seeds}")
@@ -85,8 +88,22 @@ def compare(
         ood,
         test_limit,
     )
-    studies = compare_all(grid, out, **engine_and_listener(engine, workers, threads, address))
-    show(studies, evaluated=grid.request is not None, page=(out or grid.folder) if report else None)
+    run_grid(grid, out or grid.folder, engine_and_listener(engine, workers, threads, address), log, report=report)
+
+
+def run_grid(grid: "Grid", place: Path, where: EngineAndListener, log: Sequence[str] | None, *, report: bool) -> None:
+    """Run a grid in the folder `place`, send its runs to the trackers of `log`, and print its tables."""
+    from selfdistill.report import PAGE
+    from selfdistill.study import compare_all
+
+    with tracking(log, place.resolve().name) as trackers:
+        where["listener"] = together(where["listener"], trackers)
+        studies = compare_all(grid, place, **where)
+        try:
+            show(studies, evaluated=grid.request is not None, page=place if report else None)
+        finally:
+            if trackers is not None and report:
+                trackers.send_page(place / PAGE)
 
 
 def show(studies: "Sequence[Study]", *, evaluated: bool = False, page: Path | None = None) -> None:

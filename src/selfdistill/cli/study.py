@@ -5,9 +5,10 @@ from typing import Annotated
 
 import typer
 
-from selfdistill.cli.compare import show
+from selfdistill.cli.compare import run_grid
 from selfdistill.cli.engine_options import Address, Engine, Threads, Workers, engine_and_listener
 from selfdistill.cli.report import Page
+from selfdistill.cli.tracking import Log
 
 
 def study(
@@ -18,15 +19,14 @@ def study(
     threads: Threads = None,
     address: Address = None,
     report: Page = False,
+    log: Log = None,
 ) -> None:
     """Run the study that a Python file defines, and print its tables.
 
     Re-running the command skips finished runs and resumes interrupted ones.
     """
-    from selfdistill.study import compare_all
     from selfdistill.study.grid_file import read_grid
 
     grid = read_grid(file)
     place = out or Path("runs") / file.stem
-    studies = compare_all(grid, place, **engine_and_listener(engine, workers, threads, address))
-    show(studies, evaluated=grid.request is not None, page=place if report else None)
+    run_grid(grid, place, engine_and_listener(engine, workers, threads, address), log, report=report)

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from selfdistill.cli.options import run_options
+from selfdistill.cli.tracking import Log, together, tracking
 from selfdistill.train.config import RunConfig
 
 PRINTED = (
@@ -23,6 +24,7 @@ def train(
     save_every: Annotated[
         float, typer.Option(help="Seconds between checkpoints within an epoch; one is written after each epoch too.")
     ] = (600.0),
+    log: Log = None,
     *,
     config: RunConfig,
 ) -> None:
@@ -39,7 +41,9 @@ def train(
 
     config = replace(config, method=method, seed=seed)
     folder = out or Path("runs") / folder_name(f"{method}-{config.data}-{config.model}-{seed}")
-    result = run(config, folder, resume=resume, listener=progress_for(console), save_every=save_every)
+    with tracking(log, folder.resolve().parent.name) as trackers:
+        listener = together(progress_for(console), trackers)
+        result = run(config, folder, resume=resume, listener=listener, save_every=save_every)
     print(
         aligned(
             [

@@ -172,6 +172,7 @@ def build(inputs: RunInputs) -> Trainer:
     distributed.on_rank_zero(
         lambda: write_json(plan.folder / RUN, artifacts.run_metadata(plan.config, plan.method, splits, trainer.augment))
     )
+    plan.listener.on_run_files(plan.folder)
     state = distributed.on_rank_zero(lambda: checkpoint.latest(plan.folder, trainer.require_own, plan.listener.on_note))
     if state is not None:
         trainer.load_state_dict(state)
@@ -362,6 +363,7 @@ def finish(trainer: Trainer, plan: RunPlan) -> AnyResult:
         if trainer.best.epoch:
             artifacts.save_weights(trainer.best.weights, plan.folder / BEST)
         write_json(plan.folder / RESULT, found)
+        plan.listener.on_result(found)
         return found
 
     return distributed.on_rank_zero(write)

@@ -12,6 +12,8 @@ from tests.helpers.small_runs import small
 HOOKS = [name for name, _ in inspect.getmembers(Listener, inspect.isfunction) if name.startswith("on_")]
 ARGUMENTS = {
     "on_run_start": ("ce()", 2, 3),
+    "on_run_files": (Path("run"),),
+    "on_result": ({"top1": 90.0},),
     "on_epoch": ({"epoch": 1},),
     "on_checkpoint": (Path("last.ckpt"),),
     "on_note": ("resumed",),
@@ -45,13 +47,14 @@ def test_a_run_calls_its_hooks_in_order(tmp_path):
     recorder = Recorder()
     run(small(epochs=1, limit=64), tmp_path, listener=recorder)
     made = [name for name in recorder.calls if name != "on_note"]
-    assert made == ["on_run_start", "on_step", "on_step", "on_checkpoint", "on_epoch", "on_run_end"]
+    steps = ["on_step", "on_step", "on_checkpoint", "on_epoch"]
+    assert made == ["on_run_files", "on_run_start", *steps, "on_run_end", "on_result"]
 
 
 def test_a_study_calls_its_hooks_around_those_of_runs(tmp_path):
     recorder = Recorder()
     compare(["ce()"], RunConfig("ce()", limit=64, batch_size=64, epochs=1), [0], tmp_path, listener=recorder)
-    of_the_run = ["on_run_start", "on_step", "on_checkpoint", "on_epoch", "on_run_end"]
+    of_the_run = ["on_run_files", "on_run_start", "on_step", "on_checkpoint", "on_epoch", "on_run_end", "on_result"]
     assert [name for name in recorder.calls if name != "on_note"] == [
         "on_study_start",
         *of_the_run,

@@ -5,9 +5,10 @@ import os
 import signal
 import threading
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from multiprocessing.connection import Connection, wait
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -117,6 +118,10 @@ class PipeListener(Listener):
     def __init__(self, connection: Connection):
         self.connection = connection
 
+    def on_run_files(self, folder: Path) -> None:
+        """Forward the call."""
+        self.connection.send(("on_run_files", folder))
+
     def on_run_start(self, title: str, epochs: int, steps: int) -> None:
         """Forward the call."""
         self.connection.send(("on_run_start", title, epochs, steps))
@@ -132,6 +137,10 @@ class PipeListener(Listener):
     def on_run_end(self) -> None:
         """Forward the call."""
         self.connection.send(("on_run_end",))
+
+    def on_result(self, result: Mapping[str, object]) -> None:
+        """Forward the call."""
+        self.connection.send(("on_result", result))
 
 
 def _serve(connection: Connection, threads: int, device: str | None) -> None:

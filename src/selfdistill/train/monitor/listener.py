@@ -31,9 +31,9 @@ class JobStatus:
 class Listener:
     """Receives the events of runs and studies; every hook does nothing unless a subclass overrides it.
 
-    A run calls `on_run_start`, then `on_step`, `on_epoch`, `on_checkpoint` and `on_note` as it goes, and `on_run_end`
-    even if it fails. A study calls `on_study_start`, `on_job_end` after each job, and `on_study_end`; the runs of a job
-    go to the listener that `for_job` returns.
+    A run calls `on_run_files` and `on_run_start`, then `on_step`, `on_epoch`, `on_checkpoint` and `on_note` as it goes,
+    `on_run_end` even if it fails, and `on_result` last. A study calls `on_study_start`, `on_job_end` after each job,
+    and `on_study_end`; the runs of a job go to the listener that `for_job` returns.
 
     >>> class Notes(Listener):
     ...     def on_note(self, text): print(text)
@@ -43,6 +43,9 @@ class Listener:
 
     def on_run_start(self, title: str, epochs: int, steps: int) -> None:
         """A run of `epochs` epochs with `steps` steps each begins; 0 epochs for an evaluation."""
+
+    def on_run_files(self, folder: Path) -> None:
+        """run.json has been written to this folder, which receives the other records of the run too."""
 
     def on_step(self) -> None:
         """The optimizer has taken a step."""
@@ -57,7 +60,10 @@ class Listener:
         """A message for the user, such as that a checkpoint is resumed."""
 
     def on_run_end(self) -> None:
-        """The run has ended, finished or not."""
+        """The training of the run has ended, finished or not."""
+
+    def on_result(self, result: Mapping[str, object]) -> None:
+        """The run is finished; `result` is the content of result.json."""
 
     def on_study_start(self, rows: Callable[[], list[RowStatus]], done: int, jobs: int) -> None:
         """A study begins with `done` of `jobs` jobs finished; `rows` returns its current table."""
@@ -84,6 +90,11 @@ class Listeners(Listener):
         for each in self.listeners:
             each.on_run_start(title, epochs, steps)
 
+    def on_run_files(self, folder: Path) -> None:
+        """Forward the call."""
+        for each in self.listeners:
+            each.on_run_files(folder)
+
     def on_step(self) -> None:
         """Forward the call."""
         for each in self.listeners:
@@ -108,6 +119,11 @@ class Listeners(Listener):
         """Forward the call."""
         for each in self.listeners:
             each.on_run_end()
+
+    def on_result(self, result: Mapping[str, object]) -> None:
+        """Forward the call."""
+        for each in self.listeners:
+            each.on_result(result)
 
     def on_study_start(self, rows: Callable[[], list[RowStatus]], done: int, jobs: int) -> None:
         """Forward the call."""

@@ -1,0 +1,1 @@
+"""Experiment trackers: TensorBoard, Weights & Biases, MLflow, Trackio and CSV, fed from the records of a run."""
