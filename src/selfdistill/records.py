@@ -46,6 +46,7 @@ class RunInfo(TypedDict):
     mean: Channels | dict[str, list[float]]  # by channel, of pixels from 0 to 1; of tensors by input
     std: Deviations | dict[str, list[float]]
     images: dict[str, Count]  # by split
+    class_weights: NotRequired[dict[str, Amount]]  # in losses of labels, by class; absent where equal
     data_fingerprint: NotRequired[DataFingerprint | None]
     left_out: NotRequired[list[str]]  # notes on files that were not read
     skipped: NotRequired[list[str]]  # names of unreadable images

@@ -89,7 +89,7 @@ def test_evaluate_computes_and_stores_the_named_metrics(capsys, finished):
     command(capsys, "evaluate", str(finished), "--data", "fake:classes=10,size=8", "--metrics", "selective")
     kept = json.loads((finished / "metrics.json").read_text())
     assert (kept["data"], kept["images"]) == ("digits", 359)
-    assert {"fgsm", "classes", "selective", "accuracy", "calibration", "outside"} == set(kept["metrics"])
+    assert {"fgsm", "classes", "selective", "accuracy", "balance", "calibration", "outside"} == set(kept["metrics"])
     assert kept["metrics"]["outside"]["data"] == "fake:classes=4,size=8"
     other = json.loads((finished / "metrics-fake-classes-10-size-8.json").read_text())
     assert (other["data"], list(other["metrics"])) == ("fake:classes=10,size=8", ["selective"])

@@ -55,3 +55,24 @@ def test_pairs_need_classes():
         EpochOrder(22, 8, needs={"order": ClassGroups(1)})
     with pytest.raises(UserError, match="groups of 3 images do not fill a batch of 8 rows; use a --batch-size that is"):
         EpochOrder(22, 8, labels=LABELS, needs={"order": ClassGroups(2)})
+
+
+def test_a_balanced_order_has_every_class_equally_often():
+    labels = torch.tensor([0] * 16 + [1] * 4 + [2] * 2)
+    order = EpochOrder(22, 8, labels=labels, balanced=True, seed=3)
+    first, second = order.rows(0), order.rows(1)
+    for rows in (first, second):
+        assert sorted(torch.bincount(labels[rows]).tolist()) == [7, 7, 8]
+        often = torch.bincount(rows, minlength=22)
+        assert often[:16].max() == 1  # a large class gives a part of its rows
+        assert set(often[16:20].tolist()) <= {1, 2}  # of a small class each, equally often within one
+        assert set(often[20:].tolist()) <= {3, 4}
+    assert not first.equal(second)
+    assert EpochOrder(22, 8, labels=labels, balanced=True, seed=3).rows(1).equal(second)
+    parts = [EpochOrder(22, 8, labels=labels, balanced=True, seed=3, rank=k, ranks=2) for k in (0, 1)]
+    assert torch.cat([each.rows(0)[each.slice(1)] for each in parts]).equal(first[order.slice(1)])
+
+
+def test_a_balanced_order_of_more_classes_than_rows():
+    order = EpochOrder(4, 4, labels=torch.arange(4), balanced=True)
+    assert order.rows(0).sort().values.equal(torch.arange(4))

@@ -47,7 +47,7 @@ def test_other_kinds_of_networks_are_measured(splits, kind):
 def test_basic_is_what_result_json_has_and_more(splits):
     model = network()
     found = metrics.evaluate(model, splits, batch_size=16)
-    assert list(found) == ["accuracy", "calibration"]
+    assert list(found) == ["accuracy", "calibration", "balance"]
     flat = found["accuracy"] | found["calibration"]
     want = plainly(model, splits.test, data.default_augmentation(splits), batch_size=16)
     assert {name: flat[name] for name in want} == want

@@ -50,6 +50,8 @@ HELP = {  # by field of RunConfig, the source of type, {choices} and default
     "validation": "Fraction of the training images held out for validation.",
     "test": "Fraction of the training images that are the test set, where the data have none; the same for all seeds.",
     "label_noise": "Fraction of the training labels replaced by wrong ones.",
+    "class_weights": "Weights of classes in losses of labels: auto (inverse frequency), or a JSON or CSV file.",
+    "balanced": "Draw every class equally often in each epoch.",
     "skip_unreadable": "Skip images that cannot be read, and record their names in run.json.",
     "size": "Image size in pixels per side, by resizing; default: the data set's own.",
     "pretrained": "Start from the pretrained weights of timm or torchvision, with a new classifier.",

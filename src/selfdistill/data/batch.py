@@ -35,3 +35,4 @@ class Batch(NamedTuple):
     mix: Mix | None = None
     extra: Mapping[str, Inputs] = MappingProxyType({})  # as required: clean, peer, twin, last …
     share: Tensor | None = None  # [] labelled pixels or tags here, over the mean of all processes and parts; None: 1
+    weights: Tensor | None = None  # [B] of the examples in losses of labels, relative to one another; None: equal

@@ -48,6 +48,22 @@ class ClassIndex:
             steps.append(torch.where(taken, largest, drawn))
         return torch.stack([rows, *(self._at(rows, self.place[rows] + each) for each in steps)], dim=1)
 
+    def balanced(self, count: int, generator: Generator) -> Tensor:
+        """Draw rows with every class equally often, within one row, in a random order. -> [count].
+
+        A class of fewer rows repeats them, each equally often within one; one of more rows gives a part of them.
+        """
+        ranks = torch.randperm(len(self.classes), generator=generator)  # the first classes give a row more
+        quotas = count // len(self.classes) + (ranks < count % len(self.classes))
+        rows = torch.cat([self._cycled(place, each, generator) for place, each in enumerate(quotas.tolist())])
+        return rows[torch.randperm(count, generator=generator)]
+
+    def _cycled(self, place: int, count: int, generator: Generator) -> Tensor:
+        """Draw rows of a class in rounds, each with all of its rows in another order. -> [count]."""
+        own = self.by_class[int(self.starts[place]) :][: int(self.counts[place])]
+        rounds = max(-(-count // len(own)), 1)
+        return torch.cat([own[torch.randperm(len(own), generator=generator)] for _ in range(rounds)])[:count]
+
     def negatives(self, rows: Tensor, count: int, generator: Generator) -> Tensor:
         """Draw `count` rows of other classes for each row, distinct where possible. [B] -> [B, count]."""
         if len(self.classes) < 2:

@@ -23,7 +23,8 @@ class EpochOrder:
     It depends only on the seed and on groups of a class that a method needs, not on the number of ranks: it is drawn
     for all rows and split. Negatives are drawn per rank. Each epoch can be drawn again, so resuming needs no state.
     The last incomplete batch is dropped, unless it is the only one. `labels` [N] are read where a method pairs rows by
-    class. Raises `UserError` if the batch size is not a multiple of `ranks`, or for groups that do not fill a batch.
+    class, and for a `balanced` order, which has every class equally often. Raises `UserError` if the batch size is not
+    a multiple of `ranks`, or for groups that do not fill a batch.
     """
 
     def __init__(
@@ -35,12 +36,14 @@ class EpochOrder:
         needs: Mapping[str, Need] | None = None,
         seed: int = 0,
         drop_last: bool = True,
+        balanced: bool = False,
         rank: int = 0,
         ranks: int = 1,
         device: torch.device | str = "cpu",
     ):
         self.count, self.batch_size = rows, fitting_batch_size(batch_size, rows, ranks)
         self.labels, self.needs, self.seed, self.drop_last = labels, dict(needs or {}), seed, drop_last
+        self.balanced = balanced
         self.rank, self.ranks, self.device = rank, ranks, device
         self.rows = functools.lru_cache(2)(self._draw)  # drawn once an epoch, not once a step
         self.placed = functools.lru_cache(2)(lambda epoch: self.rows(epoch).to(device))
@@ -82,7 +85,9 @@ class EpochOrder:
         return drawn.to(self.device, non_blocking=True)
 
     def _draw(self, epoch: int) -> Tensor:
-        """Draw the order of an epoch's rows, grouped by class if required. -> [N]."""
+        """Draw the order of an epoch's rows, balanced or grouped by class if required. -> [N]."""
+        if self.balanced:
+            return self.class_index.balanced(self.count, make_generator(self.seed, "balanced", epoch))
         draws = make_generator(self.seed, "order", epoch)
         order = torch.randperm(self.count, generator=draws)
         match self.needs.get("order"):

@@ -28,6 +28,7 @@ class Examples:
 
     inputs: TensorInputs  # N rows in each tensor: float32, uint8, int64 or bool
     labels: Tensor  # [N] class ids, [N, T] tags, or [N, H, W] class ids of pixels; -100 where unknown
+    weights: Tensor | None = None  # [N] of the examples in losses of labels; None: equal
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -37,7 +38,8 @@ class Examples:
 
     def rows(self, index: Tensor) -> "Examples":
         """Select rows in the given order. index [M]."""
-        return Examples(map_tensors(lambda each: each[index], self.inputs), self.labels[index])
+        weights = None if self.weights is None else self.weights[index]
+        return Examples(map_tensors(lambda each: each[index], self.inputs), self.labels[index], weights)
 
     def index_blocks(self, rows: int) -> Iterator[Tensor]:
         """Iterate over indices of all rows in blocks. -> [rows] or fewer."""

@@ -23,6 +23,7 @@ class Images:
 
     images: Tensor | LazyImages  # [N, 3, H, H] uint8
     labels: Tensor  # [N] class ids, or [N, T] tags: 1, 0, or -100 where unknown
+    weights: Tensor | None = None  # [N] of the images in losses of labels; None: equal
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -33,7 +34,7 @@ class Images:
     def rows(self, index: Tensor) -> "Images":
         """Select rows in the given order. index [M]."""
         pixels = self.images.rows(index) if isinstance(self.images, LazyImages) else self.images[index]
-        return Images(pixels, self.labels[index])
+        return Images(pixels, self.labels[index], None if self.weights is None else self.weights[index])
 
     def index_blocks(self, rows: int) -> Iterator[Tensor]:
         """Iterate over indices of all images in blocks of `rows`; prefetches lazy images. -> [rows] or fewer."""

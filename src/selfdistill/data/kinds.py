@@ -178,19 +178,21 @@ def training_loader(
     erasing: Erasing | None = None,
     needs: Mapping[str, Need] | None = None,
     seed: int = 0,
+    balanced: bool = False,
     rank: int = 0,
     ranks: int = 1,
     device: torch.device | str = "cpu",
 ) -> AnyLoader:
     """Make the loader of a kind of images; a segmentation loader does not mix, and has no extra inputs.
 
-    Methods that need those are refused for pixels.
+    Methods that need those are refused for pixels, as is a `balanced` order.
     """
     place: dict[str, Any] = {"erasing": erasing, "seed": seed, "rank": rank, "ranks": ranks, "device": device}
+    drawn: dict[str, Any] = {"mixing": mixing, "needs": needs, "balanced": balanced}
     if isinstance(images, Images) and isinstance(augment, Augmentation):
-        return Loader(images, batch_size, augment=augment, mixing=mixing, needs=needs, **place)
+        return Loader(images, batch_size, augment=augment, **drawn, **place)
     if isinstance(images, Examples) and isinstance(augment, Standardization):
-        return TensorLoader(images, batch_size, augment=augment, mixing=mixing, needs=needs, **place)
+        return TensorLoader(images, batch_size, augment=augment, **drawn, **place)
     if isinstance(images, MaskedImages) and isinstance(augment, SegmentationAugmentation):
         return SegmentationLoader(images, batch_size, augment=augment, **place)
     raise TypeError(f"{type(augment).__name__} does not augment {type(images).__name__}")

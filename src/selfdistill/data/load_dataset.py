@@ -151,7 +151,7 @@ def _for_each(lazy: Sequence[LazyImages], read: Callable[[LazyImages], T]) -> di
 def _with_pixels(raw: SourceData, pixels: Mapping[LazyImages, Tensor]) -> SourceData:
     def decoded(images: Images) -> Images:
         found = images.images
-        return Images(pixels[found], images.labels) if isinstance(found, LazyImages) else images
+        return replace(images, images=pixels[found]) if isinstance(found, LazyImages) else images
 
     held = None if raw.validation is None else decoded(raw.validation)
     return raw._replace(train=decoded(raw.train), validation=held, test=decoded(raw.test))

@@ -113,15 +113,25 @@ def mixed(rows: Tensor, mix: Mix) -> Tensor:
     return sum((share * rows[partner] for share, partner in columns), start=torch.zeros_like(rows))
 
 
-def label_shares(batch: Batch, classes: int) -> Tensor:
+def label_shares(batch: Batch, classes: int, *, weighted: bool = False) -> Tensor:
     """Soft labels: the share of each class in each row; one-hot where rows are not mixed. -> [B, C].
 
-    Rows without a label (-100) have shares of zero.
+    Rows without a label (-100) have shares of zero. With `weighted`, each share is times the weight of its example.
     """
     if batch.mix is None:
-        return _one_hot(batch.labels, classes)
+        labels = _one_hot(batch.labels, classes)
+        return labels * partner_weights(batch) if weighted else labels
     each = _one_hot(batch.labels[batch.mix.partners], classes)  # [B, n, C]
-    return (batch.mix.shares[:, :, None] * each).sum(dim=1)
+    shares = partner_weights(batch) if weighted else batch.mix.shares
+    return (shares[:, :, None] * each).sum(dim=1)
+
+
+def partner_weights(batch: Batch) -> Tensor:
+    """Weight of each partner of a row in losses of labels: its share, times the weight of its example. -> [B, n]."""
+    shares = torch.ones_like(batch.labels, dtype=torch.float)[:, None] if batch.mix is None else batch.mix.shares
+    if batch.weights is None:
+        return shares
+    return shares * (batch.weights[:, None] if batch.mix is None else batch.weights[batch.mix.partners])
 
 
 def _one_hot(labels: Tensor, classes: int) -> Tensor:

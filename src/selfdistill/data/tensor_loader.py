@@ -8,6 +8,7 @@ from torch import Tensor
 
 from selfdistill.data.batch import Batch
 from selfdistill.data.cell_exchange import CellExchange
+from selfdistill.data.class_weights import weights_of
 from selfdistill.data.epoch_order import EpochOrder, extra_inputs
 from selfdistill.data.examples import Examples, TensorInputs
 from selfdistill.data.mixing import Erasing, Mixing
@@ -39,6 +40,7 @@ class TensorLoader:
         needs: Mapping[str, Need] | None = None,
         seed: int = 0,
         drop_last: bool = True,
+        balanced: bool = False,
         rank: int = 0,
         ranks: int = 1,
         device: torch.device | str = "cpu",
@@ -52,6 +54,7 @@ class TensorLoader:
             needs=needs,
             seed=seed,
             drop_last=drop_last,
+            balanced=balanced,
             rank=rank,
             ranks=ranks,
             device=device,
@@ -70,6 +73,7 @@ class TensorLoader:
         for step in range(start, len(self)):
             order, rows = self.order.placed(number), self.order.slice(step)
             batch = Batch(self._inputs(order, number, step, "augment"), self._labels(number, step), order[rows])
+            batch = batch._replace(weights=weights_of(self.examples.weights, order[rows]))
             yield self._mixed(batch._replace(extra=self._extra(number, step)), number, step)
 
     def _extra(self, epoch: int, step: int) -> dict[str, TensorInputs | Tensor]:
@@ -103,4 +107,5 @@ def tensor_batches(
 
 
 def _on_device(examples: Examples, device: torch.device | str) -> Examples:
-    return Examples(map_tensors(lambda each: each.to(device), examples.inputs), examples.labels.to(device))
+    inputs, labels = map_tensors(lambda each: each.to(device), examples.inputs), examples.labels.to(device)
+    return Examples(inputs, labels, None if examples.weights is None else examples.weights.to(device))

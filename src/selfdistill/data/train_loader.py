@@ -9,6 +9,7 @@ from torch import Tensor
 from selfdistill.data.augment import Augmentation, AugmentParams
 from selfdistill.data.batch import Batch
 from selfdistill.data.cell_exchange import CellExchange
+from selfdistill.data.class_weights import weights_of
 from selfdistill.data.epoch_order import EpochOrder, extra_inputs
 from selfdistill.data.images import PREFETCH, Images
 from selfdistill.data.lazy import LazyImages
@@ -37,11 +38,13 @@ class Loader:
         needs: Mapping[str, Need] | None = None,
         seed: int = 0,
         drop_last: bool = True,
+        balanced: bool = False,
         rank: int = 0,
         ranks: int = 1,
         device: torch.device | str = "cpu",
     ):
         self.images, self.labels = images.images.to(device), images.labels.to(device)
+        self.weights = None if images.weights is None else images.weights.to(device)
         self.augment, self.mixing, self.erasing, self.seed = augment, mixing, erasing, seed
         self.order = EpochOrder(
             len(images),
@@ -50,6 +53,7 @@ class Loader:
             needs=needs,
             seed=seed,
             drop_last=drop_last,
+            balanced=balanced,
             rank=rank,
             ranks=ranks,
             device=self.images.device,
@@ -69,6 +73,7 @@ class Loader:
             self._prefetch(number, step)
             index = order[self.order.slice(step)].to(self.device)
             batch = Batch(self._augmented(order, number, step, "augment"), self.labels[index], index)
+            batch = batch._replace(weights=weights_of(self.weights, index))
             yield self._mixed(batch._replace(extra=self._extra(number, step)), number, step)
 
     def _prefetch(self, epoch: int, step: int) -> None:

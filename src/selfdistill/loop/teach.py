@@ -23,6 +23,7 @@ from selfdistill.method import Method
 from selfdistill.methods import parse_method
 from selfdistill.rng import random_key
 from selfdistill.step import Distiller, LossTerms, Step
+from selfdistill.step.example_weights import relative_weights
 from selfdistill.step.memory import MemorySlots
 from selfdistill.step.precision import reference_tensor
 from selfdistill.step.row_kinds import RowKind
@@ -205,10 +206,11 @@ class DistillationStep(nn.Module):
     ) -> Tensor:
         """Return the loss of a batch of inputs with labels [B], a scalar for backward().
 
-        A `Batch` of `sd.loader` takes the place of inputs and labels. `index` [B] are places in the data set;
-        `extra` are further tensors that the method requires, such as `peer`. `remember=False` leaves the memories
-        unchanged, for optimizers that evaluate a batch twice. Raises `UserError` for labels that are no class ids of
-        the model, for a missing tensor, for too few rows, for losses that are not finite, and after `close`.
+        A `Batch` of `sd.loader` takes the place of inputs and labels; its weights of examples count relative to their
+        mean over the batches of all processes. `index` [B] are places in the data set; `extra` are further tensors
+        that the method requires, such as `peer`. `remember=False` leaves the memories unchanged, for optimizers that
+        evaluate a batch twice. Raises `UserError` for labels that are no class ids of the model, for a missing tensor,
+        for too few rows, for losses that are not finite, and after `close`.
 
         >>> images, labels = torch.randn(4, 3, 8, 8), torch.tensor([0, 1, 0, 1])
         >>> teach = sd.teach(sd.create("resnet8", classes=10, size=8), "cs_kd()", images)
@@ -220,6 +222,9 @@ class DistillationStep(nn.Module):
         validate.require_known(self.step, extra)
         batch = inputs if isinstance(inputs, Batch) else _batch(inputs, labels, index, extra)
         batch = batch._replace(labels=self._labels(batch))
+        if batch.weights is not None:
+            validate.require_weights(self.step, batch.weights, len(batch.labels))
+            batch = batch._replace(weights=batch.weights.to(device_of(batch.inputs)))
         if not (self.student.training and torch.is_grad_enabled()):
             return self._evaluate(batch)
         return self._train(self._prepare_batch(batch), remember)
@@ -309,6 +314,7 @@ class DistillationStep(nn.Module):
         if torch.is_grad_enabled() and not self._warned and not torch.compiler.is_compiling():
             self._warned = True
             validate.warn_of_eval_mode()
+        (batch,) = relative_weights([batch])
         loss, self.logits = self.step.task_loss(batch)
         self.losses = {"task": loss.detach()}
         return loss
@@ -373,6 +379,7 @@ class DistillationStep(nn.Module):
         if self.mixing and batch.mix is None:
             batch = self.mixing(batch, self._generator)
         validate.require_extra(self.step, batch)
+        (batch,) = relative_weights([batch])
         if not torch.compiler.is_compiling():
             self._check_first_calls(batch)
         return batch

@@ -11,13 +11,14 @@ from selfdistill.data.ignored import IGNORED
 from selfdistill.data.requirements import KEYS
 from selfdistill.errors import UserError
 from selfdistill.features.dominators import nodes_behind
-from selfdistill.inputs import Inputs, tensors
+from selfdistill.inputs import Inputs, describe, tensors
 from selfdistill.method import Method
 from selfdistill.step import Distiller
 from selfdistill.step.auxiliary import auxiliary_parameters
 from selfdistill.step.batch_norm import nonfinite_statistics
 from selfdistill.step.build import tap_names
 from selfdistill.step.distiller import is_merged
+from selfdistill.step.example_weights import require_weightable
 from selfdistill.step.precision import at_least_fp32
 from selfdistill.step.rows import ExampleRows
 
@@ -132,6 +133,21 @@ def require_own_task(method: Method, rows: ExampleRows) -> None:
         raise UserError(f"{method.text} has its own task loss; leave task= out, or use another method")
     if method.mixing is not None:
         raise UserError(f"{method.text} mixes labels, which a custom task loss cannot handle; leave task= out")
+
+
+def require_weights(step: Distiller, weights: Tensor, rows: int) -> None:
+    """Raise `UserError` for weights of examples that are no numbers [B], or that a loss of labels does not read."""
+    if step.rows.kind != "examples":
+        raise UserError(
+            f"weights are of examples with one class, but the model classifies {step.rows.kind}; leave weights out"
+        )
+    if step.own_task is not None:
+        raise UserError("a custom task loss reads no weights of examples; weight its rows there, and leave weights out")
+    if not weights.is_floating_point() or weights.shape != (rows,):
+        raise UserError(f"weights must be {rows} floats, one for each example, but are {describe(weights)}")
+    if weights.device.type == "cpu" and not (weights.isfinite() & (weights >= 0)).all():
+        raise UserError("weights of examples must be 0 or more and finite, but some are not")
+    require_weightable(dict(step.terms.items()), step.method.text)
 
 
 def require_known(step: Distiller, extra: Mapping[str, Inputs]) -> None:

@@ -20,7 +20,7 @@ class Submodels(TwoPasses):
 
     def __init__(self, form: str, dropout: float):
         super().__init__(dropout)
-        self.form = form
+        self.form, self.supports_weights = form, form == "ce"
 
     def loss(self, context: StepContext) -> LossValue:
         """Compute a quarter of both label losses and of both losses of the other's prediction, as labels and change."""

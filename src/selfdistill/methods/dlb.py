@@ -18,6 +18,7 @@ class LastBatch(LossTerm):
     supports_mixup = False
     supports_tags = False  # the last batch's labels are class ids
     uses_labels = True
+    supports_weights = False  # the last batch's labels have none
 
     def __init__(self, alpha: float, temperature: float):
         super().__init__()

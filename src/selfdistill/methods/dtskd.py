@@ -13,6 +13,7 @@ class DualTeachers(LossTerm):
 
     taps, min_stages, requires, min_batch_size = ("stages",), 2, ("embedding",), 2
     supports_mixup, supports_tags, uses_labels = False, False, True  # a table has a row for each image
+    supports_weights = False  # labels and past predictions share one target
     uses_progress, uses_index, memory_scope = True, True, "run"  # by head, its latest prediction for each image [N, C]
 
     def __init__(self, past: float, label: float, temperature: float, epsilon: float, detach: bool):

@@ -23,8 +23,9 @@ class FocalLoss(LossTerm):
         """Compute the mean of -(1 - p_y)^gamma log p_y over rows with a label; mixed labels count by their shares."""
         log_p = F.log_softmax(context.logits, dim=1)
         doubt = (-torch.expm1(log_p)).clamp_min(EPS).pow(self.gamma)  # no power's gradient at zero
-        shares = label_shares(context.batch, context.logits.shape[1])
-        return -weighted_log(shares * doubt, log_p).sum() / shares.sum()
+        classes = context.logits.shape[1]
+        weights = label_shares(context.batch, classes, weighted=True)
+        return -weighted_log(weights * doubt, log_p).sum() / label_shares(context.batch, classes).sum()
 
 
 @method_constructor

@@ -11,6 +11,7 @@ class SelfCorrectedLabels(LossTerm):
     """Labels give way to the student's own predictions, where those are certain, late in training."""
 
     needs_labels = True
+    supports_weights = False  # labels and predictions share one target
     uses_progress = True
 
     def __init__(self, slope: float, transit: float):

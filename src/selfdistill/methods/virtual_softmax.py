@@ -1,13 +1,12 @@
 """Virtual Class Enhanced Discriminative Embedding Learning (https://arxiv.org/abs/1811.12611)."""
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from selfdistill.functional import l2_norm
 from selfdistill.method import Method
 from selfdistill.method.constructor import method_constructor
-from selfdistill.terms import LossTerm, LossValue, StepContext
+from selfdistill.terms import LossTerm, LossValue, StepContext, label_loss
 
 
 class VirtualClass(LossTerm):
@@ -25,7 +24,7 @@ class VirtualClass(LossTerm):
         weight, embedding, labels = context.classifier_weight, context.embedding, context.batch.labels
         known = context.logits if self.bias else without_bias(context.logits, embedding, weight)
         virtual = l2_norm(weight)[labels] * l2_norm(embedding)
-        return F.cross_entropy(torch.cat([known, virtual[:, None]], dim=1), labels)
+        return label_loss(torch.cat([known, virtual[:, None]], dim=1), context.batch)
 
     @torch.no_grad()
     def finish(self, student: nn.Module, classifier: str) -> None:

@@ -81,6 +81,14 @@ METRICS = {
             MetricSpec("calibration.brier", CONFIDENCE, "Brier", -1, ".4f"),
         ),
     ),
+    "balance": Metric(
+        "balance.compute",
+        "balanced accuracy and macro F1",
+        (
+            MetricSpec("balance.balanced_accuracy", ACCURACY, "balanced accuracy %", 1),
+            MetricSpec("balance.macro_f1", ACCURACY, "macro F1 %", 1),
+        ),
+    ),
     "segmentation": Metric(
         "segmentation.compute",
         "mean IoU, pixel and class accuracy, NLL and ECE of pixels",
@@ -180,7 +188,7 @@ METRICS = {
         tasks=(CLASSIFY, SEGMENT, TAG),
     ),
 }
-BASIC = ("accuracy", "calibration", "segmentation", "tags")  # those of the run's task
+BASIC = ("accuracy", "calibration", "balance", "segmentation", "tags")  # those of the run's task
 CLASS_SCORES = {"classes": "top1", "class_iou": "iou", "tag_f1": "f1"}  # metrics by class, and their main number
 
 

@@ -82,7 +82,7 @@ def available_metrics(
 
     >>> from selfdistill import data, metrics, models
     >>> metrics.available_metrics(models.create("resnet8", 10, size=8), data.load("fake:size=8"))
-    ['accuracy', 'calibration']
+    ['accuracy', 'calibration', 'balance']
     """
     evaluated = EvaluatedModel(model, augment or augmentation_for(splits, None), _device(model, None))
     return _available(_context(evaluated, splits, metrics, ood, classifier, 0, epsilons, str), metrics)
@@ -94,7 +94,7 @@ def resolve_metric_names(metrics: str | Sequence[str], task: TaskName | None = N
     With a task, "basic" and "all" are those that measure it. Raises `UserError` for an unknown name.
 
     >>> resolve_metric_names(["basic", "knn"], "classify")
-    {'accuracy': True, 'calibration': True, 'knn': True}
+    {'accuracy': True, 'calibration': True, 'balance': True, 'knn': True}
     """
     words = [metrics] if isinstance(metrics, str) else list(metrics)
     for word in words:

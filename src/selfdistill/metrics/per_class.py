@@ -21,9 +21,19 @@ def per_class_metrics(logits: Tensor, labels: Tensor, names: Sequence[str]) -> l
     >>> per_class_metrics(torch.eye(2)[[0, 0]], torch.tensor([0, 1]), ["cat", "dog"])[1]
     {'class': 'dog', 'images': 1, 'top1': 0.0, 'precision': None, 'taken_for': 'cat'}
     """
-    logits, labels = checked_pair(logits, labels)
-    table = multiclass_confusion_matrix(predicted_class(logits), labels, logits.shape[1])  # [label, guess]
+    table = confusion_counts(logits, labels)
     return [_row(table, k, names) for k in range(len(names))]
+
+
+def confusion_counts(logits: Tensor, labels: Tensor) -> Tensor:
+    """Count the images by label and predicted class. logits [N, C], labels [N] -> [C, C].
+
+    >>> import torch
+    >>> confusion_counts(torch.eye(2)[[0, 0]], torch.tensor([0, 1])).tolist()
+    [[1, 0], [1, 0]]
+    """
+    logits, labels = checked_pair(logits, labels)
+    return multiclass_confusion_matrix(predicted_class(logits), labels, logits.shape[1])
 
 
 def _row(table: Tensor, k: int, names: Sequence[str]) -> ClassRow:

@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Size, Tensor, nn
 
 from selfdistill.data.batch import Batch, Mix
+from selfdistill.data.mixing import partner_weights
 from selfdistill.errors import UserError
 from selfdistill.inputs import Inputs
 from selfdistill.terms.memory import Memory, as_mapping, as_pair, as_tensor
@@ -247,13 +248,17 @@ def _required(value: Value | None, name: str, way_out: str) -> Value:
 def label_loss(logits: Tensor, batch: Batch, smoothing: float = 0.0) -> Tensor:
     """Compute the cross-entropy with the labels, which are mixed if the batch's rows are. [B, C] -> [].
 
-    `smoothing` is PyTorch's `label_smoothing`: the fraction of the target spread over all C classes.
+    `smoothing` is PyTorch's `label_smoothing`: the fraction of the target spread over all C classes. Weights of
+    examples are relative to their mean over the batch, which a step has set to 1.
     """
     if batch.mix is None:
-        return F.cross_entropy(logits, batch.labels, label_smoothing=smoothing)
+        if batch.weights is None:
+            return F.cross_entropy(logits, batch.labels, label_smoothing=smoothing)
+        rows = F.cross_entropy(logits, batch.labels, reduction="none", label_smoothing=smoothing)
+        return (batch.weights * rows).mean()
     columns = batch.labels[batch.mix.partners].unbind(dim=1)  # n of [B]
     each = [F.cross_entropy(logits, labels, reduction="none", label_smoothing=smoothing) for labels in columns]
-    return (batch.mix.shares * torch.stack(each, dim=1)).sum(dim=1).mean()
+    return (partner_weights(batch) * torch.stack(each, dim=1)).sum(dim=1).mean()
 
 
 class LossTerm(nn.Module):
@@ -289,6 +294,7 @@ class LossTerm(nn.Module):
     uses_random: bool = False  # draws numbers by `context.progress.key`
     uses_index: bool = False  # reads `context.index` and the number of training examples
     uses_labels: bool = False  # part of its value is a supervised loss
+    supports_weights: bool = True  # its supervised losses are those of `context.cross_entropy`, which examples weight
     min_batch_size: int = 1
     min_stages: int = 1  # of the student, for terms that tap "stages"
     reduction: Literal["mean", "batch"] = "mean"  # "batch": the loss is not a mean over rows

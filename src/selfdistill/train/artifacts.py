@@ -23,6 +23,7 @@ from selfdistill.metrics.task_scores import evaluate_task
 from selfdistill.records import AnyResult, RunInfo, number
 from selfdistill.step import Distiller
 from selfdistill.train.config import RunConfig
+from selfdistill.train.imbalance import weights_by_class
 from selfdistill.train.trainer import Trainer
 
 Channels = tuple[float, ...] | Mapping[str, tuple[float, ...]]
@@ -37,7 +38,8 @@ def run_metadata(config: RunConfig, method: Method, splits: AnySplits, augment: 
         "cpus": cpu_count(),
         "threads": torch.get_num_threads(),
     }
-    return {
+    weights = weights_by_class(config, splits)
+    info: RunInfo = {
         "config": config.to_json(),
         "method": method.text,
         "resolved": method.resolved,
@@ -55,6 +57,7 @@ def run_metadata(config: RunConfig, method: Method, splits: AnySplits, augment: 
         "commit": _commit(),
         "machine": machine,
     }
+    return info if weights is None else {**info, "class_weights": weights}
 
 
 def channels_to_json(values: Channels) -> list[float] | dict[str, list[float]]:

@@ -66,6 +66,8 @@ class RunConfig:
     # fraction of the training images that are the test set, where the data have none; the same for all seeds
     test: float = field(default=0.0, kw_only=True)
     label_noise: float = 0.0  # fraction of the training labels replaced by wrong ones
+    class_weights: str | None = field(default=None, kw_only=True)  # in losses of labels: "auto", or a file; None: equal
+    balanced: bool = field(default=False, kw_only=True)  # an epoch has every class equally often
     skip_unreadable: bool = False  # leave out images that cannot be read
     size: int | None = None  # pixels per side, by resizing; None: the data's own
     pretrained: bool = False  # start from the weights of timm or torchvision

@@ -36,6 +36,7 @@ from selfdistill.step import Distiller
 from selfdistill.task import SEGMENT
 from selfdistill.train import artifacts, preflight
 from selfdistill.train.config import RunConfig
+from selfdistill.train.imbalance import require_balanceable, require_same_weights, weighted_images
 from selfdistill.train.monitor.listener import Listener
 from selfdistill.train.networks import BEST, WEIGHTS, create_for, folder_for, require_width, resolve_networks
 from selfdistill.train.parallel.launch import as_launched, launched, lost_rank_refused
@@ -123,6 +124,7 @@ def resolve(
     if not save_every >= 0:
         raise UserError(f"save every must be 0 seconds or more, but is {save_every}")
     folder, method = Path(folder), parse_method(config.method)
+    require_balanceable(config, method)
     teachers = Path(teachers or folder.parent / "teachers")
     return RunPlan(
         as_launched(replace(config, method=method.text)), method, folder, teachers, save_every, listener or Listener()
@@ -169,9 +171,9 @@ def build(inputs: RunInputs) -> Trainer:
     trainer = make_trainer(
         plan.config, plan.method, splits, inputs.networks, plan.folder, plan.listener, plan.save_every, inputs.fabric
     )
-    distributed.on_rank_zero(
-        lambda: write_json(plan.folder / RUN, artifacts.run_metadata(plan.config, plan.method, splits, trainer.augment))
-    )
+    info = artifacts.run_metadata(plan.config, plan.method, splits, trainer.augment)
+    distributed.on_rank_zero(lambda: require_same_weights(plan.folder, info))
+    distributed.on_rank_zero(lambda: write_json(plan.folder / RUN, info))
     plan.listener.on_run_files(plan.folder)
     state = distributed.on_rank_zero(lambda: checkpoint.latest(plan.folder, trainer.require_own, plan.listener.on_note))
     if state is not None:
@@ -251,7 +253,7 @@ def make_trainer(
     student = _student(config, splits, fabric)
     _seed(config.seed + fabric.global_rank)  # for dropout and other global draws; the rest has its own streams
     augment = augmentation_for(splits, config.size)
-    images = _on_device(splits.train, fabric)
+    images = _on_device(weighted_images(config, method, splits), fabric)
     parts = [
         training_loader(
             images,
@@ -261,6 +263,7 @@ def make_trainer(
             erasing=method.erasing,
             needs=method.needs,
             seed=config.seed,
+            balanced=config.balanced,
             rank=fabric.global_rank * config.accumulate + part,  # the loader treats a part as a process
             ranks=fabric.world_size * config.accumulate,
             device=fabric.device,
@@ -286,7 +289,7 @@ def _on_device(images: AnyImages, fabric: Fabric) -> AnyImages:
     """Move decoded images to the device, so that a step copies none; masks are cropped on the host."""
     if not isinstance(images, Images):
         return images
-    return Images(images.images.to(fabric.device), images.labels.to(fabric.device))
+    return replace(images, images=images.images.to(fabric.device), labels=images.labels.to(fabric.device))
 
 
 def stored_result(plan: RunPlan, resume: bool, splits: AnySplits | None = None) -> AnyResult | None:

@@ -14,6 +14,7 @@ from selfdistill.method.networks import Teacher
 from selfdistill.step import Distiller, Step
 from selfdistill.step.batch_norm import one_value_refused
 from selfdistill.step.compile import ReplayedGraphs
+from selfdistill.step.example_weights import relative_weights
 from selfdistill.step.memory import MemorySlots
 from selfdistill.step.networks import CompanionNetwork
 from selfdistill.terms import Progress, TrainingInfo
@@ -61,7 +62,7 @@ class TrainStep:
         before = self.buffers.copy()
         self.optimizer.zero_grad()
         steps: list[Step] = []
-        parts = self._with_shares(parts)
+        parts = relative_weights(self._with_shares(parts))
         for batch in parts:
             steps.append(self._pass(len(steps), batch, progress, steps))
         losses = {name: torch.stack([each.losses[name].detach() for each in steps]).mean() for name in steps[0].losses}

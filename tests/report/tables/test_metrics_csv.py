@@ -112,7 +112,8 @@ def test_the_commands_compute_the_same_metrics(study, text):
 
 def test_one_command_for_a_subset_of_images_and_other_epsilons(tmp_path):
     study = written(tmp_path, {"ce()": GAINS["ce()"]})
-    groups = ["accuracy", "calibration", "selective", "recall", "knn", "spread", "classes", "fgsm", "pgd", "corruption"]
+    groups = ["accuracy", "calibration", "balance", "selective", "recall", "knn", "spread", "classes"]
+    groups += ["fgsm", "pgd", "corruption"]
     measured(study, dict.fromkeys([*groups, "outside"], 50), knn={"knn": 80.0}, fgsm={"1/255": 1.0}, pgd={"1/255": 1.0})
     options = "--test-limit 50 --ood svhn --epsilons 1"
     assert read_metrics(study).commands == [f"selfdistill evaluate {tmp_path} --metrics all {options}"]

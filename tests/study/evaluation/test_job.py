@@ -122,7 +122,7 @@ def test_an_interrupted_evaluation_resumes(study):
     first, second = InterruptedListener(), RecordingListener()
     with pytest.raises(KeyboardInterrupt):
         evaluate_all([study], FEW, listener=first)
-    assert list(stored(study, "byot()", 0)["metrics"]) == ["accuracy", "calibration", "classes"]
+    assert list(stored(study, "byot()", 0)["metrics"]) == ["accuracy", "calibration", "balance", "classes"]
     evaluate_all([study], FEW, listener=second)
     assert second.starts == [(1, 4)]
     assert second.notes[:2] == [("byot()", "fgsm"), ("byot()", "outside")]
@@ -161,7 +161,7 @@ def test_a_failed_evaluation_is_recorded_and_the_others_go_on(study):
     evaluate_all([study], EvaluationRequest(accelerator="cpu"))
     assert study.errors["ce()"].startswith(f"evaluation failed: the run in '{weights.parent}' is not finished")
     assert list(study.errors) == ["ce()"]
-    assert set(stored(study, "byot()", 1)["metrics"]) == {"accuracy", "calibration"}
+    assert set(stored(study, "byot()", 1)["metrics"]) == {"accuracy", "calibration", "balance"}
 
 
 def test_a_grid_is_evaluated_after_its_runs(tmp_path):
