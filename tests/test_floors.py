@@ -64,7 +64,7 @@ def test_imports_go_down(path):
             assert FLOOR[there] <= FLOOR[here], f"{here} may not import {there}, which lies above it"
 
 
-ROOMS_AND_ARROWS = {"study": (14, 30), "train": (12, 28), "report": (8, 14)}  # at most
+ROOMS_AND_ARROWS = {"study": (14, 30), "train": (12, 29), "report": (8, 14)}  # at most
 
 
 def rooms_and_arrows(folder: str) -> tuple[set[str], set[tuple[str, str]]]:

@@ -36,7 +36,7 @@ def test_a_file_names_the_classes(tmp_path, name, text):
         (
             "w.json",
             '{"cat": 1, "dog": 0, "owl": 1}',
-            "the weight of the class 'dog' in .* is 0; it must be a number ab",
+            "the weight of the class 'dog' in .* is 0; it must be a",
         ),
         ("w.json", '{"cat": 1, "dog": "2", "owl": 1}', "the weight of the class 'dog' in .* is '2'"),
         ("w.json", '{"cat": 1, "dog": true, "owl": 1}', "the weight of the class 'dog' in .* is True"),
@@ -53,9 +53,7 @@ def test_wrong_files_are_refused(tmp_path, name, text, why):
 
 
 def test_a_missing_file_is_refused(tmp_path):
-    with pytest.raises(
-        UserError, match=r"there is no file .*none\.json.; class weights are auto, or a JSON or CSV file"
-    ):
+    with pytest.raises(UserError, match=r"there is no file .*none\.json.; class weights are auto, or a JSON"):
         class_weights(str(tmp_path / "none.json"), LABELS, CLASSES)
 
 

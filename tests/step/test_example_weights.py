@@ -96,7 +96,7 @@ def taught(method, weights, **options):
 def test_a_custom_loop_weights_the_task_and_not_the_imitation():
     weights = made()[2]
     equal, _ = taught("max_entropy()", None)
-    teach, loss = taught("max_entropy()", weights)
+    teach, _ = taught("max_entropy()", weights)
     assert_close(teach.losses["task"], weighted_loss(teach.logits, made()[1], weights))
     (other,) = set(teach.losses) - {"task"}
     assert_close(teach.losses[other], equal.losses[other])

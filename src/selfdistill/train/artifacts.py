@@ -23,13 +23,18 @@ from selfdistill.metrics.task_scores import evaluate_task
 from selfdistill.records import AnyResult, RunInfo, number
 from selfdistill.step import Distiller
 from selfdistill.train.config import RunConfig
-from selfdistill.train.imbalance import weights_by_class
 from selfdistill.train.trainer import Trainer
 
 Channels = tuple[float, ...] | Mapping[str, tuple[float, ...]]
 
 
-def run_metadata(config: RunConfig, method: Method, splits: AnySplits, augment: AnyAugmentation) -> RunInfo:
+def run_metadata(
+    config: RunConfig,
+    method: Method,
+    splits: AnySplits,
+    augment: AnyAugmentation,
+    class_weights: dict[str, float] | None = None,
+) -> RunInfo:
     """Describe a run before training, for `run.json`."""
     libraries = {name: version(name) for name in ("selfdistill", "torchvision", "timm")}
     build = {"torch": str(torch.__version__), "python": platform.python_version()}
@@ -38,7 +43,6 @@ def run_metadata(config: RunConfig, method: Method, splits: AnySplits, augment: 
         "cpus": cpu_count(),
         "threads": torch.get_num_threads(),
     }
-    weights = weights_by_class(config, splits)
     info: RunInfo = {
         "config": config.to_json(),
         "method": method.text,
@@ -57,7 +61,7 @@ def run_metadata(config: RunConfig, method: Method, splits: AnySplits, augment: 
         "commit": _commit(),
         "machine": machine,
     }
-    return info if weights is None else {**info, "class_weights": weights}
+    return info if class_weights is None else {**info, "class_weights": class_weights}
 
 
 def channels_to_json(values: Channels) -> list[float] | dict[str, list[float]]:

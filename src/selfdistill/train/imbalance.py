@@ -10,13 +10,11 @@ from selfdistill.data.kinds import AnyImages, AnySplits
 from selfdistill.data.masked_images import MaskedImages, MaskedSplits
 from selfdistill.data.requirements import ClassGroups
 from selfdistill.errors import UserError
-from selfdistill.files import exists
 from selfdistill.method import Method
 from selfdistill.records import RunInfo, read_info
 from selfdistill.step.example_weights import require_weightable
 from selfdistill.task import CLASSIFY
 from selfdistill.train.config import RunConfig
-from selfdistill.train.persist.checkpoint import LAST
 
 
 def require_balanceable(config: RunConfig, method: Method) -> None:
@@ -69,9 +67,7 @@ def weighted_images(config: RunConfig, method: Method, splits: AnySplits) -> Any
 
 
 def require_same_weights(folder: Path, info: RunInfo) -> None:
-    """Raise `UserError` if the class weights of a begun run have changed since."""
-    if not exists(folder / LAST):
-        return
+    """Raise `UserError` if the class weights have changed since the run in the folder began."""
     then, now = read_info(folder).get("class_weights"), info.get("class_weights")
     if then != now:
         raise UserError(

@@ -36,7 +36,12 @@ from selfdistill.step import Distiller
 from selfdistill.task import SEGMENT
 from selfdistill.train import artifacts, preflight
 from selfdistill.train.config import RunConfig
-from selfdistill.train.imbalance import require_balanceable, require_same_weights, weighted_images
+from selfdistill.train.imbalance import (
+    require_balanceable,
+    require_same_weights,
+    weighted_images,
+    weights_by_class,
+)
 from selfdistill.train.monitor.listener import Listener
 from selfdistill.train.networks import BEST, WEIGHTS, create_for, folder_for, require_width, resolve_networks
 from selfdistill.train.parallel.launch import as_launched, launched, lost_rank_refused
@@ -171,14 +176,20 @@ def build(inputs: RunInputs) -> Trainer:
     trainer = make_trainer(
         plan.config, plan.method, splits, inputs.networks, plan.folder, plan.listener, plan.save_every, inputs.fabric
     )
-    info = artifacts.run_metadata(plan.config, plan.method, splits, trainer.augment)
-    distributed.on_rank_zero(lambda: require_same_weights(plan.folder, info))
-    distributed.on_rank_zero(lambda: write_json(plan.folder / RUN, info))
+    weights = weights_by_class(plan.config, splits)
+    info = artifacts.run_metadata(plan.config, plan.method, splits, trainer.augment, weights)
+    distributed.on_rank_zero(lambda: _write_info(plan.folder, info))
     plan.listener.on_run_files(plan.folder)
     state = distributed.on_rank_zero(lambda: checkpoint.latest(plan.folder, trainer.require_own, plan.listener.on_note))
     if state is not None:
         trainer.load_state_dict(state)
     return trainer
+
+
+def _write_info(folder: Path, info: RunInfo) -> None:
+    if exists(folder / checkpoint.LAST):
+        require_same_weights(folder, info)
+    write_json(folder / RUN, info)
 
 
 def _train_teacher(config: RunConfig, *, teachers: Path, splits: AnySplits, listener: Listener) -> Path:

@@ -114,7 +114,14 @@ def test_one_command_for_a_subset_of_images_and_other_epsilons(tmp_path):
     study = written(tmp_path, {"ce()": GAINS["ce()"]})
     groups = ["accuracy", "calibration", "balance", "selective", "recall", "knn", "spread", "classes"]
     groups += ["fgsm", "pgd", "corruption"]
-    measured(study, dict.fromkeys([*groups, "outside"], 50), knn={"knn": 80.0}, fgsm={"1/255": 1.0}, pgd={"1/255": 1.0})
+    measured(
+        study,
+        dict.fromkeys([*groups, "outside"], 50),
+        knn={"knn": 80.0},
+        fgsm={"1/255": 1.0},
+        pgd={"1/255": 1.0},
+        balance={"macro_f1": 50.0},
+    )
     options = "--test-limit 50 --ood svhn --epsilons 1"
     assert read_metrics(study).commands == [f"selfdistill evaluate {tmp_path} --metrics all {options}"]
 

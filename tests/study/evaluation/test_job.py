@@ -74,7 +74,7 @@ def test_every_run_is_evaluated_on_the_same_subset_with_the_results_of_a_direct_
     recorded = RecordingListener()
     evaluate_all([study], FEW, listener=recorded)
     assert recorded.starts == [(0, 4)]
-    assert recorded.ends == [(row, "5 computed") for row in ("ce()", "byot()") * 2]
+    assert recorded.ends == [(row, "6 computed") for row in ("ce()", "byot()") * 2]
     assert ("byot()", "fgsm") in recorded.notes
     splits, ood = data.load("digits", limit=100), data.load(OOD, size=8)
     few = replace(splits, test=splits.test.rows(stratified(splits.test.labels, 60, 0)))
@@ -221,7 +221,9 @@ def test_evaluate_accepts_the_folder_of_a_study(capsys, study):
     assert out.count("metrics of ") == 4
     assert re.search(r"^method +ECE % ↓ +adaptive ECE % ↓ +Brier ↓$", out, re.M)
     assert re.search(r"^byot\(\) +\d+\.\d\d ± \d+\.\d\d( better| worse)? +\d", out, re.M)
-    assert "on 60 of the 359 test images (class-stratified, the same for all runs): accuracy, calibration." in out
+    assert (
+        "on 60 of the 359 test images (class-stratified, the same for all runs): accuracy, calibration, balance." in out
+    )
     again = command(capsys, *words)
     assert again[1].count("metrics of ") == 0
     assert again[1].strip() == out[out.index("\nAccuracy") :].strip()
@@ -229,7 +231,7 @@ def test_evaluate_accepts_the_folder_of_a_study(capsys, study):
     assert "1 run is not finished and not evaluated" in command(capsys, *words)[1]
     other = command(capsys, "evaluate", study.folder, "--data", OOD, "--workers", "2", "--accelerator", "cpu")
     assert other[0] == 0
-    assert "metrics of byot(), resnet8, digits, seed 0: 2 computed (" in other[1]
+    assert "metrics of byot(), resnet8, digits, seed 0: 3 computed (" in other[1]
     assert (run_folder(study.folder, "byot()", 0) / "metrics-fake-classes-10-size-8-test-40.json").is_file()
 
 
