@@ -13,6 +13,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from selfdistill.data.kinds import augmentation_for, example_inputs
+from selfdistill.data.sources.own_name import require_data_module
 from selfdistill.errors import UserError
 from selfdistill.features.logits import logits_of
 from selfdistill.features.model_copy import copy_model
@@ -46,12 +47,13 @@ class LogitsOnly(nn.Module):
         return logits_of(self.model(**dict(zip(self.names, inputs, strict=True))))
 
 
-def _example(info: RunInfo) -> dict[str, Tensor]:
+def _example(info: RunInfo, modules: Collection[str]) -> dict[str, Tensor]:
     """Return inputs by name: random images, or for a run on tensors its first test examples."""
     config = RunConfig.from_json(info["config"])
     if not isinstance(info["mean"], dict):
         sides = info.get("sides") or [info["size"]] * 2
         return {IMAGES: torch.randn(ROWS, 3, *sides, generator=torch.Generator().manual_seed(0))}
+    require_data_module(config.data, modules, "the run")
     splits = load_data(config)
     inputs = example_inputs(splits.test, ROWS, trained_normalization(augmentation_for(splits, None), info))
     return {INPUTS: inputs} if isinstance(inputs, Tensor) else dict(cast(Mapping[str, Tensor], inputs))
@@ -70,7 +72,7 @@ def export(
     student, info = load_run(folder, modules)
     path = Path(out) if out else Path(folder) / f"student{SUFFIXES[to]}"
     make_folder(path.parent)
-    example = _example(info)
+    example = _example(info, modules)
     model = LogitsOnly(student.eval(), tuple(example))
     with torch.no_grad():
         want = model(*example.values())

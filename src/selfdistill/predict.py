@@ -14,6 +14,7 @@ from selfdistill.data.kinds import AnyAugmentation, AnyImages, augmentation_for
 from selfdistill.data.masked_files import MaskedFiles
 from selfdistill.data.masked_images import MaskedImages
 from selfdistill.data.palette import write_mask
+from selfdistill.data.sources.own_name import require_data_module
 from selfdistill.files import folder_name, make_folder, write_atomic
 from selfdistill.metrics.model import predict_batches
 from selfdistill.task import SEGMENT, TAG
@@ -39,6 +40,8 @@ def predict(
     """
     model, info = load_run(folder, modules)
     config = replace(RunConfig.from_json(info["config"]), label_noise=0.0)
+    if data is None:
+        require_data_module(config.data, modules, f"the run in '{folder}'")
     splits = load_data(config if data is None else with_data(config, info["size"], data))
     require_classes(info, splits, Path(folder))
     augment = trained_normalization(augmentation_for(splits, config.size), info)

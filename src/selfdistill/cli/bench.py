@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 DEFAULT = ("dsr()", "csd()", "scd()", "sad()", "drg()", "drg(head='gated')", "cs_kd()", "ddgsd()", "byot()", "kd()")
 OPTIONS = (
-    *("data", "task", "model", "batch_size", "limit", "size", "skip_unreadable", "classifier", "aux"),
+    *("data", "task", "model", "batch_size", "limit", "size", "test", "skip_unreadable", "classifier", "aux"),
     *("accelerator", "precision", "compile", "compile_mode"),
 )
 

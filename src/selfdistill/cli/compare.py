@@ -112,6 +112,7 @@ def show(studies: "Sequence[Study]", *, evaluated: bool = False, page: Path | No
     Exit status 1 if a run failed.
     """
     from selfdistill.cli.console import report_failures
+    from selfdistill.data.sources.own_name import module_of_data
     from selfdistill.models.own_model import module_of
 
     finished = [study for study in studies if study.results]
@@ -121,8 +122,9 @@ def show(studies: "Sequence[Study]", *, evaluated: bool = False, page: Path | No
             show_metrics(study)
     if page is not None and finished:
         print()
-        models = {module_of(study.base.model) for study in finished}  # which this command has just trained
-        write_page(finished, page, modules=[each for each in models if each])
+        bases = [study.base for study in finished]  # which this command has just trained
+        own = {*(module_of(each.model) for each in bases), *(module_of_data(each.data) for each in bases)}
+        write_page(finished, page, modules=[each for each in own if each])
     report_failures(studies)
 
 

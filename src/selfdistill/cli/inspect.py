@@ -9,7 +9,9 @@ from selfdistill.task import CLASSIFY, TaskName
 from selfdistill.train.config import RunConfig
 
 
-@run_options("data", "task", "model", "epochs", "batch_size", "limit", "size", "skip_unreadable", "classifier", "aux")
+@run_options(
+    "data", "task", "model", "epochs", "batch_size", "limit", "size", "test", "skip_unreadable", "classifier", "aux"
+)
 def plan(
     method: Annotated[str, typer.Argument(help='Method expression, such as "drg() + dsr()".')],
     *,

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from itertools import product
 from pathlib import Path
 
+from selfdistill.data.sources.own_name import module_of_data
 from selfdistill.errors import UserError
 from selfdistill.method.expression import own_modules
 from selfdistill.methods import parse_method
@@ -49,6 +50,12 @@ class Grid:
             if isinstance(found := getattr(self, name), str | float | int):
                 what = f"the text {found!r}" if isinstance(found, str) else f"the number {found}"
                 raise UserError(f"{name} of a grid must be a list, but found {what}; write a list")
+        for name, way in (("methods", "ce()"), ("models", "MODULE:CALLABLE"), ("data", "own:MODULE:CALLABLE")):
+            if objects := [each for each in getattr(self, name) if not isinstance(each, str)]:
+                raise UserError(
+                    f"{name} of a grid are texts, which a record can hold, but found {type(objects[0]).__name__}; "
+                    f"write a text such as {way!r}"
+                )
         for share in self.label_noise:
             replace(self.recipe, label_noise=share)  # raises `UserError` for an invalid fraction
         if self.request is None and self.test_limit is not None:
@@ -91,14 +98,15 @@ class Grid:
 
     @property
     def modules(self) -> tuple[str, ...]:
-        """Return the modules of the user's own methods and models, which the grid names.
+        """Return the modules of the user's own methods, models and data, which the grid names.
 
         >>> sd.Grid(["ce()", "my_terms:early_exit()"], models=["resnet8", "my_networks:tiny"], seeds=[0]).modules
         ('my_terms', 'my_networks')
         """
         models = (module_of(each) for each in self.models or [self.recipe.model])
+        data = (module_of_data(each) for each in self.data or [self.recipe.data])
         methods = (module for each in self.methods for module in own_modules(each))
-        return tuple(dict.fromkeys((*methods, *(each for each in models if each))))
+        return tuple(dict.fromkeys((*methods, *(each for each in (*models, *data) if each))))
 
     @property
     def folder(self) -> Path:

@@ -219,7 +219,7 @@ def load_data(config: RunConfig) -> AnySplits:
 def with_data(config: RunConfig, size: int, data: str) -> RunConfig:
     """Return a run's configuration on other data: images of `size` pixels, masks and tensors as in its training."""
     resized = holds_images(data) and config.resolved_task.name != SEGMENT
-    return replace(config, data=data, size=size if resized else config.size)
+    return replace(config, data=data, size=size if resized else config.size, test=0.0)
 
 
 def _load_data(config: RunConfig) -> AnySplits:

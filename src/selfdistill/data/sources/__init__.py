@@ -109,6 +109,7 @@ SOURCES = {
         "drawn shapes on textures, with exact masks or the tags of what is there",
         (SEGMENT, TAG),
     ),
+    "own": Source("own_data", "own:MODULE:CALLABLE", "images and labels that a function of your own gives", draws=True),
     "fake": Source("fake", "fake[:classes=10,size=32,train=256,test=64]", "random images of tinted noise, for tests"),
 }
 
@@ -227,6 +228,8 @@ def _inspector(module: str) -> "Inspector":
 
 
 def _hint(spec: str, name: str) -> str:
+    if ":" in spec and "/" not in spec and spec.partition(":")[2].isidentifier():
+        return f"for data of your own write own:{spec}; "
     near = get_close_matches(name.lower(), SOURCES, n=1)
     if near:
         return f"did you mean {near[0]!r}? "

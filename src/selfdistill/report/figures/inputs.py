@@ -12,6 +12,7 @@ from selfdistill.data.images import Images, Splits
 from selfdistill.data.kinds import AnySplits, augmentation_for
 from selfdistill.data.masked_images import MaskedImages, MaskedSplits
 from selfdistill.data.sources import holds_images
+from selfdistill.data.sources.own_name import require_data_module
 from selfdistill.errors import UserError
 from selfdistill.plots import CollectedOutputs, collect, first_per_class
 from selfdistill.predict import predicted_masks
@@ -76,6 +77,7 @@ class FigureInputs:
         """Data set of the study's task."""
         _, facts = next(iter(self.networks.values()))
         config = RunConfig.from_json(facts["config"])
+        require_data_module(config.data, self.modules, f"the study in '{self.study.folder}'")
         resized = self.study.task.name != SEGMENT and holds_images(config.data)
         return load_data(replace(config, size=facts["size"]) if resized else config)
 

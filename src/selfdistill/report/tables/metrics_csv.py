@@ -8,6 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 
+from selfdistill.data.sources.own_name import module_of_data
 from selfdistill.errors import UserError
 from selfdistill.files import csv_cell
 from selfdistill.method.expression import own_modules
@@ -145,7 +146,8 @@ def _multiple_testing_note(tests: int) -> Iterator[str]:
 
 
 def _command(study: Study, names: Sequence[str], *more: str) -> str:
-    own = [module for module in (module_of(study.base.model), *_own_methods(study)) if module]
+    named = (module_of(study.base.model), module_of_data(study.base.data), *_own_methods(study))
+    own = [module for module in named if module]
     modules = ["--modules", *dict.fromkeys(own)] if own else []
     return shlex.join(["selfdistill", "evaluate", str(study.folder), "--metrics", *names, *more, *modules])
 

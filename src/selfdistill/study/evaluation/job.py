@@ -9,6 +9,7 @@ import torch
 
 from selfdistill.data.fingerprint import fingerprint
 from selfdistill.data.kinds import AnySplits, augmentation_for
+from selfdistill.data.sources.own_name import require_data_module
 from selfdistill.errors import UserError
 from selfdistill.methods import parse_stored_method
 from selfdistill.metrics import available_metrics, evaluate
@@ -89,6 +90,7 @@ def evaluate_run(
     """
     student, info = load_run(folder, request.modules)
     config, size = RunConfig.from_json(info["config"]), info["size"]
+    require_data_module(config.data, request.modules, f"the run in '{folder}'")
     splits, empty = request.splits(config, size), request.empty_file(config, size)
     require_classes(info, splits, folder)
     stored, now = info.get("data_fingerprint"), fingerprint(config.data)
