@@ -67,6 +67,7 @@ HELP = {  # by field of RunConfig, the source of type, {choices} and default
     "sync_batchnorm": "Synchronize batch normalization statistics over all processes.",
     "accumulate": "Gradient accumulation steps.",
     "clip_norm": "Clip the gradient norm (default: off).",
+    "sam": "Radius of sharpness-aware minimization, about 0.05; a step then costs two. Default: off.",
     "compile": "Compile the training step with torch.compile.",
     "compile_mode": "Mode of torch.compile: {choices}; reduce-overhead records CUDA graphs.",
 }

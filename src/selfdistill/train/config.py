@@ -81,6 +81,8 @@ class RunConfig:
     sync_batchnorm: bool = False  # batch statistics over all processes
     accumulate: int = 1  # gradient accumulation steps
     clip_norm: float | None = None  # largest gradient norm; None: not clipped
+    # radius of sharpness-aware minimization, about 0.05; None: off
+    sam: float | None = field(default=None, kw_only=True)
     compile: bool = False  # compile the training step with torch.compile
     compile_mode: CompileMode = "default"  # of torch.compile
     decode: Decode = "auto"  # when image files are decoded; does not change what is trained
@@ -177,6 +179,12 @@ class RunConfig:
         yield "accumulate", self.accumulate >= 1, "1 or more"
         yield "aux", self.aux is None or 0 <= self.aux < inf, "0 or more"
         yield "clip_norm", self.clip_norm is None or 0 < self.clip_norm < inf, "above 0"
+        yield "sam", self.sam is None or 0 < self.sam < inf, "above 0"
+        yield (
+            "sam",
+            self.sam is None or self.strategy != "fsdp",
+            "None with strategy fsdp, whose weights are shards: leave out --sam, or pass --strategy ddp",
+        )
         yield (
             "batch_size",
             self.batch_size % max(self.parts, 1) == 0,

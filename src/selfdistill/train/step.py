@@ -22,8 +22,9 @@ from selfdistill.train.config import RunConfig
 from selfdistill.train.optim.dual_momentum import DualMomentumSGD
 from selfdistill.train.optim.loss_scale import MIN_SCALE, LossScale
 from selfdistill.train.optim.rollback import BufferSnapshot
+from selfdistill.train.optim.sam import ascended
 from selfdistill.train.parallel.ddp import DDPWeights
-from selfdistill.train.persist import content
+from selfdistill.train.persist import checkpoint, content
 from selfdistill.train.persist.checkpoint import State
 
 if TYPE_CHECKING:
@@ -60,13 +61,10 @@ class TrainStep:
             group["lr"] = rate * group["lr_scale"]
         self.weights.broadcast_buffers()
         before = self.buffers.copy()
-        self.optimizer.zero_grad()
-        steps: list[Step] = []
         parts = relative_weights(self._with_shares(parts))
-        for batch in parts:
-            steps.append(self._pass(len(steps), batch, progress, steps))
+        steps, finite = self._gradients(parts, progress, before)
         losses = {name: torch.stack([each.losses[name].detach() for each in steps]).mean() for name in steps[0].losses}
-        taken = self._check_and_clip(losses)
+        taken = self._check_and_clip(losses, finite)
         self._update_weights(taken)
         self.distiller.after_step()
         self.buffers.restore_unless(taken, before)
@@ -133,6 +131,35 @@ class TrainStep:
         accuracy = self.distiller.rows.accuracy(step.logits, batch.labels)
         return accuracy if batch.share is None else accuracy * batch.share
 
+    def _gradients(
+        self, parts: Sequence[Batch], progress: Progress, before: list[Tensor]
+    ) -> tuple[list[Step], Tensor | None]:
+        """Compute the gradients; with `config.sam`, at the weights up the slope, and [] whether the slope is finite.
+
+        Losses, running statistics and memories are then those of the first passes, at the weights that stay. Both
+        passes read the buffers `before` the step and draw the same random numbers.
+        """
+        if self.config.sam is None:
+            return self._passes(parts, progress), None
+        random = checkpoint.random_state(self.fabric.device)
+        steps = self._passes(parts, progress)
+        gradients, after = self._collect_gradients(), self.buffers.copy()
+        norm = self.weights.gradient_norm(gradients)
+        self.buffers.restore(before)
+        checkpoint.set_random_state(random, self.fabric.device)
+        with ascended(self.weights.with_gradients(), gradients, norm, self.config.sam):
+            self._passes(parts, progress)
+        self.buffers.restore(after)
+        return steps, norm.isfinite()
+
+    def _passes(self, parts: Sequence[Batch], progress: Progress) -> list[Step]:
+        """Run the passes of all parts of the batch, which accumulate their gradients."""
+        self.optimizer.zero_grad()
+        steps: list[Step] = []
+        for batch in parts:
+            steps.append(self._pass(len(steps), batch, progress, steps))
+        return steps
+
     def _pass(self, part: int, batch: Batch, progress: Progress, previous: list[Step]) -> Step:
         """Run the forward and backward pass of one part of the batch."""
         memories = self.memory.after(previous[-1].remembered, part) if previous else self.memory.slots[part]
@@ -160,8 +187,11 @@ class TrainStep:
         else:
             self.fabric.backward(factor * self.distiller.total(losses))
 
-    def _check_and_clip(self, losses: dict[str, Tensor]) -> Tensor:
-        """Unscale and clip the gradients. Return [] whether to take the step; all ranks agree."""
+    def _check_and_clip(self, losses: dict[str, Tensor], slope: Tensor | None = None) -> Tensor:
+        """Unscale and clip the gradients. Return [] whether to take the step; all ranks agree.
+
+        `slope` [] is false if the gradient that the weights have followed up the slope is not finite.
+        """
         gradients = self._collect_gradients()
         norm, factor = self.weights.gradient_norm(gradients), torch.ones((), device=self.fabric.device)
         if self.scale:
@@ -170,7 +200,8 @@ class TrainStep:
             factor = factor * (self.config.clip_norm / (norm * factor + 1e-6)).clamp(max=1.0)
         if self.scale or self.config.clip_norm is not None:
             torch._foreach_mul_(gradients, factor)
-        valid, finite = torch.stack([*losses.values()]).isfinite().all(), distributed.all_true(norm.isfinite())
+        valid, finite = torch.stack([*losses.values()]).isfinite().all(), norm.isfinite()
+        finite = distributed.all_true(finite if slope is None else finite & slope)
         if self.scale:
             self.scale.update(finite)
             valid = valid & (self.scale.scale >= MIN_SCALE)

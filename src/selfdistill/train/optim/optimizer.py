@@ -25,7 +25,7 @@ def make_optimizer(
     """Make the optimizer of parameters with their settings; with a `gap`, `DualMomentumSGD`.
 
     `DualMomentumSGD` and fused SGD can skip a step without a host sync: by the tensor `found_inf`. Raises `UserError`
-    for a name that timm does not have or cannot make, and for another optimizer than SGD with a `gap`.
+    for a name that timm does not have or cannot make, and with a `gap` for another optimizer than SGD and for SAM.
     """
     groups = parameter_groups(settings)
     if gap is not None:
@@ -33,6 +33,11 @@ def make_optimizer(
             raise UserError(
                 f"{config.method} has momenta of its own for the task and for distillation, which are those of SGD; "
                 f"leave out --optimizer {config.optimizer}, or use another method"
+            )
+        if config.sam is not None:
+            raise UserError(
+                f"{config.method} has a gradient for the task and another for distillation, and --sam ascends along "
+                "one; leave out --sam, or use another method"
             )
         return DualMomentumSGD(groups, lr=config.lr, momentum=config.momentum, gap=gap)
     if config.optimizer != SGD:

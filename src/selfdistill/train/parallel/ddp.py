@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from contextlib import AbstractContextManager
+from typing import cast
 
 import torch
 from lightning_fabric import Fabric
@@ -49,7 +50,11 @@ class DDPWeights:
 
     def collect_gradients(self) -> list[Tensor]:
         """Return the gradients after backward()."""
-        return [each.grad for each in self.distiller.parameters() if each.grad is not None]
+        return [cast(Tensor, each.grad) for each in self.with_gradients()]
+
+    def with_gradients(self) -> list[Tensor]:
+        """Return the parameters that have a gradient, in the order of `collect_gradients`."""
+        return [each for each in self.distiller.parameters() if each.grad is not None]
 
     def gradient_norm(self, gradients: list[Tensor]) -> Tensor:
         """Return the global norm of the gradients. -> []."""

@@ -95,7 +95,11 @@ class FSDPWeights:
                 shard.grad, parameter.grad = gradient.to_local(), None
             elif gradient is not None:
                 shard.grad = distributed.all_reduce_sum(gradient) / distributed.world_size()
-        return [each.grad for each in self.shards.values() if each.grad is not None]
+        return [cast(Tensor, each.grad) for each in self.with_gradients()]
+
+    def with_gradients(self) -> list[Tensor]:
+        """Return the shards that have a gradient, in the order of `collect_gradients`."""
+        return [each for each in self.shards.values() if each.grad is not None]
 
     def gradient_norm(self, gradients: list[Tensor]) -> Tensor:
         """Return the global norm of the gradients, over all ranks. -> []."""
