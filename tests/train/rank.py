@@ -141,6 +141,9 @@ if __name__ == "__main__":
     for task in TASKS:
         train_task(task, Path(folder) / task, strategy=strategy)
     train("ema() + dot()", Path(folder) / "scaled", make=scaled, strategy=strategy)
+    train("at()", Path(folder) / "frozen", freeze="layer1, layer2", strategy=strategy)
+    if strategy == "ddp":
+        train("at()", Path(folder) / "sam", sam=0.05, strategy=strategy)
     if strategy == "fsdp":
         train("at()", Path(folder) / "compiled", compile=True, strategy=strategy)
         found = {

@@ -94,6 +94,17 @@ def test_a_parameter_of_one_number_is_everyones(two, strategy, tmp_path):
     near(two(strategy) / "scaled", tmp_path)
 
 
+def test_two_processes_ascend_one_slope(two, tmp_path):
+    train("at()", tmp_path, sam=0.05)
+    near(two("ddp") / "sam", tmp_path)
+
+
+@pytest.mark.parametrize("strategy", ["ddp", "fsdp"])
+def test_frozen_layers_stay_in_two_processes_too(two, strategy, tmp_path):
+    train("at()", tmp_path, freeze="layer1, layer2")
+    near(two(strategy) / "frozen", tmp_path)
+
+
 def test_compiled_blocks_give_the_same(two, one):
     near(two("fsdp") / "compiled", one("at()"))
 

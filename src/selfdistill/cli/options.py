@@ -57,6 +57,8 @@ HELP = {  # by field of RunConfig, the source of type, {choices} and default
     "pretrained": "Start from the pretrained weights of timm or torchvision, with a new classifier.",
     "weights": "File of weights to start from.",
     "classifier": CLASSIFIER_HELP,
+    "freeze": 'Layers that are not trained: paths separated by commas, or "all but the classifier".',
+    "unfreeze": "Epochs after which frozen layers train too; default: never.",
     "aux": "Weight of a network's auxiliary logits in training; 0 freezes their heads.",
     "accelerator": "Hardware to train on: {choices}.",
     "decode": "Decoding of image files: {choices}; auto is once if all images fit into memory, else stream.",

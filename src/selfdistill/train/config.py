@@ -73,6 +73,9 @@ class RunConfig:
     pretrained: bool = False  # start from the weights of timm or torchvision
     weights: str | None = None  # file of weights to start from
     classifier: str | None = None  # path of the module that computes the logits; None: found by tracing
+    # paths of layers that are not trained, separated by commas, or "all but the classifier"
+    freeze: str | None = field(default=None, kw_only=True)
+    unfreeze: int | None = field(default=None, kw_only=True)  # epochs after which they are; None: never
     accelerator: Accelerator = "auto"  # hardware to train on
     precision: Precision = "32"  # of mixed precision
     devices: int = 1  # per machine, with one process each
@@ -179,6 +182,19 @@ class RunConfig:
         yield "accumulate", self.accumulate >= 1, "1 or more"
         yield "aux", self.aux is None or 0 <= self.aux < inf, "0 or more"
         yield "clip_norm", self.clip_norm is None or 0 < self.clip_norm < inf, "above 0"
+        yield "freeze", self.freeze is None or bool(self.freeze.strip()), "paths of layers"
+        yield (
+            "unfreeze",
+            self.unfreeze is None or 1 <= self.unfreeze < self.epochs,
+            f"from 1 to below the {self.epochs} epochs",
+        )
+        yield "unfreeze", self.unfreeze is None or self.freeze is not None, "left out without layers to --freeze"
+        yield (
+            "unfreeze",
+            self.unfreeze is None or self.devices * self.nodes == 1,
+            "left out with several processes, which wait for the gradients of all layers: train with --freeze, then "
+            "a run from its --weights",
+        )
         yield "sam", self.sam is None or 0 < self.sam < inf, "above 0"
         yield (
             "sam",

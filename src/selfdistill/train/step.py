@@ -45,7 +45,9 @@ class TrainStep:
         self.run, self.optimizer = self.weights.run, self.weights.optimizer
         self.memory = MemorySlots(distiller.terms, info, config.accumulate)
         self.buffers = BufferSnapshot(
-            self.weights.local_shards(_untrained_tensors(distiller, (each for _, each in self._updated_networks())))
+            self.weights.local_shards(
+                _untrained_tensors(distiller, (each for _, each in self._updated_networks()), config.freeze is not None)
+            )
         )
         self.scale = LossScale(fabric.device) if config.precision == "16" else None
         self.replayed = ReplayedGraphs(config.compile and config.compile_mode != "default")
@@ -238,8 +240,9 @@ def make_weights(distiller: Distiller, config: RunConfig, fabric: Fabric) -> "DD
     return FSDPWeights(distiller, config, fabric)
 
 
-def _untrained_tensors(distiller: Distiller, companions: Iterable[nn.Module]) -> list[Tensor]:
-    """Return the buffers and frozen parameters of all modules except teachers."""
+def _untrained_tensors(distiller: Distiller, companions: Iterable[nn.Module], frozen: bool) -> list[Tensor]:
+    """Return the buffers and untrained parameters of all modules except teachers; of a `frozen` student, no weights."""
     modules = [distiller.student, distiller.terms, *companions]
-    parameters = [each for module in modules for each in module.parameters() if not each.requires_grad]
+    changing = modules[1:] if frozen else modules  # a copy of a frozen backbone at each step would be slow
+    parameters = [each for module in changing for each in module.parameters() if not each.requires_grad]
     return parameters + [each for module in modules for each in module.buffers()]

@@ -27,6 +27,7 @@ from selfdistill.train.monitor.listener import Listener
 from selfdistill.train.monitor.nonfinite import nonfinite_step, nonfinite_weights
 from selfdistill.train.monitor.signals import Signals
 from selfdistill.train.monitor.step_timer import Stopwatch
+from selfdistill.train.optim.freezing import FrozenLayers
 from selfdistill.train.optim.schedule import learning_rate
 from selfdistill.train.persist import checkpoint, content
 from selfdistill.train.persist.best import Best
@@ -62,7 +63,9 @@ class Trainer:
         self.config, self.fabric, self.folder, self.listener = config, fabric, folder, listener
         self.task = config.resolved_task
         info = distiller.training_info(loader.batch_size // loader.ranks, len(splits.train))
+        self.frozen = FrozenLayers(distiller, config)
         self.train_step = TrainStep(distiller, config, fabric, info)
+        self.frozen.start_epoch(0)
         self.stopwatch = Stopwatch(fabric.device)
         self.every = 1 if fabric.device.type == "cpu" else 16
         self.save_every, self.saved = save_every, time.monotonic()
@@ -157,6 +160,7 @@ class Trainer:
     def _train_epoch(self, signals: Signals) -> None:
         """Take the remaining steps of the epoch."""
         self.train_step.run.train()
+        self.frozen.start_epoch(self.epoch)
         if self.step == 0:
             self.train_step.start_epoch()
         before = self.epoch * len(self.loader)

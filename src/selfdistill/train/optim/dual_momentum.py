@@ -14,7 +14,9 @@ def gradients_of(loss: Tensor, trained: list[Tensor]) -> list[Tensor | None]:
     """Compute the gradient of one loss [] for each parameter; None for those that the loss does not reach."""
     if not loss.requires_grad:
         return [None] * len(trained)
-    return list(torch.autograd.grad(loss, trained, retain_graph=True, allow_unused=True))
+    reached = [each for each in trained if each.requires_grad]  # others are frozen
+    found = dict(zip(reached, torch.autograd.grad(loss, reached, retain_graph=True, allow_unused=True), strict=True))
+    return [found.get(each) for each in trained]
 
 
 class DualMomentumSGD(torch.optim.Optimizer):

@@ -1,6 +1,6 @@
 """Sharpness-aware minimization: the weights at which the second gradient is taken."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 import torch
@@ -10,7 +10,7 @@ EPSILON = 1e-12  # for a gradient of zero
 
 
 @contextmanager
-def ascended(parameters: Sequence[Tensor], gradients: Sequence[Tensor], norm: Tensor, rho: float) -> Iterator[None]:
+def ascended(parameters: list[Tensor], gradients: list[Tensor], norm: Tensor, rho: float) -> Iterator[None]:
     """Context in which the parameters lie `rho` up the slope: along their gradients, of this norm [] over all.
 
     Afterwards they are bitwise what they were. Foret et al., "Sharpness-Aware Minimization for Efficiently Improving
