@@ -45,7 +45,7 @@ class FrozenLayers:
 
 def _frozen(
     student: nn.Module, anatomy: Anatomy, paths: list[str], freeze: str | None
-) -> tuple[list[nn.Parameter], list[nn.Module]]:
+) -> tuple[list[nn.Parameter], list[_NormBase]]:
     """Return the trainable parameters and the batch norms under the paths; without the classifier's if that is kept."""
     kept = {*student.get_submodule(str(anatomy.classifier)).parameters()} if freeze == ALL_BUT_CLASSIFIER else set()
     parameters = [
