@@ -1,15 +1,20 @@
 """Fingerprints of data, to detect data that changed during a run."""
 
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from hashlib import blake2b
 from pathlib import Path
+from typing import Any, NamedTuple
 
+import numpy as np
+from numpy.typing import NDArray
 from torch import Tensor
 
 from selfdistill.data.examples import Examples, TensorSplits
+from selfdistill.data.folder_tree import files_below
 from selfdistill.data.images import Images, Splits
+from selfdistill.data.kept_index import KEEPING, Keeping, kept_index
 from selfdistill.data.masked_images import MaskedImages, MaskedSplits, MaskedTensors
 from selfdistill.data.sources import files_of, path_of
 from selfdistill.files import exists, is_file
@@ -19,10 +24,13 @@ from selfdistill.records import DataFingerprint
 CONTENT = 256 * 2**20  # bytes up to which contents are read; above, names, sizes and times of files stand for them
 
 
-def fingerprint(data: str | Splits | MaskedSplits | TensorSplits) -> DataFingerprint | None:
+def fingerprint(
+    data: str | Splits | MaskedSplits | TensorSplits, keep: Keeping = KEEPING
+) -> DataFingerprint | None:
     """Return the fingerprint of a data specification's files, or of images in memory.
 
-    It is None for built-in data sets such as "digits", whose files cannot change.
+    It is None for built-in data sets such as "digits", whose files cannot change. That of a million files is kept
+    until a folder changes.
     """
     if not isinstance(data, str):
         return data.fingerprint or _of_images([data.train, data.validation, data.test])
@@ -31,32 +39,48 @@ def fingerprint(data: str | Splits | MaskedSplits | TensorSplits) -> DataFingerp
         return None
     listed = files_of(data)
     if listed is not None:
-        return _of_files({os.path.relpath(each, path.parent): each for each in listed})
-    return _of_files({each.relative_to(path).as_posix(): each for each in sorted(_files(path))})
+        return _of_files(lambda: _listed(listed, path.parent))
+    if is_file(path):
+        return _of_files(lambda: [_File(".", path.stat(), str(path))])
+    return _from_arrays(kept_index("fingerprint", path, lambda: _as_arrays(_of_files(lambda: _below(path))), keep))
 
 
-def _of_files(found: Mapping[str, Path]) -> DataFingerprint:
-    """Return count, size and digest of files by their names."""
-    stats = {name: path.stat() for name, path in found.items()}
-    total = sum(each.st_size for each in stats.values())
-    digest = blake2b(digest_size=16)
-    for name, path in found.items():
-        digest.update(f"{name}\n{stats[name].st_size}\n".encode(errors="surrogateescape"))
-        digest.update(_content(path) if total <= CONTENT else str(stats[name].st_mtime_ns).encode())
-    return {"count": len(found), "bytes": total, "digest": digest.hexdigest()}
+class _File(NamedTuple):
+    """A file with its name in the data set."""
+
+    name: str
+    state: os.stat_result
+    path: str
 
 
-def _files(root: Path) -> Iterator[Path]:
-    """Yield the regular files below a path, through links, without hidden ones."""
-    if is_file(root):
-        yield root
-    seen = set()
-    for folder, folders, files in os.walk(root, followlinks=True):
-        real = os.path.realpath(folder)
-        folders[:] = [] if real in seen else [each for each in folders if not each.startswith(".")]
-        names = [] if real in seen else [each for each in files if not each.startswith(".")]
-        seen.add(real)  # a link may lead back
-        yield from (path for name in names if (path := Path(folder, name)).is_file())
+def _listed(files: Iterable[Path], root: Path) -> Iterator[_File]:
+    named = {os.path.relpath(each, root): each for each in files}
+    return (_File(name, each.stat(), str(each)) for name, each in named.items())
+
+
+def _below(root: Path) -> Iterator[_File]:
+    start = len(os.path.join(root, ""))
+    for _, entry in files_below(root):
+        yield _File(entry.path[start:].replace(os.sep, "/"), entry.stat(), entry.path)
+
+
+def _of_files(files: Callable[[], Iterable[_File]]) -> DataFingerprint:
+    """Return count, size and digest of files by their names, listed twice rather than held."""
+    count, total, digest = 0, 0, blake2b(digest_size=16)
+    for each in files():
+        count, total = count + 1, total + each.state.st_size
+    for name, state, path in files():
+        digest.update(f"{name}\n{state.st_size}\n".encode(errors="surrogateescape"))
+        digest.update(_content(Path(path)) if total <= CONTENT else str(state.st_mtime_ns).encode())
+    return {"count": count, "bytes": total, "digest": digest.hexdigest()}
+
+
+def _as_arrays(found: DataFingerprint) -> dict[str, NDArray[Any]]:
+    return {name: np.array(value) for name, value in found.items()}
+
+
+def _from_arrays(found: Mapping[str, NDArray[Any]]) -> DataFingerprint:
+    return {"count": int(found["count"]), "bytes": int(found["bytes"]), "digest": str(found["digest"])}
 
 
 def _content(path: Path) -> bytes:

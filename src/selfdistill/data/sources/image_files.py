@@ -2,11 +2,12 @@
 
 import os
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
+from selfdistill.data.file_paths import FilePaths
 from selfdistill.errors import UserError
 
 HIDDEN = {"__macosx", "@eadir", "$recycle.bin", "system volume information", "lost+found", "__pycache__"}
@@ -18,8 +19,8 @@ NAMED = 3  # files that a note names
 class ImageFiles(NamedTuple):
     """Image files below a folder, and the other files and folders that were not read; sorted."""
 
-    images: list[Path]
-    left_out: list[Path]
+    images: FilePaths
+    left_out: FilePaths
 
 
 def find_images(folder: Path) -> ImageFiles:
@@ -28,11 +29,8 @@ def find_images(folder: Path) -> ImageFiles:
     Linked files and folders are followed, each folder once. Links to a folder above, broken links, FIFOs, sockets and
     devices are left out.
     """
-    images: list[Path] = []
-    left_out: list[Path] = []
-    for file, regular in _walk(folder, set(_above(folder))) if folder.is_dir() else ():
-        (images if regular and file.suffix.lower() in image_endings() else left_out).append(file)
-    return ImageFiles(sorted(images), sorted(left_out))
+    files = _walk(folder, set(_above(folder))) if folder.is_dir() else ()
+    return _sorted_out((file, _is_image(file[1], regular)) for file, regular in files)
 
 
 @lru_cache
@@ -64,9 +62,7 @@ def folders(folder: Path) -> list[str]:
 def loose_files(folder: Path) -> ImageFiles:
     """Image files and other files directly in a folder."""
     entries = (each for each in _visible(folder) if not _is_folder(each) or _leads_up(folder, each))
-    files = [(folder / each.name, _is_regular(each)) for each in entries]
-    images = {file for file, regular in files if regular and file.suffix.lower() in image_endings()}
-    return ImageFiles(sorted(images), [file for file, _ in files if file not in images])
+    return _sorted_out(((folder, each.name), _is_image(each.name, _is_regular(each))) for each in entries)
 
 
 def left_out_note(root: Path, left_out: Sequence[Path], why: str) -> str | None:
@@ -89,15 +85,30 @@ def _kinds(files: Sequence[Path]) -> str:
     return f"{len(files)} {'file' if len(files) == 1 else 'files'} ({counts})"
 
 
-def _walk(folder: Path, seen: set[Path]) -> Iterator[tuple[Path, bool]]:
-    """Yield visible files, and whether each is regular; a folder seen before counts as a file that is not."""
+def _sorted_out(files: Iterable[tuple[tuple[Path, str], bool]]) -> ImageFiles:
+    """Separate the images, by folder and name, from other files."""
+    found = list(files)
+    return ImageFiles(
+        FilePaths.of(file for file, is_image in found if is_image),
+        FilePaths.of(file for file, is_image in found if not is_image),
+    )
+
+
+def _is_image(name: str, regular: bool) -> bool:
+    return regular and os.path.splitext(name)[1].lower() in image_endings()
+
+
+def _walk(folder: Path, seen: set[Path]) -> Iterator[tuple[tuple[Path, str], bool]]:
+    """Yield visible files by folder and name in the order of their paths, and whether each is regular.
+
+    A folder seen before counts as a file that is not.
+    """
     seen.add(folder.resolve())
     for entry in _visible(folder):
-        path = folder / entry.name
         if not _is_folder(entry):
-            yield path, _is_regular(entry)
-        elif path.resolve() in seen:
-            yield path, False
+            yield (folder, entry.name), _is_regular(entry)
+        elif (path := folder / entry.name).resolve() in seen:
+            yield (folder, entry.name), False
         else:
             yield from _walk(path, seen)
 
