@@ -3,6 +3,7 @@
 import os
 from array import array
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -43,11 +44,12 @@ class FilePaths(RowView[Path]):
         """Join paths, one part after the other."""
         if not parts:
             return cls.of(())
-        shifts = np.cumsum([0, *(len(each.folders) for each in parts[:-1])])
+        lists = list({id(each.folders): each.folders for each in parts}.values())  # parts of one index share theirs
+        shifts = dict(zip(map(id, lists), accumulate(map(len, lists), initial=0), strict=False))
         lengths = np.cumsum([0, *(len(each.names) for each in parts[:-1])])
         return cls(
-            [folder for each in parts for folder in each.folders],
-            np.concatenate([each.folder_of + shift for each, shift in zip(parts, shifts, strict=True)], dtype=np.int32),
+            [folder for each in lists for folder in each],
+            np.concatenate([each.folder_of + shifts[id(each.folders)] for each in parts], dtype=np.int32),
             np.concatenate([each.names for each in parts]),
             np.concatenate([each.ends + start for each, start in zip(parts, lengths, strict=True)]),
         )
@@ -57,12 +59,18 @@ class FilePaths(RowView[Path]):
 
     def at(self, row: int) -> Path:
         """Path of a file."""
-        return self.folders[self.folder_of[row]] / self.name(row)
+        return self.folders[int(self.folder_of[row])] / self.name(row)
 
     def name(self, row: int) -> str:
         """Name of a file in its folder."""
         start = self.ends[row - 1] if row else 0
         return os.fsdecode(self.names[start : self.ends[row]].tobytes())
+
+    def part(self, start: int, end: int) -> "FilePaths":
+        """Files of a range, which share the blocks."""
+        first = self.ends[start - 1] if start else 0
+        names = self.names[first : self.ends[end - 1]] if end > start else self.names[:0]
+        return FilePaths(self.folders, self.folder_of[start:end], names, self.ends[start:end] - first)
 
     def rows(self, chosen: NDArray[np.int64]) -> "FilePaths":
         """Select files in the given order. chosen [M]."""
@@ -81,12 +89,29 @@ class FilePaths(RowView[Path]):
 
     def arrays(self, root: Path) -> dict[str, NDArray[Any]]:
         """Arrays that hold the paths, with folders relative to `root`."""
-        folders = "\0".join(os.path.relpath(each, root) for each in self.folders)
-        text = np.frombuffer(os.fsencode(folders), np.uint8)
-        return {"folders": text, "folder_of": self.folder_of, "names": self.names, "ends": self.ends}
+        folders = packed_texts(os.path.relpath(each, root) for each in self.folders)
+        return {"folders": folders, "folder_of": self.folder_of, "names": self.names, "ends": self.ends}
 
     @classmethod
     def from_arrays(cls, found: Arrays, root: Path) -> "FilePaths":
         """Paths from what `arrays` has returned."""
-        folders = os.fsdecode(found["folders"].tobytes()).split("\0")
-        return cls([root / each for each in folders], found["folder_of"], found["names"], found["ends"])
+        return cls(
+            [root / each for each in unpacked_texts(found["folders"])],
+            found["folder_of"],
+            found["names"],
+            found["ends"],
+        )
+
+
+def packed_texts(texts: Iterable[str]) -> NDArray[np.uint8]:
+    """Pack names of files or folders into one block of bytes, each with a null character at its end."""
+    return np.frombuffer(b"".join(os.fsencode(each) + b"\0" for each in texts), np.uint8)
+
+
+def unpacked_texts(block: NDArray[np.uint8]) -> list[str]:
+    """Names from what `packed_texts` has returned.
+
+    >>> unpacked_texts(packed_texts(["a", "b"]))
+    ['a', 'b']
+    """
+    return os.fsdecode(block.tobytes()).split("\0")[:-1]

@@ -24,9 +24,7 @@ from selfdistill.records import DataFingerprint
 CONTENT = 256 * 2**20  # bytes up to which contents are read; above, names, sizes and times of files stand for them
 
 
-def fingerprint(
-    data: str | Splits | MaskedSplits | TensorSplits, keep: Keeping = KEEPING
-) -> DataFingerprint | None:
+def fingerprint(data: str | Splits | MaskedSplits | TensorSplits, keep: Keeping = KEEPING) -> DataFingerprint | None:
     """Return the fingerprint of a data specification's files, or of images in memory.
 
     It is None for built-in data sets such as "digits", whose files cannot change. That of a million files is kept

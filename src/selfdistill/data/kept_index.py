@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from selfdistill.data.cache_folder import cache_folder, cache_key, make_cache
+from selfdistill.data.file_paths import packed_texts, unpacked_texts
 from selfdistill.data.folder_tree import folders_below
 from selfdistill.errors import UserError
 from selfdistill.files import write_atomic
@@ -50,7 +51,7 @@ def kept_index(
         folders = [*folders_below(root)]
         times = _times(folders)
         if times.max() < (start - keep.age) * 1e9:
-            _write(path, {**made, PATHS: _packed(folders), TIMES: times})
+            _write(path, {**made, PATHS: packed_texts(folders), TIMES: times})
     return made
 
 
@@ -61,7 +62,7 @@ def index_folder() -> Path:
 
 def _read(path: Path) -> dict[str, NDArray[Any]] | None:
     try:
-        with np.load(path) as found:
+        with path.open("rb") as file, np.load(file) as found:
             return dict(found)
     except (OSError, ValueError, EOFError, BadZipFile):  # none yet, or damaged: it is made again
         return None
@@ -72,7 +73,7 @@ def _write(path: Path, index: dict[str, NDArray[Any]]) -> None:
 
     def write(partial: Path) -> None:
         with partial.open("wb") as file:
-            np.savez(file, **index)
+            np.savez(file, allow_pickle=False, **index)
 
     try:
         make_cache(path.parent)
@@ -82,9 +83,8 @@ def _write(path: Path, index: dict[str, NDArray[Any]]) -> None:
 
 
 def _unchanged(index: dict[str, NDArray[Any]]) -> bool:
-    folders = os.fsdecode(index[PATHS].tobytes()).split("\0")
     try:
-        return bool(np.array_equal(_times(folders), index[TIMES]))
+        return bool(np.array_equal(_times(unpacked_texts(index[PATHS])), index[TIMES]))
     except OSError:  # a folder was removed or renamed
         return False
 
@@ -93,7 +93,3 @@ def _times(folders: Iterable[str]) -> NDArray[np.int64]:
     """Times of the last change of entries and of the folder itself, in nanoseconds. -> [N, 2]."""
     stats = map(os.stat, folders)
     return np.array([(each.st_mtime_ns, each.st_ctime_ns) for each in stats], dtype=np.int64)
-
-
-def _packed(folders: Iterable[str]) -> NDArray[np.uint8]:
-    return np.frombuffer(os.fsencode("\0".join(folders)), np.uint8)

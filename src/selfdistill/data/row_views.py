@@ -4,11 +4,13 @@ from abc import abstractmethod
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from itertools import accumulate
-from typing import Any, Generic, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
 import numpy as np
 from numpy.typing import NDArray
-from torch import Tensor
+
+if TYPE_CHECKING:  # paths are listed without torch
+    from torch import Tensor
 
 T = TypeVar("T")
 S = TypeVar("S")
@@ -75,9 +77,10 @@ class Taken(RowView[T]):
         return self.items[int(self.chosen[row])]
 
 
-def take(items: Sequence[T], index: Tensor) -> Sequence[T]:
+def take(items: Sequence[T], index: "Tensor") -> Sequence[T]:
     """Take rows in the given order: a list of a list, a view of a view. index [M].
 
+    >>> import torch
     >>> take(["a", "b", "c"], torch.tensor([2, 0]))
     ['c', 'a']
     """

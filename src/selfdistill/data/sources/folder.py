@@ -1,25 +1,26 @@
 """Class folders of images, and the layouts of CINIC-10 and Tiny-ImageNet-200."""
 
 from collections.abc import Mapping
-from itertools import groupby
 from pathlib import Path
-from typing import NamedTuple
 
+import numpy as np
 import torch
 
+from selfdistill.data.file_paths import FilePaths
 from selfdistill.data.images import Images
 from selfdistill.data.lazy import LazyImages
 from selfdistill.data.rgb import ValueRange
+from selfdistill.data.row_views import Mapped
+from selfdistill.data.sources.class_files import ClassFiles, files_by_class, kept_note
 from selfdistill.data.sources.class_titles import read_titles, titled, usual_titles
 from selfdistill.data.sources.folder_layout import (
     SPLITS,
     FolderLayout,
     LabelledFiles,
-    labelled,
     require_train,
     split_folders,
 )
-from selfdistill.data.sources.image_files import ImageFiles, describe_left_out, find_images, folders, loose_files
+from selfdistill.data.sources.image_files import describe_left_out
 from selfdistill.data.sources.options import parse_range, split_options
 from selfdistill.data.sources.source_data import PickRows, SourceData
 from selfdistill.data.sources.tiny_imagenet import is_tiny_imagenet, tiny_imagenet
@@ -29,14 +30,6 @@ from selfdistill.files import is_folder
 
 OPTIONS = {"classes": "top or leaf", "names": "FILE", "range": "BLACK..WHITE"}
 LEVELS = (None, "top", "leaf")  # the folders in a split, those that hold images, or the first where both are the same
-
-
-class ClassFiles(NamedTuple):
-    """Files of a split by class, and the files outside all classes."""
-
-    classes: dict[str, list[Path]]
-    left_out: list[Path]
-    unlabelled: list[Path]
 
 
 def read(name: str, argument: str, pick: PickRows, size: int | None, test: float = 0.0) -> SourceData:
@@ -57,7 +50,7 @@ def read(name: str, argument: str, pick: PickRows, size: int | None, test: float
         held,
         _images(layout.test, size, shown),
         classes,
-        notes=layout.notes(),
+        notes=(*layout.notes(), *filter(None, [kept_note(repr(path), len(layout.train.files))])),
     )
 
 
@@ -74,7 +67,7 @@ def _drawn(root: Path, level: str | None, share: float) -> FolderLayout:
     """Draw the test images from those of train, or of class folders without one."""
     splits = split_folders(root)
     base = require_train(root, splits) if splits else root
-    found = _files_by_class(base, level)
+    found = files_by_class(base, level)
     _require_images(base, found)
     number = {name: k for k, name in enumerate(sorted(found.classes))}
     whole = _numbered(base, found, number)
@@ -99,13 +92,13 @@ def _images(split: LabelledFiles, size: int | None, shown: ValueRange | None) ->
             f"there are no images in {str(split.folder)!r}{describe_left_out(split.left_out)}; add some, or remove "
             "the folder"
         )
-    names = [str(each) for each in split.files]
+    names = Mapped(str, split.files)
     return Images(LazyImages(split.files, names, size, shown=shown), torch.tensor(split.labels))
 
 
 def _class_folders(root: Path, level: str | None) -> FolderLayout:
     splits = split_folders(root)
-    train = _files_by_class(require_train(root, splits), level)
+    train = files_by_class(require_train(root, splits), level)
     if not splits.keys() & {"validation", "test"}:
         raise UserError(
             f"{str(root)!r} has no test folder next to {splits['train'].name}, nor {', '.join(SPLITS['validation'])}; "
@@ -125,7 +118,7 @@ def _class_folders(root: Path, level: str | None) -> FolderLayout:
 
 
 def _split(folder: Path, level: str | None, number: Mapping[str, int]) -> LabelledFiles:
-    found = _files_by_class(folder, level)
+    found = files_by_class(folder, level)
     if strange := sorted(found.classes.keys() - number.keys()):
         raise UserError(
             f"{str(folder / strange[0])!r} is a class that train does not have; add training images or remove it"
@@ -134,44 +127,10 @@ def _split(folder: Path, level: str | None, number: Mapping[str, int]) -> Labell
 
 
 def _numbered(folder: Path, found: ClassFiles, number: Mapping[str, int]) -> LabelledFiles:
-    pairs = ((file, k) for name, k in number.items() for file in found.classes.get(name, ()))
-    return labelled(folder, pairs, found.left_out, found.unlabelled)
-
-
-def _files_by_class(folder: Path, level: str | None) -> ClassFiles:
-    """Files of each class; raises `UserError` where folders inside class folders may be classes too."""
-    tops, loose = {name: find_images(folder / name) for name in folders(folder)}, loose_files(folder)
-    if level is None:
-        _require_flat(folder, tops)
-    left_out = [file for each in tops.values() for file in each.left_out] + loose.left_out
-    if level == "leaf":
-        return ClassFiles(_by_parent(folder, tops), left_out, loose.images)
-    return ClassFiles({name: found.images for name, found in tops.items()}, left_out, loose.images)
-
-
-def _by_parent(folder: Path, tops: Mapping[str, ImageFiles]) -> dict[str, list[Path]]:
-    """Files by the folder that they lie in, as a path from the split's folder; an empty class folder stays a class."""
-    empty: dict[str, list[Path]] = {name: [] for name, found in tops.items() if not found.images}
-    files = sorted((file for found in tops.values() for file in found.images), key=lambda file: (file.parent, file))
-    return empty | {
-        parent.relative_to(folder).as_posix(): list(group) for parent, group in groupby(files, lambda file: file.parent)
-    }
-
-
-def _require_flat(folder: Path, tops: Mapping[str, ImageFiles]) -> None:
-    """Raise `UserError` unless the images of all classes lie in one place of their folder, as in CLASS/images."""
-    inner = {name: {file.parent for file in found.images} for name, found in tops.items() if found.images}
-    places = {name: sorted(each.relative_to(folder / name).as_posix() for each in inner[name]) for name in inner}
-    if len(set(map(tuple, places.values()))) <= 1 and all(len(each) == 1 for each in places.values()):
-        return
-    name = max(places, key=lambda each: len(places[each]))
-    shown = ", ".join("itself" if each == "." else each for each in places[name][:3])
-    more = ", …" if len(places[name]) > 3 else ""
-    raise UserError(
-        f"class folders of {str(folder)!r} hold further folders of images: {name} holds {shown}{more}, so there may "
-        f"be {len(places)} classes or {sum(map(len, places.values()))}; add ?classes=leaf to --data to make every "
-        "folder of images a class, or ?classes=top for the outer folders alone"
-    )
+    numbers = {name: k for name, k in number.items() if name in found.classes}
+    files = [found.classes[name] for name in numbers]
+    labels = np.repeat([*numbers.values()], [len(each) for each in files])
+    return LabelledFiles(folder, FilePaths.joined(files), labels.tolist(), found.left_out, found.unlabelled)
 
 
 def _require_images(folder: Path, train: ClassFiles) -> None:

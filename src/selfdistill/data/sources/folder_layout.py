@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from selfdistill.data.row_views import take
 from selfdistill.data.sources.image_files import folders, left_out_note
 from selfdistill.errors import UserError
 
@@ -25,15 +26,14 @@ class LabelledFiles(NamedTuple):
     """Image files of a split and their class ids, and the files that were not read."""
 
     folder: Path
-    files: list[Path]
-    labels: list[int]
+    files: Sequence[Path]
+    labels: Sequence[int]
     left_out: Sequence[Path] = ()
     unlabelled: Sequence[Path] = ()  # images that belong to no class
 
     def rows(self, index: "Tensor") -> "LabelledFiles":
         """Select files in the given order. index [M]."""
-        chosen = index.tolist()
-        return self._replace(files=[self.files[k] for k in chosen], labels=[self.labels[k] for k in chosen])
+        return self._replace(files=take(self.files, index), labels=take(self.labels, index))
 
 
 class FolderLayout(NamedTuple):
