@@ -412,3 +412,30 @@ def test_sources_are_inspected_without_torch():
     code = "import sys; from selfdistill.data.sources import task_of; task_of('csv:a.csv?tags=b'); "
     code += "assert 'torch' not in sys.modules"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_weights_are_of_the_training_rows_that_are_kept(tmp_path):
+    lines = ["path,label,split,care", "a.png,x,train,2", "b.png,y,train,0.5", "c.png,x,test,none", "d.png,y,train,1e1"]
+    path = written(tmp_path, lines)
+    for decode in ("once", "stream"):
+        splits = load(f"csv:{path}?weight=care", decode=decode)
+        assert splits.train.weights.tolist() == [2, 0.5, 10]
+        assert splits.test.weights is None
+    kept = load(f"csv:{path}?weight=care", limit=2, seed=1)
+    sources = [splits.train.images[k] for k in range(3)]
+    rows = [next(k for k, each in enumerate(sources) if torch.equal(each, image)) for image in kept.train.images]
+    assert kept.train.weights.tolist() == [(2, 0.5, 10)[k] for k in rows]
+    assert load(f"csv:{path}").train.weights is None
+
+
+@pytest.mark.parametrize("cell", ["", "0", "-1", "inf", "nan", "much"])
+def test_weights_are_numbers_above_zero(tmp_path, cell):
+    lines = ["path,label,split,w", "a.png,x,train,2", f"b.png,y,train,{cell}", "c.png,x,test,1"]
+    path = written(tmp_path, lines)
+    answer = f"line 3 of '{path}' has {cell!r} in 'w', but a weight is a number above 0; correct it"
+    refused(answer, f"csv:{path}?weight=w")
+
+
+def test_tags_have_no_weights(tmp_path):
+    answer = "?weight weighs examples of one class each, but these labels are tags; leave it out"
+    refused(answer, f"csv:{written(tmp_path, SPLIT)}?label=label,split&weight=path", task="tag")

@@ -51,7 +51,8 @@ SOURCES = {
     ),
     "csv": Source(
         "csv_images",
-        "csv:PATH[?path=COLUMN&label=COLUMN|label=COLUMN,COLUMN|tags=COLUMN&split=COLUMN|test=SHARE&root=FOLDER]",
+        "csv:PATH[?path=COLUMN&label=COLUMN|label=COLUMN,COLUMN|tags=COLUMN&split=COLUMN|test=SHARE&group=COLUMN"
+        "&weight=COLUMN&root=FOLDER]",
         "a table of paths with a class or tags in each row, of commas or tabs",
         (CLASSIFY, TAG),
         "csv_files",

@@ -20,6 +20,7 @@ OPTIONS = {
     "split": "COLUMN",
     "test": "SHARE",
     "group": "COLUMN",
+    "weight": "COLUMN",
     "root": "FOLDER",
     "range": "BLACK..WHITE",
 }
@@ -53,6 +54,8 @@ def csv_options(argument: str) -> tuple[Path, dict[str, str]]:
     for first, second in (("label", "tags"), ("split", "test")):
         if first in options and second in options:
             raise UserError(f"?{first} and ?{second} exclude each other; keep one of them")
+    if "weight" in options and ("tags" in options or "," in options.get("label", "")):
+        raise UserError("?weight weighs examples of one class each, but these labels are tags; leave it out")
     if "separator" in options and "tags" not in options:
         raise UserError("?separator separates the tags of ?tags=COLUMN, which is missing; add it")
     return Path(path).expanduser(), options

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 
 from torch import Tensor
 
@@ -23,6 +24,7 @@ from selfdistill.data.sources.csv_splits import (
     with_drawn,
 )
 from selfdistill.data.sources.csv_table import CsvTable, choose_column, read_csv
+from selfdistill.data.sources.csv_weights import read_weights
 from selfdistill.data.sources.options import parse_range, parse_share
 from selfdistill.data.sources.source_data import PickRows, SourceData
 from selfdistill.data.subsets import TEST_SHARE
@@ -43,16 +45,18 @@ def read(name: str, argument: str, pick: PickRows, size: int | None, test: float
     names = labels.names(rows["train"])
     chosen = pick(labels.values(rows["train"], names), names)
     groups = None if groups is None else groups[rows["train"]][chosen]
+    weights = None if "weight" not in options else read_weights(table, options["weight"], rows["train"])[chosen]
     rows |= {"train": [rows["train"][k] for k in chosen.tolist()]}
 
     def images(split: str) -> Images:
         found = [files[row].path for row in rows[split]]
         return Images(LazyImages(found, list(map(str, found)), size, shown=shown), labels.values(rows[split], names))
 
+    train = replace(images("train"), weights=weights)
     held = images("validation") if {"validation", "test"} <= rows.keys() else None
     tested = images("test" if "test" in rows else "validation")
     notes = (*splits.notes, *unlabelled, *_doubled(table, files, rows))
-    return SourceData(images("train"), held, tested, names, notes=notes, groups=groups)
+    return SourceData(train, held, tested, names, notes=notes, groups=groups)
 
 
 def _labels(table: CsvTable, options: Mapping[str, str]) -> RowLabels:
