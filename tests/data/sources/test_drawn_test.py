@@ -159,7 +159,9 @@ def test_training_rows_of_a_table_are_drawn_in_whole_groups(tmp_path):
 
 @pytest.mark.parametrize("spec", ["digits", "fake"])
 def test_data_with_a_test_part_refuse_it(spec):
-    assert refused(spec).startswith(f"{spec} has a test part, so --test has nothing to draw; it is for parquet:PATH, ")
+    assert refused(spec).startswith(
+        f"{spec} has its own test part, so --test has nothing to draw; it is for parquet:PATH, "
+    )
 
 
 def test_labels_with_fractions_are_no_classes(tmp_path):

@@ -138,7 +138,7 @@ def require_drawing(spec: str) -> None:
     """Raise `UserError` for data whose test part is given, so that none can be drawn by --test."""
     if not SOURCES[spec.partition(":")[0]].draws:
         there = ", ".join(each.usage.partition("[")[0] for each in SOURCES.values() if each.draws)
-        raise UserError(f"{spec} has a test part, so --test has nothing to draw; it is for {there}; leave it out")
+        raise UserError(f"{spec} has its own test part, so --test has nothing to draw; it is for {there}; leave it out")
 
 
 def read_masked(spec: str, pick: "PickCount", skip_unreadable: bool = False) -> "MaskedSourceData":
