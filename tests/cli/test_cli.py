@@ -324,6 +324,8 @@ WRONG = [
     ),
     (["train", "drg("], "cannot read the method 'drg('"),
     (["train", "drg(alpha='x')"], "drg: alpha must be a number of 0 or more, but is 'x'"),
+    (["train", "ce()", "--augment", "strong"], "augment must be auto, none, cifar, light, imagenet; or one with a"),
+    (["train", "ce()", "--crop-scale", "half"], "--crop-scale is two areas; write them as 0.08,1, but found 'half'"),
     (["train", "ce()", "--model", "resnet21"], "there is no model 'resnet21' (nearest: resnet32"),
     (["train", "ce()", "--model", "timm/resnet18x"], "resnet18"),
     (["train", "ce()", "--data", "digit"], "there is no data source 'digit'; did you mean 'digits'?"),

@@ -8,6 +8,8 @@ from torchvision import transforms
 
 from selfdistill.data import Augmentation, Images, Splits, default_augmentation
 from selfdistill.data.augment import AugmentParams, crop, horizontal_flip
+from selfdistill.data.augment_recipe import augment_recipe
+from selfdistill.data.image_augment import ImageAugmentation
 
 GREY = ((0.5,) * 3, (0.25,) * 3)
 
@@ -108,3 +110,12 @@ def test_the_draws_of_an_image_do_not_depend_on_each_other():
     together = torch.bincount(draw.top * 6 + draw.left * 2 + draw.flipped, minlength=18)
     assert chi2_contingency(together.view(9, 2).numpy()).pvalue > 0.01
     assert chi2_contingency(together.view(3, 3, 2).sum(dim=2).numpy()).pvalue > 0.01
+
+
+def test_a_recipe_decides_what_is_done():
+    splits = Splits(Images(noise(4, 16, 16), torch.arange(4)), None, Images(noise(4), torch.arange(4)), (), "few")
+    assert default_augmentation(splits) == default_augmentation(splits, augment_recipe("cifar"))
+    made = default_augmentation(splits, augment_recipe("imagenet:trivialaugment", flip=False, jitter=0.4))
+    assert (made.pad, made.flip) == (0, False)
+    assert made.image == ImageAugmentation((0.08, 1.0), "trivialaugment", 0.4)
+    assert default_augmentation(splits, augment_recipe("none")).image is None

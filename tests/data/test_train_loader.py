@@ -3,7 +3,9 @@ import torch
 from torch.testing import assert_close
 
 from selfdistill.data import Augmentation, Images, Loader, batches
+from selfdistill.data.image_augment import ImageAugmentation
 from selfdistill.data.mixing import Mixing
+from selfdistill.data.requirements import ExtraAugmentation, SameClassImage
 from selfdistill.errors import UserError
 
 AUGMENT = Augmentation(1, True, (0.5,) * 3, (0.25,) * 3)
@@ -143,3 +145,25 @@ def test_evaluation_sees_all_images_in_order_as_they_are():
     assert [len(batch.labels) for batch in seen] == [8, 8, 6]
     assert torch.cat([batch.index for batch in seen]).equal(torch.arange(22))
     assert_close(torch.cat([batch.inputs for batch in seen]), (images().images / 255 - 0.5) / 0.25)
+
+
+VARIED = Augmentation(
+    0, True, (0.5,) * 3, (0.25,) * 3, ImageAugmentation((0.08, 1.0), "randaugment", jitter=0.4, erase=0.25)
+)
+
+
+def test_image_by_image_augmentation_depends_on_seed_epoch_and_place_alone():
+    whole = list(loader(augment=VARIED).epoch(1))
+    torch.manual_seed(5)
+    needy = loader(augment=VARIED, needs={"twin": ExtraAugmentation(), "peer": SameClassImage()})
+    for one, other in zip(whole, needy.epoch(1), strict=True):
+        same(one, other)
+        assert not other.extra["twin"].equal(other.inputs)
+    same(whole[1], next(loader(augment=VARIED).epoch(1, start=1)))
+    assert not whole[0].inputs.equal(next(loader(augment=VARIED, seed=1).epoch(1)).inputs)
+
+
+def test_image_by_image_augmentation_is_the_same_for_two_ranks():
+    whole = next(loader(augment=VARIED).epoch(0))
+    parts = [next(loader(augment=VARIED, rank=rank, ranks=2).epoch(0)) for rank in range(2)]
+    assert torch.cat([each.inputs for each in parts]).equal(whole.inputs)

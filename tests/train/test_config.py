@@ -7,7 +7,9 @@ from selfdistill.train.config import RunConfig
 
 
 def test_json_gives_back_the_same_configuration():
-    config = RunConfig("drg()", milestones=(0.3, 0.6), weights="w.pt", limit=50, decay_norms=False)
+    config = RunConfig(
+        "drg()", milestones=(0.3, 0.6), weights="w.pt", limit=50, decay_norms=False, crop_scale=(0.2, 1.0)
+    )
     assert RunConfig.from_json(json.loads(json.dumps(config.to_json()))) == config
 
 
@@ -32,6 +34,15 @@ def test_fields_of_other_versions_are_left_out():
         ("label_noise", 1.0, "label noise must be a fraction from 0 to below 1, but is 1.0"),
         ("label_noise", -0.1, "label noise must be a fraction from 0 to below 1, but is -0.1"),
         ("size", 0, "size must be 1 or more, but is 0"),
+        ("crop_scale", (0.5,), "crop scale must be a smallest and a largest area above 0, at most 1, but is (0.5,)"),
+        (
+            "crop_scale",
+            (0.9, 0.5),
+            "crop scale must be a smallest and a largest area above 0, at most 1, but is (0.9, 0.5)",
+        ),
+        ("jitter", 2, "jitter must be from 0 to 1, but is 2.0"),
+        ("erase", -0.1, "erase must be a probability from 0 to 1, but is -0.1"),
+        ("interpolation", "cubic", "interpolation must be 'bilinear' or 'bicubic', but is 'cubic'"),
         ("schedule", "cubic", "schedule must be cosine or step or linear or constant, but is cubic"),
         ("accelerator", "tpu", "accelerator must be auto or cpu or gpu or cuda or mps, but is tpu"),
         ("precision", "8", "precision must be 32 or bf16 or 16, but is 8"),
@@ -41,3 +52,8 @@ def test_values_that_no_run_could_have(field, value, text):
     with pytest.raises(UserError) as told:
         RunConfig(**{"method": "ce()", "epochs": 20, field: value})
     assert str(told.value) == text
+
+
+def test_an_unknown_augmentation_is_told():
+    with pytest.raises(UserError, match="augment must be auto, none, .*; but is strong"):
+        RunConfig("ce()", augment="strong")

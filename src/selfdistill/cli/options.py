@@ -9,6 +9,7 @@ from typing import Annotated, Literal, get_args, get_origin, get_type_hints
 
 import typer
 
+from selfdistill.data.augment_recipe import CHOICES as AUGMENTS
 from selfdistill.data.sources import SOURCES
 from selfdistill.errors import UserError
 from selfdistill.train.config import RunConfig
@@ -54,6 +55,12 @@ HELP = {  # by field of RunConfig, the source of type, {choices} and default
     "balanced": "Draw every class equally often in each epoch.",
     "skip_unreadable": "Skip images that cannot be read, and record their names in run.json.",
     "size": "Image size in pixels per side, by resizing; default: the data set's own.",
+    "augment": f"Augmentation: {AUGMENTS}; auto is crop and flip of the padded image.",
+    "crop_scale": "Smallest and largest area of random resized crops, such as 0.08,1; default: the recipe's.",
+    "flip": "Random horizontal flips; default: unless the data forbid them.",
+    "jitter": "Largest change of brightness, contrast and saturation, from 0 to 1; default: the recipe's.",
+    "erase": "Probability of random erasing; default: the recipe's.",
+    "interpolation": "Interpolation of resized images: bilinear or bicubic; default: bicubic.",
     "pretrained": "Start from the pretrained weights of timm or torchvision, with a new classifier.",
     "weights": "File of weights to start from.",
     "classifier": CLASSIFIER_HELP,
@@ -105,6 +112,8 @@ def option_type(name: str) -> tuple[object, str]:
         return str, HELP[name].format(choices=in_words(get_args(kind)))
     if get_origin(kind) is tuple:
         return str, HELP[name]
+    if name in ("crop_scale", "interpolation"):
+        return str | None, HELP[name]
     return (Path | None if name == "weights" else kind), HELP[name]
 
 
@@ -128,6 +137,14 @@ def parse_milestones(text: str) -> tuple[float, ...]:
         raise UserError(f"--milestones are fractions of the run; write them as 0.5,0.75, but found {text!r}") from None
 
 
+def parse_areas(text: str) -> tuple[float, ...]:
+    """Parse "0.08,1". Raises `UserError`."""
+    try:
+        return tuple(float(each) for each in text.split(","))
+    except ValueError:
+        raise UserError(f"--crop-scale is two areas; write them as 0.08,1, but found {text!r}") from None
+
+
 def _parameter(name: str, default: object) -> inspect.Parameter:
     kind, text = option_type(name)
     flag = [f"--{name.replace('_', '-')}"] if kind is bool and default is False else []  # without --no-NAME
@@ -141,5 +158,7 @@ def _to_fields(options: dict[str, object]) -> Iterator[tuple[str, object]]:
     for name, value in options.items():
         if name == "milestones":
             yield name, parse_milestones(str(value))
+        elif name == "crop_scale" and value is not None:
+            yield name, parse_areas(str(value))
         else:
             yield name, str(value) if isinstance(value, Path) else value

@@ -1,4 +1,4 @@
-"""Augmentation as batched tensor operations, with random parameters for each image."""
+"""Augmentation of a batch, with random parameters for each image: batched crop and flip, the rest image by image."""
 
 from dataclasses import dataclass
 from functools import lru_cache
@@ -8,7 +8,11 @@ import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor
 
+from selfdistill.data.augment_recipe import AugmentRecipe
+from selfdistill.data.image_augment import ImageAugmentation, image_augmentation
 from selfdistill.data.images import Splits
+
+KEYS = 2**62  # a key of an image is below
 
 
 class AugmentParams(NamedTuple):
@@ -17,47 +21,67 @@ class AugmentParams(NamedTuple):
     top: Tensor  # [B] first row of the crop in the padded image
     left: Tensor  # [B] first column
     flipped: Tensor  # [B] bool
+    keys: Tensor | None = None  # [B] int64, on the CPU: of the random streams of each image
 
     def rows(self, rows: slice) -> "AugmentParams":
         """Parameters of some of the images."""
-        return AugmentParams(*(each[rows] for each in self))
+        keys = None if self.keys is None else self.keys[rows]
+        return AugmentParams(self.top[rows], self.left[rows], self.flipped[rows], keys)
 
     def to(self, device: torch.device | str) -> "AugmentParams":
         """Parameters on a device."""
-        return AugmentParams(*(each.to(device) for each in self))
+        return AugmentParams(self.top.to(device), self.left.to(device), self.flipped.to(device), self.keys)
 
 
 @dataclass(frozen=True)
 class Augmentation:
     """Random crop with padding, random horizontal flip, normalization: the standard CIFAR recipe.
 
-    `pad` is in pixels (4 for 32); `mean` and `std` by channel, of pixels from 0 to 1.
+    `pad` is in pixels (4 for 32); `mean` and `std` by channel, of pixels from 0 to 1. `image` adds what is drawn and
+    done image by image. The order: padded or resized crop, policy, jitter, flip, normalization, erasing.
     """
 
     pad: int
     flip: bool
     mean: tuple[float, ...]
     std: tuple[float, ...]
+    image: ImageAugmentation | None = None
 
     def draw(self, rows: int, generator: Generator) -> AugmentParams:
         """Draw the parameters of `rows` images."""
         top, left = torch.randint(0, 2 * self.pad + 1, (2, rows), generator=generator)
         coin = torch.rand(rows, generator=generator) < 0.5
-        return AugmentParams(top, left, coin & self.flip)
+        keys = torch.randint(KEYS, (rows,), generator=generator) if self.image else None
+        return AugmentParams(top, left, coin & self.flip, keys)
 
     def __call__(self, images: Tensor, params: AugmentParams) -> Tensor:
-        """Crop, flip and normalize. [B, 3, H, W] uint8 -> float32, in channels_last."""
-        cropped = horizontal_flip(crop(images, params.top, params.left, self.pad), params.flipped)
-        return self.normalize(cropped).contiguous(memory_format=torch.channels_last)  # last: 0.3 ms; first: 1.2 ms
+        """Crop, change, flip and normalize. [B, C, H, W] uint8 -> float32, in channels_last."""
+        return self.finish(self._changed(crop(images, params.top, params.left, self.pad), params.keys), params)
+
+    def finish(self, images: Tensor, params: AugmentParams) -> Tensor:
+        """Flip, normalize and erase cropped images. [B, C, H, W] uint8 -> float32, in channels_last."""
+        normalized = self.normalize(horizontal_flip(images, params.flipped))
+        made = normalized.contiguous(memory_format=torch.channels_last)  # last: 0.3 ms; first: 1.2 ms
+        if self.image is None or not self.image.erase or params.keys is None:
+            return made
+        return self.image.erase_(made, params.keys)
+
+    def _changed(self, images: Tensor, keys: Tensor | None) -> Tensor:
+        if self.image is None or keys is None:
+            return images
+        return torch.stack([self.image(each, key) for each, key in zip(images, keys.tolist(), strict=True)])
 
     def normalize(self, images: Tensor) -> Tensor:
         """Normalize pixels from 0 to 255 by mean and standard deviation. -> [B, 3, H, W] float32."""
         return normalized(images, self.mean, self.std)
 
 
-def default_augmentation(splits: Splits) -> Augmentation:
-    """Augmentation that fits a data set: pad an eighth of the side, flip unless classes forbid it."""
-    return Augmentation(splits.train.size // 8, splits.flip, splits.mean, splits.std)
+def default_augmentation(splits: Splits, recipe: AugmentRecipe | None = None) -> Augmentation:
+    """Augmentation that fits a data set: by default pad an eighth of the side, flip unless classes forbid it."""
+    recipe = recipe or AugmentRecipe()
+    pad = splits.train.size // 8 if recipe.pad else 0
+    flip = splits.flip if recipe.flip is None else recipe.flip
+    return Augmentation(pad, flip, splits.mean, splits.std, image_augmentation(recipe))
 
 
 def crop(images: Tensor, top: Tensor, left: Tensor, pad: int) -> Tensor:

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from selfdistill.data.augment import Augmentation, default_augmentation
+from selfdistill.data.augment_recipe import AugmentRecipe
 from selfdistill.data.batch import Batch
 from selfdistill.data.cell_exchange import CellExchange
 from selfdistill.data.examples import Examples, TensorSplits, named_inputs
@@ -160,10 +161,16 @@ def is_unlabeled(images: AnyImages) -> bool:
     return images.labels.dim() > 2 and not bool((images.labels != IGNORED).any())
 
 
-def augmentation_for(splits: AnySplits, size: int | None) -> AnyAugmentation:
-    """Return the default augmentation for images of `training_size`; `size` is the shorter side of resized masks."""
+def augmentation_for(splits: AnySplits, size: int | None, recipe: AugmentRecipe | None = None) -> AnyAugmentation:
+    """Return the augmentation for images of `training_size`; `size` is the shorter side of resized masks.
+
+    Raises `UserError` for a recipe other than the default on masks and tensors.
+    """
     if isinstance(splits, Splits):
-        return default_augmentation(splits)
+        return default_augmentation(splits, recipe)
+    if recipe not in (None, AugmentRecipe()):
+        kind = "tensors" if isinstance(splits, TensorSplits) else "images with masks"
+        raise UserError(f"{splits.name} has {kind}, which no recipe of images augments; leave --augment at auto")
     if isinstance(splits, TensorSplits):
         return default_standardization(splits)
     return default_segmentation_augmentation(splits, training_size(splits, size), base=size)

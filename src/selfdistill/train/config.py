@@ -6,6 +6,7 @@ from functools import cache
 from math import inf
 from typing import Any, Literal, get_args, get_type_hints
 
+from selfdistill.data.augment_recipe import AugmentRecipe, augment_recipe, parse_augment
 from selfdistill.data.sources import task_of
 from selfdistill.errors import UserError
 from selfdistill.schema import mismatches, normalized
@@ -15,6 +16,7 @@ Tasks = Literal["auto", "classify", "segment", "tag"]
 Schedule = Literal["cosine", "step", "linear", "constant"]
 Precision = Literal["32", "bf16", "16"]
 Decode = Literal["auto", "once", "stream"]
+Interpolation = Literal["bilinear", "bicubic"]
 Accelerator = Literal["auto", "cpu", "gpu", "cuda", "mps"]
 Strategy = Literal["auto", "ddp", "fsdp"]
 CompileMode = Literal["default", "reduce-overhead", "max-autotune"]
@@ -70,6 +72,13 @@ class RunConfig:
     balanced: bool = field(default=False, kw_only=True)  # an epoch has every class equally often
     skip_unreadable: bool = False  # leave out images that cannot be read
     size: int | None = None  # pixels per side, by resizing; None: the data's own
+    augment: str = field(default="auto", kw_only=True)  # none, cifar, light or imagenet; or with a policy, BASE:POLICY
+    # smallest and largest area of random resized crops, as shares of the image; None: the recipe's
+    crop_scale: tuple[float, ...] | None = field(default=None, kw_only=True)
+    flip: bool | None = field(default=None, kw_only=True)  # random horizontal flips; None: unless the data forbid them
+    jitter: float | None = field(default=None, kw_only=True)  # largest change of brightness, contrast and saturation
+    erase: float | None = field(default=None, kw_only=True)  # probability of random erasing
+    interpolation: Interpolation | None = field(default=None, kw_only=True)  # of resized images; None: bicubic
     pretrained: bool = False  # start from the weights of timm or torchvision
     weights: str | None = None  # file of weights to start from
     classifier: str | None = None  # path of the module that computes the logits; None: found by tracing
@@ -94,8 +103,9 @@ class RunConfig:
     aux: float | None = None  # weight of auxiliary logits of a training pass; 0 freezes their heads; None: refused
 
     def __post_init__(self) -> None:
-        if isinstance(self.milestones, list):
-            object.__setattr__(self, "milestones", tuple(self.milestones))
+        for name in ("milestones", "crop_scale"):
+            if isinstance(getattr(self, name), list):
+                object.__setattr__(self, name, tuple(getattr(self, name)))
         for name, kind in _kinds().items():
             if name in CHOICES:
                 continue
@@ -105,6 +115,7 @@ class RunConfig:
         for name, fits, wanted in self._rules():
             if not fits:
                 raise UserError(f"{name.replace('_', ' ')} must be {wanted}, but is {getattr(self, name)}")
+        parse_augment(self.augment)
 
     @property
     def resolved_task(self) -> Task:
@@ -114,6 +125,22 @@ class RunConfig:
         'miou'
         """
         return TASKS[task_of(self.data) if self.task == "auto" else self.task]
+
+    @property
+    def augment_recipe(self) -> AugmentRecipe:
+        """Return the augmentation recipe, with the parts that are given in place of its own.
+
+        >>> sd.RunConfig("ce()", augment="imagenet").augment_recipe.image.crop_scale
+        (0.08, 1.0)
+        """
+        return augment_recipe(
+            self.augment,
+            crop_scale=self.crop_scale,
+            flip=self.flip,
+            jitter=self.jitter,
+            erase=self.erase,
+            interpolation=self.interpolation,
+        )
 
     @property
     def parts(self) -> int:
@@ -139,6 +166,7 @@ class RunConfig:
         [0.5, 0.75]
         """
         values = asdict(self) | {"milestones": list(self.milestones), "task": self.resolved_task.name}
+        values["crop_scale"] = self.crop_scale and list(self.crop_scale)
         return {key: value for key, value in values.items() if key != "decode"}
 
     @classmethod
@@ -177,6 +205,9 @@ class RunConfig:
         yield "test", 0 <= self.test < 1, "a fraction from 0 to below 1"
         yield "label_noise", 0 <= self.label_noise < 1, "a fraction from 0 to below 1"
         yield "size", self.size is None or self.size >= 1, "1 or more"
+        yield "crop_scale", _fits_area(self.crop_scale), "a smallest and a largest area above 0, at most 1"
+        yield "jitter", self.jitter is None or 0 <= self.jitter <= 1, "from 0 to 1"
+        yield "erase", self.erase is None or 0 <= self.erase <= 1, "a probability from 0 to 1"
         yield "devices", self.devices >= 1, "1 or more"
         yield "nodes", self.nodes >= 1, "1 or more"
         yield "accumulate", self.accumulate >= 1, "1 or more"
@@ -218,6 +249,10 @@ class RunConfig:
         )
         for name, kind in CHOICES.items():
             yield name, getattr(self, name) in get_args(kind), " or ".join(get_args(kind))
+
+
+def _fits_area(scale: tuple[float, ...] | None) -> bool:
+    return scale is None or (len(scale) == 2 and 0 < scale[0] <= scale[1] <= 1)
 
 
 @cache

@@ -263,7 +263,7 @@ def make_trainer(
     fabric = fabric or launched(config)
     student = _student(config, splits, fabric)
     _seed(config.seed + fabric.global_rank)  # for dropout and other global draws; the rest has its own streams
-    augment = augmentation_for(splits, config.size)
+    augment = augmentation_for(splits, config.size, config.augment_recipe)
     images = _on_device(weighted_images(config, method, splits), fabric)
     parts = [
         training_loader(
