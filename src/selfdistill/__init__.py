@@ -5,6 +5,7 @@ The public interface is this module's `__all__` and the functions and classes na
 change in any release.
 
 - Training: `teach` and `loader` for your own loop; `run` with a `RunConfig` for the library's.
+- Use of a finished run: `load`.
 - Studies: `compare`, `Grid`; `evaluate` for the metrics of one model; `create` for a model by name.
 - Methods: `sd.methods.drg()` and others, `Method`, `control`.
 - Your own loss term and method: `method_constructor`, `LossTerm`, `BuildContext`, `TrainingInfo`, `StepContext`,
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from selfdistill.method.constructor import method_constructor
     from selfdistill.metrics import evaluate
     from selfdistill.models import create
+    from selfdistill.predict import load
     from selfdistill.study import Grid
     from selfdistill.study.compare import compare
     from selfdistill.terms import (
@@ -67,6 +69,7 @@ __all__ = [
     "data",
     "evaluate",
     "functional",
+    "load",
     "loader",
     "method_constructor",
     "methods",
@@ -92,6 +95,7 @@ _MODULES = {
     "compare": "study",
     "create": "models",
     "evaluate": "metrics",
+    "load": "predict",
     "loader": "data",
     "method_constructor": "method.constructor",
     "run": "train.run",

@@ -15,6 +15,10 @@ if TYPE_CHECKING:
 
 Folder = Annotated[Path, typer.Argument(metavar="FOLDER", help="Folder of a finished run, or of a study.")]
 RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a finished run.")]
+Images = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="[IMAGES]...", help="Folders of images, image files, or tables of paths (.csv, .tsv)."),
+]
 Metrics = Annotated[
     list[str] | None,
     typer.Option(
@@ -97,15 +101,44 @@ def export(
 
 def predict(
     folder: RunFolder,
+    images: Images = None,
     data: Annotated[str | None, typer.Option(help="Data set with test examples; default: the run's own.")] = None,
-    out: Annotated[Path | None, typer.Option(help="Folder to write to; default: predictions/ in the run's.")] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Folder to write to, or .csv file for IMAGES; default: predictions… in the run's folder."),
+    ] = None,
+    tta: Annotated[
+        str, typer.Option(help="Views of IMAGES to average over: none, flip, five-crop or ten-crop.")
+    ] = "none",
     modules: Modules = None,
 ) -> None:
-    """Write the predictions of a finished run: a CSV of probabilities, or masks as palette PNGs."""
+    """Write the predictions of a finished run: a CSV of probabilities, or masks as palette PNGs.
+
+    Without IMAGES they are those of test examples, beside their labels.
+    """
+    from selfdistill.errors import UserError
     from selfdistill.predict import predict as write
 
-    paths = write(folder, out, data=data, modules=tuple(modules or ()))
-    print(paths[0] if len(paths) == 1 else f"{len(paths)} masks in {paths[0].parent}")
+    if images and data is not None:
+        raise UserError("--data predicts the test examples of a data set; leave it out, or leave the images out")
+    if tta != "none" and not images:
+        raise UserError("--tta is for images that are named: selfdistill predict RUN FOLDER --tta flip; leave it out")
+    if images:
+        _predict_images(folder, images, out, tta, tuple(modules or ()))
+    else:
+        paths = write(folder, out, data=data, modules=tuple(modules or ()))
+        print(paths[0] if len(paths) == 1 else f"{len(paths)} masks in {paths[0].parent}")
+
+
+def _predict_images(folder: Path, images: list[str], out: Path | None, tta: str, modules: tuple[str, ...]) -> None:
+    """Predict images without labels; name those that cannot be read."""
+    from selfdistill.predict import predict_images
+
+    found = predict_images(folder, images, out, tta=tta, modules=modules)
+    print(f"{found.path}: {found.images:,} images")
+    if found.unreadable:
+        more = ", …" if found.unreadable > len(found.named) else ""
+        print(f"cannot read {found.unreadable:,} of them: {', '.join(found.named)}{more}; see their column error")
 
 
 def show_metrics(study: "Study", data: str | None = None) -> None:

@@ -68,7 +68,7 @@ def decode_one(
     with reading(sources[row], name(row)) as opened:
         image = to_rgb(opened, name(row), shown)
     if size:
-        image = _resize_and_crop(image, size)
+        image = resize_and_crop(image, size)
     else:
         _require_side(image.size, sources, row, name, side)
     return np.ascontiguousarray(np.asarray(image).transpose(2, 0, 1))
@@ -190,7 +190,7 @@ def _regular(path: Path) -> Path:
     return path
 
 
-def _resize_and_crop(image: "Image.Image", size: int) -> "Image.Image":
+def resize_and_crop(image: "Image.Image", size: int) -> "Image.Image":
     """Resize the shorter side and crop the center."""
     from PIL import Image
 

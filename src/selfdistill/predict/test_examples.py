@@ -1,4 +1,4 @@
-"""Predictions of a finished run on its test data: a CSV of probabilities, or masks as palette PNGs."""
+"""Predictions of a finished run on test data: a CSV of probabilities, or masks as palette PNGs."""
 
 import csv
 import io

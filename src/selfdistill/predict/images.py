@@ -1,0 +1,94 @@
+"""Predictions of a finished run on images without labels: a table, one row an image, written as they are read."""
+
+import csv
+from collections.abc import Collection, Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from selfdistill.data.decode import NAMED
+from selfdistill.errors import UserError
+from selfdistill.files import csv_cell, folder_name, is_folder, make_folder, write_atomic
+from selfdistill.predict.cells import Cells
+from selfdistill.predict.decoded_images import decoded
+from selfdistill.predict.finished_run import load
+from selfdistill.predict.image_paths import image_paths
+from selfdistill.predict.transform import image_transform
+from selfdistill.predict.views import parse_views, side_of_views
+from selfdistill.task import SEGMENT
+
+BATCH = 32
+FILE = "predictions.csv"
+
+
+class PredictedImages(NamedTuple):
+    """What `predict_images` has written."""
+
+    path: Path  # of the table
+    images: int  # rows of it
+    unreadable: int  # of these, images without a prediction
+    named: tuple[str, ...]  # the first of them, with their reasons
+
+
+def predict_images(
+    run: str | Path,
+    images: Sequence[str | Path],
+    out: str | Path | None = None,
+    *,
+    tta: str = "none",
+    modules: Collection[str] = (),
+) -> PredictedImages:
+    """Write the predictions of a finished run on images: folders, tables of paths, and files.
+
+    Rows are in the order of the images and hold the path, then for classes the predicted one, its probability, the
+    five most probable ones and `negative_energy`, which is larger for images that resemble those of training; for tags
+    those present and the probability of each; for masks the name of a palette PNG beside the table. An image that
+    cannot be read has a row with the reason in its column "error".
+
+    `out` is the table (.csv), or the folder for it, by default a folder in the run's. `tta` averages the probabilities
+    of mirror images ("flip"), of the corners and the center ("five-crop"), or of both ("ten-crop"). Raises `UserError`
+    if no image can be read, and for a run on tensors.
+    """
+    views = parse_views(tta)
+    finished = load(run, modules=modules)
+    image_transform(finished.info)  # refuses a run on tensors
+    if finished.task == SEGMENT and tta.endswith("crop"):
+        raise UserError(f"{tta} classifies crops of an image, but this run predicts masks; pass --tta flip")
+    paths = image_paths(images)
+    path = _table_path(Path(run), images, out, finished.task == SEGMENT)
+    make_folder(path.parent)
+    cells, unreadable = Cells(finished, views, path.parent), list[str]()
+    write_atomic(path, lambda beside: _write(beside, paths, cells, unreadable))
+    return PredictedImages(path, len(paths), len(unreadable), tuple(unreadable[:NAMED]))
+
+
+def _table_path(run: Path, images: Sequence[str | Path], out: str | Path | None, masks: bool) -> Path:
+    if out is None:
+        return run / folder_name(f"predictions-{Path(images[0]).name}") / FILE
+    if Path(out).suffix.lower() != ".csv" or is_folder(out):
+        return Path(out) / FILE
+    if masks:
+        raise UserError(f"masks are files beside the table, but --out {str(out)!r} is one file; name a folder")
+    return Path(out)
+
+
+def _write(file: Path, paths: Sequence[Path], cells: Cells, unreadable: list[str]) -> None:
+    """Write the table and list the unreadable images. Raises `UserError` if no image can be read."""
+    with file.open("w", encoding="utf-8", errors="surrogateescape", newline="") as opened:
+        lines = csv.writer(opened, lineterminator="\n")
+        lines.writerow(map(csv_cell, ["path", *cells.columns, "error"]))
+        for row in _rows(paths, cells, unreadable):
+            lines.writerow(map(csv_cell, row))
+    if len(unreadable) == len(paths):
+        raise UserError(f"none of the {len(paths)} images can be read: {', '.join(unreadable[:NAMED])}")
+
+
+def _rows(paths: Sequence[Path], cells: Cells, unreadable: list[str]) -> Iterator[list[str]]:
+    transform = cells.transform
+    side = transform.size and side_of_views(cells.views, transform.size)
+    for block in decoded(paths, transform, side, BATCH):
+        found = cells.of([each for each in block if each.pixels is not None])
+        for each in block:
+            if each.error:
+                unreadable.append(f"{each.path} ({each.error})")
+            middle = [""] * len(cells.columns) if each.error else next(found)
+            yield [str(each.path), *middle, each.error]

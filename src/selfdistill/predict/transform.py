@@ -1,0 +1,137 @@
+"""From an image or a tensor to the normalized input of a run's network, as in the run's own evaluation."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias, cast
+from urllib.parse import parse_qs
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from selfdistill.data.augment import Augmentation
+from selfdistill.data.decode import reading, resize_and_crop
+from selfdistill.data.rgb import ValueRange, to_rgb
+from selfdistill.data.segmentation_augment import SegmentationAugmentation
+from selfdistill.data.sources import split_query
+from selfdistill.data.sources.options import parse_range
+from selfdistill.data.standardization import Standardization
+from selfdistill.errors import UserError
+from selfdistill.records import RunInfo, task_in
+from selfdistill.task import SEGMENT
+from selfdistill.train.networks import trained_normalization
+
+if TYPE_CHECKING:  # imported with the first image
+    from PIL import Image
+
+    AnyImage: TypeAlias = str | Path | bytes | Image.Image | NDArray[np.uint8] | Tensor
+
+GREY, COLOR = 2, 3  # dimensions of an array of pixels
+
+
+@dataclass(frozen=True)
+class ImageTransform:
+    """Transform of one image to a network's input: resize, crop, normalize. Can be pickled.
+
+    Takes a path, the bytes of a file, a PIL image, or uint8 pixels: an array [H, W] or [H, W, C], or a tensor
+    [C, H, W]. `size` is the side of the center crop in pixels; None keeps the whole image, as for masks. `shown` is the
+    range of pixels of more than 8 bits. Raises `UserError` for anything else and for an image that cannot be read.
+    """
+
+    normalization: Augmentation | SegmentationAugmentation
+    size: int | None
+    shown: ValueRange | None = None
+
+    def __call__(self, image: "AnyImage") -> Tensor:
+        """Return the normalized image. -> [3, H, W] float32."""
+        return self.normalize(self.pixels(image)[None])[0].contiguous()
+
+    def pixels(self, image: "AnyImage", size: int | None = None) -> Tensor:
+        """Return the pixels after resizing and cropping to `size`, by default the run's. -> [3, H, W] uint8."""
+        return self.pixels_of(self.rgb(image), size)
+
+    def pixels_of(self, rgb: "Image.Image", size: int | None = None) -> Tensor:
+        """Return the pixels of an image in RGB, as `pixels` does. -> [3, H, W] uint8."""
+        side = size or self.size
+        whole = resize_and_crop(rgb, side) if side else rgb
+        found = torch.from_numpy(np.ascontiguousarray(np.asarray(whole).transpose(2, 0, 1)))
+        return self.normalization.resized(found) if isinstance(self.normalization, SegmentationAugmentation) else found
+
+    def normalize(self, pixels: Tensor) -> Tensor:
+        """Normalize pixels from 0 to 255 by the statistics of the run's training. [B, 3, H, W] -> the same, float32."""
+        return self.normalization.normalize(pixels)
+
+    def rgb(self, image: "AnyImage") -> "Image.Image":
+        """Return an image in RGB as a viewer shows it. Raises `UserError` if it cannot be read."""
+        if isinstance(image, str | Path | bytes):
+            name = "in memory" if isinstance(image, bytes) else str(image)
+            with reading(image if isinstance(image, bytes) else Path(image), name) as opened:
+                return to_rgb(opened, name, self.shown)
+        return to_rgb(_as_picture(image), "in memory", self.shown)
+
+
+@dataclass(frozen=True)
+class TensorTransform:
+    """Transform of one example of tensors to a network's inputs: standardize each channel. Can be pickled."""
+
+    standardization: Standardization
+
+    def __call__(self, example: Tensor | Mapping[str, Tensor]) -> Tensor | dict[str, Tensor]:
+        """Return the standardized example, without an axis of rows: a tensor [C, …], or tensors by input."""
+        if isinstance(example, Tensor):
+            return cast(Tensor, self.standardization.normalize(example[None]))[0]
+        rows = {name: each[None] for name, each in example.items()}
+        found = cast(Mapping[str, Tensor], self.standardization.normalize(rows))
+        return {name: each[0] for name, each in found.items()}
+
+
+AnyTransform: TypeAlias = ImageTransform | TensorTransform
+
+
+def transform_of(info: RunInfo) -> AnyTransform:
+    """Return the transform of a run's evaluation, from its run.json."""
+    if isinstance(info["mean"], dict):
+        empty = Standardization({}, {})
+        return TensorTransform(cast(Standardization, trained_normalization(empty, info)))
+    return image_transform(info)
+
+
+def image_transform(info: RunInfo) -> ImageTransform:
+    """Return the transform of a run's test images. Raises `UserError` for a run that was trained on tensors."""
+    config, zero = info["config"], ((0.0,) * 3, (1.0,) * 3)
+    shown = parse_range(next(_values(str(config.get("data", "")), "range"), None))
+    if task_in(config).name == SEGMENT:
+        height, width = info.get("sides") or [info["size"]] * 2
+        whole = SegmentationAugmentation((height, width), False, *zero, base=config.get("size"))
+        return ImageTransform(cast(SegmentationAugmentation, trained_normalization(whole, info)), None, shown)
+    square = trained_normalization(Augmentation(0, False, *zero), info)
+    return ImageTransform(cast(Augmentation, square), info["size"], shown)
+
+
+def _values(spec: str, key: str) -> Iterator[str]:
+    """Yield the value of an option of a data specification."""
+    yield from parse_qs(split_query(spec)[1]).get(key, [])
+
+
+def _as_picture(image: object) -> "Image.Image":
+    """Return a copy, since an image is turned upright in place."""
+    from PIL import Image
+
+    if isinstance(image, Image.Image):
+        return image.copy()
+    found = image.permute(1, 2, 0).numpy(force=True) if isinstance(image, Tensor) and image.dim() == COLOR else image
+    if isinstance(found, np.ndarray) and found.dtype == np.uint8 and _has_pixels(found):
+        return Image.fromarray(np.ascontiguousarray(found[..., 0] if found.shape[2:] == (1,) else found))
+    raise UserError(f"an image is a path, a PIL image or uint8 pixels of 1, 3 or 4 channels, but found {_kind(image)}")
+
+
+def _has_pixels(array: NDArray[np.uint8]) -> bool:
+    return array.size > 0 and (array.ndim == GREY or (array.ndim == COLOR and array.shape[2] in (1, 3, 4)))
+
+
+def _kind(value: object) -> str:
+    if isinstance(value, Tensor | np.ndarray):
+        return f"{str(value.dtype).removeprefix('torch.')} values of shape {[*value.shape]}"
+    return type(value).__name__
