@@ -1,7 +1,8 @@
 """Predictions of a finished run on images without labels: a table, one row an image, written as they are read."""
 
 import csv
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
@@ -9,7 +10,7 @@ from selfdistill.data.decode import NAMED
 from selfdistill.errors import UserError
 from selfdistill.files import csv_cell, folder_name, is_folder, make_folder, write_atomic
 from selfdistill.predict.cells import Cells
-from selfdistill.predict.decoded_images import decoded
+from selfdistill.predict.decoded_images import DecodedImage, decoded
 from selfdistill.predict.finished_run import load
 from selfdistill.predict.image_paths import image_paths
 from selfdistill.predict.transform import image_transform
@@ -56,9 +57,9 @@ def predict_images(
     paths = image_paths(images)
     path = _table_path(Path(run), images, out, finished.task == SEGMENT)
     make_folder(path.parent)
-    cells, unreadable = Cells(finished, views, path.parent), list[str]()
-    write_atomic(path, lambda beside: _write(beside, paths, cells, unreadable))
-    return PredictedImages(path, len(paths), len(unreadable), tuple(unreadable[:NAMED]))
+    cells, counts = Cells(finished, views, path.parent), _Counts()
+    write_atomic(path, lambda beside: _write(beside, paths, cells, counts))
+    return PredictedImages(path, counts.images, counts.unreadable, tuple(counts.named))
 
 
 def _table_path(run: Path, images: Sequence[str | Path], out: str | Path | None, masks: bool) -> Path:
@@ -71,24 +72,39 @@ def _table_path(run: Path, images: Sequence[str | Path], out: str | Path | None,
     return Path(out)
 
 
-def _write(file: Path, paths: Sequence[Path], cells: Cells, unreadable: list[str]) -> None:
-    """Write the table and list the unreadable images. Raises `UserError` if no image can be read."""
+@dataclass
+class _Counts:
+    """Images so far, those of them that cannot be read, and the first names of those."""
+
+    images: int = 0
+    unreadable: int = 0
+    named: list[str] = field(default_factory=list)
+
+    def add(self, image: DecodedImage) -> None:
+        """Count one image."""
+        self.images += 1
+        self.unreadable += bool(image.error)
+        if image.error and len(self.named) < NAMED:
+            self.named.append(f"{image.path} ({image.error})")
+
+
+def _write(file: Path, paths: Iterable[Path], cells: Cells, counts: _Counts) -> None:
+    """Write the table and count its rows. Raises `UserError` if no image can be read."""
     with file.open("w", encoding="utf-8", errors="surrogateescape", newline="") as opened:
         lines = csv.writer(opened, lineterminator="\n")
         lines.writerow(map(csv_cell, ["path", *cells.columns, "error"]))
-        for row in _rows(paths, cells, unreadable):
+        for row in _rows(paths, cells, counts):
             lines.writerow(map(csv_cell, row))
-    if len(unreadable) == len(paths):
-        raise UserError(f"none of the {len(paths)} images can be read: {', '.join(unreadable[:NAMED])}")
+    if counts.unreadable == counts.images:
+        raise UserError(f"none of the {counts.images} images can be read: {', '.join(counts.named)}")
 
 
-def _rows(paths: Sequence[Path], cells: Cells, unreadable: list[str]) -> Iterator[list[str]]:
+def _rows(paths: Iterable[Path], cells: Cells, counts: _Counts) -> Iterator[list[str]]:
     transform = cells.transform
     side = transform.size and side_of_views(cells.views, transform.size)
     for block in decoded(paths, transform, side, BATCH):
         found = cells.of([each for each in block if each.pixels is not None])
         for each in block:
-            if each.error:
-                unreadable.append(f"{each.path} ({each.error})")
+            counts.add(each)
             middle = [""] * len(cells.columns) if each.error else next(found)
             yield [str(each.path), *middle, each.error]
