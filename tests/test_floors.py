@@ -8,7 +8,10 @@ import pytest
 
 ROOT = Path(__file__).parents[1] / "src" / "selfdistill"
 FLOORS = (
-    ("errors", "inputs", "distributed", "system", "rng", "files", "schema", "records", "task", "own_modules"),
+    (
+        *("errors", "inputs", "distributed", "system", "rng", "files", "schema", "records", "task", "own_modules"),
+        "recipes",
+    ),
     ("functional", "data"),
     ("terms", "features", "heads", "models"),
     ("method", "step"),

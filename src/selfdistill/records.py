@@ -37,6 +37,7 @@ class RunInfo(TypedDict):
     """Contents of `run.json`: everything needed to repeat a run or to use its student."""
 
     config: dict[str, Any]  # `RunConfig.to_json`
+    recipe: NotRequired[str | None]  # name of the recipe that values of `config` were taken from
     method: str
     resolved: str  # the method with all its arguments
     classes: Annotated[int, between(1, 1_000_000, "whole number")]  # or tags

@@ -2,19 +2,21 @@
 
 import functools
 import inspect
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterator, Sequence
 from dataclasses import fields
 from pathlib import Path
-from typing import Annotated, Literal, get_args, get_origin, get_type_hints
+from typing import Annotated, Literal, cast, get_args, get_origin, get_type_hints
 
 import typer
 
 from selfdistill.data.augment_recipe import CHOICES as AUGMENTS
 from selfdistill.data.sources import SOURCES
 from selfdistill.errors import UserError
+from selfdistill.recipes.recipe import RECIPES, read_recipe
 from selfdistill.train.config import RunConfig
 
 Command = Callable[..., None]
+CONTEXT = inspect.Parameter("context", inspect.Parameter.KEYWORD_ONLY, annotation=typer.Context)
 MODEL_HELP = (
     "Model: resnet8, resnet20 … wrn-40-2, vgg8, mobilenetv2, unet, timm/NAME, torchvision/NAME, transformers/NAME, or "
     "MODULE:CALLABLE of your own."
@@ -33,6 +35,7 @@ HELP = {  # by field of RunConfig, the source of type, {choices} and default
     "data": f"Data set: {', '.join(each.usage.partition('[')[0] for each in SOURCES.values())}.",
     "task": "What has a class: {choices}; auto is by the data: an image, a pixel, or a tag of an image.",
     "model": MODEL_HELP,
+    "recipe": "Recipe of values, which other options replace: {choices}.",
     "epochs": "Training epochs.",
     "batch_size": "Batch size (images per optimizer step), over all processes.",
     "optimizer": "Optimizer: sgd, or a name of timm, such as adamw, lamb, lion or muon.",
@@ -93,11 +96,12 @@ def run_options(*names: str, **defaults: object) -> Callable[[Command], Command]
     def decorate(command: Command) -> Command:
         @functools.wraps(command)
         def wrapped(**values: object) -> None:
+            context = cast(typer.Context, values.pop("context"))
             options = {name: values.pop(name) for name in chosen}
-            command(**values, config=RunConfig.from_json({"method": "ce()", **dict(_to_fields(options))}))
+            command(**values, config=_configuration(options, context))
 
         own = [each for each in inspect.signature(command).parameters.values() if each.name != "config"]
-        parameters = [*own, *(_parameter(name, usual[name]) for name in chosen)]
+        parameters = [*own, *(_parameter(name, usual[name]) for name in chosen), CONTEXT]
         wrapped.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]  # what typer reads
         wrapped.__annotations__ = {each.name: each.annotation for each in parameters}
         return wrapped
@@ -108,6 +112,8 @@ def run_options(*names: str, **defaults: object) -> Callable[[Command], Command]
 def option_type(name: str) -> tuple[object, str]:
     """Return the type of a field's option as typer reads it, and its help with the choices that the field allows."""
     kind = get_type_hints(RunConfig)[name]
+    if name == "recipe":
+        return str | None, HELP[name].format(choices=in_words(RECIPES))
     if get_origin(kind) is Literal:
         return str, HELP[name].format(choices=in_words(get_args(kind)))
     if get_origin(kind) is tuple:
@@ -151,6 +157,29 @@ def _parameter(name: str, default: object) -> inspect.Parameter:
     shown = ",".join(map(str, default)) if isinstance(default, tuple) else default
     option = Annotated[kind, typer.Option(*flag, help=text)]  # type: ignore[valid-type]  # a type made at run time
     return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=shown, annotation=option)
+
+
+def _configuration(options: dict[str, object], context: typer.Context) -> RunConfig:
+    """Make the configuration of the method ce(); with a recipe, only options that were typed replace its values."""
+    name, values = options.get("recipe"), dict(_to_fields(options))
+    if name is None:
+        return RunConfig.from_json({"method": "ce()", **values})
+    given = {key: value for key, value in values.items() if key != "recipe" and _typed(key, context)}
+    config = RunConfig.from_recipe(str(name), "ce()", **given)
+    print(f"recipe {name}: {', '.join(_in_words(config, key, given) for key in read_recipe(str(name)).values)}")
+    return config
+
+
+def _typed(name: str, context: typer.Context) -> bool:
+    """Return True for an option that was typed, even at its default."""
+    source = context.get_parameter_source(name)
+    return source is not None and source.name != "DEFAULT"
+
+
+def _in_words(config: RunConfig, name: str, given: Container[str]) -> str:
+    value = getattr(config, name)
+    shown = ",".join(f"{each:.4g}" for each in value) if isinstance(value, tuple) else value
+    return f"{name.replace('_', ' ')} {shown}{' (as given)' if name in given else ''}"
 
 
 def _to_fields(options: dict[str, object]) -> Iterator[tuple[str, object]]:

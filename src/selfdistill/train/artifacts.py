@@ -45,6 +45,7 @@ def run_metadata(
     }
     info: RunInfo = {
         "config": config.to_json(),
+        "recipe": config.recipe,
         "method": method.text,
         "resolved": method.resolved,
         "classes": len(splits.classes),

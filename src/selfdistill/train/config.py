@@ -9,6 +9,7 @@ from typing import Any, Literal, get_args, get_type_hints
 from selfdistill.data.augment_recipe import AugmentRecipe, augment_recipe, parse_augment
 from selfdistill.data.sources import task_of
 from selfdistill.errors import UserError
+from selfdistill.recipes.recipe import read_recipe
 from selfdistill.schema import mismatches, normalized
 from selfdistill.task import TASKS, Task
 
@@ -102,6 +103,9 @@ class RunConfig:
     task: Tasks = field(default="auto", compare=False)
     aux: float | None = None  # weight of auxiliary logits of a training pass; 0 freezes their heads; None: refused
 
+    # name of the recipe that values were taken from; it is recorded, and changes nothing itself
+    recipe: str | None = field(default=None, kw_only=True, compare=False)
+
     def __post_init__(self) -> None:
         for name in ("milestones", "crop_scale"):
             if isinstance(getattr(self, name), list):
@@ -167,7 +171,26 @@ class RunConfig:
         """
         values = asdict(self) | {"milestones": list(self.milestones), "task": self.resolved_task.name}
         values["crop_scale"] = self.crop_scale and list(self.crop_scale)
-        return {key: value for key, value in values.items() if key != "decode"}
+        return {key: value for key, value in values.items() if key not in ("decode", "recipe")}
+
+    @classmethod
+    def from_recipe(cls, name: str, method: str, **changes: Any) -> "RunConfig":
+        """Make a configuration from a named recipe; `changes` replace its values.
+
+        Raises `UserError` for an unknown name, and for a recipe of trained weights without them.
+
+        >>> sd.RunConfig.from_recipe("cifar", "drg()", data="cifar100", epochs=240).schedule
+        'step'
+        """
+        recipe = read_recipe(name)
+        config = cls(**{"method": method, **recipe.values, **changes, "recipe": name})
+        if recipe.trained and not (config.pretrained or config.weights or ":" in config.model):
+            raise UserError(
+                f"the recipe {name!r} is for trained weights, but the network starts from random ones; add "
+                "--pretrained or --weights FILE (in Python, pretrained=True or weights=), or take the recipe "
+                "'scratch-small'"
+            )
+        return config
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any], source: object = None) -> "RunConfig":

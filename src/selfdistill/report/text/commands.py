@@ -32,7 +32,7 @@ def train_command(run: Run) -> str:
 def options(config: RunConfig) -> list[str]:
     """Return the command-line options of a configuration: data, model, epochs and all non-default values.
 
-    The task is left out, because the data determine it.
+    The task is left out, because the data determine it, and the recipe, because its values are named.
     """
     return [
         word for field in fields(config) for word in _option(field.name, getattr(config, field.name), field.default)
@@ -40,7 +40,7 @@ def options(config: RunConfig) -> list[str]:
 
 
 def _option(name: str, value: object, default: object) -> Iterator[str]:
-    if name in ("method", "seed", "task") or (value == default and name not in ("data", "model", "epochs")):
+    if name in ("method", "seed", "task", "recipe") or (value == default and name not in ("data", "model", "epochs")):
         return
     flag = name.replace("_", "-")
     if isinstance(value, bool):

@@ -1,0 +1,1 @@
+"""Recipes: values of a run that belong together, a file each."""
