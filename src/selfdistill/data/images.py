@@ -8,7 +8,9 @@ import torch
 from torch import Tensor
 
 from selfdistill.data.channel_statistics import ChannelStatistics, channel_histogram
+from selfdistill.data.kept_statistics import kept_histogram
 from selfdistill.data.lazy import LazyImages
+from selfdistill.data.row_views import take
 from selfdistill.errors import UserError
 from selfdistill.records import DataFingerprint
 
@@ -68,7 +70,14 @@ class Splits(ChannelStatistics):
     def _histogram(self) -> Tensor:
         """Normalized histogram of each channel over the training images, at most 50,000. [3, 256]."""
         sample = torch.linspace(0, len(self.train) - 1, min(len(self.train), STATISTICS), dtype=torch.float64).long()
-        return channel_histogram(self.train.images[rows] for rows in torch.split(sample, BLOCK))
+        images, files = self.train.images, self.fingerprint
+
+        def count() -> Tensor:
+            return channel_histogram(images[rows] for rows in torch.split(sample, BLOCK))
+
+        if files is None or not isinstance(images, LazyImages) or len(self.train) <= STATISTICS:
+            return count()
+        return kept_histogram(files, self.name, self.train.size, take(images.names, sample), count)
 
 
 def require_classes(labels: Tensor, classes: Sequence[str], where: str) -> None:

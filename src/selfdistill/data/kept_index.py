@@ -4,17 +4,15 @@ import os
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any, NamedTuple
-from zipfile import BadZipFile
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from selfdistill.data.cache_folder import cache_folder, cache_key, make_cache
+from selfdistill.data.cache_folder import cache_folder, cache_key
 from selfdistill.data.file_paths import packed_texts, unpacked_texts
 from selfdistill.data.folder_tree import folders_below
-from selfdistill.errors import UserError
-from selfdistill.files import write_atomic
+from selfdistill.data.kept_arrays import Arrays, read_kept, write_kept
 
 LAYOUT = 1  # of the files; part of their names
 TIMES, PATHS = "folder times", "folder paths"  # arrays of the folders' state, beside those of the index
@@ -33,16 +31,16 @@ KEEPING = Keeping()
 def kept_index(
     kind: str,
     root: Path,
-    make: Callable[[], dict[str, NDArray[Any]]],
+    make: Callable[[], Arrays],
     keep: Keeping = KEEPING,
-) -> dict[str, NDArray[Any]]:
+) -> Arrays:
     """Return the arrays of an index, made by `make` unless they were kept and no folder below `root` has changed.
 
     Its "count" is the number of files. A file that is added, removed or renamed changes its folder's time stamps; one
     that is overwritten in place does not.
     """
     path = index_folder() / f"{cache_key([LAYOUT, kind, os.path.abspath(root)])}.npz"
-    found = _read(path)
+    found = read_kept(path)
     if found is not None and _unchanged(found):
         return found
     start = time.time()
@@ -51,7 +49,7 @@ def kept_index(
         folders = [*folders_below(root)]
         times = _times(folders)
         if times.max() < (start - keep.age) * 1e9:
-            _write(path, {**made, PATHS: packed_texts(folders), TIMES: times})
+            write_kept(path, {**made, PATHS: packed_texts(folders), TIMES: times})
     return made
 
 
@@ -60,29 +58,7 @@ def index_folder() -> Path:
     return cache_folder("folders")
 
 
-def _read(path: Path) -> dict[str, NDArray[Any]] | None:
-    try:
-        with path.open("rb") as file, np.load(file) as found:
-            return dict(found)
-    except (OSError, ValueError, EOFError, BadZipFile):  # none yet, or damaged: it is made again
-        return None
-
-
-def _write(path: Path, index: dict[str, NDArray[Any]]) -> None:
-    """Write an index; a folder that cannot be written costs the time of the next start, no more."""
-
-    def write(partial: Path) -> None:
-        with partial.open("wb") as file:
-            np.savez(file, allow_pickle=False, **index)
-
-    try:
-        make_cache(path.parent)
-        write_atomic(path, write)
-    except UserError:
-        return
-
-
-def _unchanged(index: dict[str, NDArray[Any]]) -> bool:
+def _unchanged(index: Arrays) -> bool:
     try:
         return bool(np.array_equal(_times(unpacked_texts(index[PATHS])), index[TIMES]))
     except OSError:  # a folder was removed or renamed
