@@ -1,16 +1,19 @@
 """A finished run in other formats, each read by its own program."""
 
+import json
 import sys
 
 import numpy as np
 import onnxruntime
 import pytest
 import torch
+from safetensors import safe_open
 from safetensors.torch import load_file
 
 from selfdistill import data
 from selfdistill.errors import UserError
 from selfdistill.export import export
+from selfdistill.export.description import description
 from selfdistill.models import create
 from selfdistill.train.config import RunConfig
 from selfdistill.train.networks import load_run
@@ -54,6 +57,55 @@ def test_torch_export_runs_with_any_batch(finished, shown):
     assert path == finished / "student.pt2"
     assert gap < 1e-4
     torch.testing.assert_close(torch.export.load(path).module()(shown[0]), shown[1])
+
+
+def test_files_carry_classes_and_normalization(finished, tmp_path):
+    info = json.loads((finished / "run.json").read_text())
+    wanted = {"classes": info["class_names"], "mean": info["mean"], "std": info["std"], "size": [8, 8]}
+    for form in ("safetensors", "onnx", "torch-export"):
+        path, _ = export(finished, form, tmp_path / form)
+        beside = json.loads((tmp_path / f"{form}.json").read_text())
+        inside = metadata(path, form, beside)
+        assert {key: beside[key] for key in wanted} == wanted
+        assert {key: json.loads(inside[key]) for key in wanted} == wanted
+        assert inside["task"] == beside["task"] == "classify"
+        assert beside["inputs"] == {"images": ["batch", 3, 8, 8]}
+
+
+def metadata(path, form, keys):
+    """What a file's own program reads of its metadata."""
+    if form == "onnx":
+        return onnxruntime.InferenceSession(str(path)).get_modelmeta().custom_metadata_map
+    if form == "safetensors":
+        with safe_open(path, "pt") as file:
+            return file.metadata()
+    found = dict.fromkeys(keys, "")
+    torch.export.load(path, extra_files=found)
+    return found
+
+
+def test_weights_of_the_run_stay_as_they_are(finished):
+    before = (finished / "student.safetensors").read_bytes()
+    path, _ = export(finished, "safetensors")
+    assert (path, path.read_bytes()) == (finished / "student.safetensors", before)
+    assert json.loads((finished / "student.safetensors.json").read_text())["interpolation"] == "bicubic"
+
+
+def test_the_description_of_masks_says_which_sizes_fit():
+    info = {"config": {"task": "segment", "model": "unet-4"}, "class_names": ["a"], "method": "ce()", "size": 16}
+    info |= {"sides": [16, 24], "mean": [0.5] * 3, "std": [0.2] * 3}
+    inputs = {"images": torch.zeros(3, 3, 16, 24)}
+    for fixed, words in ((True, "this height and width only"), (False, "in any size")):
+        found = description(info, inputs, fixed_size=fixed)
+        assert words in found["crop"]
+        assert (found["size"], found["interpolation"], found["channels"]) == ([16, 24], "bilinear", 3)
+
+
+def test_the_description_of_tensors_has_no_size():
+    info = {"config": {"model": "own:net"}, "class_names": ["a"], "method": "ce()", "mean": {"": [0.5]}}
+    found = description(info | {"std": {"": [1.0]}}, {"inputs": torch.zeros(3, 2, 64)}, fixed_size=True)
+    assert found["inputs"] == {"inputs": ["batch", 2, 64]}
+    assert not found.keys() & {"size", "crop", "interpolation", "channels"}
 
 
 def test_mistakes_are_answered(finished, tmp_path, monkeypatch):

@@ -94,9 +94,11 @@ def export(
 ) -> None:
     """Export the student of a finished run without training heads, and verify the exported logits."""
     from selfdistill.export import export as write
+    from selfdistill.export.student import description_path
 
     path, gap = write(folder, to, out, modules=tuple(modules or ()))
     print(f"{path}: {path.stat().st_size:,} bytes; logits differ from the student's by {gap:.1e} at most")
+    print(f"classes and normalization: its metadata, and {description_path(path)}")
 
 
 def predict(

@@ -2,22 +2,22 @@
 
 import importlib.util
 import io
-import shutil
 import warnings
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import TypeVar, cast
 
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from selfdistill.data.kinds import augmentation_for, example_inputs
 from selfdistill.data.sources.own_name import require_data_module
 from selfdistill.errors import UserError
+from selfdistill.export.description import as_metadata, description
 from selfdistill.features.logits import logits_of
 from selfdistill.features.model_copy import copy_model
-from selfdistill.files import make_folder, write_atomic
+from selfdistill.files import make_folder, write_atomic, write_json
 from selfdistill.records import RunInfo
 from selfdistill.train.config import RunConfig
 from selfdistill.train.networks import WEIGHTS, load_run, trained_normalization
@@ -65,7 +65,8 @@ def export(
     """Export the student of a finished run in the format `to`: "safetensors", "onnx" or "torch-export".
 
     Returns the path and the largest absolute difference between the logits of the file and of the student, on random
-    images. Raises `UserError` if the format is unknown, its libraries are missing, or the logits differ.
+    images. Classes and normalization are in the file's metadata, and in a JSON file beside it. Raises `UserError` if
+    the format is unknown, its libraries are missing, or the logits differ.
     """
     if to not in SUFFIXES:
         raise UserError(f"there is no format {to!r}; there are {', '.join(SUFFIXES)}")
@@ -76,16 +77,30 @@ def export(
     model = LogitsOnly(student.eval(), tuple(example))
     with torch.no_grad():
         want = model(*example.values())
-    got = _FORMATS[to](model, example, path, Path(folder))
+    facts = description(info, example, fixed_size=to != "safetensors")
+    got = _FORMATS[to](model, example, path, Path(folder), as_metadata(facts))
     gap = (got - want).abs().max().item()
     if gap > TOLERANCE:
         raise UserError(f"{path} gives logits that differ by {gap:.1e} from the student's; try another format")
+    write_json(description_path(path), facts)
     return path, gap
 
 
-def _safetensors(model: LogitsOnly, example: dict[str, Tensor], path: Path, folder: Path) -> Tensor:
-    if path.resolve() != (folder / WEIGHTS).resolve():
-        write_atomic(path, lambda beside: shutil.copyfile(folder / WEIGHTS, beside))
+def description_path(path: Path) -> Path:
+    """Return the path of the description beside an exported file.
+
+    >>> description_path(Path("student.onnx")).name
+    'student.onnx.json'
+    """
+    return path.with_name(f"{path.name}.json")
+
+
+def _safetensors(
+    model: LogitsOnly, example: dict[str, Tensor], path: Path, folder: Path, metadata: dict[str, str]
+) -> Tensor:
+    if path.resolve() != (folder / WEIGHTS).resolve():  # the run's own file stays as it is
+        weights = load_file(folder / WEIGHTS)
+        write_atomic(path, lambda beside: save_file(weights, beside, metadata))
     again = copy_model(model)
     again.model.load_state_dict(load_file(path))
     with torch.no_grad():
@@ -93,22 +108,24 @@ def _safetensors(model: LogitsOnly, example: dict[str, Tensor], path: Path, fold
     return logits
 
 
-def _torch_export(model: LogitsOnly, example: dict[str, Tensor], path: Path, folder: Path) -> Tensor:
+def _torch_export(
+    model: LogitsOnly, example: dict[str, Tensor], path: Path, folder: Path, metadata: dict[str, str]
+) -> Tensor:
     program = _without_warnings(
         lambda: torch.export.export(model, tuple(example.values()), dynamic_shapes=_dynamic_batch(example))
     )
-    write_atomic(path, lambda beside: _save_program(program, beside))
+    write_atomic(path, lambda beside: _save_program(program, beside, metadata))
     logits: Tensor = torch.export.load(path).module()(*example.values()).detach()
     return logits
 
 
-def _save_program(program: torch.export.ExportedProgram, path: Path) -> None:
+def _save_program(program: torch.export.ExportedProgram, path: Path, metadata: dict[str, str]) -> None:
     content = io.BytesIO()  # torch's own writer ends the process where the disk is full
-    torch.export.save(program, content)
+    torch.export.save(program, content, extra_files=dict(metadata))
     path.write_bytes(content.getbuffer())
 
 
-def _onnx(model: LogitsOnly, example: dict[str, Tensor], path: Path, folder: Path) -> Tensor:
+def _onnx(model: LogitsOnly, example: dict[str, Tensor], path: Path, folder: Path, metadata: dict[str, str]) -> Tensor:
     if missing := [name for name in ("onnx", "onnxscript", "onnxruntime") if importlib.util.find_spec(name) is None]:
         raise UserError(f"ONNX needs {', '.join(missing)}: pip install 'selfdistill[onnx]'")
     import onnxruntime
@@ -125,6 +142,7 @@ def _onnx(model: LogitsOnly, example: dict[str, Tensor], path: Path, folder: Pat
         )
     )
     program = cast("torch.onnx.ONNXProgram", exported)  # None only without `dynamo`
+    program.model.metadata_props.update(metadata)
     write_atomic(path, lambda beside: program.save(str(beside)))
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
     return torch.from_numpy(session.run(None, {name: each.numpy() for name, each in example.items()})[0])

@@ -1,0 +1,50 @@
+"""Description of an exported network: its classes, and how an image becomes its input."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from selfdistill.records import RunInfo, task_in
+from selfdistill.task import SEGMENT
+
+CROPPED = "the shorter side is resized to the height, then the center is cropped"
+WHOLE = "the whole image; the file takes this height and width only, those of the training crops"
+WEIGHTS_ONLY = "the whole image, in any size"
+
+
+def description(info: RunInfo, inputs: Mapping[str, Any], *, fixed_size: bool) -> dict[str, Any]:
+    """Return the description of a run's student as JSON values.
+
+    `inputs` are examples by name, B rows each; `fixed_size` is true of formats that hold the computation.
+    """
+    shared = {
+        "task": task_in(info["config"]).name,
+        "classes": info["class_names"],
+        "output": "logits",
+        "inputs": {name: ["batch", *each.shape[1:]] for name, each in inputs.items()},
+        "mean": info["mean"],
+        "std": info["std"],
+        "model": info["config"]["model"],
+        "method": info["method"],
+    }
+    return shared if isinstance(info["mean"], dict) else shared | _of_images(info, fixed_size)
+
+
+def as_metadata(values: Mapping[str, Any]) -> dict[str, str]:
+    """Return values as the texts that a file's metadata hold: text as it is, the rest as JSON.
+
+    >>> as_metadata({"task": "classify", "mean": [0.5]})
+    {'task': 'classify', 'mean': '[0.5]'}
+    """
+    return {key: value if isinstance(value, str) else json.dumps(value) for key, value in values.items()}
+
+
+def _of_images(info: RunInfo, fixed_size: bool) -> dict[str, Any]:
+    pixels = task_in(info["config"]).name == SEGMENT
+    return {
+        "channels": len(info["mean"]),
+        "size": info.get("sides") or [info["size"]] * 2,  # height and width
+        "crop": (WHOLE if fixed_size else WEIGHTS_ONLY) if pixels else CROPPED,
+        "interpolation": "bilinear" if pixels else "bicubic",
+        "normalization": "(pixel / 255 - mean) / std of each channel",
+    }
