@@ -82,12 +82,24 @@ def test_a_run_prints_its_values_and_keeps_the_name(capsys, tmp_path):
     assert (
         "recipe cifar: epochs 1 (as given), batch size 32 (as given), optimizer sgd, lr 0.1 (as given), momentum 0.9, "
         "nesterov True, weight decay 0.0005, decay norms True, schedule step, milestones 0.3,0.6,0.8, gamma 0.2, "
-        "warmup 0 (as given)"
+        "warmup 0 (as given), augment cifar"
     ) in out
     info = read_json(tmp_path / "run" / "run.json")
     assert info["recipe"] == "cifar"
     assert (info["config"]["gamma"], info["config"]["schedule"], info["config"]["epochs"]) == (0.2, "step", 1)
-    plain = ("train", "ce()", "--schedule", "step", "--milestones", "0.3,0.6,0.8", "--gamma", 0.2, *SMALL)
+    plain = (
+        "train",
+        "ce()",
+        "--schedule",
+        "step",
+        "--milestones",
+        "0.3,0.6,0.8",
+        "--gamma",
+        0.2,
+        "--augment",
+        "cifar",
+        *SMALL,
+    )
     assert command(capsys, *plain, "--out", tmp_path / "run")[0] == 0  # the same run, finished
 
 
