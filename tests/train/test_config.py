@@ -40,6 +40,7 @@ def test_fields_of_other_versions_are_left_out():
             (0.9, 0.5),
             "crop scale must be a smallest and a largest area above 0, at most 1, but is (0.9, 0.5)",
         ),
+        ("decode_workers", -1, "decode workers must be 0 or more, but is -1"),
         ("jitter", 2, "jitter must be from 0 to 1, but is 2.0"),
         ("erase", -0.1, "erase must be a probability from 0 to 1, but is -0.1"),
         ("interpolation", "cubic", "interpolation must be 'bilinear' or 'bicubic', but is 'cubic'"),

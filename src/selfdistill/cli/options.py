@@ -64,6 +64,7 @@ HELP = {  # by field of RunConfig, the source of type, {choices} and default
     "jitter": "Largest change of brightness, contrast and saturation, from 0 to 1; default: the recipe's.",
     "erase": "Probability of random erasing; default: the recipe's.",
     "interpolation": "Interpolation of resized images: bilinear or bicubic; default: bicubic.",
+    "decode_workers": "Threads that read random resized crops of files, 0 for none; default: one for each processor.",
     "pretrained": "Start from the pretrained weights of timm or torchvision, with a new classifier.",
     "weights": "File of weights to start from.",
     "classifier": CLASSIFIER_HELP,

@@ -50,6 +50,7 @@ def load_data(
     decode: Decode = "auto",
     skip_unreadable: bool = False,
     test: float = 0.0,
+    crops: bool = False,
     on_note: Callable[[str], None],
 ) -> AnySplits:
     """Load the data of a task: by `load`, or by `load_masks` for pixels, whose images keep their size.
@@ -70,6 +71,7 @@ def load_data(
             decode=decode,
             skip_unreadable=skip_unreadable,
             test=test,
+            crops=crops,
             on_note=on_note,
         )
     if test:
@@ -186,6 +188,7 @@ def training_loader(
     needs: Mapping[str, Need] | None = None,
     seed: int = 0,
     balanced: bool = False,
+    workers: int | None = None,
     rank: int = 0,
     ranks: int = 1,
     device: torch.device | str = "cpu",
@@ -197,7 +200,7 @@ def training_loader(
     place: dict[str, Any] = {"erasing": erasing, "seed": seed, "rank": rank, "ranks": ranks, "device": device}
     drawn: dict[str, Any] = {"mixing": mixing, "needs": needs, "balanced": balanced}
     if isinstance(images, Images) and isinstance(augment, Augmentation):
-        return Loader(images, batch_size, augment=augment, **drawn, **place)
+        return Loader(images, batch_size, augment=augment, workers=workers, **drawn, **place)
     if isinstance(images, Examples) and isinstance(augment, Standardization):
         return TensorLoader(images, batch_size, augment=augment, **drawn, **place)
     if isinstance(images, MaskedImages) and isinstance(augment, SegmentationAugmentation):

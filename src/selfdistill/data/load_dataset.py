@@ -36,17 +36,19 @@ def load(
     decode: Decode = "auto",
     skip_unreadable: bool = False,
     test: float = 0.0,
+    crops: bool = False,
     on_note: Callable[[str], None] = warnings.warn,
 ) -> Splits:
     """Load a data set by its specification: "digits", "parquet:PATH", "folder:PATH", "cifar100", "fake".
 
-    With the task "tag" labels are [N, T], 1 for each tag of an image, as of "shapes:tag". `limit` keeps a stratified
-    sample of that many training images; `validation` is the fraction of them that is then split off, in place of the
-    source's own validation set; both are drawn by `seed`. Images are resized to `size` pixels a side. `label_noise` is
-    the fraction of the remaining training labels that are replaced by wrong ones. `decode` is when image files are
-    decoded: "once" (in advance), "stream" (on access), or "auto" (once if all fit into half of the free memory);
-    batches are the same. `test` is the fraction of the training images that are the test set, the same for all seeds,
-    for data without one. `skip_unreadable` leaves out images that cannot be read. `on_note` gets a note on them. Raises
+    With the task "tag" labels are [N, T], 1 for each tag of an image, as of "shapes:tag". `limit` keeps a
+    stratified sample of that many training images; `validation` is the fraction of them that is then split off, in
+    place of the source's own validation set; both are drawn by `seed`. Images are resized to `size` pixels a side.
+    `label_noise` is the fraction of the remaining training labels that are replaced by wrong ones. `decode` is when
+    image files are decoded: "once" (in advance), "stream" (on access), or "auto" (once if all fit into half of the
+    free memory); batches are the same. `test` is the fraction of the training images that are the test set, the
+    same for all seeds, for data without one. With `crops` training files are not decoded in advance, as each epoch
+    crops them anew. `skip_unreadable` leaves out images that cannot be read. `on_note` gets a note on them. Raises
     `UserError` for invalid data or options.
 
     >>> splits = load("digits", limit=100, validation=0.2)
@@ -68,7 +70,7 @@ def load(
         raw, skipped = _without_unreadable(raw)
         require_classes(raw.train.labels, raw.classes, spec)
     _require_one_size(raw, spec)
-    raw = _decoded(raw, decode)
+    raw = _decoded(raw, decode, crops)
     notes = (*raw.notes, *seen, *skipped_note(skipped), *_replaced_note(raw, validation))
     for note in notes:
         on_note(note)
@@ -127,9 +129,14 @@ def _without_unreadable(raw: SourceData) -> tuple[SourceData, list[UnreadableIma
     return raw._replace(train=raw.train.rows(kept), validation=held, test=test, groups=groups), errors
 
 
-def _decoded(raw: SourceData, when: Decode) -> SourceData:
-    """Decode the files now, or keep them lazy."""
-    lazy = _lazy(raw)
+def _decoded(raw: SourceData, when: Decode, crops: bool) -> SourceData:
+    """Decode the files now, or keep them lazy; with `crops` those of training are kept."""
+    lazy, train = _lazy(raw), raw.train.images
+    if crops and isinstance(train, LazyImages):
+        if when == "once":
+            raise UserError("random resized crops are read from the files at each epoch; leave --decode once out")
+        train.require_one_size()
+        lazy.remove(train)
     if when == "stream" or (when == "auto" and sum(each.nbytes for each in lazy) > free_memory() / 2):
         _for_each(lazy, LazyImages.require_one_size)
         return raw
@@ -151,7 +158,7 @@ def _for_each(lazy: Sequence[LazyImages], read: Callable[[LazyImages], T]) -> di
 def _with_pixels(raw: SourceData, pixels: Mapping[LazyImages, Tensor]) -> SourceData:
     def decoded(images: Images) -> Images:
         found = images.images
-        return replace(images, images=pixels[found]) if isinstance(found, LazyImages) else images
+        return replace(images, images=pixels[found]) if isinstance(found, LazyImages) and found in pixels else images
 
     held = None if raw.validation is None else decoded(raw.validation)
     return raw._replace(train=decoded(raw.train), validation=held, test=decoded(raw.test))

@@ -10,11 +10,12 @@ from selfdistill.data.augment import Augmentation, AugmentParams
 from selfdistill.data.batch import Batch
 from selfdistill.data.cell_exchange import CellExchange
 from selfdistill.data.class_weights import weights_of
+from selfdistill.data.crop_reader import CropReader
 from selfdistill.data.epoch_order import EpochOrder, extra_inputs
 from selfdistill.data.images import PREFETCH, Images
 from selfdistill.data.lazy import LazyImages
 from selfdistill.data.mixing import Erasing, Mixing
-from selfdistill.data.requirements import Need, SameClassImage
+from selfdistill.data.requirements import ExtraAugmentation, Need, SameClassImage
 from selfdistill.rng import make_generator
 
 
@@ -42,6 +43,7 @@ class Loader:
         rank: int = 0,
         ranks: int = 1,
         device: torch.device | str = "cpu",
+        workers: int | None = None,
     ):
         self.images, self.labels = images.images.to(device), images.labels.to(device)
         self.weights = None if images.weights is None else images.weights.to(device)
@@ -60,6 +62,7 @@ class Loader:
         )
         self.batch_size, self.needs = self.order.batch_size, self.order.needs
         self.rank, self.ranks, self.device = rank, ranks, device
+        self.crops = _crop_reader(images, augment, workers)
         self._params = functools.lru_cache(8)(self._draw_params)
         self._extra(0, 0)  # raises unmet requirements before the first step
 
@@ -80,12 +83,34 @@ class Loader:
         """Prefetch lazy images of the next steps while this one trains."""
         if not isinstance(self.images, LazyImages):
             return
+        if self.crops is not None:
+            self._prefetch_crops(self.crops, epoch, step)
+            return
         for later, place in self.order.ahead(epoch, step, 1 + PREFETCH):
             rows = self.order.slice(place)
             self.images.prefetch(self.order.rows(later)[rows])
             match self.needs.get("peer"):
                 case SameClassImage(itself):
                     self.images.prefetch(self.order.peers(later, itself)[rows])
+
+    def _prefetch_crops(self, crops: CropReader, epoch: int, step: int) -> None:
+        """Prefetch a crop of its own for each view of each image of the next steps."""
+        for later, place in self.order.ahead(epoch, step, 1 + PREFETCH):
+            rows = self.order.slice(place)
+            for stream_of, order in self._views(later):
+                params = self._params(later, stream_of).rows(rows)
+                if params.keys is not None:
+                    crops.prefetch(order[rows], params.keys)
+
+    def _views(self, epoch: int) -> Iterator[tuple[str, Tensor]]:
+        """Yield the random stream and the order of each view of an epoch's images."""
+        yield "augment", self.order.rows(epoch)
+        match self.needs.get("peer"):
+            case SameClassImage(itself):
+                yield "peer", self.order.peers(epoch, itself)
+        match self.needs.get("twin"):
+            case ExtraAugmentation() as twins:
+                yield from ((name, self.order.rows(epoch)) for name in twins.names)
 
     def _draw_params(self, epoch: int, of: str) -> AugmentParams:
         return self.augment.draw(len(self.labels), make_generator(self.seed, of, epoch)).to(self.device)
@@ -100,8 +125,11 @@ class Loader:
     def _augmented(self, order: Tensor, epoch: int, step: int, stream_of: str) -> Tensor:
         """Augment this rank's images of a step, for a given order and random stream."""
         rows = self.order.slice(step)
+        params = self._params(epoch, stream_of).rows(rows)
+        if self.crops is not None and params.keys is not None:
+            return self.augment.finish(self.crops.read(order[rows], params.keys).to(self.device), params)
         images = self.images[order[rows]].to(self.device, non_blocking=True)  # decoded images are there already
-        return self.augment(images, self._params(epoch, stream_of).rows(rows))
+        return self.augment(images, params)
 
     def _mixed(self, batch: Batch, epoch: int, step: int) -> Batch:
         """Apply erasing and mixing."""
@@ -110,6 +138,14 @@ class Loader:
         if self.mixing is None:
             return batch
         return self.mixing(batch, make_generator(self.seed, "mix", epoch, step, self.rank))
+
+
+def _crop_reader(images: Images, augment: Augmentation, workers: int | None) -> CropReader | None:
+    """Return the reader of random resized crops, if images are files and the augmentation has such crops."""
+    lazy, image = images.images, augment.image
+    if not isinstance(lazy, LazyImages) or image is None or image.crop_scale is None:
+        return None
+    return CropReader(lazy, image, workers)
 
 
 def batches(

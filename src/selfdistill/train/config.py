@@ -99,6 +99,8 @@ class RunConfig:
     compile: bool = False  # compile the training step with torch.compile
     compile_mode: CompileMode = "default"  # of torch.compile
     decode: Decode = "auto"  # when image files are decoded; does not change what is trained
+    # threads that read random resized crops of files, 0 for none; None: one for each processor
+    decode_workers: int | None = field(default=None, kw_only=True)
     # what has a class: an image, a pixel or a tag of an image; auto: by the data
     task: Tasks = field(default="auto", compare=False)
     aux: float | None = None  # weight of auxiliary logits of a training pass; 0 freezes their heads; None: refused
@@ -171,7 +173,7 @@ class RunConfig:
         """
         values = asdict(self) | {"milestones": list(self.milestones), "task": self.resolved_task.name}
         values["crop_scale"] = self.crop_scale and list(self.crop_scale)
-        return {key: value for key, value in values.items() if key not in ("decode", "recipe")}
+        return {key: value for key, value in values.items() if key not in ("decode", "decode_workers", "recipe")}
 
     @classmethod
     def from_recipe(cls, name: str, method: str, **changes: Any) -> "RunConfig":
@@ -229,6 +231,7 @@ class RunConfig:
         yield "label_noise", 0 <= self.label_noise < 1, "a fraction from 0 to below 1"
         yield "size", self.size is None or self.size >= 1, "1 or more"
         yield "crop_scale", _fits_area(self.crop_scale), "a smallest and a largest area above 0, at most 1"
+        yield "decode_workers", self.decode_workers is None or self.decode_workers >= 0, "0 or more"
         yield "jitter", self.jitter is None or 0 <= self.jitter <= 1, "from 0 to 1"
         yield "erase", self.erase is None or 0 <= self.erase <= 1, "a probability from 0 to 1"
         yield "devices", self.devices >= 1, "1 or more"

@@ -212,6 +212,7 @@ def load_data(config: RunConfig) -> AnySplits:
         decode=config.decode,
         skip_unreadable=config.skip_unreadable,
         test=config.test,
+        crops=config.augment_recipe.crop_scale is not None,
         on_note=lambda _: None,
     )
 
@@ -275,6 +276,7 @@ def make_trainer(
             needs=method.needs,
             seed=config.seed,
             balanced=config.balanced,
+            workers=config.decode_workers,
             rank=fabric.global_rank * config.accumulate + part,  # the loader treats a part as a process
             ranks=fabric.world_size * config.accumulate,
             device=fabric.device,

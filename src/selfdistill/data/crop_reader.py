@@ -1,0 +1,95 @@
+"""Random resized crops of photographs, read from their files by threads ahead of time."""
+
+import os
+from collections import OrderedDict
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import cached_property
+from math import ceil
+from typing import TYPE_CHECKING, TypeAlias
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from selfdistill.data.decode import reading
+from selfdistill.data.image_augment import Box, ImageAugmentation
+from selfdistill.data.lazy import LazyImages
+from selfdistill.data.rgb import orientation, to_rgb
+
+if TYPE_CHECKING:  # imported with the first image
+    from PIL import Image
+
+KEPT_CALLS = 32  # crops that are kept unread, in calls of `prefetch`
+TURNED = 5  # EXIF orientations from here on exchange height and width
+
+Crop: TypeAlias = NDArray[np.uint8]  # [C, S, S]
+
+
+class CropReader:
+    """Crops of files that are decoded whole, each for one image, epoch and view; what is read is forgotten.
+
+    `workers` is the number of threads, by default one for each processor; without any nothing is read ahead. The
+    crops are the same for all.
+    """
+
+    def __init__(self, images: LazyImages, augment: ImageAugmentation, workers: int | None = None):
+        self.images, self.augment = images, augment
+        self.workers = (os.cpu_count() or 1) if workers is None else workers
+        self._pending: OrderedDict[tuple[int, int], Future[Crop]] = OrderedDict()
+        self._most = 0  # crops of a `prefetch` call
+
+    def prefetch(self, rows: Tensor, keys: Tensor) -> None:
+        """Start reading crops in the background. [B], [B]."""
+        if not self.workers:
+            return
+        self._most = max(self._most, len(rows))
+        for place in zip(rows.tolist(), keys.tolist(), strict=True):
+            if place not in self._pending:
+                self._pending[place] = self._threads.submit(read_crop, self.images, *place, self.augment)
+        while len(self._pending) > KEPT_CALLS * self._most:
+            self._pending.popitem(last=False)
+
+    def read(self, rows: Tensor, keys: Tensor) -> Tensor:
+        """Return the crop of each row by its key. [B], [B] -> [B, C, S, S] uint8."""
+        self.prefetch(rows, keys)
+        places = zip(rows.tolist(), keys.tolist(), strict=True)
+        return torch.from_numpy(np.stack([self._taken(row, key) for row, key in places]))
+
+    def _taken(self, row: int, key: int) -> Crop:
+        pending = self._pending.pop((row, key), None)
+        return read_crop(self.images, row, key, self.augment) if pending is None else pending.result()
+
+    @cached_property
+    def _threads(self) -> ThreadPoolExecutor:
+        return ThreadPoolExecutor(self.workers, thread_name_prefix="crop")
+
+
+def read_crop(images: LazyImages, row: int, key: int, augment: ImageAugmentation) -> Crop:
+    """Read the random resized crop of one image. -> [C, S, S]; raises `UserError` for an unreadable file."""
+    name, side = images.names[row], images.side
+    with reading(images.sources[row], name) as opened:
+        turned = orientation(opened) >= TURNED
+        width, height = opened.size[::-1] if turned else opened.size
+        box = augment.box(height, width, key)
+        _decode_small(opened, side, box, turned)
+        image = to_rgb(opened, name, images.shown)
+    cut = _resized(image, box, (width, height), side, augment.interpolation)
+    recolored = np.asarray(augment.recolor(cut, side, side, key))
+    return np.ascontiguousarray(np.atleast_3d(recolored).transpose(2, 0, 1))
+
+
+def _decode_small(image: "Image.Image", side: int, box: Box, turned: bool) -> None:
+    """Let a JPEG be decoded at 1/2, 1/4 or 1/8 of its size, if the crop keeps `side` pixels a side."""
+    shares = (box.height, box.width) if turned else (box.width, box.height)
+    image.draft(None, tuple(ceil(whole * side / part) for whole, part in zip(image.size, shares, strict=True)))  # type: ignore[arg-type]
+
+
+def _resized(image: "Image.Image", box: Box, whole: tuple[int, int], side: int, interpolation: str) -> "Image.Image":
+    """Cut a box of the whole image, `whole` pixels wide and high, from the image as decoded, with antialiasing."""
+    from PIL import Image
+
+    x, y = image.width / whole[0], image.height / whole[1]
+    right, bottom = min((box.left + box.width) * x, image.width), min((box.top + box.height) * y, image.height)
+    mode = Image.Resampling[interpolation.upper()]
+    return image.resize((side, side), mode, box=(box.left * x, box.top * y, right, bottom))
