@@ -289,14 +289,13 @@ def test_public_names():
 def test_several_values_after_one_option():
     words = ["compare", "--methods", "a", "b", "c", "--seeds", "2", "x"]
     expanded = ["compare", "--methods", "a", "--methods", "b", "--methods", "c", "--seeds", "2", "x"]
-    assert expand_list_options(words, list_options(application())) == expanded
+    assert expand_list_options(words, list_options(application(), words)) == expanded
 
 
-def test_options_of_several_values_are_those_whose_type_is_a_list():
-    found = {"--methods", "--models", "--modules", "--datasets", "--label-noises", "--metrics", "--epsilons", "--show"}
-    assert list_options(application()) == found
-    for command in application().commands.values():  # an option is a list in all commands or in none
-        assert not [each.opts for each in command.params if found & set(each.opts) and not each.multiple]
+def test_options_of_several_values_are_those_of_the_command():
+    assert list_options(application(), ["log", "run", "--to", "csv"]) == {"--to"}
+    assert list_options(application(), ["export", "run", "--to", "onnx"]) == {"--modules"}  # --to is one format
+    assert list_options(application(), ["--version"]) == frozenset()
 
 
 def test_options_are_those_of_the_configuration():

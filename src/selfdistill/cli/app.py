@@ -59,7 +59,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command. Exit status: 2 and a short message for a user's mistake, 130 or 143 after a signal."""
     command = application()
     arguments = sys.argv[1:] if arguments is None else arguments
-    words = expand_list_options(arguments, list_options(command))
+    words = expand_list_options(arguments, list_options(command, arguments))
     if _rank() > 0:
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115  # only rank 0 prints
     try:
@@ -96,9 +96,10 @@ def require_values(words: Sequence[str]) -> None:
             raise UserError(f"{name or option} has an empty value; pass a value, or omit {name or option}")
 
 
-def list_options(group: TyperGroup) -> frozenset[str]:
-    """Return the options of all subcommands that take several values, such as `--methods`."""
-    options = (each for command in group.commands.values() for each in command.params)
+def list_options(group: TyperGroup, words: Sequence[str]) -> frozenset[str]:
+    """Return the options of the command that take several values, such as `--methods`."""
+    command = group.commands.get(next((word for word in words if not word.startswith("-")), ""))
+    options = command.params if command else ()
     return frozenset(name for each in options if getattr(each, "multiple", False) for name in each.opts)
 
 
