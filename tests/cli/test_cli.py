@@ -170,6 +170,13 @@ def test_plan(capsys):
     )
 
 
+def test_plan_tells_the_memory_for_all_training_images(capsys):
+    _, out, _ = command(capsys, "plan", "ps_kd()", "--data", "fake:classes=10,size=8,train=64000,test=10")
+    assert re.search(r"^memory +task: \[64000, 10\], 2 MiB, shared by all ranks$", out, re.M)
+    _, out, _ = command(capsys, "plan", "ps_kd()", "--limit", "100")
+    assert re.search(r"^memory +task: \[100, 10\], shared by all ranks$", out, re.M)
+
+
 def test_taps(capsys):
     status, out, _ = command(capsys, "taps", "--model", "timm/convnext_atto", "--size", "64")
     assert status == 0

@@ -31,7 +31,8 @@ def plan(
     student = create_for(config.model, config, splits)
     example = example_inputs(splits.train, config.batch_size, augmentation_for(splits, config.size))
     stand_ins = {role: copy_model(student) for role in parsed.teachers}
-    print(make_plan(parsed, student, example, stand_ins, config.classifier, config.resolved_task.rows, config.aux))
+    settings = config.classifier, config.resolved_task.rows, config.aux, len(splits.train)
+    print(make_plan(parsed, student, example, stand_ins, *settings))
     for words in remarks(parsed, config):
         print(f"note: {words}")
 

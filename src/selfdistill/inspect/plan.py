@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from math import prod
 
 from torch import Size, nn
 
@@ -12,7 +13,10 @@ from selfdistill.method.networks import EMATeacher, LaggedStudent, PeerNetwork, 
 from selfdistill.step import Distiller, memory
 from selfdistill.step.memory import leaves
 from selfdistill.step.row_kinds import RowKind
+from selfdistill.system import format_bytes
 from selfdistill.terms import ForwardPass
+
+TOLD = 2**20  # bytes from which the size of a memory is told
 
 
 @dataclass(frozen=True)
@@ -34,15 +38,19 @@ def plan(
     classifier: str | None = None,
     rows: RowKind | None = None,
     aux: float | None = None,
+    images: int | None = None,
 ) -> Plan:
-    """Describe a training step of a method on inputs, normalized as in training; `rows` as in `sd.teach`."""
+    """Describe a training step of a method on inputs, normalized as in training; `rows` as in `sd.teach`.
+
+    `images` is the number of training images, on which the memory of terms depends; it is not made.
+    """
     distiller = Distiller(student, method, inputs, networks=networks, classifier=classifier, rows=rows, aux=aux)
     try:
         lines = [
             *_passes(distiller),
             *_taps(distiller),
             *_added(distiller, student),
-            *_memories(distiller, num_rows(inputs)),
+            *_memories(distiller, num_rows(inputs), images),
             *_needs(distiller, method),
             *_ramps(distiller),
             ("losses", " + ".join(f"{weight:g} · {name}" for name, weight in method.weights.items())),
@@ -107,14 +115,24 @@ def _added(distiller: Distiller, student: nn.Module) -> Iterator[tuple[str, str]
     yield "heads", f"{', '.join(heads) or 'nothing'}, for training only; the exported student has {own:,}"
 
 
-def _memories(distiller: Distiller, rows: int) -> Iterator[tuple[str, str]]:
-    started = memory.start(distiller.terms, distiller.training_info(rows, images=rows))
+def _memories(distiller: Distiller, rows: int, images: int | None) -> Iterator[tuple[str, str]]:
+    """Describe the memory of each term for a number of training images, from those of two small numbers."""
+    few, more = (memory.start(distiller.terms, distiller.training_info(rows, images=rows * k)) for k in (1, 2))
     for name, term in distiller.terms.items():
-        shapes = [str(list(leaf.shape)) for leaf in leaves(started[name]) if leaf.dim()]
-        if shapes:
-            scope = "shared by all ranks" if term.memory_scope == "run" else "one per rank"
-            again = ", reset each epoch" if term.reset_memory == "epoch" else ""
-            yield "memory", f"{name}: {', '.join(shapes)}, {scope}{again}"
+        pairs = list(zip(leaves(few[name]), leaves(more[name]), strict=True))
+        shapes = [_for_images(one.shape, two.shape, images or rows) for one, two in pairs]
+        size = sum(prod(shape) * one.element_size() for shape, (one, _) in zip(shapes, pairs, strict=True))
+        if any(shapes):
+            told = [", ".join(str(each) for each in shapes if each)]
+            told += [format_bytes(size)] if size >= TOLD else []
+            told.append("shared by all ranks" if term.memory_scope == "run" else "one per rank")
+            told += ["reset each epoch"] if term.reset_memory == "epoch" else []
+            yield "memory", f"{name}: {', '.join(told)}"
+
+
+def _for_images(one: Size, two: Size, images: int) -> list[int]:
+    """Shape for a number of images, from those for B and 2 · B: the dimension that grows is that of images."""
+    return [images if small != large else small for small, large in zip(one, two, strict=True)]
 
 
 def _needs(distiller: Distiller, method: Method) -> Iterator[tuple[str, str]]:
