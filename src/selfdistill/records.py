@@ -152,6 +152,14 @@ RESULTS: dict[str, type] = {CLASSIFY: RunResult, SEGMENT: SegmentationResult, TA
 EPOCHS: dict[str, type] = {CLASSIFY: EpochRow, SEGMENT: SegmentationEpoch, TAG: TagEpoch}
 
 
+class TunedRecipe(TypedDict):
+    """The settings of a study's row that a search has chosen: fields of `RunConfig`."""
+
+    method: str
+    lr: Duration
+    weight_decay: Amount
+
+
 class StudyInfo(TypedDict):
     """Contents of `study.json`: the grid of a study."""
 
@@ -160,6 +168,7 @@ class StudyInfo(TypedDict):
     base: dict[str, Any]  # `RunConfig.to_json`
     epochs: NotRequired[dict[str, Ordinal]]  # of the rows at equal compute; older files lack it
     compute: NotRequired[dict[str, Amount]]
+    recipes: NotRequired[dict[str, TunedRecipe]]  # of tuned rows
     test_images: NotRequired[Annotated[int, between(1, 10**9, "whole number")] | None]
 
 

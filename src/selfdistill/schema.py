@@ -10,11 +10,23 @@ from typing import is_typeddict as is_record
 LONG = 200  # characters of a value that an error quotes
 
 
+class Range(NamedTuple):
+    """The values from `low` to `high`, on a linear or a logarithmic scale."""
+
+    low: float
+    high: float
+    log: bool = False
+
+
+Prior = Callable[[float], Range | None]  # from an argument's default to the values worth a trial
+
+
 class Constraint(NamedTuple):
-    """The allowed values of an argument or a field."""
+    """The allowed values of an argument or a field, and the prior of a search."""
 
     words: str
     holds: Callable[[Any], bool]
+    prior: Prior | None = None  # None: not searched unless a range is given
 
 
 class Mismatch(NamedTuple):
@@ -36,6 +48,16 @@ def between(least: float, most: float, kind: str = "number") -> Constraint:
 def above(least: float, most: float) -> Constraint:
     """Return the constraint of a range without its lower end."""
     return Constraint(f"a number above {least:,}, at most {most:,}", lambda value: least < value <= most)
+
+
+def around(factor: float, least: float = 0.0) -> Prior:
+    """Return the prior on a logarithmic scale from default / factor to default * factor; none around 0."""
+    return lambda usual: Range(max(least, usual / factor), usual * factor, log=True) if usual > 0 else None
+
+
+def across(low: float, high: float) -> Prior:
+    """Return the prior of a whole range, whatever the default."""
+    return lambda _: Range(low, high)
 
 
 def fits(value: object, kind: object) -> bool:

@@ -11,7 +11,20 @@ from typer.core import TyperGroup
 from typer.main import get_command
 
 from selfdistill import __version__
-from selfdistill.cli import bench, compare, doctor, evaluate, inspect, log, methods, report, reproduce, study, train
+from selfdistill.cli import (
+    bench,
+    compare,
+    doctor,
+    evaluate,
+    inspect,
+    log,
+    methods,
+    report,
+    reproduce,
+    study,
+    train,
+    tune,
+)
 from selfdistill.errors import Interrupted, UserError
 
 app = typer.Typer(
@@ -22,7 +35,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
-TRAIN_COMMANDS = (compare.compare, study.study, reproduce.reproduce, train.train)
+TRAIN_COMMANDS = (compare.compare, tune.tune, study.study, reproduce.reproduce, train.train)
 OTHER_COMMANDS = (
     report.report,
     log.log,

@@ -6,21 +6,23 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from types import FunctionType
-from typing import Annotated, get_type_hints
+from typing import Annotated, NamedTuple, get_args, get_origin, get_type_hints
 
 from selfdistill.errors import UserError
 from selfdistill.method.citation import read_entries
 from selfdistill.method.method import Method
-from selfdistill.schema import Constraint, between, mismatches, normalized
+from selfdistill.schema import Constraint, Prior, across, around, between, mismatches, normalized
 
 Constructor = Callable[..., Method]
 
 
-Positive = Annotated[float, Constraint("a number above 0", lambda value: value > 0)]
-NonNegative = Annotated[float, Constraint("a number of 0 or more", lambda value: value >= 0)]
-Share = Annotated[float, Constraint("a number from 0 to 1", lambda value: 0 <= value <= 1)]
-Part = Annotated[float, Constraint("a number from 0 to under 1", lambda value: 0 <= value < 1)]
-Power = Annotated[float, Constraint("a number of 1 or more", lambda value: value >= 1)]
+# each with its prior: the values that `tune` tries around a default
+Positive = Annotated[float, Constraint("a number above 0", lambda value: value > 0, around(4))]
+Constant = Annotated[float, Constraint("a number above 0", lambda value: value > 0)]  # such as against a division by 0
+NonNegative = Annotated[float, Constraint("a number of 0 or more", lambda value: value >= 0, around(10))]
+Share = Annotated[float, Constraint("a number from 0 to 1", lambda value: 0 <= value <= 1, across(0, 1))]
+Part = Annotated[float, Constraint("a number from 0 to under 1", lambda value: 0 <= value < 1, across(0, 0.99))]
+Power = Annotated[float, Constraint("a number of 1 or more", lambda value: value >= 1, around(2, least=1))]
 Count = Annotated[int, between(1, 1_000_000, "whole number")]
 Plural = Annotated[int, between(2, 1_000_000, "whole number")]
 Peers = Annotated[int, between(2, 20, "whole number")]  # that train together
@@ -83,6 +85,35 @@ def signature(name: str, constructor: Constructor) -> str:
     """Format a constructor's call with its defaults: `drg(tap='stage2', alpha=0.2)`."""
     parameters = inspect.signature(constructor).parameters.values()
     return call_text(name, {each.name: each.default for each in parameters})
+
+
+class Argument(NamedTuple):
+    """An argument that is a number: its default, its prior, and true for a whole number."""
+
+    default: float
+    prior: Prior | None
+    whole: bool
+
+
+def number_arguments(constructor: Constructor) -> dict[str, Argument]:
+    """Return the arguments of a constructor whose defaults are numbers.
+
+    >>> number_arguments(sd.methods.drg)["alpha"].prior(0.2)
+    Range(low=0.02, high=2.0, log=True)
+    """
+    kinds = get_type_hints(constructor, include_extras=True)
+    usual = {name: each.default for name, each in inspect.signature(constructor).parameters.items()}
+    return {
+        name: _argument(default, kinds.get(name))
+        for name, default in usual.items()
+        if isinstance(default, int | float) and not isinstance(default, bool)
+    }
+
+
+def _argument(default: float, kind: object) -> Argument:
+    parts = get_args(kind) if get_origin(kind) is Annotated else (kind, None)
+    prior = parts[1].prior if isinstance(parts[1], Constraint) else None
+    return Argument(default, prior, whole=parts[0] is int)
 
 
 def _bind(make: Constructor, args: tuple[object, ...], kwargs: Mapping[str, object]) -> inspect.BoundArguments:

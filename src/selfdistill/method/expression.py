@@ -25,7 +25,7 @@ def parse(text: str, registry: Mapping[str, Constructor]) -> Method:
     `control(…)` around an expression drops its distillation. Raises `UserError` if the text is not a sum of calls,
     a name is unknown or an argument does not fit.
     """
-    return _sum(read_expression(text), lambda call: _imported(call) if call.module else _registered(call, registry))
+    return _sum(read_expression(text), lambda call: find_constructor(call, registry))
 
 
 def parse_stored(text: str, registry: Mapping[str, Constructor], modules: Collection[str] = ()) -> Method:
@@ -39,7 +39,12 @@ def parse_stored(text: str, registry: Mapping[str, Constructor], modules: Collec
                 f"the method {short_repr(call.text)} is of the module {short_repr(call.module)}, which is not imported "
                 f"for a name in a file; if you trust the module, pass --modules {call.module}"
             )
-    return _sum(parts, lambda call: _imported(call) if call.module else _registered(call, registry))
+    return _sum(parts, lambda call: find_constructor(call, registry))
+
+
+def find_constructor(call: Call, registry: Mapping[str, Constructor]) -> Constructor:
+    """Return the constructor that a call names; its module is imported. Raises `UserError` for an unknown name."""
+    return _imported(call) if call.module else _registered(call, registry)
 
 
 def own_modules(text: str) -> list[str]:

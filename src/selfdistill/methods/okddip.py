@@ -5,7 +5,7 @@ from torch import Tensor, nn
 
 from selfdistill.functional import kl_through_teacher, sum_tensors
 from selfdistill.method import Method
-from selfdistill.method.constructor import NonNegative, Peers, Positive, method_constructor
+from selfdistill.method.constructor import Constant, NonNegative, Peers, Positive, method_constructor
 from selfdistill.terms import BuildContext, StepContext
 from selfdistill.terms.branches import BranchTerm
 
@@ -49,7 +49,7 @@ def okddip(
     alpha: NonNegative = 1.0,
     temperature: Positive = 3.0,
     ramp: NonNegative = 80.0,
-    epsilon: Positive = 1e-7,
+    epsilon: Constant = 1e-7,
 ) -> Method:
     """Peer branches that teach each other by attention, and the student by their mean (Chen et al., 2020).
 

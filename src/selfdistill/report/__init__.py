@@ -10,11 +10,13 @@ from selfdistill.report.figures.figure import FigureUnavailable, Picture
 from selfdistill.report.figures.gallery import PICTURES
 from selfdistill.report.figures.inputs import FigureInputs
 from selfdistill.report.html.page import page
+from selfdistill.report.html.tuning import tuning_page
 from selfdistill.report.tables.export import TABLE_FILES
 from selfdistill.report.tables.metrics_csv import as_csv as metrics_csv
-from selfdistill.study import Study
+from selfdistill.report.tables.tuning import tuning_markdown
+from selfdistill.study import Study, Tuning
 
-__all__ = ["PICTURES", "FigureInputs", "FigureUnavailable", "Picture", "write"]
+__all__ = ["PICTURES", "FigureInputs", "FigureUnavailable", "Picture", "write", "write_tuning"]
 
 PAGE = "report.html"
 
@@ -44,6 +46,16 @@ def write(
     texts = {PAGE: page(studies, Path(folder), figures, chosen, links, modules)}
     texts |= {name: make(studies) for name, make in tables.items()}
     place = make_folder(Path(folder))
+    return [_write_text(place / name, text) for name, text in texts.items()]
+
+
+def write_tuning(tuning: Tuning, folder: str | Path) -> list[Path]:
+    """Write tune.html and tune.md of a tuning into a folder; return their paths.
+
+    Raises `UserError` if the folder cannot be written.
+    """
+    place = make_folder(Path(folder))
+    texts = {"tune.html": tuning_page(tuning), "tune.md": tuning_markdown(tuning)}
     return [_write_text(place / name, text) for name, text in texts.items()]
 
 

@@ -9,6 +9,7 @@ from selfdistill.records import (
     RUN,
     AnyResult,
     StudyInfo,
+    TunedRecipe,
     read_info,
     read_log,
     read_record,
@@ -94,6 +95,9 @@ def _read(folder: Path) -> Study:
         raise UserError(f"{path}: {short_repr(unknown[0])} is not one of its methods; {REPEAT}")
     if without := [row for row in longer if row not in compute]:
         raise UserError(f"{path}: compute of {short_repr(without[0])} is missing; {REPEAT}")
+    recipes = content.get("recipes", {})
+    if unknown := [row for row in recipes if row not in rows]:
+        raise UserError(f"{path}: {short_repr(unknown[0])} of recipes is not one of its methods; {REPEAT}")
     return Study(
         base,
         tuple(dict.fromkeys(rows)),
@@ -101,5 +105,11 @@ def _read(folder: Path) -> Study:
         folder,
         epochs=longer,
         compute=compute,
+        recipes={row: _recipe(each) for row, each in recipes.items()},
         test_images=content.get("test_images"),
     )
+
+
+def _recipe(found: TunedRecipe) -> TunedRecipe:
+    """Return the known keys of a tuned recipe."""
+    return {"method": found["method"], "lr": found["lr"], "weight_decay": found["weight_decay"]}

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from selfdistill.records import AnyResult, score_of
+from selfdistill.records import AnyResult, TunedRecipe, score_of
 from selfdistill.task import CLASSIFY, Task
 from selfdistill.train.config import RunConfig
 
@@ -37,6 +37,7 @@ class Study:
     errors: dict[str, str] = field(default_factory=dict)
     epochs: Mapping[str, int] = field(default_factory=dict)  # of the rows at equal compute
     compute: Mapping[str, float] = field(default_factory=dict)  # of a row's whole training, relative to ce()
+    recipes: Mapping[str, TunedRecipe] = field(default_factory=dict)  # of the rows with another recipe than `base`
     test_images: int | None = None  # None in studies of earlier versions
     left_out: dict[tuple[str, int], str] = field(default_factory=dict)  # unreadable runs, with the reason
 
@@ -95,6 +96,8 @@ class Study:
         """
         if method in self.epochs:
             return replace(self.base, method=BASELINE_METHOD, seed=seed, epochs=self.epochs[method])
+        if method in self.recipes:
+            return replace(self.base, **self.recipes[method], seed=seed)
         return replace(self.base, method=method, seed=seed)
 
     def equal_compute(self, method: str) -> str | None:
@@ -118,4 +121,5 @@ class Study:
         """
         facts = {"methods": list(self.methods), "seeds": list(self.seeds), "base": self.base.to_json()}
         facts |= {"epochs": dict(self.epochs), "compute": dict(self.compute)}
+        facts |= {"recipes": dict(self.recipes)} if self.recipes else {}
         return facts if self.test_images is None else facts | {"test_images": self.test_images}

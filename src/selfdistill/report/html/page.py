@@ -1,16 +1,13 @@
 """The report page: one self-contained HTML file."""
 
-import base64
-import hashlib
 import os
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from importlib import resources
 from pathlib import Path
 from urllib.parse import quote
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment
 from markupsafe import Markup
 
 from selfdistill import __version__
@@ -20,6 +17,7 @@ from selfdistill.report.html import cells, config_diff
 from selfdistill.report.html.axis import Axis
 from selfdistill.report.html.curves import Curves, curves, sparkline
 from selfdistill.report.html.scatter import Scatter, scatter
+from selfdistill.report.html.template import asset, policy, template_environment
 from selfdistill.report.runs import Run, anchor, logged_score, runs_of, score_curve, study_name, study_title
 from selfdistill.report.tables.accuracy import footer, full_table, header
 from selfdistill.report.tables.metrics_csv import StudyMetrics, comparison_details, read_metrics, sort_key
@@ -107,7 +105,7 @@ def page(
     modules: Collection[str] = (),
 ) -> str:
     """Render the page of one or several studies, for the output folder `folder`; deterministic."""
-    script, style = map(_asset, ("page.js", "page.css"))
+    script, style = map(asset, ("page.js", "page.css"))
     return (
         _environment()
         .get_template("page.html")
@@ -116,21 +114,15 @@ def page(
             across_studies=cells.across_studies(list(studies)) if len(studies) > 1 else [],
             script=Markup(script),
             style=Markup(style),
-            policy=_policy(script),
+            policy=policy(script),
             version=__version__,
         )
     )
 
 
 def _environment() -> Environment:
-    """Create the template environment, with autoescaping and the functions that templates call."""
-    environment = Environment(
-        loader=PackageLoader("selfdistill.report.html", "templates"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    """Create the template environment, with the functions that templates call."""
+    environment = template_environment()
     known = (
         anchor,
         study_name,
@@ -157,16 +149,3 @@ def _environment() -> Environment:
         each.__name__: each for each in (*known, *more, config_diff.common_value, unavailable_reasons)
     }
     return environment
-
-
-def _asset(file: str) -> str:
-    return (resources.files("selfdistill.report.html") / "templates" / file).read_text()
-
-
-def _policy(script: str) -> str:
-    """Return the Content-Security-Policy: only the page's own script, and no network access."""
-    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-    return (
-        f"default-src 'none'; script-src 'sha256-{digest}'; style-src 'unsafe-inline'; img-src data:; "
-        "base-uri 'none'; form-action 'none'"
-    )

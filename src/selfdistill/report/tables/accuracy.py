@@ -98,7 +98,7 @@ def detectable(compared: Comparison | None) -> str:
 def _narrow(study: Study) -> list[Column]:
     return [
         ("method", lambda row: row.method),
-        (f"{study.task.title} %", lambda row: _mean(row.score)),
+        (f"{study.task.title} %", lambda row: mean_cell(row.score)),
         *_compared(f"against {study.baseline}", lambda row: row.against, study.baseline),
         ("added", lambda row: f"+{row.added:,}" if row.added else "0"),
         ("time", lambda row: _times(row.time)),
@@ -125,7 +125,7 @@ def _scores(shown: Sequence[Summary], task: Task) -> list[Column]:
         ("95 % of the mean", lambda row: "" if row.score.reach is None else f"± {row.score.reach:.2f}")
     ]
     if any(row.best for row in shown):
-        columns.append((f"{task.title} % at best validation", lambda row: _mean(row.best) if row.best else ""))
+        columns.append((f"{task.title} % at best validation", lambda row: mean_cell(row.best) if row.best else ""))
     if any(row.validation for row in shown):
         columns.append(("validation %, last", lambda row: f"{row.validation[0]:.2f}" if row.validation else ""))
         columns.append(("validation %, best", lambda row: f"{row.validation[1]:.2f}" if row.validation else ""))
@@ -138,7 +138,7 @@ def _compared(name: str, of: Callable[[Summary], Comparison | None], baseline: s
     def words(row: Summary) -> str:
         return "baseline" if row.method == baseline else found.verdict if (found := of(row)) else ""
 
-    shown = [(name, lambda row: _gap(of(row))), ("p", lambda row: _p(of(row))), ("verdict", words)]
+    shown = [(name, lambda row: gap_cell(of(row))), ("p", lambda row: p_cell(of(row))), ("verdict", words)]
     return [*shown, ("detectable", lambda row: detectable(of(row)))]
 
 
@@ -158,11 +158,13 @@ def _of_equal_compute(study: Study) -> list[str]:
     return [f"equal compute, by FLOPs: {', '.join(rows)}."] if rows else []
 
 
-def _mean(spread: MeanStd) -> str:
+def mean_cell(spread: MeanStd) -> str:
+    """Format a mean with its standard deviation."""
     return "" if not spread.n else f"{spread.mean:.2f}" + ("" if spread.std is None else f" ± {spread.std:.2f}")
 
 
-def _gap(compared: Comparison | None) -> str:
+def gap_cell(compared: Comparison | None) -> str:
+    """Format a mean difference with its interval; empty without a comparison."""
     if compared is None:
         return ""
     gap = compared.difference
@@ -170,7 +172,8 @@ def _gap(compared: Comparison | None) -> str:
     return f"{mean:+.2f}" + ("" if gap.low is None else f" [{gap.low:+.2f}, {gap.high:+.2f}]")
 
 
-def _p(compared: Comparison | None) -> str:
+def p_cell(compared: Comparison | None) -> str:
+    """Format a corrected p value; empty without a test."""
     if compared is None or compared.corrected_p is None:
         return ""
     return "<.001" if compared.corrected_p < 0.001 else f"{compared.corrected_p:.3f}"

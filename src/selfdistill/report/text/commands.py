@@ -11,7 +11,7 @@ from selfdistill.train.config import RunConfig
 
 def compare_command(study: Study) -> str:
     """Return the command that reproduces the study."""
-    methods = [row for row in study.methods if row not in study.epochs]
+    methods = [row for row in study.methods if row not in study.epochs and row not in study.recipes]
     longer = ["--equal-compute"] if study.compute else []
     words = ["selfdistill", "compare", "--methods", *methods, *longer, "--seeds", str(len(study.seeds))]
     return shlex.join([*words, *options(study.base), "--out", str(study.folder)])

@@ -39,7 +39,7 @@ class Comparison:
 
 def against_baseline(study: Study) -> dict[str, Comparison]:
     """Compare every other row with the baseline on their shared seeds."""
-    return _corrected({row: gap for row in study.methods if (gap := _against(study, row, study.baseline))})
+    return corrected_by_holm({row: gap for row in study.methods if (gap := _against(study, row, study.baseline))})
 
 
 def against(
@@ -47,13 +47,13 @@ def against(
 ) -> dict[str, Comparison]:
     """Compare values by row and seed with those of the baseline; `resolution` is as in `Difference.paired`."""
     base = values.get(baseline, {})
-    gaps = {row: gap for row, own in values.items() if row != baseline and (gap := _paired(own, base, resolution))}
-    return _corrected(gaps)
+    gaps = {row: gap for row, own in values.items() if row != baseline and (gap := paired(own, base, resolution))}
+    return corrected_by_holm(gaps)
 
 
 def at_equal_compute(study: Study) -> dict[str, Comparison]:
     """Compare each method that costs more with cross-entropy trained for as many FLOPs."""
-    return _corrected(dict(_gaps_at_equal_compute(study)))
+    return corrected_by_holm(dict(_gaps_at_equal_compute(study)))
 
 
 def _gaps_at_equal_compute(study: Study) -> Iterator[tuple[str, Difference]]:
@@ -63,17 +63,18 @@ def _gaps_at_equal_compute(study: Study) -> Iterator[tuple[str, Difference]]:
             yield row, gap
 
 
-def _corrected(gaps: dict[str, Difference]) -> dict[str, Comparison]:
+def corrected_by_holm(gaps: Mapping[str, Difference]) -> dict[str, Comparison]:
+    """Correct the p values of differences, by row, for their number."""
     corrected = holm({row: gap.p for row, gap in gaps.items() if gap.p is not None})
     return {row: Comparison(gap, corrected.get(row), max(len(corrected), 1)) for row, gap in gaps.items()}
 
 
 def _against(study: Study, row: str, baseline: str) -> Difference | None:
     own, base = (study.scores(name) for name in (row, baseline))
-    return None if row == baseline else _paired(own, base, study.one_image)
+    return None if row == baseline else paired(own, base, study.one_image)
 
 
-def _paired(own: Mapping[int, float], base: Mapping[int, float], resolution: float | None) -> Difference | None:
+def paired(own: Mapping[int, float], base: Mapping[int, float], resolution: float | None) -> Difference | None:
     """Return the difference over shared seeds; None without shared seeds whose values are finite."""
     shared = [seed for seed in own if seed in base and isfinite(own[seed]) and isfinite(base[seed])]
     if not shared:

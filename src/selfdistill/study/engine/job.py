@@ -49,7 +49,7 @@ class Job:
         """Train the run, its teachers first, and return the result."""
         splits = None if self.done else load_splits(self.config)
         if splits is not None:
-            _make_teachers(self.config, self.teachers, splits, listener)
+            make_teachers(self.config, self.teachers, splits, listener)
         return run(self.config, self.folder, resume=True, listener=listener, teachers=self.teachers, splits=splits)
 
     def summarize(self, result: Mapping[str, object]) -> str:
@@ -96,12 +96,12 @@ def _loaded(config: RunConfig, digest: str | None) -> AnySplits:
     return load_data(config)
 
 
-def _make_teachers(config: RunConfig, teachers: Path, splits: AnySplits, listener: Listener | None) -> None:
+def make_teachers(config: RunConfig, teachers: Path, splits: AnySplits, listener: Listener | None) -> None:
     """Train the teachers that a run needs and that do not exist yet; other processes that need them wait."""
     for role in parse_method(config.method).networks.values():
         planned = teacher.plan(role, config) if isinstance(role, Teacher) else None
         if isinstance(planned, RunConfig):
-            _make_teachers(planned, teachers, splits, listener)
+            make_teachers(planned, teachers, splits, listener)
             with _locked(folder := teacher.folder_for(planned, teachers)):
                 run(planned, folder, resume=True, listener=listener, splits=splits, teachers=teachers)
 
