@@ -32,13 +32,10 @@ ONLY_IN = {
     "lightning_fabric": {"train"},
     "matplotlib": {"plots"},
     "ray": {"study"},
-<<<<<<< HEAD
     "wandb": {"trackers"},
     "mlflow": {"trackers"},
     "trackio": {"trackers"},
-=======
     "optuna": {"study"},
->>>>>>> e92c311 (Tuning: a search of arguments and recipe on held-out training images, default beside tuned on fresh seeds)
     "jinja2": {"report"},
 }
 FILES = sorted(ROOT.rglob("*.py"))

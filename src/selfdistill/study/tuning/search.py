@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import cast
 
 from selfdistill.errors import UserError
+from selfdistill.study.compare import run_folder
 from selfdistill.study.engine.engine import Engine
 from selfdistill.study.engine.job import Outcome
-from selfdistill.study.layout import run_folder
 from selfdistill.study.tuning.halving import rungs, survivors
 from selfdistill.study.tuning.job import TrialJob, remove_checkpoints
 from selfdistill.study.tuning.journal import GENERATION, Journal

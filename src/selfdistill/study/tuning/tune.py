@@ -9,10 +9,9 @@ from filelock import FileLock, Timeout
 
 from selfdistill.errors import UserError
 from selfdistill.files import make_folder
-from selfdistill.study.compare import run_studies
+from selfdistill.study.compare import default_folder, run_studies
 from selfdistill.study.engine.engine import Engine, SerialEngine
 from selfdistill.study.engine.job import load_splits
-from selfdistill.study.layout import default_folder
 from selfdistill.study.study import BASELINE_METHOD, Study
 from selfdistill.study.tuning.journal import import_optuna
 from selfdistill.study.tuning.outcome import Tuning, recipe_of, tuned_row
