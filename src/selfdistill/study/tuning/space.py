@@ -47,7 +47,7 @@ class Space:
 
     >>> space = space_of("scd(weight=0.1..30)", RunConfig("ce()"))
     >>> space.default, [each.name for each in space.dimensions]
-    ('scd()', ['scd.weight', 'lr', 'weight_decay'])
+    ('scd()', ['scd.weight', 'scd.power', 'lr', 'weight_decay'])
     """
 
     text: str
