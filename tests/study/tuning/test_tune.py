@@ -157,7 +157,7 @@ def refuse(*_):
 @pytest.mark.slow
 def test_two_processes_make_the_same_trials_as_one(tmp_path):
     one, two = (
-        tune(METHODS, BASE, budget=10, seeds=1, folder=tmp_path / str(count), engine=make_engine("local", count, 1))
+        tune(METHODS, BASE, budget=9, seeds=1, folder=tmp_path / str(count), engine=make_engine("local", count, 1))
         for count in (1, 2)
     )
     assert trials(one) == trials(two)
