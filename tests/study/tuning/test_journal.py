@@ -85,6 +85,13 @@ def test_a_journal_of_another_recipe_is_refused(tmp_path):
         Journal(tmp_path, SPACE, replace(BASE, epochs=5))
 
 
+def test_a_journal_without_a_later_field_is_read(tmp_path):
+    written = Journal(tmp_path, SPACE, BASE)
+    described = written.study.user_attrs["search"]
+    written.study.set_user_attr("search", {name: each for name, each in described.items() if name != "aux"})
+    assert Journal(tmp_path, SPACE, BASE).trials == []
+
+
 def test_the_dimension_that_decides_is_the_most_important():
     shares = importance(SPACE, history(24))
     assert max(shares, key=shares.get) == "drg.alpha"

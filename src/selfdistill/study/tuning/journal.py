@@ -48,8 +48,7 @@ class Journal:
         stored = self.study.user_attrs.get("search")
         if stored is None:
             self.study.set_user_attr("search", wanted)
-        elif stored != wanted:
-            others = ", ".join(_differences(stored, wanted))
+        elif others := ", ".join(_differences(_completed(stored, folder), wanted)):
             raise UserError(f"{folder} holds a search of {self.space.text} with another {others}; choose another --out")
 
 
@@ -109,7 +108,12 @@ def _description(space: Space, base: RunConfig) -> dict[str, Any]:
 
 
 def _differences(stored: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[str]:
-    return [name.replace("_", " ") for name in wanted if stored.get(name) != wanted[name]] or ["version"]
+    return [name.replace("_", " ") for name in wanted if stored.get(name) != wanted[name]]
+
+
+def _completed(stored: Mapping[str, Any], folder: Path) -> dict[str, Any]:
+    """Return a stored description; fields that an earlier version did not know have their defaults."""
+    return {**stored, **RunConfig.from_json(stored, folder / JOURNAL).to_json()}
 
 
 def _distribution(dimension: Dimension) -> Any:
