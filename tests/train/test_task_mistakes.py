@@ -87,7 +87,7 @@ def test_images_in_tensors_train_a_network_of_this_package(own):
     images, labels = draws.normal(size=(40, 3, 16, 16)).astype("float32"), draws.integers(0, 3, 40)
     np.savez(own / "images.npz", x_train=images, y_train=labels, x_test=images[:9], y_test=labels[:9])
     run(RunConfig("ce()", data="tensors:images.npz", epochs=1, batch_size=16), "a")
-    answer = r"resnet8 takes images of three channels, but an example of tensors:signals.npz is float32 \[2, 16\]"
+    answer = r"resnet8 takes images \[C, H, W\], but an example of tensors:signals.npz is float32 \[2, 16\]"
     with pytest.raises(UserError, match=answer):
         run(RunConfig("ce()", data="tensors:signals.npz", epochs=1, batch_size=16), "b")
 

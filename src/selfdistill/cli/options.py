@@ -58,6 +58,7 @@ HELP = {  # by field of RunConfig, the source of type, {choices} and default
     "balanced": "Draw every class equally often in each epoch.",
     "skip_unreadable": "Skip images that cannot be read, and record their names in run.json.",
     "size": "Image size in pixels per side, by resizing; default: the data set's own.",
+    "channels": "Channels of image files: 1 (luminance) or 3; default: 3. Arrays have their own.",
     "augment": f"Augmentation: {AUGMENTS}; auto is crop and flip of the padded image.",
     "crop_scale": "Smallest and largest area of random resized crops, such as 0.08,1; default: the recipe's.",
     "flip": "Random horizontal flips; default: unless the data forbid them.",

@@ -10,14 +10,14 @@ VALUES = torch.arange(256, dtype=torch.float64)
 
 
 def channel_histogram(blocks: Iterable[Tensor]) -> Tensor:
-    """Share of each value in each channel. Blocks [B, 3, H, W] uint8 -> [3, 256] float64.
+    """Share of each value in each channel. Blocks [B, C, H, W] uint8 -> [C, 256] float64.
 
     >>> channel_histogram([torch.zeros(1, 3, 2, 2, dtype=torch.uint8)])[:, 0]
     tensor([1., 1., 1.], dtype=torch.float64)
     """
-    counts = torch.zeros(3, 256, dtype=torch.long)
+    counts = torch.zeros((), dtype=torch.long)
     for block in blocks:
-        counts += torch.stack([torch.bincount(block[:, c].flatten(), minlength=256) for c in range(3)])
+        counts = counts + torch.stack([torch.bincount(each.flatten(), minlength=256) for each in block.unbind(dim=1)])
     return counts.double() / counts.sum(dim=1, keepdim=True)
 
 

@@ -36,6 +36,8 @@ AnyImages: TypeAlias = Images | MaskedImages | Examples
 AnyAugmentation: TypeAlias = Augmentation | SegmentationAugmentation | Standardization
 AnyLoader: TypeAlias = Loader | SegmentationLoader | TensorLoader
 LARGEST_CROP, CROP_STEP = 512, 32  # pixels; most networks halve the side five times
+RGB = 3  # channels of images with masks
+LARGEST_PICTURE = 4096  # pixels of a side, of tensors that are images
 
 
 def load_data(
@@ -51,12 +53,18 @@ def load_data(
     skip_unreadable: bool = False,
     test: float = 0.0,
     crops: bool = False,
+    channels: int | None = None,
     on_note: Callable[[str], None],
 ) -> AnySplits:
     """Load the data of a task: by `load`, or by `load_masks` for pixels, whose images keep their size.
 
-    Raises `UserError` for data of another task, and for label noise on pixels.
+    Raises `UserError` for data of another task, and for label noise or `channels` on pixels.
     """
+    if channels is not None and (task == SEGMENT or not holds_images(spec)):
+        raise UserError(
+            f"--channels is for image files with classes or tags, but {spec} has "
+            f"{'masks' if holds_images(spec) else 'arrays, which are read with all of their channels'}; leave it out"
+        )
     if not holds_images(spec):
         return _tensors(spec, task, limit, validation, seed, size, label_noise, test, on_note)
     if task != SEGMENT:
@@ -72,6 +80,7 @@ def load_data(
             skip_unreadable=skip_unreadable,
             test=test,
             crops=crops,
+            channels=channels,
             on_note=on_note,
         )
     if test:
@@ -130,7 +139,7 @@ def training_size(splits: AnySplits, size: int | None) -> tuple[int, int]:
         return splits.train.size, splits.train.size
     if isinstance(splits, TensorSplits):
         inputs = splits.train.inputs
-        return (inputs.shape[2], inputs.shape[3]) if isinstance(inputs, Tensor) and holds_pictures(splits) else (1, 1)
+        return (inputs.shape[2], inputs.shape[3]) if isinstance(inputs, Tensor) and image_channels(splits) else (1, 1)
     sizes = splits.train.sizes
     if size is None and (sizes == sizes[0]).all():
         height, width = sizes[0].tolist()
@@ -139,10 +148,13 @@ def training_size(splits: AnySplits, size: int | None) -> tuple[int, int]:
     return (side, side) if size else (max(side // CROP_STEP, 1) * CROP_STEP,) * 2
 
 
-def holds_pictures(splits: TensorSplits) -> bool:
-    """Return whether an example is one image of three channels, as the networks of this package take. [3, H, W]."""
+def image_channels(splits: AnySplits) -> int | None:
+    """Return the channels of an example that is one image [C, H, W], as networks take; None for others."""
+    if not isinstance(splits, TensorSplits):
+        return splits.train.images.shape[1] if isinstance(splits, Splits) else RGB
     inputs = splits.train.inputs
-    return isinstance(inputs, Tensor) and inputs.dim() == 4 and inputs.shape[1] == 3
+    is_picture = isinstance(inputs, Tensor) and inputs.dim() == 4 and max(inputs.shape[2:]) <= LARGEST_PICTURE
+    return inputs.shape[1] if is_picture and isinstance(inputs, Tensor) else None
 
 
 def describe_example(splits: AnySplits) -> str:

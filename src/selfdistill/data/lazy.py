@@ -24,10 +24,13 @@ from selfdistill.data.decode import (
     require_side,
     require_whole,
 )
+from selfdistill.data.grey import to_grey
 from selfdistill.data.rgb import UsedRange, ValueRange
 from selfdistill.data.row_views import take
 from selfdistill.errors import UserError
 
+RGB = 3  # channels
+BLOCK = 1024  # images converted at once
 CACHE = 2**28  # bytes of decoded images that are cached
 CACHED_CALLS = 8  # the cache holds at least the images of this many `prefetch` calls
 PROBED = 16  # images, evenly spaced, that must use their value range
@@ -35,7 +38,7 @@ USED = 1 / 4  # of the range at least by one of them: 64 of the 256 grey levels
 
 
 class LazyImages:
-    """Square images of one size, decoded by threads on access; indexed like a tensor [N, 3, S, S] uint8.
+    """Square images of one size, decoded by threads on access; indexed like a tensor [N, C, S, S] uint8.
 
     `names` identify images in messages. With `size` S the shorter side is resized to S and the center cropped;
     without, all must be squares of the size of the first. `shown` is the value range of deep pixels; without, their
@@ -51,7 +54,9 @@ class LazyImages:
         size: int | None,
         side: int | None = None,
         shown: ValueRange | None = None,
+        channels: int = 3,
     ):
+        self.channels = channels  # 1: luminance
         self.sources, self.names, self.size, self.shown = sources, names, size, shown
         self._side = side or size
         self._pending: OrderedDict[int, Future[NDArray[np.uint8]]] = OrderedDict()
@@ -61,11 +66,12 @@ class LazyImages:
         return len(self.sources)
 
     def __getitem__(self, index: Tensor | slice | int) -> Tensor:
-        """Pixels of rows, with the semantics of tensor indexing. [M] or a slice -> [M, 3, S, S]."""
+        """Pixels of rows, with the semantics of tensor indexing. [M] or a slice -> [M, C, S, S]."""
         rows = torch.arange(len(self))[index]
         pixels = torch.empty(rows.numel(), *self.shape[1:], dtype=torch.uint8)
         for place, pending in enumerate([self._submit(row) for row in rows.flatten().tolist()]):
-            pixels[place] = torch.from_numpy(pending.result())
+            found = torch.from_numpy(pending.result())
+            pixels[place] = found if self.channels == RGB else to_grey(found[None])[0]
         return pixels.view(*rows.shape, *self.shape[1:])
 
     @cached_property
@@ -75,8 +81,8 @@ class LazyImages:
 
     @property
     def shape(self) -> Size:
-        """Shape of all decoded images. [N, 3, S, S]."""
-        return Size((len(self), 3, self.side, self.side))
+        """Shape of all decoded images. [N, C, S, S]."""
+        return Size((len(self), self.channels, self.side, self.side))
 
     @property
     def nbytes(self) -> int:
@@ -89,11 +95,18 @@ class LazyImages:
 
     def rows(self, index: Tensor) -> "LazyImages":
         """Select images in the given order, without decoding. index [M]."""
-        return LazyImages(take(self.sources, index), take(self.names, index), self.size, self._side, self.shown)
+        return LazyImages(
+            take(self.sources, index), take(self.names, index), self.size, self._side, self.shown, self.channels
+        )
+
+    def grey(self) -> "LazyImages":
+        """Return the images as one channel of luminance."""
+        return LazyImages(self.sources, self.names, self.size, self._side, self.shown, 1)
 
     def decode_all(self) -> Tensor:
-        """Decode all images. -> [N, 3, S, S]; raises `UserError` if they would fill most of the memory."""
-        return decode(self.sources, self.names.__getitem__, self.size, self.shown)
+        """Decode all images. -> [N, C, S, S]; raises `UserError` if they would fill most of the memory."""
+        pixels = decode(self.sources, self.names.__getitem__, self.size, self.shown)
+        return pixels if self.channels == RGB else torch.cat([to_grey(each) for each in pixels.split(BLOCK)])
 
     def unreadable(self) -> dict[int, UnreadableImage]:
         """Read all images; return the errors of the unreadable ones by row."""

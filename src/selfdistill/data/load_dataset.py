@@ -10,6 +10,7 @@ from torch import Tensor
 
 from selfdistill.data.decode import UnreadableImage, UnreadableImages, in_words, require_readable
 from selfdistill.data.fingerprint import fingerprint
+from selfdistill.data.grey import to_grey
 from selfdistill.data.images import Images, Splits, require_classes
 from selfdistill.data.label_noise import add_label_noise
 from selfdistill.data.lazy import LazyImages
@@ -37,6 +38,7 @@ def load(
     skip_unreadable: bool = False,
     test: float = 0.0,
     crops: bool = False,
+    channels: int | None = None,
     on_note: Callable[[str], None] = warnings.warn,
 ) -> Splits:
     """Load a data set by its specification: "digits", "parquet:PATH", "folder:PATH", "cifar100", "fake".
@@ -48,8 +50,9 @@ def load(
     image files are decoded: "once" (in advance), "stream" (on access), or "auto" (once if all fit into half of the
     free memory); batches are the same. `test` is the fraction of the training images that are the test set, the
     same for all seeds, for data without one. With `crops` training files are not decoded in advance, as each epoch
-    crops them anew. `skip_unreadable` leaves out images that cannot be read. `on_note` gets a note on them. Raises
-    `UserError` for invalid data or options.
+    crops them anew. With 1 of `channels` images are luminance; else they have three channels. `skip_unreadable`
+    leaves out images that cannot be read. `on_note` gets a note on them. Raises `UserError` for invalid data or
+    options.
 
     >>> splits = load("digits", limit=100, validation=0.2)
     >>> len(splits.train), len(splits.validation), len(splits.test), splits.train.images.shape
@@ -65,6 +68,7 @@ def load(
     _require_task(spec, task)
     files = fingerprint(spec)
     raw, skipped = read(spec, pick, size, test), list[UnreadableImage]()
+    raw = _grey(raw) if channels == 1 else raw
     seen = dict.fromkeys(note for images in _lazy(raw) for note in images.notes())
     if skip_unreadable:
         raw, skipped = _without_unreadable(raw)
@@ -101,6 +105,17 @@ def _replaced_note(raw: SourceData, validation: float) -> Iterator[str]:
             f"the data's own {len(raw.validation)} validation images are not used, as --validation {validation:g} "
             "takes others from the training images"
         )
+
+
+def _grey(raw: SourceData) -> SourceData:
+    """Convert the images of all splits to one channel."""
+
+    def converted(images: Images) -> Images:
+        pixels = images.images
+        return replace(images, images=pixels.grey() if isinstance(pixels, LazyImages) else to_grey(pixels))
+
+    held = None if raw.validation is None else converted(raw.validation)
+    return raw._replace(train=converted(raw.train), validation=held, test=converted(raw.test))
 
 
 def _lazy(raw: SourceData) -> list[LazyImages]:

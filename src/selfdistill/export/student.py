@@ -52,7 +52,7 @@ def _example(info: RunInfo, modules: Collection[str]) -> dict[str, Tensor]:
     config = RunConfig.from_json(info["config"])
     if not isinstance(info["mean"], dict):
         sides = info.get("sides") or [info["size"]] * 2
-        return {IMAGES: torch.randn(ROWS, 3, *sides, generator=torch.Generator().manual_seed(0))}
+        return {IMAGES: torch.randn(ROWS, len(info["mean"]), *sides, generator=torch.Generator().manual_seed(0))}
     require_data_module(config.data, modules, "the run")
     splits = load_data(config)
     inputs = example_inputs(splits.test, ROWS, trained_normalization(augmentation_for(splits, None), info))

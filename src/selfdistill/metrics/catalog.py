@@ -57,6 +57,7 @@ class Metric:
     specs: tuple[MetricSpec, ...] = ()
     needs_embedding: bool = False
     needs_images: bool = False  # pixels to change
+    needs_color: bool = False  # pixels of three channels
     needs_ood: bool = False  # a second data set, of other classes
     tasks: tuple[TaskName, ...] = (CLASSIFY,)  # that it measures
 
@@ -160,6 +161,7 @@ METRICS = {
         "accuracy under the common corruptions of CIFAR-10-C",
         (MetricSpec("corruption.mean", ROBUSTNESS, "corruptions %", 1),),
         needs_images=True,
+        needs_color=True,
     ),
     "outside": Metric(
         "ood.compute",

@@ -60,6 +60,8 @@ class EvaluationContext:
             return f"measures the task {' or '.join(metric.tasks)}, but {self.splits.name} is of the task {task}"
         if metric.needs_images and not isinstance(self.splits.test, Images):
             return f"changes or compares images, but {self.splits.name} has tensors"
+        if metric.needs_color and whole_images(self.splits.test).images.shape[1] == 1:
+            return f"changes colors, but the images of {self.splits.name} are read as luminance"
         if metric.needs_ood and self.ood is None:
             return "compares with images of other classes; name them: --ood DATA, or evaluate(…, ood=splits)"
         if metric.needs_embedding and self.model.anatomy is None:

@@ -73,6 +73,7 @@ class RunConfig:
     balanced: bool = field(default=False, kw_only=True)  # an epoch has every class equally often
     skip_unreadable: bool = False  # leave out images that cannot be read
     size: int | None = None  # pixels per side, by resizing; None: the data's own
+    channels: int | None = field(default=None, kw_only=True)  # 1: image files as luminance; None: red, green and blue
     augment: str = field(default="auto", kw_only=True)  # none, cifar, light or imagenet; or with a policy, BASE:POLICY
     # smallest and largest area of random resized crops, as shares of the image; None: the recipe's
     crop_scale: tuple[float, ...] | None = field(default=None, kw_only=True)
@@ -229,6 +230,9 @@ class RunConfig:
         yield "validation", 0 <= self.validation < 1, "a fraction from 0 to below 1"
         yield "test", 0 <= self.test < 1, "a fraction from 0 to below 1"
         yield "label_noise", 0 <= self.label_noise < 1, "a fraction from 0 to below 1"
+        yield "channels", self.channels in (None, 1, 3), "1 (luminance) or 3 (colors)"
+        plain = self.augment in ("auto", "none", "cifar") and not (self.crop_scale or self.jitter or self.erase)
+        yield "channels", self.channels != 1 or plain, "3 with --augment of photographs; leave one of both out"
         yield "size", self.size is None or self.size >= 1, "1 or more"
         yield "crop_scale", _fits_area(self.crop_scale), "a smallest and a largest area above 0, at most 1"
         yield "decode_workers", self.decode_workers is None or self.decode_workers >= 0, "0 or more"

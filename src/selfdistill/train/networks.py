@@ -11,14 +11,13 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from selfdistill import models
-from selfdistill.data.examples import TensorSplits
 from selfdistill.data.kinds import (
     AnyAugmentation,
     AnySplits,
     augmentation_for,
     describe_example,
     example_inputs,
-    holds_pictures,
+    image_channels,
     task_of_splits,
     training_size,
 )
@@ -30,6 +29,7 @@ from selfdistill.method.networks import PeerNetwork, Role, Teacher
 from selfdistill.methods import parse_method
 from selfdistill.models import create
 from selfdistill.models.own_model import is_own, module_of
+from selfdistill.models.stem import RGB
 from selfdistill.models.weights import fit_exactly, read
 from selfdistill.records import RUN, RunInfo, is_run, read_info, task_in
 from selfdistill.rng import fork_rng_named
@@ -94,9 +94,10 @@ def create_for(
     model: str, config: RunConfig, splits: AnySplits, *, pretrained: bool = False, weights: str | None = None
 ) -> nn.Module:
     """Create a network for the classes, size and task of data. Raises `UserError` for tensors that it cannot take."""
-    if isinstance(splits, TensorSplits) and not is_own(model) and not holds_pictures(splits):
+    channels = image_channels(splits)
+    if channels is None and not is_own(model):
         raise UserError(
-            f"{model} takes images of three channels, but an example of {splits.name} is {describe_example(splits)}; "
+            f"{model} takes images [C, H, W], but an example of {splits.name} is {describe_example(splits)}; "
             "pass --model MODULE:CALLABLE, a network of your own"
         )
     return create(
@@ -106,6 +107,7 @@ def create_for(
         pretrained=pretrained,
         weights=weights,
         task=config.resolved_task.name,
+        channels=channels or RGB,
     )
 
 
@@ -162,7 +164,8 @@ def load_run(folder: str | Path, modules: Collection[str] = ()) -> tuple[nn.Modu
     info = read_info(folder)
     config = RunConfig.from_json(info["config"], folder / RUN)
     require_module(config.model, modules, f"the run in '{folder}'")
-    model = create(config.model, info["classes"], size=info["size"], task=config.resolved_task.name)
+    task, channels = config.resolved_task.name, trained_channels(info)
+    model = create(config.model, info["classes"], size=info["size"], task=task, channels=channels)
     fit_exactly(model, read(folder / WEIGHTS), source=str(folder / WEIGHTS))
     return model, info
 
@@ -244,9 +247,22 @@ def adapted(model: nn.Module, info: RunInfo, augment: AnyAugmentation, size: int
     if isinstance(augment, Standardization):
         return _of_same_statistics(model, info, augment)
     mean, std = trained_mean_std(info)
+    if len(mean) != len(augment.mean):
+        raise UserError(
+            f"the teacher reads images of {len(mean)} channel(s), but the data have {len(augment.mean)}; train "
+            "one with the same --channels"
+        )
     if size in (None, info["size"]) and mean == augment.mean and std == augment.std:
         return model
     return Adapted(model, size and info["size"], (augment.mean, augment.std), (mean, std))
+
+
+def trained_channels(info: RunInfo) -> int:
+    """Return the channels of the images that a run was trained on; 3 for other inputs."""
+    mean = info["mean"]
+    if not isinstance(mean, dict):
+        return len(mean)
+    return len(mean[""]) if "" in mean and max(info.get("sides", [1])) > 1 else RGB
 
 
 def trained_mean_std(info: RunInfo) -> tuple[tuple[float, ...], tuple[float, ...]]:

@@ -213,6 +213,7 @@ def load_data(config: RunConfig) -> AnySplits:
         skip_unreadable=config.skip_unreadable,
         test=config.test,
         crops=config.augment_recipe.crop_scale is not None,
+        channels=config.channels,
         on_note=lambda _: None,
     )
 

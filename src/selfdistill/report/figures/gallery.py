@@ -63,7 +63,7 @@ def attention(inputs: FigureInputs) -> tuple[object, ...]:
     images = inputs.examples(1, 5)
     if not isinstance(images, Images):
         raise FigureUnavailable("tensors are no pictures to draw attention on")
-    pixels = images.images[:]
+    pixels = images.images[:].expand(-1, 3, -1, -1)  # grey ones are shown as three equal channels
     side = plots.cell_side(pixels)
     shown = inputs.collect(images, ("stages",))
     found = {name: plots.attention_maps(each.features, side) for name, each in shown.items()}

@@ -23,7 +23,13 @@ from selfdistill.study.study import Study
 from selfdistill.train import preflight
 from selfdistill.train.config import RunConfig
 from selfdistill.train.monitor.listener import Listener
-from selfdistill.train.networks import load_run, require_classes, resolve_networks, trained_normalization
+from selfdistill.train.networks import (
+    load_run,
+    require_classes,
+    resolve_networks,
+    trained_channels,
+    trained_normalization,
+)
 from selfdistill.train.run import make_trainer
 
 
@@ -99,7 +105,7 @@ def evaluate_run(
             f"the data of {config.data} have changed since the run in {folder}: the metrics are of the new"
         )
     options: dict[str, Any] = {
-        "ood": request.ood_splits(size),
+        "ood": request.ood_splits(size, trained_channels(info)),
         "augment": trained_normalization(augmentation_for(splits, config.size), info),
         "classifier": request.classifier or config.classifier,
         "epsilons": request.epsilons,

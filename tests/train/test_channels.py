@@ -1,0 +1,146 @@
+"""Runs on images of other numbers of channels than three, and of 16 bits."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from selfdistill import data
+from selfdistill.data.grey import to_grey
+from selfdistill.data.kinds import load_data
+from selfdistill.errors import UserError
+from selfdistill.predict import predict
+from selfdistill.train.config import RunConfig
+from selfdistill.train.networks import load_run, trained_channels
+from selfdistill.train.run import run
+from tests.helpers.small_runs import command, weights
+
+
+def images(channels, rows=48, seed=0):
+    """Images of 16 bits whose class is the brightness of their last channel."""
+    draws = np.random.default_rng(seed)
+    labels = np.arange(rows) % 2
+    values = draws.integers(20_000, 24_000, (rows, channels, 8, 8))
+    values[:, -1] += 3_000 * labels[:, None, None]
+    return values.astype(np.uint16), labels
+
+
+@pytest.fixture(params=[1, 5])
+def spec(request, tmp_path):
+    (train, labels), (test, wanted) = images(request.param), images(request.param, 24, seed=1)
+    np.savez(tmp_path / "data.npz", x_train=train, y_train=labels, x_test=test, y_test=wanted)
+    return f"tensors:{tmp_path / 'data.npz'}?channels=first", request.param
+
+
+@pytest.mark.parametrize("method", ["ce()", "drg() + dsr()", "mixup()", "byot()", "cs_kd()"])
+def test_a_run_has_the_channels_of_its_data(spec, tmp_path, method):
+    name, channels = spec
+    config = RunConfig(method, data=name, model="resnet8", epochs=6, batch_size=16, lr=0.05, accelerator="cpu")
+    result = run(config, tmp_path / "run")
+    network, info = load_run(tmp_path / "run")
+    assert trained_channels(info) == channels
+    assert network(torch.zeros(2, channels, 8, 8)).shape == (2, 2)
+    if method == "ce()":
+        assert result["top1"] > 90  # a range of 3,000 of the 65,536 values is kept
+
+
+def test_sixteen_bits_are_kept(spec):
+    splits = load_data(spec[0], "classify", on_note=lambda _: None)
+    assert splits.train.inputs.dtype == torch.float32
+    assert len(splits.train.inputs.unique()) > 2_000
+
+
+def test_digits_have_three_channels_as_before():
+    assert data.load("digits", limit=20).train.images.shape[1] == 3
+
+
+def grey_folder(place, rows=20):
+    """A folder of grey pictures in two classes, and the same pictures with a tint."""
+    draws = np.random.default_rng(0)
+    for split in ("train", "test"):
+        for label, name in enumerate(("dark", "light")):
+            (place / split / name).mkdir(parents=True)
+            for k in range(rows):
+                values = draws.integers(100 * label, 100 * label + 90, (12, 12)).astype(np.uint8)
+                Image.fromarray(values).save(place / split / name / f"{k}.png")
+    return f"folder:{place}"
+
+
+def grey(spec, **changes):
+    return RunConfig(
+        "ce()", **{"data": spec, "epochs": 2, "batch_size": 8, "accelerator": "cpu", "channels": 1} | changes
+    )
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return grey_folder(tmp_path_factory.mktemp("grey"))
+
+
+@pytest.mark.parametrize("decode", ["once", "stream"])
+def test_grey_files_have_one_channel_of_their_own_values(folder, decode):
+    one, three = data.load(folder, channels=1, decode=decode), data.load(folder, decode="once")
+    assert one.train.images.shape == (40, 1, 12, 12)
+    assert torch.equal(one.train.images[:], three.train.images[:, :1])
+    assert torch.equal(one.train.rows(torch.tensor([3, 1])).images[:], three.train.images[[3, 1], :1])
+    assert (*one.mean, *one.std) == pytest.approx((three.mean[0], three.std[0]))
+
+
+def test_luminance_is_pillows():
+    colors = torch.randint(0, 256, (2, 3, 9, 9), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
+    for image, found in zip(colors, to_grey(colors), strict=True):
+        wanted = Image.fromarray(image.permute(1, 2, 0).numpy()).convert("L")
+        assert np.array_equal(found[0].numpy(), np.asarray(wanted))
+
+
+def test_decoding_once_and_on_access_train_the_same_network(folder, tmp_path):
+    for decode in ("once", "stream"):
+        run(grey(folder, decode=decode), tmp_path / decode)
+    assert weights(tmp_path / "once") == weights(tmp_path / "stream")
+
+
+def test_a_grey_run_is_trained_evaluated_predicted_and_exported(folder, tmp_path, capsys):
+    result = run(grey(folder, epochs=4), tmp_path / "run")
+    assert result["top1"] > 90
+    network, info = load_run(tmp_path / "run")
+    assert (len(info["mean"]), trained_channels(info)) == (1, 1)
+    assert network(torch.zeros(2, 1, 12, 12)).shape == (2, 2)
+    assert predict(tmp_path / "run")[0].is_file()
+    words = ("evaluate", tmp_path / "run", "--metrics", "basic", "classes", "fgsm", "--ood", "fake:size=12")
+    status, out, error = command(capsys, *words, "--accelerator", "cpu")
+    assert (status, error) == (0, "")
+    assert "balanced_accuracy" in out
+    status, _, error = command(capsys, "evaluate", tmp_path / "run", "--metrics", "corruption", "--accelerator", "cpu")
+    assert status == 2
+    assert "the metric corruption changes colors, but the images of" in error
+
+
+def test_a_stored_network_of_colors_starts_a_grey_run(folder, tmp_path):
+    run(grey(folder, channels=None, epochs=1), tmp_path / "colors")
+    start = str(tmp_path / "colors" / "student.safetensors")
+    assert run(grey(folder, epochs=1, weights=start), tmp_path / "grey")["parameters"] > 0
+
+
+@pytest.mark.parametrize(
+    ("changes", "why"),
+    [
+        ({"channels": 2}, r"channels must be 1 \(luminance\) or 3 \(colors\), but is 2"),
+        (
+            {"data": "shapes:segment,size=16,train=8,test=4", "model": "unet-4"},
+            "--channels is for image .* has masks",
+        ),
+        ({"method": "sla(transform='color')"}, "images of 1 channels have no colors to permute"),
+    ],
+)
+def test_what_does_not_fit_is_refused(folder, tmp_path, changes, why):
+    method = changes.pop("method", "ce()")
+    with pytest.raises(UserError, match=why):
+        run(replace(grey(folder, **changes), method=method), tmp_path / "run")
+
+
+def test_a_teacher_of_other_channels_is_refused(folder, tmp_path):
+    run(grey(folder, channels=None, epochs=1), tmp_path / "colors")
+    with pytest.raises(UserError, match=r"the teacher reads images of 3 channel\(s\), but the data have 1; train"):
+        run(replace(grey(folder), method=f"kd(teacher={str(tmp_path / 'colors')!r})"), tmp_path / "grey")
