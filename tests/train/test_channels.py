@@ -1,6 +1,7 @@
 """Runs on images of other numbers of channels than three, and of 16 bits."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from selfdistill.data.grey import to_grey
 from selfdistill.data.kinds import load_data
 from selfdistill.errors import UserError
 from selfdistill.predict import predict
+from selfdistill.predict.finished_run import load
 from selfdistill.train.config import RunConfig
 from selfdistill.train.networks import load_run, trained_channels
 from selfdistill.train.run import run
@@ -108,6 +110,11 @@ def test_a_grey_run_is_trained_evaluated_predicted_and_exported(folder, tmp_path
     assert (len(info["mean"]), trained_channels(info)) == (1, 1)
     assert network(torch.zeros(2, 1, 12, 12)).shape == (2, 2)
     assert predict(tmp_path / "run")[0].is_file()
+    dark, *_ = data.load(folder, channels=1).test.images[:]
+    file = Path(folder.partition(":")[2]) / "test" / "dark" / "0.png"
+    finished = load(tmp_path / "run")
+    assert torch.equal(finished.transform.pixels(file), dark)
+    assert finished.predict([file]).argmax() == 0
     words = ("evaluate", tmp_path / "run", "--metrics", "basic", "classes", "fgsm", "--ood", "fake:size=12")
     status, out, error = command(capsys, *words, "--accelerator", "cpu")
     assert (status, error) == (0, "")

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from selfdistill.data.augment import Augmentation
 from selfdistill.data.decode import reading, resize_and_crop
+from selfdistill.data.grey import to_grey
 from selfdistill.data.rgb import ValueRange, to_rgb
 from selfdistill.data.segmentation_augment import SegmentationAugmentation
 from selfdistill.data.sources import split_query
@@ -53,11 +54,13 @@ class ImageTransform:
         return self.pixels_of(self.rgb(image), size)
 
     def pixels_of(self, rgb: "Image.Image", size: int | None = None) -> Tensor:
-        """Return the pixels of an image in RGB, as `pixels` does. -> [3, H, W] uint8."""
+        """Return the pixels of an image in RGB, as `pixels` does; luminance for a run on it. -> [C, H, W] uint8."""
         side = size or self.size
         whole = resize_and_crop(rgb, side) if side else rgb
         found = torch.from_numpy(np.ascontiguousarray(np.asarray(whole).transpose(2, 0, 1)))
-        return self.normalization.resized(found) if isinstance(self.normalization, SegmentationAugmentation) else found
+        if isinstance(self.normalization, SegmentationAugmentation):
+            return self.normalization.resized(found)
+        return to_grey(found[None])[0] if len(self.normalization.mean) == 1 else found
 
     def normalize(self, pixels: Tensor) -> Tensor:
         """Normalize pixels from 0 to 255 by the statistics of the run's training. [B, 3, H, W] -> the same, float32."""
