@@ -223,7 +223,7 @@ def test_one_folder_of_the_same_name_in_every_class_is_no_level(tmp_path):
         ("?classes=deep", r"cannot read \?classes=deep; write \?classes=top or \?classes=leaf"),
         (
             "?label=x",
-            r"cannot read \?label=x; the options are \?classes=top or leaf, \?names=FILE, \?range=BLACK",
+            r"cannot read \?label=x; the options are \?classes=top or leaf, \?skip=CLASS or CLASS,CLASS, \?n",
         ),
         ("?classes=top&classes=leaf", r"cannot read \?classes=leaf; the options are"),
         ("?range=4095", r"cannot read \?range=4095; write the values of black and white as \?range=BLACK..WHITE"),
@@ -268,3 +268,32 @@ def test_a_class_of_tiny_imagenet_that_is_not_listed_is_told(tmp_path):
     said = r"left out 2 files .* that belong to no class: train/n03/images/x.png, val/images/val_2.JPEG"
     with pytest.warns(UserWarning, match=said):
         assert read(tmp_path).classes == ("ant", "cat, true cat")
+
+
+def test_class_folders_are_skipped_by_name(tmp_path):
+    splits = ("train", "val", "test")
+    root = class_folders(tmp_path, {f"{s}/{c}": 2 for s in splits for c in ("ant", "BACKGROUND_Google", "cat")})
+    with pytest.warns(UserWarning, match="has BACKGROUND_Google, no class of Caltech-101; leave it out by .skip=BACKG"):
+        assert len(read(root).classes) == 3
+    with pytest.warns(UserWarning, match=f"left out the class folders BACKGROUND_Google of {root}, as .skip asks"):
+        found = load(f"folder:{root}?skip=BACKGROUND_Google")
+    assert found.classes == ("ant", "cat")
+    assert [len(each) for each in (found.train, found.validation, found.test)] == [4, 4, 4]
+    assert found.train.labels.tolist() == [0, 0, 1, 1]
+    with pytest.raises(
+        UserError, match=f"'{root}/train' has no class 'dog' to skip; it has BACKGROUND_Google, ant, cat$"
+    ):
+        load(f"folder:{root}?skip=dog")
+
+
+def test_the_classes_of_tiny_imagenet_are_its_lists(tmp_path):
+    with pytest.raises(UserError, match=r"\?skip is for class folders, and .* has a list of its classes"):
+        load(f"folder:{tiny_imagenet(tmp_path)}?skip=n01")
+
+
+@pytest.mark.parametrize(("file", "source"), [("train.txt", "list"), ("devkit/cars_train_annos.mat", "mat")])
+def test_the_source_of_lists_and_matlab_files_is_named(tmp_path, file, source):
+    (tmp_path / file).parent.mkdir(exist_ok=True)
+    (tmp_path / file).touch()
+    with pytest.raises(UserError, match=rf"has no train folder, .*; did you mean {source}:{tmp_path}\? or put"):
+        read(tmp_path)

@@ -45,7 +45,7 @@ SOURCES = {
     ),
     "folder": Source(
         "folder",
-        "folder:PATH[?classes=leaf&names=FILE&range=BLACK..WHITE]",
+        "folder:PATH[?classes=leaf&skip=CLASS&names=FILE&range=BLACK..WHITE]",
         "class folders in train/ and val/ or test/, or alone with --test; CINIC-10, Tiny-ImageNet-200",
         draws=True,
     ),

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -22,14 +23,22 @@ from selfdistill.data.sources.folder_layout import (
 )
 from selfdistill.data.sources.image_files import describe_left_out
 from selfdistill.data.sources.options import parse_range, split_options
+from selfdistill.data.sources.skipped_classes import background_note, parse_skip, require_skippable
 from selfdistill.data.sources.source_data import PickRows, SourceData
 from selfdistill.data.sources.tiny_imagenet import is_tiny_imagenet, tiny_imagenet
 from selfdistill.data.subsets import draw_test, drawn_note
 from selfdistill.errors import UserError
 from selfdistill.files import is_folder
 
-OPTIONS = {"classes": "top or leaf", "names": "FILE", "range": "BLACK..WHITE"}
+OPTIONS = {"classes": "top or leaf", "skip": "CLASS or CLASS,CLASS", "names": "FILE", "range": "BLACK..WHITE"}
 LEVELS = (None, "top", "leaf")  # the folders in a split, those that hold images, or the first where both are the same
+
+
+class ClassChoice(NamedTuple):
+    """Which folders are classes: their level, and the names of those to skip."""
+
+    level: str | None
+    skip: tuple[str, ...] = ()
 
 
 def read(name: str, argument: str, pick: PickRows, size: int | None, test: float = 0.0) -> SourceData:
@@ -40,7 +49,7 @@ def read(name: str, argument: str, pick: PickRows, size: int | None, test: float
         raise UserError(f"cannot read ?classes={level}; write ?classes=top or ?classes=leaf")
     if not is_folder(root):
         raise UserError(f"there is no folder {path!r}; folder:PATH holds train/CLASS/ and test/CLASS/ images")
-    layout = _layout(root, level, test)
+    layout = _layout(root, ClassChoice(level, parse_skip(options.get("skip"))), test)
     titles = read_titles(options["names"], root) if "names" in options else usual_titles(root)
     classes = titled(layout.classes, titles, repr(path))
     chosen = pick(torch.tensor(layout.train.labels, dtype=torch.long), classes)
@@ -50,31 +59,43 @@ def read(name: str, argument: str, pick: PickRows, size: int | None, test: float
         held,
         _images(layout.test, size, shown),
         classes,
-        notes=(*layout.notes(), *filter(None, [kept_note(repr(path), len(layout.train.files))])),
+        notes=(
+            *layout.notes(),
+            *_skip_notes(options, layout, path),
+            *filter(None, [kept_note(repr(path), len(layout.train.files))]),
+        ),
     )
 
 
-def _layout(root: Path, level: str | None, test: float) -> FolderLayout:
-    known = level is None and is_tiny_imagenet(root)
+def _skip_notes(options: Mapping[str, str], layout: FolderLayout, path: str) -> tuple[str, ...]:
+    if skipped := parse_skip(options.get("skip")):
+        return (f"left out the class folders {', '.join(skipped)} of {path}, as ?skip asks",)
+    return background_note(path, layout.classes)
+
+
+def _layout(root: Path, choice: ClassChoice, test: float) -> FolderLayout:
+    known = choice.level is None and is_tiny_imagenet(root)
+    if known and choice.skip:
+        raise UserError(f"?skip is for class folders, and {str(root)!r} has a list of its classes; leave it out")
     if test and (known or "test" in split_folders(root)):
         raise UserError(f"{str(root)!r} has test images, so there is nothing to draw; leave out --test")
     if known:
         return tiny_imagenet(root)
-    return _drawn(root, level, test) if test else _class_folders(root, level)
+    return _drawn(root, choice, test) if test else _class_folders(root, choice)
 
 
-def _drawn(root: Path, level: str | None, share: float) -> FolderLayout:
+def _drawn(root: Path, choice: ClassChoice, share: float) -> FolderLayout:
     """Draw the test images from those of train, or of class folders without one."""
     splits = split_folders(root)
     base = require_train(root, splits) if splits else root
-    found = files_by_class(base, level)
+    found = _train_files(base, choice)
     _require_images(base, found)
     number = {name: k for k, name in enumerate(sorted(found.classes))}
     whole = _numbered(base, found, number)
     if not whole.files:
         raise UserError(f"{str(base)!r} has no class folders with images; put the images of each class into a folder")
     train, test = draw_test(torch.tensor(whole.labels), share)
-    held = _split(splits["validation"], level, number) if "validation" in splits else None
+    held = _split(splits["validation"], choice, number) if "validation" in splits else None
     note = drawn_note(repr(str(base)), len(test), len(whole.files))
     tested = whole.rows(test)._replace(left_out=(), unlabelled=())
     return FolderLayout(root, whole.rows(train), held, tested, tuple(number), drawn=note)
@@ -96,9 +117,9 @@ def _images(split: LabelledFiles, size: int | None, shown: ValueRange | None) ->
     return Images(LazyImages(split.files, names, size, shown=shown), torch.tensor(split.labels))
 
 
-def _class_folders(root: Path, level: str | None) -> FolderLayout:
+def _class_folders(root: Path, choice: ClassChoice) -> FolderLayout:
     splits = split_folders(root)
-    train = files_by_class(require_train(root, splits), level)
+    train = _train_files(require_train(root, splits), choice)
     if not splits.keys() & {"validation", "test"}:
         raise UserError(
             f"{str(root)!r} has no test folder next to {splits['train'].name}, nor {', '.join(SPLITS['validation'])}; "
@@ -111,14 +132,25 @@ def _class_folders(root: Path, level: str | None) -> FolderLayout:
     return FolderLayout(
         root,
         _numbered(splits["train"], train, number),
-        _split(held, level, number) if held else None,
-        _split(test, level, number),
+        _split(held, choice, number) if held else None,
+        _split(test, choice, number),
         tuple(number),
     )
 
 
-def _split(folder: Path, level: str | None, number: Mapping[str, int]) -> LabelledFiles:
-    found = files_by_class(folder, level)
+def _train_files(folder: Path, choice: ClassChoice) -> ClassFiles:
+    """Files of the training classes. Raises `UserError` for a class to skip that is not there."""
+    found = files_by_class(folder, choice.level)
+    require_skippable(choice.skip, found.classes, str(folder))
+    return _without_skipped(found, choice)
+
+
+def _without_skipped(found: ClassFiles, choice: ClassChoice) -> ClassFiles:
+    return found._replace(classes={name: each for name, each in found.classes.items() if name not in choice.skip})
+
+
+def _split(folder: Path, choice: ClassChoice, number: Mapping[str, int]) -> LabelledFiles:
+    found = _without_skipped(files_by_class(folder, choice.level), choice)
     if strange := sorted(found.classes.keys() - number.keys()):
         raise UserError(
             f"{str(folder / strange[0])!r} is a class that train does not have; add training images or remove it"

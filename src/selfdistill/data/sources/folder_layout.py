@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from selfdistill.data.row_views import take
 from selfdistill.data.sources.image_files import folders, left_out_note
 from selfdistill.errors import UserError
+from selfdistill.files import is_file
 
 if TYPE_CHECKING:  # the names of splits are read without torch
     from torch import Tensor
@@ -91,12 +92,19 @@ def split_folders(root: Path) -> dict[str, Path]:
     return found
 
 
+def _other_source(root: Path) -> str:
+    """Question after the source of a folder with lists or MATLAB files; empty without."""
+    if is_file(root / "train.txt"):
+        return f"did you mean list:{root}? or "
+    return f"did you mean mat:{root}? or " if next(root.glob("*/*annos.mat"), None) else ""
+
+
 def require_train(root: Path, splits: dict[str, Path]) -> Path:
     """Return the folder of training images; raise `UserError` if there is none."""
     if "train" not in splits:
         names = folders(root)
         inner = next((each for each in names if "train" in split_folders(root / each)), None)
-        hint = f"did you mean folder:{root / inner}? or " if inner else ""
+        hint = f"did you mean folder:{root / inner}? or " if inner else _other_source(root)
         raise UserError(
             f"{str(root)!r} has no train folder, it holds {', '.join(names[:5]) or 'no folders'}; {hint}put the class "
             f"folders into train, and some images of each into test or {', '.join(SPLITS['validation'])}, or hold out "

@@ -9,10 +9,10 @@ from selfdistill.data.sources.list_files import ListLine, find_lists, list_optio
 from selfdistill.data.sources.listed_images import ListedImage, ListedSplits, class_of_cell, require_files
 from selfdistill.data.sources.listed_path import file_of_cell
 from selfdistill.data.sources.options import parse_range
+from selfdistill.data.sources.skipped_classes import background_note, parse_skip, require_skippable
 from selfdistill.data.sources.source_data import PickRows, SourceData
 from selfdistill.errors import UserError
 
-BACKGROUND = "BACKGROUND_Google"  # in the lists of Caltech-101, though none of its 101 classes
 MISSING = "correct the paths, or name the folder in which they begin by ?root=FOLDER"
 
 
@@ -88,12 +88,10 @@ def _without_skipped(
 ) -> tuple[dict[str, list[ListedImage]], tuple[str, ...]]:
     """Leave out the classes of `?skip`, and return a sentence on them. Raises `UserError` for one that is not there."""
     there = {each.label for split in rows.values() for each in split}
-    skipped = [each.strip() for each in options.get("skip", "").split(",") if each.strip()]
-    if strange := [each for each in skipped if each not in there]:
-        raise UserError(f"{where!r} has no class {strange[0]!r} to skip; it has {', '.join(sorted(there)[:5])}, …")
+    skipped = parse_skip(options.get("skip"))
+    require_skippable(skipped, there, where)
     if not skipped:
-        note = f"{where} lists {BACKGROUND}, no class of Caltech-101; leave it out by ?skip={BACKGROUND}"
-        return dict(rows), (note,) if BACKGROUND in there else ()
+        return dict(rows), background_note(where, there)
     kept = {split: [each for each in found if each.label not in skipped] for split, found in rows.items()}
     if empty := next((split for split, each in kept.items() if not each), None):
         raise UserError(f"?skip={options['skip']} leaves no {empty} image of {where!r}; skip fewer classes")
