@@ -60,7 +60,7 @@ def test_a_record_of_tensors_does_not_import_when_exported(own, capsys):
     assert command(capsys, "train", "ce()", *TRAINED, "--out", "runs/a")[0] == 0
     path = own / "runs/a/run.json"
     info = json.loads(path.read_text())
-    path.write_text(json.dumps(info | {"mean": {"": [0.0]}, "std": {"": [1.0]}}))
+    path.write_text(json.dumps(info | {"mean": {"": [0.0] * 3}, "std": {"": [1.0] * 3}}))
     sys.modules.pop("my_data")
     with pytest.raises(UserError, match="names the data 'own:my_data:make'"):
         export("runs/a", "safetensors")

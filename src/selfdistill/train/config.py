@@ -137,7 +137,7 @@ class RunConfig:
     def augment_recipe(self) -> AugmentRecipe:
         """Return the augmentation recipe, with the parts that are given in place of its own.
 
-        >>> sd.RunConfig("ce()", augment="imagenet").augment_recipe.image.crop_scale
+        >>> sd.RunConfig("ce()", augment="imagenet").augment_recipe.crop_scale
         (0.08, 1.0)
         """
         return augment_recipe(

@@ -27,7 +27,7 @@ def test_two_workers_of_ray_and_two_processes_give_the_same_file(tmp_path):
     assert (here.returncode, here.stderr) == (0, "")
     assert (tmp_path / "ray" / "results.csv").read_bytes() == (tmp_path / "local" / "results.csv").read_bytes()
     assert "drg(), resnet8, digits, seed 0: top-1" in there.stdout
-    assert "metrics of drg(), resnet8, digits, seed 0: 3 computed" in there.stdout
+    assert "metrics of drg(), resnet8, digits, seed 0: 4 computed" in there.stdout
     for file in (tmp_path / "local").rglob("metrics.json"):
         assert file.read_bytes() == (tmp_path / "ray" / file.relative_to(tmp_path / "local")).read_bytes()
     assert len(list((tmp_path / "ray").rglob("metrics.json"))) == 6
