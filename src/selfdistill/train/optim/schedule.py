@@ -17,7 +17,7 @@ def learning_rate(step: int, steps: int, steps_per_epoch: int, config: RunConfig
         return config.lr * config.gamma ** sum(step >= share * steps for share in config.milestones)
     if config.schedule == "constant":
         return config.lr
-    share = (step - warmup) / max(steps - warmup, 1)
+    passed, all_steps = step - warmup, max(steps - warmup, 1)
     if config.schedule == "linear":
-        return config.lr * (1 - share)
-    return config.lr * (1 + math.cos(math.pi * share)) / 2
+        return config.lr * (1 - passed / all_steps)
+    return config.lr * (1 + math.cos(math.pi * passed / all_steps)) / 2  # in this order: earlier runs have these bits
