@@ -3,9 +3,11 @@
 import importlib
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from types import ModuleType
+
+from selfdistill.errors import UserError
 
 
 def import_own(name: str) -> ModuleType:
@@ -16,6 +18,18 @@ def import_own(name: str) -> ModuleType:
     """
     with current_folder_importable():
         return importlib.import_module(name)
+
+
+def require_named(module: str | None, modules: Collection[str], record: str, what: str) -> None:
+    """Raise `UserError` for a module in a record that the user did not name: a record must not run code.
+
+    `what` describes what the record names of the module, such as "the model 'nets:tiny'".
+    """
+    if module is not None and module not in modules:
+        raise UserError(
+            f"{record} names {what}, whose module is imported only if you name it: pass --modules {module} "
+            f"(in Python, modules=[{module!r}]) if you trust it"
+        )
 
 
 @contextmanager

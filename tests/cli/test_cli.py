@@ -8,7 +8,7 @@ from dataclasses import fields
 import pytest
 
 import selfdistill as sd
-from selfdistill.cli.app import application, expand_list_options, list_options, main
+from selfdistill.cli.app import main
 from selfdistill.cli.options import HELP, option_type
 from selfdistill.data.sources import SOURCES
 from selfdistill.train.config import RunConfig
@@ -291,18 +291,6 @@ def test_public_names():
         sd.drg  # noqa: B018
     with pytest.raises(AttributeError, match="no attribute 'nothing'$"):
         sd.nothing  # noqa: B018
-
-
-def test_several_values_after_one_option():
-    words = ["compare", "--methods", "a", "b", "c", "--seeds", "2", "x"]
-    expanded = ["compare", "--methods", "a", "--methods", "b", "--methods", "c", "--seeds", "2", "x"]
-    assert expand_list_options(words, list_options(application(), words)) == expanded
-
-
-def test_options_of_several_values_are_those_of_the_command():
-    assert list_options(application(), ["log", "run", "--to", "csv"]) == {"--to"}
-    assert list_options(application(), ["export", "run", "--to", "onnx"]) == {"--modules"}  # --to is one format
-    assert list_options(application(), ["--version"]) == frozenset()
 
 
 def test_options_are_those_of_the_configuration():

@@ -10,7 +10,7 @@ from selfdistill.cli.app import main
 from selfdistill.methods import parse_method
 from selfdistill.train.config import RunConfig
 from selfdistill.train.monitor.listener import Listener
-from selfdistill.train.run import make_trainer
+from selfdistill.train.run import make_trainer, run
 
 PIXELS = "shapes:segment,size=16,train=24,test=6"
 TAGS = "shapes:tag,size=16,train=60,test=20"
@@ -68,3 +68,13 @@ def command(capsys: Any, *words: object) -> tuple[Any, str, str]:
     with pytest.raises(SystemExit) as end:
         main([*map(str, words)])
     return end.value.code, *capsys.readouterr()
+
+
+def goes_on_bitwise(config: RunConfig, splits: Any, folder: Path) -> None:
+    """Assert that a run which ends after its first epoch goes on to the weights, result and log of a whole one."""
+    whole = run(config, folder / "whole", splits=splits)
+    with pytest.raises(Interrupted):
+        run(config, folder / "cut", splits=splits, listener=StopAfter(1))
+    assert untimed(run(config, folder / "cut", splits=splits)) == untimed(whole)
+    assert weights(folder / "cut") == weights(folder / "whole")
+    assert log(folder / "cut") == log(folder / "whole")

@@ -64,7 +64,7 @@ HELP = {  # by field of RunConfig, the source of type, {choices} and default
     "flip": "Random horizontal flips; default: unless the data forbid them.",
     "jitter": "Largest change of brightness, contrast and saturation, from 0 to 1; default: the recipe's.",
     "erase": "Probability of random erasing; default: the recipe's.",
-    "interpolation": "Interpolation of resized images: bilinear or bicubic; default: bicubic.",
+    "interpolation": "Interpolation of random resized crops: bilinear or bicubic; default: bicubic.",
     "decode_workers": "Threads that read random resized crops of files, 0 for none; default: one for each processor.",
     "pretrained": "Start from the pretrained weights of timm or torchvision, with a new classifier.",
     "weights": "File of weights to start from.",
@@ -137,20 +137,12 @@ def method_expressions(methods: Sequence[str] | None, default: Sequence[str]) ->
     return [f"{name}()" for name in method_names()] if methods == ["all"] else methods or default
 
 
-def parse_milestones(text: str) -> tuple[float, ...]:
-    """Parse "0.5,0.75". Raises `UserError`."""
+def parse_numbers(text: str, meaning: str, example: str) -> tuple[float, ...]:
+    """Parse "0.5,0.75". Raises `UserError` with the meaning of the numbers and an example."""
     try:
         return tuple(float(each) for each in text.split(","))
     except ValueError:
-        raise UserError(f"--milestones are fractions of the run; write them as 0.5,0.75, but found {text!r}") from None
-
-
-def parse_areas(text: str) -> tuple[float, ...]:
-    """Parse "0.08,1". Raises `UserError`."""
-    try:
-        return tuple(float(each) for each in text.split(","))
-    except ValueError:
-        raise UserError(f"--crop-scale is two areas; write them as 0.08,1, but found {text!r}") from None
+        raise UserError(f"{meaning}; write them as {example}, but found {text!r}") from None
 
 
 def _parameter(name: str, default: object) -> inspect.Parameter:
@@ -188,8 +180,8 @@ def _to_fields(options: dict[str, object]) -> Iterator[tuple[str, object]]:
     """Convert the values that typer reads to those of RunConfig's fields."""
     for name, value in options.items():
         if name == "milestones":
-            yield name, parse_milestones(str(value))
+            yield name, parse_numbers(str(value), "--milestones are fractions of the run", "0.5,0.75")
         elif name == "crop_scale" and value is not None:
-            yield name, parse_areas(str(value))
+            yield name, parse_numbers(str(value), "--crop-scale is two areas", "0.08,1")
         else:
             yield name, str(value) if isinstance(value, Path) else value

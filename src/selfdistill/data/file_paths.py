@@ -2,17 +2,15 @@
 
 import os
 from array import array
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import accumulate
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from selfdistill.data.kept_arrays import Arrays
 from selfdistill.data.row_views import RowView
-
-Arrays = Mapping[str, NDArray[Any]]
 
 
 class FilePaths(RowView[Path]):
@@ -87,7 +85,7 @@ class FilePaths(RowView[Path]):
         """Folders that hold files."""
         return {self.folders[k] for k in np.unique(self.folder_of)}
 
-    def arrays(self, root: Path) -> dict[str, NDArray[Any]]:
+    def arrays(self, root: Path) -> Arrays:
         """Arrays that hold the paths, with folders relative to `root`."""
         folders = packed_texts(os.path.relpath(each, root) for each in self.folders)
         return {"folders": folders, "folder_of": self.folder_of, "names": self.names, "ends": self.ends}

@@ -1,19 +1,19 @@
 """Fingerprints of data, to detect data that changed during a run."""
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from hashlib import blake2b
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 from torch import Tensor
 
 from selfdistill.data.examples import Examples, TensorSplits
 from selfdistill.data.folder_tree import files_below
 from selfdistill.data.images import Images, Splits
+from selfdistill.data.kept_arrays import Arrays
 from selfdistill.data.kept_index import KEEPING, Keeping, kept_index
 from selfdistill.data.masked_images import MaskedImages, MaskedSplits, MaskedTensors
 from selfdistill.data.sources import files_of, path_of
@@ -73,11 +73,11 @@ def _of_files(files: Callable[[], Iterable[_File]]) -> DataFingerprint:
     return {"count": count, "bytes": total, "digest": digest.hexdigest()}
 
 
-def _as_arrays(found: DataFingerprint) -> dict[str, NDArray[Any]]:
+def _as_arrays(found: DataFingerprint) -> Arrays:
     return {name: np.array(value) for name, value in found.items()}
 
 
-def _from_arrays(found: Mapping[str, NDArray[Any]]) -> DataFingerprint:
+def _from_arrays(found: Arrays) -> DataFingerprint:
     return {"count": int(found["count"]), "bytes": int(found["bytes"]), "digest": str(found["digest"])}
 
 

@@ -31,7 +31,7 @@ class Box(NamedTuple):
 
 @dataclass(frozen=True)
 class ImageAugmentation:
-    """What is done to one image, in this order: random resized crop, policy, color jitter; erasing is last of all.
+    """Changes of one image, in this order: random resized crop, policy, color jitter; erasing is last of all.
 
     `crop_scale` is the range of a crop's area as a share of the image's; `policy` is a policy's name; `jitter` is the
     largest change of brightness, contrast and saturation; `erase` the probability of random erasing.

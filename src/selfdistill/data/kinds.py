@@ -60,11 +60,8 @@ def load_data(
 
     Raises `UserError` for data of another task, and for label noise or `channels` on pixels.
     """
-    if channels is not None and (task == SEGMENT or not holds_images(spec)):
-        raise UserError(
-            f"--channels is for image files with classes or tags, but {spec} has "
-            f"{'masks' if holds_images(spec) else 'arrays, which are read with all of their channels'}; leave it out"
-        )
+    if channels is not None:
+        _require_channels(spec, task)
     if not holds_images(spec):
         return _tensors(spec, task, limit, validation, seed, size, label_noise, test, on_note)
     if task != SEGMENT:
@@ -96,6 +93,15 @@ def load_data(
         skip_unreadable=skip_unreadable,
         on_note=on_note,
     )
+
+
+def _require_channels(spec: str, task: TaskName) -> None:
+    """Raise `UserError` for `channels` of data that have their own."""
+    if task == SEGMENT or not holds_images(spec):
+        raise UserError(
+            f"--channels is for image files with classes or tags, but {spec} has "
+            f"{'masks' if holds_images(spec) else 'arrays, which are read with all of their channels'}; leave it out"
+        )
 
 
 def _tensors(

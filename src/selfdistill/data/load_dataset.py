@@ -15,7 +15,7 @@ from selfdistill.data.images import Images, Splits, require_classes
 from selfdistill.data.label_noise import add_label_noise
 from selfdistill.data.lazy import LazyImages
 from selfdistill.data.sources import read, task_of
-from selfdistill.data.sources.source_data import SourceData
+from selfdistill.data.sources.source_data import PickRows, SourceData
 from selfdistill.data.subsets import split_validation, stratified
 from selfdistill.errors import UserError
 from selfdistill.system import free_memory
@@ -60,14 +60,9 @@ def load(
     """
     if size is not None and size < 1:
         raise UserError(f"images must have a side of at least 1 pixel, but --size is {size}")
-
-    def pick(labels: Tensor, classes: Sequence[str]) -> Tensor:
-        require_classes(labels, classes, spec)
-        return torch.arange(len(labels)) if limit is None else stratified(labels, limit, seed)
-
     _require_task(spec, task)
     files = fingerprint(spec)
-    raw, skipped = read(spec, pick, size, test), list[UnreadableImage]()
+    raw, skipped = read(spec, _picker(spec, limit, seed), size, test), list[UnreadableImage]()
     raw = _grey(raw) if channels == 1 else raw
     seen = dict.fromkeys(note for images in _lazy(raw) for note in images.notes())
     if skip_unreadable:
@@ -82,6 +77,16 @@ def load(
     train = replace(train, labels=add_label_noise(train.labels, label_noise, len(raw.classes), seed))
     names = tuple(each.name for each in skipped)
     return Splits(train, held, raw.test, raw.classes, spec, raw.flip, files, notes, names)
+
+
+def _picker(spec: str, limit: int | None, seed: int) -> PickRows:
+    """Return the choice of training rows by their labels: all, or a stratified subset."""
+
+    def pick(labels: Tensor, classes: Sequence[str]) -> Tensor:
+        require_classes(labels, classes, spec)
+        return torch.arange(len(labels)) if limit is None else stratified(labels, limit, seed)
+
+    return pick
 
 
 def _require_task(spec: str, task: str) -> None:

@@ -101,6 +101,12 @@ def draw_test(labels: Tensor, share: float, groups: Tensor | None = None) -> tup
     return train, complement(train, count)
 
 
+def require_undrawn(tested: bool, where: str) -> None:
+    """Raise `UserError` for `--test` with data that have test images."""
+    if tested:
+        raise UserError(f"{where} has test images, so there is nothing to draw; leave out --test")
+
+
 def drawn_note(where: str, drawn: int, count: int) -> str:
     """Sentence on a test set that was drawn.
 

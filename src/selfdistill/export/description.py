@@ -2,7 +2,8 @@
 
 import json
 from collections.abc import Mapping
-from typing import Any
+
+from torch import Tensor
 
 from selfdistill.records import RunInfo, task_in
 from selfdistill.task import SEGMENT
@@ -12,7 +13,7 @@ WHOLE = "the whole image; the file takes this height and width only, those of th
 WEIGHTS_ONLY = "the whole image, in any size"
 
 
-def description(info: RunInfo, inputs: Mapping[str, Any], *, fixed_size: bool) -> dict[str, Any]:
+def description(info: RunInfo, inputs: Mapping[str, Tensor], *, fixed_size: bool) -> dict[str, object]:
     """Return the description of a run's student as JSON values.
 
     `inputs` are examples by name, B rows each; `fixed_size` is true of formats that hold the computation.
@@ -30,7 +31,7 @@ def description(info: RunInfo, inputs: Mapping[str, Any], *, fixed_size: bool) -
     return shared if isinstance(info["mean"], dict) else shared | _of_images(info, fixed_size)
 
 
-def as_metadata(values: Mapping[str, Any]) -> dict[str, str]:
+def as_metadata(values: Mapping[str, object]) -> dict[str, str]:
     """Return values as the texts that a file's metadata hold: text as it is, the rest as JSON.
 
     >>> as_metadata({"task": "classify", "mean": [0.5]})
@@ -39,7 +40,7 @@ def as_metadata(values: Mapping[str, Any]) -> dict[str, str]:
     return {key: value if isinstance(value, str) else json.dumps(value) for key, value in values.items()}
 
 
-def _of_images(info: RunInfo, fixed_size: bool) -> dict[str, Any]:
+def _of_images(info: RunInfo, fixed_size: bool) -> dict[str, object]:
     pixels = task_in(info["config"]).name == SEGMENT
     return {
         "channels": len(info["mean"]),

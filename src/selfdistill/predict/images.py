@@ -22,7 +22,7 @@ FILE = "predictions.csv"
 
 
 class PredictedImages(NamedTuple):
-    """What `predict_images` has written."""
+    """The table that `predict_images` has written, and its counts."""
 
     path: Path  # of the table
     images: int  # rows of it

@@ -17,13 +17,13 @@ from selfdistill.data.palette import write_mask
 from selfdistill.data.sources.own_name import require_data_module
 from selfdistill.files import folder_name, make_folder, write_atomic
 from selfdistill.metrics.model import predict_batches
+from selfdistill.predict.cells import HALF
 from selfdistill.task import SEGMENT, TAG
 from selfdistill.train.config import RunConfig
 from selfdistill.train.networks import load_run, require_classes, trained_normalization
 from selfdistill.train.run import load_data, with_data
 
 BATCH = 16
-HALF = 0.5  # probability from which a tag is predicted
 FILE = "predictions.csv"
 
 

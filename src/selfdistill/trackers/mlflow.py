@@ -16,7 +16,7 @@ class MLflowRun:
 
     def __init__(self, client: Any, run_id: str):
         self.client, self.run_id = client, run_id
-        self.entities: Any = importlib.import_module("mlflow.entities")
+        self.entities = importlib.import_module("mlflow.entities")
 
     def log(self, epoch: int, values: Mapping[str, float]) -> None:
         """Send the values of an epoch in one request."""
@@ -54,12 +54,12 @@ def send_page(argument: str, group: str, page: Path) -> None:
 
 
 def _client(uri: str) -> Any:
-    mlflow: Any = importlib.import_module("mlflow")
+    mlflow = importlib.import_module("mlflow")
     return mlflow.MlflowClient(tracking_uri=uri or None)
 
 
 def _has_run(client: Any, run_id: str) -> bool:
-    exceptions: Any = importlib.import_module("mlflow.exceptions")
+    exceptions = importlib.import_module("mlflow.exceptions")
     try:
         client.get_run(run_id)
     except exceptions.MlflowException as error:
@@ -70,7 +70,7 @@ def _has_run(client: Any, run_id: str) -> bool:
 
 
 def _new_run(client: Any, records: RunRecords) -> str:
-    entities: Any = importlib.import_module("mlflow.entities")
+    entities = importlib.import_module("mlflow.entities")
     run_id: str = client.create_run(_experiment(client, records.group), run_name=records.name).info.run_id
     config = [entities.Param(key, str(value)[:LONGEST]) for key, value in records.config.items()]
     client.log_batch(run_id, params=config)

@@ -1,4 +1,4 @@
-"""What a tracker receives of a run: configuration, values of each epoch, final values, report; read from its folder."""
+"""Records of a run for a tracker: configuration, values of each epoch, final values, report."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ class RunRecords:
         return f"{config['method']}, {config['model']}, seed {config['seed']}"
 
     @property
-    def config(self) -> dict[str, Any]:
+    def config(self) -> dict[str, object]:
         """Configuration of the run, with the method's arguments in full as `resolved`. Raises `UserError`."""
         info = read_info(self.folder)
         return {**info["config"], "resolved": info["resolved"]}

@@ -50,7 +50,7 @@ class PageTrackerModule(TrackerModule, Protocol):
 
 @dataclass(frozen=True)
 class Sent:
-    """What a tracker has received of a run; a file in the run's folder, so that a resumed run goes on."""
+    """Record of what a tracker has received of a run, kept in the run's folder so that a resumed run goes on."""
 
     id: str
     epochs: int = 0

@@ -31,7 +31,7 @@ class TrackioRun:
 
 def open_run(argument: str, records: RunRecords, run_id: str) -> tuple[TrackioRun, str]:
     """Open a run of the project; a name with this id is continued."""
-    trackio: Any = importlib.import_module("trackio")
+    trackio = importlib.import_module("trackio")
     run = trackio.init(
         project=argument or DEFAULT_PROJECT,
         name=f"{records.name} ({run_id[:6]})",

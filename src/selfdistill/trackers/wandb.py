@@ -45,6 +45,6 @@ def send_page(argument: str, group: str, page: Path) -> None:
 
 
 def _init(project: str, **values: object) -> Any:
-    wandb: Any = importlib.import_module("wandb")
+    wandb = importlib.import_module("wandb")
     settings = wandb.Settings(silent=True, console="off", x_disable_stats=True)
     return wandb.init(project=project or DEFAULT_PROJECT, reinit="create_new", settings=settings, **values)

@@ -80,7 +80,7 @@ class RunConfig:
     flip: bool | None = field(default=None, kw_only=True)  # random horizontal flips; None: unless the data forbid them
     jitter: float | None = field(default=None, kw_only=True)  # largest change of brightness, contrast and saturation
     erase: float | None = field(default=None, kw_only=True)  # probability of random erasing
-    interpolation: Interpolation | None = field(default=None, kw_only=True)  # of resized images; None: bicubic
+    interpolation: Interpolation | None = field(default=None, kw_only=True)  # of random resized crops; None: bicubic
     pretrained: bool = False  # start from the weights of timm or torchvision
     weights: str | None = None  # file of weights to start from
     classifier: str | None = None  # path of the module that computes the logits; None: found by tracing
@@ -216,6 +216,14 @@ class RunConfig:
             if kind in (int, int | None) and name != "seed":
                 yield name, (getattr(self, name) or 0) < 2**31, "below 2,147,483,648"
         yield "seed", 0 <= self.seed < 2**63, "from 0 to 9,223,372,036,854,775,807"
+        yield from self._rules_of_optimization()
+        yield from self._rules_of_data()
+        yield from self._rules_of_hardware()
+        yield from self._rules_of_freezing()
+        for name, kind in CHOICES.items():
+            yield name, getattr(self, name) in get_args(kind), " or ".join(get_args(kind))
+
+    def _rules_of_optimization(self) -> Iterator[tuple[str, bool, str]]:
         yield "epochs", self.epochs >= 1, "1 or more"
         yield "batch_size", self.batch_size >= 1, "1 or more"
         yield "lr", 0 < self.lr < inf, "above 0"
@@ -226,6 +234,11 @@ class RunConfig:
         yield "milestones", all(0 < each < 1 for each in self.milestones), "fractions between 0 and 1"
         yield "gamma", 0 < self.gamma < inf, "above 0"
         yield "warmup", 0 <= self.warmup <= self.epochs, f"from 0 to the {self.epochs} epochs"
+        yield "aux", self.aux is None or 0 <= self.aux < inf, "0 or more"
+        yield "clip_norm", self.clip_norm is None or 0 < self.clip_norm < inf, "above 0"
+        yield "sam", self.sam is None or 0 < self.sam < inf, "above 0"
+
+    def _rules_of_data(self) -> Iterator[tuple[str, bool, str]]:
         yield "limit", self.limit is None or self.limit >= 1, "1 or more"
         yield "validation", 0 <= self.validation < 1, "a fraction from 0 to below 1"
         yield "test", 0 <= self.test < 1, "a fraction from 0 to below 1"
@@ -238,30 +251,11 @@ class RunConfig:
         yield "decode_workers", self.decode_workers is None or self.decode_workers >= 0, "0 or more"
         yield "jitter", self.jitter is None or 0 <= self.jitter <= 1, "from 0 to 1"
         yield "erase", self.erase is None or 0 <= self.erase <= 1, "a probability from 0 to 1"
+
+    def _rules_of_hardware(self) -> Iterator[tuple[str, bool, str]]:
         yield "devices", self.devices >= 1, "1 or more"
         yield "nodes", self.nodes >= 1, "1 or more"
         yield "accumulate", self.accumulate >= 1, "1 or more"
-        yield "aux", self.aux is None or 0 <= self.aux < inf, "0 or more"
-        yield "clip_norm", self.clip_norm is None or 0 < self.clip_norm < inf, "above 0"
-        yield "freeze", self.freeze is None or bool(self.freeze.strip()), "paths of layers"
-        yield (
-            "unfreeze",
-            self.unfreeze is None or 1 <= self.unfreeze < self.epochs,
-            f"from 1 to below the {self.epochs} epochs",
-        )
-        yield "unfreeze", self.unfreeze is None or self.freeze is not None, "left out without layers to --freeze"
-        yield (
-            "unfreeze",
-            self.unfreeze is None or self.devices * self.nodes == 1,
-            "left out with several processes, which wait for the gradients of all layers: train with --freeze, then "
-            "a run from its --weights",
-        )
-        yield "sam", self.sam is None or 0 < self.sam < inf, "above 0"
-        yield (
-            "sam",
-            self.sam is None or self.strategy != "fsdp",
-            "None with strategy fsdp, whose weights are shards: leave out --sam, or pass --strategy ddp",
-        )
         yield (
             "batch_size",
             self.batch_size % max(self.parts, 1) == 0,
@@ -277,8 +271,24 @@ class RunConfig:
             self.compile_mode != "reduce-overhead" or self.devices * self.nodes == 1,
             "'default' with several processes: their collectives cannot be part of a CUDA graph",
         )
-        for name, kind in CHOICES.items():
-            yield name, getattr(self, name) in get_args(kind), " or ".join(get_args(kind))
+        yield (
+            "sam",
+            self.sam is None or self.strategy != "fsdp",
+            "None with strategy fsdp, whose weights are shards: leave out --sam, or pass --strategy ddp",
+        )
+
+    def _rules_of_freezing(self) -> Iterator[tuple[str, bool, str]]:
+        yield "freeze", self.freeze is None or bool(self.freeze.strip()), "paths of layers"
+        if self.unfreeze is None:
+            return
+        yield "unfreeze", 1 <= self.unfreeze < self.epochs, f"from 1 to below the {self.epochs} epochs"
+        yield "unfreeze", self.freeze is not None, "left out without layers to --freeze"
+        yield (
+            "unfreeze",
+            self.devices * self.nodes == 1,
+            "left out with several processes, which wait for the gradients of all layers: train with --freeze, then "
+            "a run from its --weights",
+        )
 
 
 def _fits_area(scale: tuple[float, ...] | None) -> bool:

@@ -31,6 +31,7 @@ from selfdistill.models import create
 from selfdistill.models.own_model import is_own, module_of
 from selfdistill.models.stem import RGB
 from selfdistill.models.weights import fit_exactly, read
+from selfdistill.own_modules import require_named
 from selfdistill.records import RUN, RunInfo, is_run, read_info, task_in
 from selfdistill.rng import fork_rng_named
 from selfdistill.step import Distiller
@@ -178,12 +179,7 @@ def modules_of(config: RunConfig, *others: str | None) -> tuple[str, ...]:
 
 def require_module(model: str, modules: Collection[str], record: str) -> None:
     """Raise `UserError` for a model of a module that the user did not name."""
-    module = module_of(model)
-    if module is not None and module not in modules:
-        raise UserError(
-            f"{record} names the model {model!r}, whose module is imported only if you name it: "
-            f"pass --modules {module} (in Python, modules=[{module!r}]) if you trust it"
-        )
+    require_named(module_of(model), modules, record, f"the model {model!r}")
 
 
 def plan(role: Teacher, config: RunConfig) -> RunConfig | Path:

@@ -166,7 +166,7 @@ def test_mistakes_are_answered(name, answer):
 
 
 def test_a_share_beside_test_images_is_refused():
-    with pytest.raises(UserError, match="gives test images, so there is nothing to draw"):
+    with pytest.raises(UserError, match="has test images, so there is nothing to draw"):
         load("own:my_pictures:pictures", test=0.2)
 
 

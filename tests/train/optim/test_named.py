@@ -10,8 +10,7 @@ from selfdistill.step import Distiller
 from selfdistill.train.config import RunConfig
 from selfdistill.train.optim.optimizer import make_optimizer
 from selfdistill.train.optim.settings import ParameterSetting, parameter_settings
-from selfdistill.train.run import run
-from tests.helpers.small_runs import Interrupted, StopAfter, log, small, trainer, untimed, weights
+from tests.helpers.small_runs import goes_on_bitwise, small, trainer
 
 NAMES = ("adamw", "lamb", "lion", "muon", "adafactor", "rmsprop", "nadamw")
 
@@ -23,12 +22,7 @@ def distiller(text="drg()", model="resnet8"):
 @pytest.mark.parametrize("name", NAMES)
 def test_an_interrupted_run_goes_on_bitwise(name, digits, tmp_path):
     config = small("drg() + dsr()", optimizer=name, lr=0.01, layer_decay=0.8, head_lr=0.02, decay_norms=False)
-    whole = run(config, tmp_path / "whole", splits=digits)
-    with pytest.raises(Interrupted):
-        run(config, tmp_path / "cut", splits=digits, listener=StopAfter(1))
-    assert untimed(run(config, tmp_path / "cut", splits=digits)) == untimed(whole)
-    assert weights(tmp_path / "cut") == weights(tmp_path / "whole")
-    assert log(tmp_path / "cut") == log(tmp_path / "whole")
+    goes_on_bitwise(config, digits, tmp_path)
 
 
 def test_adamw_is_torchs(digits, tmp_path):

@@ -9,9 +9,8 @@ from torch.testing import assert_close
 
 from selfdistill.errors import UserError
 from selfdistill.step import memory
-from selfdistill.train.run import run
 from selfdistill.train.step import TrainStep
-from tests.helpers.small_runs import Interrupted, StopAfter, log, small, trainer, untimed, weights
+from tests.helpers.small_runs import goes_on_bitwise, small, trainer
 
 RHO = 0.05
 ADAMW = {"optimizer": "adamw", "lr": 0.01, "weight_decay": 0.1}
@@ -136,12 +135,7 @@ def test_a_slope_that_overflows_in_float16_takes_no_step(digits, tmp_path):
 @pytest.mark.parametrize("changes", [{"accumulate": 2}, {"precision": "16", "clip_norm": 1.0}, ADAMW])
 def test_an_interrupted_run_goes_on_bitwise(changes, digits, tmp_path):
     config = small("lightskd() + csd()", sam=RHO, **changes)
-    whole = run(config, tmp_path / "whole", splits=digits)
-    with pytest.raises(Interrupted):
-        run(config, tmp_path / "cut", splits=digits, listener=StopAfter(1))
-    assert untimed(run(config, tmp_path / "cut", splits=digits)) == untimed(whole)
-    assert weights(tmp_path / "cut") == weights(tmp_path / "whole")
-    assert log(tmp_path / "cut") == log(tmp_path / "whole")
+    goes_on_bitwise(config, digits, tmp_path)
 
 
 @pytest.mark.parametrize(

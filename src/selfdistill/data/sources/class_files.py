@@ -2,12 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from selfdistill.data.file_paths import FilePaths, packed_texts, unpacked_texts
+from selfdistill.data.kept_arrays import Arrays
 from selfdistill.data.kept_index import KEEPING, Keeping, index_folder, kept_index
 from selfdistill.data.sources.image_files import ImageFiles, find_images, folders, loose_files
 from selfdistill.errors import UserError
@@ -73,7 +73,7 @@ def _require_flat(folder: Path, tops: Mapping[str, ImageFiles]) -> None:
     )
 
 
-def _as_arrays(found: ClassFiles, root: Path) -> dict[str, NDArray[Any]]:
+def _as_arrays(found: ClassFiles, root: Path) -> Arrays:
     """All files in one block: those of each class, those left out, those without a class."""
     parts: Sequence[FilePaths] = [*found.classes.values(), found.left_out, found.unlabelled]
     files = FilePaths.joined(parts)
@@ -81,7 +81,7 @@ def _as_arrays(found: ClassFiles, root: Path) -> dict[str, NDArray[Any]]:
     return {**files.arrays(root), "count": np.array(len(files)), "sizes": sizes, "classes": packed_texts(found.classes)}
 
 
-def _from_arrays(found: Mapping[str, NDArray[Any]], root: Path) -> ClassFiles:
+def _from_arrays(found: Arrays, root: Path) -> ClassFiles:
     files, ends = FilePaths.from_arrays(found, root), np.cumsum(found["sizes"]).tolist()
     *classes, left_out, unlabelled = (files.part(*each) for each in zip([0, *ends[:-1]], ends, strict=True))
     return ClassFiles(dict(zip(unpacked_texts(found["classes"]), classes, strict=True)), left_out, unlabelled)

@@ -26,7 +26,7 @@ from selfdistill.data.sources.options import parse_range, split_options
 from selfdistill.data.sources.skipped_classes import background_note, parse_skip, require_skippable
 from selfdistill.data.sources.source_data import PickRows, SourceData
 from selfdistill.data.sources.tiny_imagenet import is_tiny_imagenet, tiny_imagenet
-from selfdistill.data.subsets import draw_test, drawn_note
+from selfdistill.data.subsets import draw_test, drawn_note, require_undrawn
 from selfdistill.errors import UserError
 from selfdistill.files import is_folder
 
@@ -35,7 +35,7 @@ LEVELS = (None, "top", "leaf")  # the folders in a split, those that hold images
 
 
 class ClassChoice(NamedTuple):
-    """Which folders are classes: their level, and the names of those to skip."""
+    """Choice of the folders that are classes: their level, and the names of those to skip."""
 
     level: str | None
     skip: tuple[str, ...] = ()
@@ -77,8 +77,7 @@ def _layout(root: Path, choice: ClassChoice, test: float) -> FolderLayout:
     known = choice.level is None and is_tiny_imagenet(root)
     if known and choice.skip:
         raise UserError(f"?skip is for class folders, and {str(root)!r} has a list of its classes; leave it out")
-    if test and (known or "test" in split_folders(root)):
-        raise UserError(f"{str(root)!r} has test images, so there is nothing to draw; leave out --test")
+    require_undrawn(test > 0 and (known or "test" in split_folders(root)), repr(str(root)))
     if known:
         return tiny_imagenet(root)
     return _drawn(root, choice, test) if test else _class_folders(root, choice)

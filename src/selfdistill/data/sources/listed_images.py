@@ -15,7 +15,7 @@ from selfdistill.data.lazy import LazyImages
 from selfdistill.data.rgb import ValueRange
 from selfdistill.data.sources.class_labels import natural_order
 from selfdistill.data.sources.source_data import PickRows, SourceData
-from selfdistill.data.subsets import draw_test, drawn_note
+from selfdistill.data.subsets import draw_test, drawn_note, require_undrawn
 from selfdistill.errors import UserError
 
 NUMBER = re.compile(r"[+-]?\d*\.?\d+(?:e[+-]?\d+)?|[+-]?\d+\.", re.IGNORECASE)
@@ -70,8 +70,7 @@ class ListedSplits:
             if len(rows) < 2:
                 raise UserError(f"{self.where} has no test images; hold out a share of its images by --test 0.2")
             return rows, ()
-        if "test" in rows:
-            raise UserError(f"{self.where} has test images, so there is nothing to draw; leave out --test")
+        require_undrawn("test" in rows, self.where)
         train = rows["train"]
         places = {label: k for k, label in enumerate(dict.fromkeys(each.label for each in train))}
         strata = torch.tensor([places[each.label] for each in train])

@@ -11,7 +11,7 @@ from selfdistill.data.images import Images
 from selfdistill.data.sources.npz_images import to_pixels
 from selfdistill.data.sources.own_name import WRITE, split_name
 from selfdistill.data.sources.source_data import PickRows, SourceData
-from selfdistill.data.subsets import draw_test, drawn_note
+from selfdistill.data.subsets import draw_test, drawn_note, require_undrawn
 from selfdistill.errors import UserError
 from selfdistill.own_modules import current_folder_importable, import_own
 
@@ -38,7 +38,7 @@ def read(name: str, argument: str, pick: PickRows, size: int | None, test: float
     return SourceData(train, held, parts["test" if "test" in parts else "validation"], classes, notes=notes)
 
 
-def _called(argument: str) -> Mapping[str, Any]:
+def _called(argument: str) -> Mapping[str, object]:
     """Return the mapping that a callable gives."""
     module, attribute = split_name(argument)
     try:
@@ -123,8 +123,7 @@ def _with_test(parts: dict[str, Images], share: float, where: str) -> tuple[dict
         if len(parts) < 2:
             raise UserError(f"{where} gives no test images; give some, or hold out a share by --test 0.2")
         return parts, ()
-    if "test" in parts:
-        raise UserError(f"{where} gives test images, so there is nothing to draw; leave out --test")
+    require_undrawn("test" in parts, where)
     whole = parts["train"]
     train, test = draw_test(whole.labels, share)
     note = drawn_note(where, len(test), len(whole))

@@ -3,6 +3,7 @@
 from collections.abc import Collection
 
 from selfdistill.errors import UserError
+from selfdistill.own_modules import require_named
 
 PREFIX = "own"
 WRITE = "write own:MODULE:CALLABLE"
@@ -32,9 +33,4 @@ def split_name(argument: str) -> tuple[str, str]:
 
 def require_data_module(spec: str, modules: Collection[str], record: str) -> None:
     """Raise `UserError` for a record's data of a module that the user did not name: a record must not run code."""
-    module = module_of_data(spec)
-    if module is not None and module not in modules:
-        raise UserError(
-            f"{record} names the data {spec!r}, whose module is imported only if you name it: pass --modules {module} "
-            f"(in Python, modules=[{module!r}]) if you trust it"
-        )
+    require_named(module_of_data(spec), modules, record, f"the data {spec!r}")

@@ -26,7 +26,7 @@ from selfdistill.data.sources.packed_images import PackedImages, packed_folder
 from selfdistill.data.sources.shards import find_splits
 from selfdistill.data.sources.source_data import PickRows, SourceData
 from selfdistill.data.sources.table_file import TableFile, open_parquet
-from selfdistill.data.subsets import draw_test, drawn_note
+from selfdistill.data.subsets import draw_test, drawn_note, require_undrawn
 from selfdistill.errors import UserError
 
 IN_MEMORY = 256 * 2**20  # bytes of encoded images of a split up to which they are held in memory
@@ -103,8 +103,7 @@ def _drawn(
     """Draw a share of the training rows as test rows; without a share all are kept. Labels [N] -> [N - T], [T]."""
     if not share:
         return torch.arange(len(labels)), None
-    if "test" in held:
-        raise UserError(f"{where} has test images, so there is nothing to draw; leave out --test")
+    require_undrawn("test" in held, where)
     return draw_test(labels, share, groups)
 
 

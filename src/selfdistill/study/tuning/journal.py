@@ -3,12 +3,17 @@
 import zlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from types import ModuleType
+from typing import TYPE_CHECKING
 
 from selfdistill.errors import UserError
 from selfdistill.study.tuning.space import Dimension, Space
 from selfdistill.study.tuning.trial import Trial
 from selfdistill.train.config import RunConfig
+
+if TYPE_CHECKING:  # of the extra "tune"
+    from optuna.distributions import BaseDistribution
+    from optuna.trial import FrozenTrial, TrialState
 
 JOURNAL = "journal.log"
 GENERATION = 8  # trials that are suggested, and halved, together
@@ -44,7 +49,7 @@ class Journal:
         start = number - number % GENERATION
         return suggest(self.space, self.trials[:start], number, epochs, seed)
 
-    def _require_same(self, folder: Path, wanted: Mapping[str, Any]) -> None:
+    def _require_same(self, folder: Path, wanted: Mapping[str, object]) -> None:
         stored = self.study.user_attrs.get("search")
         if stored is None:
             self.study.set_user_attr("search", wanted)
@@ -91,7 +96,7 @@ def importance(space: Space, trials: Sequence[Trial]) -> dict[str, float]:
     return {name: float(share) for name, share in found.items()}
 
 
-def import_optuna() -> Any:
+def import_optuna() -> ModuleType:
     """Import Optuna, without its messages. Raises `UserError` if it is not installed."""
     try:
         import optuna
@@ -101,32 +106,35 @@ def import_optuna() -> Any:
     return optuna
 
 
-def _description(space: Space, base: RunConfig) -> dict[str, Any]:
+def _description(space: Space, base: RunConfig) -> dict[str, object]:
     """Describe what the trials depend on, as JSON."""
     ranges = {each.name: [*each.range, each.default, each.whole] for each in space.dimensions}
     return {**base.to_json(), "method": space.default, "ranges": ranges}
 
 
-def _differences(stored: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[str]:
+def _differences(stored: Mapping[str, object], wanted: Mapping[str, object]) -> list[str]:
     return [name.replace("_", " ") for name in wanted if stored.get(name) != wanted[name]]
 
 
-def _completed(stored: Mapping[str, Any], folder: Path) -> dict[str, Any]:
+def _completed(stored: Mapping[str, object], folder: Path) -> dict[str, object]:
     """Return a stored description; fields that an earlier version did not know have their defaults."""
     return {**stored, **RunConfig.from_json(stored, folder / JOURNAL).to_json()}
 
 
-def _distribution(dimension: Dimension) -> Any:
+def _distribution(dimension: Dimension) -> "BaseDistribution":
     distributions, (low, high, log) = import_optuna().distributions, dimension.range
-    if dimension.whole:
-        return distributions.IntDistribution(int(low), int(high), log=log)
-    return distributions.FloatDistribution(low, high, log=log)
+    found: BaseDistribution = (
+        distributions.IntDistribution(int(low), int(high), log=log)
+        if dimension.whole
+        else distributions.FloatDistribution(low, high, log=log)
+    )
+    return found
 
 
-def _frozen(trial: Trial, dimensions: Sequence[Dimension], epochs: int) -> Any:
+def _frozen(trial: Trial, dimensions: Sequence[Dimension], epochs: int) -> "FrozenTrial":
     """Return a trial as Optuna's; a default outside of its range stays in the attributes alone."""
     inside = [each for each in dimensions if each.holds(trial.values[each.name])]
-    return import_optuna().create_trial(
+    frozen: FrozenTrial = import_optuna().create_trial(
         state=_state(trial, epochs),
         value=trial.score if trial.error is None and trial.epochs == epochs else None,
         params={each.name: trial.values[each.name] for each in inside},
@@ -134,16 +142,17 @@ def _frozen(trial: Trial, dimensions: Sequence[Dimension], epochs: int) -> Any:
         intermediate_values=dict(trial.scores),
         user_attrs={"values": dict(trial.values), "error": trial.error, "seconds": trial.seconds},
     )
+    return frozen
 
 
-def _state(trial: Trial, epochs: int) -> Any:
+def _state(trial: Trial, epochs: int) -> "TrialState":
     states = import_optuna().trial.TrialState
-    if trial.error is not None:
-        return states.FAIL
-    return states.COMPLETE if trial.epochs == epochs else states.PRUNED
+    ended = states.COMPLETE if trial.epochs == epochs else states.PRUNED
+    state: TrialState = ended if trial.error is None else states.FAIL
+    return state
 
 
-def _trial(frozen: Any) -> Trial:
+def _trial(frozen: "FrozenTrial") -> Trial:
     facts = frozen.user_attrs
     scores = dict(sorted(frozen.intermediate_values.items()))
     return Trial(frozen.number, facts["values"], scores, facts["error"], facts["seconds"])

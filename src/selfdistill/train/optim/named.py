@@ -21,7 +21,7 @@ def make_named(groups: list[dict[str, Any]], config: RunConfig) -> torch.optim.O
     Raises `UserError` for an unknown name, one that needs another library or second derivatives, and under FSDP for
     one that reads whole parameters.
     """
-    optim: Any = importlib.import_module("timm.optim")  # slow to import
+    optim = importlib.import_module("timm.optim")  # slow to import
     name = config.optimizer
     known = [str(each) for each in optim.list_optimizers()]
     if name not in known:

@@ -2,7 +2,7 @@
 
 import importlib
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from torch import Tensor, nn
 
@@ -11,7 +11,7 @@ from selfdistill.train.config import RunConfig
 
 
 class ParameterSetting(NamedTuple):
-    """How the optimizer treats a parameter."""
+    """Weight decay of a parameter, and its share of the scheduled learning rate."""
 
     weight_decay: float
     lr_scale: float = 1.0  # factor of the scheduled learning rate
@@ -40,7 +40,7 @@ def decay_of(parameter: Tensor, config: RunConfig) -> float:
 
 def _by_layer(student: nn.Module, config: RunConfig) -> Iterator[tuple[Tensor, float]]:
     """Yield the student's parameters with the factors of their rates: 1 for the last layer."""
-    optim: Any = importlib.import_module("timm.optim")  # slow to import
+    optim = importlib.import_module("timm.optim")  # slow to import
     for group in optim.param_groups_layer_decay(student, layer_decay=config.layer_decay or 1.0):
         for parameter in group["params"]:
             yield parameter, group["lr_scale"]
