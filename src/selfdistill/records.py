@@ -221,7 +221,11 @@ def task_in(config: Mapping[str, object]) -> Task:
 def read_result(folder: Path, config: Mapping[str, object]) -> AnyResult:
     """Read the result of a run of this configuration. Raises `UserError`, also for the result of another run."""
     result: AnyResult = read_record(folder / RESULT, RESULTS[task_in(config).name], WAY_OUT)
-    require_equal(result, config, ("method", "model", "data", "seed", "epochs"), folder / RESULT)
+    whole = config.get("patience") is None  # others may stop early
+    keys = ("method", "model", "data", "seed", *(["epochs"] if whole else []))
+    require_equal(result, config, keys, folder / RESULT)
+    if not whole and result["epochs"] > cast(int, config["epochs"]):
+        require_equal(result, config, ("epochs",), folder / RESULT)
     return result
 
 

@@ -37,6 +37,7 @@ HELP = {  # by field of RunConfig, the source of type, {choices} and default
     "model": MODEL_HELP,
     "recipe": "Recipe of values, which other options replace: {choices}.",
     "epochs": "Training epochs.",
+    "patience": "Epochs without a better validation score after which training stops; the best epoch is the student.",
     "batch_size": "Batch size (images per optimizer step), over all processes.",
     "optimizer": "Optimizer: sgd, or a name of timm, such as adamw, lamb, lion or muon.",
     "lr": "Peak learning rate.",

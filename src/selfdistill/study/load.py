@@ -81,8 +81,9 @@ def _result(study: Study, method: str, seed: int) -> AnyResult | None:
         return None
     config = RunConfig.from_json(read_info(folder)["config"], folder / RUN).to_json()
     require_equal(config, wanted.to_json(), ("method", "seed"), folder / RUN)
-    read_log(folder, config["epochs"], study.task)
-    return read_result(folder, config)
+    result = read_result(folder, config)
+    read_log(folder, result["epochs"], study.task)
+    return result
 
 
 def _read(folder: Path) -> Study:

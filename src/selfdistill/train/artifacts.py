@@ -79,7 +79,7 @@ def result(trainer: Trainer, distiller: Distiller, method: Method) -> AnyResult:
     """
     config, log, student = trainer.config, trainer.log, distiller.student
     seconds = sum(row["seconds"] for row in log)
-    mean_ms = 1000 * seconds / (config.epochs * len(trainer.loader))
+    mean_ms = 1000 * seconds / (len(log) * len(trainer.loader))
     values = {
         **_test_scores(trainer, student),
         **_best_scores(trainer, student),
@@ -88,7 +88,7 @@ def result(trainer: Trainer, distiller: Distiller, method: Method) -> AnyResult:
         "model": config.model,
         "data": config.data,
         "seed": config.seed,
-        "epochs": config.epochs,
+        "epochs": len(log),
         "parameters": parameters(student),
         "added_parameters": added_parameters(distiller),
         "step_ms": trainer.stopwatch.median_ms() or mean_ms,
@@ -116,7 +116,7 @@ def _best_scores(trainer: Trainer, student: nn.Module) -> dict[str, float]:
     network = copy_model(student)
     network.load_state_dict(best.weights)
     return {
-        task.validation: number(trainer.log[-1], task.validation),
+        task.validation: number(trainer.log[-1], task.validation) if trainer.config.patience is None else best.score,
         task.best_validation: best.score,
         "best_epoch": best.epoch,
         task.best_epoch: _test_scores(trainer, network)[task.score],

@@ -47,6 +47,8 @@ class RunConfig:
     data: str = "digits"  # a source, such as cifar10 or folder:PATH
     model: str = "resnet8"  # a name of `create`
     epochs: int = 20
+    # epochs without a better validation score after which training stops, and the best epoch is the student; None: all
+    patience: int | None = field(default=None, kw_only=True)
     batch_size: int = 64  # images per optimizer step, over all processes
     optimizer: str = field(default="sgd", kw_only=True)  # or a name of timm
     lr: float = 0.1  # peak learning rate
@@ -225,6 +227,7 @@ class RunConfig:
 
     def _rules_of_optimization(self) -> Iterator[tuple[str, bool, str]]:
         yield "epochs", self.epochs >= 1, "1 or more"
+        yield "patience", self.patience is None or self.patience >= 1, "1 or more"
         yield "batch_size", self.batch_size >= 1, "1 or more"
         yield "lr", 0 < self.lr < inf, "above 0"
         yield "head_lr", self.head_lr is None or 0 < self.head_lr < inf, "above 0"

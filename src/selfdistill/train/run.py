@@ -158,7 +158,7 @@ def prepare(
 
 
 def _require_task(config: RunConfig, splits: AnySplits) -> None:
-    """Raise `UserError` for data of another task than the configuration's."""
+    """Raise `UserError` for data of another task than the configuration's, and for patience without validation."""
     found, wanted = task_of_splits(splits), config.resolved_task.name
     if found != wanted:
         raise UserError(f"the data are of task {found!r}, but the configuration is of {wanted!r}; pass task={found!r}")
@@ -168,6 +168,11 @@ def _require_task(config: RunConfig, splits: AnySplits) -> None:
                 f"no {name} example of {splits.name} has a label, so nothing can be measured; add labels, or leave the "
                 f"{name} examples out"
             )
+    if config.patience is not None and splits.validation is None:
+        raise UserError(
+            f"--patience {config.patience} waits for a better validation score, but {splits.name} has no validation "
+            "images; hold some out, such as --validation 0.1, or leave --patience out"
+        )
 
 
 def build(inputs: RunInputs) -> Trainer:
@@ -373,6 +378,8 @@ def finish(trainer: Trainer, plan: RunPlan) -> AnyResult:
     """Evaluate, then write the weights, and last the result, which marks the run as finished."""
     distiller = trainer.train_step.weights.gather_full()
     student = distiller.close()
+    if plan.config.patience is not None:
+        student.load_state_dict(trainer.best.weights)
 
     def write() -> AnyResult:
         found = artifacts.result(trainer, distiller, plan.method)

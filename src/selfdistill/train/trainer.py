@@ -74,9 +74,10 @@ class Trainer:
         self.epoch_stats, self.seconds = EpochStats(), 0.0  # of the current epoch
         self.log: list[AnyEpoch] = []
         self.best = Best()
+        self.done = False
 
     def fit(self) -> list[AnyEpoch]:
-        """Train to the last epoch and return the rows of the log.
+        """Train to the last epoch, or until patience ends, and return the rows of the log.
 
         Raises `UserError` for a non-finite loss, and `Interrupted` after a signal.
         """
@@ -84,7 +85,7 @@ class Trainer:
         self.listener.on_run_start(title, self.config.epochs, len(self.loader))
         try:
             with Signals() as signals:
-                while self.epoch < self.config.epochs:
+                while not self.done:
                     self._train_epoch(signals)
                     self._end_epoch()
                     self._stop_if(signals.caught)
@@ -142,8 +143,8 @@ class Trainer:
         checkpoint.set_random_state(own["random"], self.fabric.device)
         self._write_log()  # the file may be an epoch behind
         place = f"epoch {self.epoch + 1}, step {self.step + 1}"
-        done = self.epoch == self.config.epochs
-        self.listener.on_note(f"resuming at {'the end' if done else place}: {self.folder / checkpoint.LAST}")
+        self.done = self._is_done()
+        self.listener.on_note(f"resuming at {'the end' if self.done else place}: {self.folder / checkpoint.LAST}")
 
     def save(self) -> None:
         """Write the checkpoint; all ranks must call this.
@@ -222,6 +223,7 @@ class Trainer:
         if self.splits.validation is not None:
             row[self.task.validation] = self._validate(self.splits.validation)
         self.log.append(cast(AnyEpoch, row))
+        self.done = self._is_done()
         if self._any_rank(self._epoch_due()):
             self.save()
         self._write_log()
@@ -229,7 +231,14 @@ class Trainer:
 
     def _epoch_due(self) -> bool:
         """Return true if a checkpoint is due after this epoch."""
-        return self.epoch == self.config.epochs or time.monotonic() - self.saved >= EPOCH_SAVE_EVERY
+        return self.done or time.monotonic() - self.saved >= EPOCH_SAVE_EVERY
+
+    def _is_done(self) -> bool:
+        """Return true after the last epoch, and where patience ends by the scores of rank 0, which the file has."""
+        waited, patience = self.epoch - self.best.epoch, self.config.patience
+        return self.epoch == self.config.epochs or (
+            patience is not None and distributed.on_rank_zero(lambda: waited >= patience)
+        )
 
     def _any_rank(self, value: int) -> bool:
         return bool(distributed.all_reduce_max(torch.tensor(int(value), device=self.fabric.device)))

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import inf, isfinite
-from statistics import median
+from statistics import fmean, median
 
 from selfdistill.records import AnyResult, number, score_of
 from selfdistill.study.analysis.comparison import Comparison, against_baseline, at_equal_compute
@@ -57,7 +57,7 @@ def _summary(
         added=max(each["added_parameters"] for each in found),
         compute=study.compute.get(row),
         time=_relative_time(found, base),
-        epochs=found[0]["epochs"],
+        epochs=round(fmean(each["epochs"] for each in found)),  # patience stops seeds at different ones
     )
 
 
