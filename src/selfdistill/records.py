@@ -1,6 +1,7 @@
 """Records of a run and of a study, and the reader that checks them: run.json, result.json, log.jsonl, study.json."""
 
 from collections.abc import Iterable, Mapping
+from math import ceil
 from pathlib import Path
 from typing import Annotated, Any, NotRequired, TypeAlias, TypedDict, TypeVar, cast
 
@@ -66,7 +67,7 @@ class RunSummary(TypedDict):
     model: str
     data: str
     seed: Seed
-    epochs: Ordinal
+    epochs: Ordinal  # begun: fewer than configured where patience ended
     parameters: Count
     added_parameters: Count
     step_ms: Duration
@@ -221,11 +222,10 @@ def task_in(config: Mapping[str, object]) -> Task:
 def read_result(folder: Path, config: Mapping[str, object]) -> AnyResult:
     """Read the result of a run of this configuration. Raises `UserError`, also for the result of another run."""
     result: AnyResult = read_record(folder / RESULT, RESULTS[task_in(config).name], WAY_OUT)
-    whole = config.get("patience") is None  # others may stop early
-    keys = ("method", "model", "data", "seed", *(["epochs"] if whole else []))
-    require_equal(result, config, keys, folder / RESULT)
-    if not whole and result["epochs"] > cast(int, config["epochs"]):
-        require_equal(result, config, ("epochs",), folder / RESULT)
+    require_equal(result, config, ("method", "model", "data", "seed"), folder / RESULT)
+    epochs, early = ceil(cast(float, config["epochs"])), config.get("patience") is not None
+    if config.get("steps") is None and not (early and result["epochs"] < epochs):
+        require_equal(result, {"epochs": epochs}, ("epochs",), folder / RESULT)
     return result
 
 

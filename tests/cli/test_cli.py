@@ -331,7 +331,7 @@ WRONG = [
     (["train", "mixup() + csd()"], "mixup() mixes the images of each batch, and csd() reads whole images"),
     (["train", "drg() + drg()"], "both have the term 'guidance'"),
     (["train", "drg(tap='stage9')"], "nothing to tap at 'stage9'; its stages are stage1"),
-    (["train", "ce()", "--epochs", "0"], "epochs must be 1 or more, but is 0"),
+    (["train", "ce()", "--epochs", "0"], "epochs must be above 0, but is 0"),
     (["train", "ce()", "--limit", "5"], "5 training images cannot hold one of each of 10 classes"),
     (["train", "ce()", "--weights", "/nowhere.safetensors"], "/nowhere.safetensors"),
     (["train", "ce()", "--milestones", "half"], "--milestones are fractions of the run; write them as 0.5,0.75"),

@@ -20,7 +20,7 @@ def test_fields_of_other_versions_are_left_out():
 @pytest.mark.parametrize(
     ("field", "value", "text"),
     [
-        ("epochs", 0, "epochs must be 1 or more, but is 0"),
+        ("epochs", 0, "epochs must be above 0, but is 0"),
         ("batch_size", 0, "batch size must be 1 or more, but is 0"),
         ("lr", 0.0, "lr must be above 0, but is 0.0"),
         ("lr", float("nan"), "lr must be a number, but is nan"),

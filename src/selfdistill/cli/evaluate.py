@@ -181,7 +181,8 @@ def _evaluate_run(folder: Path, request: "EvaluationRequest") -> None:
     images = min(request.limit or stored.images, stored.images)
     few = f"{images:,} of " if images < stored.images else ""
     of = f"{few}{stored.images:,} test images of {stored.data}"
-    print(f"{of}, {info['method']}, {info['config']['model']}, last epoch")
+    epoch = "last epoch" if info["config"].get("patience") is None else "best epoch"
+    print(f"{of}, {info['method']}, {info['config']['model']}, {epoch}")
     print(f"metrics: {path}")
 
 

@@ -190,7 +190,7 @@ def _batches(run: PlannedRun) -> list[Finding]:
     rows = made.loader.batch_size * config.devices * config.nodes
     short = f", less than the requested {config.batch_size}" if rows < config.batch_size else ""
     steps = max(len(run.splits.train) // rows, 1)
-    return [Finding("batches", True, f"{steps:,} steps per epoch, batch size {rows}{short}, {config.epochs} epochs")]
+    return [Finding("batches", True, f"{steps:,} steps per epoch, batch size {rows}{short}, {config.length}")]
 
 
 def _step(run: PlannedRun) -> list[Finding]:

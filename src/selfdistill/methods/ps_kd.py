@@ -32,7 +32,7 @@ class ProgressiveTargets(LossTerm):
         log_p = F.log_softmax(context.logits, dim=1)
         soft = -weighted_log(past, log_p).sum(dim=1).mean()
         hard = context.cross_entropy(context.logits)
-        share = self.alpha * (context.progress.epoch + 1) / context.progress.epochs
+        share = self.alpha * ((context.progress.epoch + 1) / context.progress.epochs).clamp(max=1)
         return {"learn": hard, "mimic": share * (soft - hard)}
 
     def remember(self, context: StepContext) -> Memory:

@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
+from selfdistill.errors import UserError
 from selfdistill.files import make_folder, write_json
 from selfdistill.methods import parse_method
 from selfdistill.records import AnyResult
@@ -69,6 +70,11 @@ def prepare(grid: Grid, base: RunConfig, folder: Path, listener: Listener | None
 
     Raises `UserError` if a method, the data or a metric does not fit.
     """
+    if grid.equal_compute and not base.whole:
+        raise UserError(
+            f"--equal-compute lengthens runs by whole epochs, but a run has {base.length}; pass whole --epochs, "
+            "without --steps"
+        )
     rows = grid.rows
     study = Study(base, rows, tuple(grid.seeds), folder)
     splits = load_splits(study.config(rows[0], study.seeds[0]))
@@ -82,7 +88,7 @@ def prepare(grid: Grid, base: RunConfig, folder: Path, listener: Listener | None
     if not grid.equal_compute:
         return study
     compute = {row: relative_compute(study.config(row, study.seeds[0]), splits) for row in rows}
-    epochs = longer_rows(compute, base.epochs)
+    epochs = longer_rows(compute, int(base.epochs))
     compute |= {row: each / base.epochs for row, each in epochs.items()}
     return replace(study, methods=(*rows, *epochs), epochs=epochs, compute=compute)
 

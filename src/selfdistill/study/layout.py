@@ -11,11 +11,11 @@ from selfdistill.train.config import RunConfig
 def default_folder(
     base: RunConfig, models: Sequence[str] = (), data: Sequence[str] = (), label_noise: Sequence[float] = ()
 ) -> Path:
-    """Return the default folder of a study, by data set, limit, label noise, model and epochs."""
+    """Return the default folder of a study, by data set, limit, label noise, model and length."""
     sets, networks = [_last(each) for each in data or [base.data]], [_last(each) for each in models or [base.model]]
     noises = [_noise(each) for each in label_noise or [base.label_noise]]
     parts = [*sets, base.limit, *(noises if any(label_noise or [base.label_noise]) else ()), *networks]
-    parts.append(f"{base.epochs}epochs")
+    parts.append(base.length.replace(" ", ""))
     return Path("runs") / folder_name("-".join(str(each) for each in parts if each))
 
 

@@ -79,7 +79,7 @@ def result(trainer: Trainer, distiller: Distiller, method: Method) -> AnyResult:
     """
     config, log, student = trainer.config, trainer.log, distiller.student
     seconds = sum(row["seconds"] for row in log)
-    mean_ms = 1000 * seconds / (len(log) * len(trainer.loader))
+    mean_ms = 1000 * seconds / min(len(log) * len(trainer.loader), trainer.steps)
     values = {
         **_test_scores(trainer, student),
         **_best_scores(trainer, student),

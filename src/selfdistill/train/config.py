@@ -46,7 +46,9 @@ class RunConfig:
     method: str  # an expression, such as "drg() + dsr()"
     data: str = "digits"  # a source, such as cifar10 or folder:PATH
     model: str = "resnet8"  # a name of `create`
-    epochs: int = 20
+    epochs: float = 20  # passes over the training images; the last may be partial
+    # optimizer steps, in place of the epochs; None: by the epochs
+    steps: int | None = field(default=None, kw_only=True)
     # epochs without a better validation score after which training stops, and the best epoch is the student; None: all
     patience: int | None = field(default=None, kw_only=True)
     batch_size: int = 64  # images per optimizer step, over all processes
@@ -121,6 +123,8 @@ class RunConfig:
             if wrong := next(mismatches(getattr(self, name), kind, name.replace("_", " ")), None):
                 raise UserError(str(wrong))
             object.__setattr__(self, name, normalized(getattr(self, name), kind))
+        if self.epochs.is_integer():
+            object.__setattr__(self, "epochs", int(self.epochs))
         for name, fits, wanted in self._rules():
             if not fits:
                 raise UserError(f"{name.replace('_', ' ')} must be {wanted}, but is {getattr(self, name)}")
@@ -159,6 +163,32 @@ class RunConfig:
         8
         """
         return self.devices * self.nodes * self.accumulate
+
+    @property
+    def whole(self) -> bool:
+        """Return true for a run of whole epochs.
+
+        >>> sd.RunConfig("ce()", epochs=0.5).whole
+        False
+        """
+        return self.steps is None and float(self.epochs).is_integer()
+
+    @property
+    def length(self) -> str:
+        """Return the length of the run in words.
+
+        >>> sd.RunConfig("ce()", epochs=0.5).length, sd.RunConfig("ce()", steps=500).length
+        ('0.5 epochs', '500 steps')
+        """
+        return f"{self.epochs} epochs" if self.steps is None else f"{self.steps} steps"
+
+    def steps_of(self, steps_per_epoch: int) -> int:
+        """Return the optimizer steps of the run; a fraction of a step is rounded, to 1 at least.
+
+        >>> sd.RunConfig("ce()", epochs=2.5).steps_of(30)
+        75
+        """
+        return self.steps or max(1, round(self.epochs * steps_per_epoch))
 
     def seedless(self) -> "RunConfig":
         """Return the recipe: the same configuration at seed 0.
@@ -212,6 +242,10 @@ class RunConfig:
         except UserError as error:
             raise (error if source is None else UserError(f"the configuration in {source}: {error}")) from None
 
+    @property
+    def _most_epochs(self) -> float:
+        return inf if self.steps else self.epochs  # the trainer knows the steps of an epoch
+
     def _rules(self) -> Iterator[tuple[str, bool, str]]:
         """Yield each field that has a range, true if its value lies within it, and the range in words."""
         for name, kind in _kinds().items():
@@ -226,7 +260,9 @@ class RunConfig:
             yield name, getattr(self, name) in get_args(kind), " or ".join(get_args(kind))
 
     def _rules_of_optimization(self) -> Iterator[tuple[str, bool, str]]:
-        yield "epochs", self.epochs >= 1, "1 or more"
+        yield "epochs", self.epochs > 0, "above 0"
+        yield "epochs", self.epochs < 2**31, "below 2,147,483,648"
+        yield "steps", self.steps is None or self.steps >= 1, "1 or more"
         yield "patience", self.patience is None or self.patience >= 1, "1 or more"
         yield "batch_size", self.batch_size >= 1, "1 or more"
         yield "lr", 0 < self.lr < inf, "above 0"
@@ -236,7 +272,7 @@ class RunConfig:
         yield "weight_decay", 0 <= self.weight_decay < inf, "0 or more"
         yield "milestones", all(0 < each < 1 for each in self.milestones), "fractions between 0 and 1"
         yield "gamma", 0 < self.gamma < inf, "above 0"
-        yield "warmup", 0 <= self.warmup <= self.epochs, f"from 0 to the {self.epochs} epochs"
+        yield "warmup", 0 <= self.warmup <= self._most_epochs, f"from 0 to the {self.epochs} epochs"
         yield "aux", self.aux is None or 0 <= self.aux < inf, "0 or more"
         yield "clip_norm", self.clip_norm is None or 0 < self.clip_norm < inf, "above 0"
         yield "sam", self.sam is None or 0 < self.sam < inf, "above 0"
@@ -284,7 +320,7 @@ class RunConfig:
         yield "freeze", self.freeze is None or bool(self.freeze.strip()), "paths of layers"
         if self.unfreeze is None:
             return
-        yield "unfreeze", 1 <= self.unfreeze < self.epochs, f"from 1 to below the {self.epochs} epochs"
+        yield "unfreeze", 1 <= self.unfreeze < self._most_epochs, f"from 1 to below the {self.epochs} epochs"
         yield "unfreeze", self.freeze is not None, "left out without layers to --freeze"
         yield (
             "unfreeze",

@@ -45,10 +45,10 @@ def room(make: Callable[[RunConfig], Trainer], config: RunConfig, folder: Path) 
 def remarks(method: Method, config: RunConfig) -> Iterator[str]:
     """Yield remarks on settings that waste a run: distillation that ramps up too late, and emulated precision."""
     for name, term in method.terms.items():
-        if term.ramp_epochs >= config.epochs and not method.control:
+        if config.steps is None and term.ramp_epochs >= config.epochs and not method.control:
             yield (
                 f"the term {name!r} of {method.text} has its full weight only after {term.ramp_epochs:g} epochs, and "
-                f"the run has {config.epochs}, so it barely distills; pass a shorter ramp, warmup or start, or more "
+                f"the run has {config.epochs:g}, so it barely distills; pass a shorter ramp, warmup or start, or more "
                 "--epochs"
             )
     if config.precision == "bf16" and _on_cpu(config) and not has_bf16_arithmetic():

@@ -4,6 +4,8 @@ import json
 import signal
 import time
 from collections.abc import Iterator, Sequence
+from itertools import islice
+from math import ceil
 from pathlib import Path
 from typing import Any, cast
 
@@ -63,6 +65,9 @@ class Trainer:
         self.config, self.fabric, self.folder, self.listener = config, fabric, folder, listener
         self.task = config.resolved_task
         info = distiller.training_info(loader.batch_size // loader.ranks, len(splits.train))
+        self.steps = config.steps_of(len(loader))  # of the run
+        self.epochs = ceil(self.steps / len(loader))  # begun
+        _require_reached(config, self.steps, len(loader))
         self.frozen = FrozenLayers(distiller, config)
         self.train_step = TrainStep(distiller, config, fabric, info)
         self.frozen.start_epoch(0)
@@ -82,7 +87,7 @@ class Trainer:
         Raises `UserError` for a non-finite loss, and `Interrupted` after a signal.
         """
         title = f"{self.config.method}, {self.config.model}, seed {self.config.seed}"
-        self.listener.on_run_start(title, self.config.epochs, len(self.loader))
+        self.listener.on_run_start(title, self.epochs, len(self.loader))
         try:
             with Signals() as signals:
                 while not self.done:
@@ -119,7 +124,7 @@ class Trainer:
         content.require_kinds(state)
         if not self._is_of_this_run(state["config"]) or len(state["ranks"]) != self.fabric.world_size:
             raise checkpoint.CheckpointError("it has another configuration or number of processes")
-        content.require_progress(state, self.config.epochs, len(self.loader))
+        content.require_progress(state, self.epochs, len(self.loader))
         self.train_step.require_own(state)
         if state["best"]["epoch"]:
             content.require_alike(state["best"]["weights"], state["student"], "best.weights")
@@ -166,7 +171,8 @@ class Trainer:
             self.train_step.start_epoch()
         before = self.epoch * len(self.loader)
         since = time.monotonic() - self.seconds
-        for batch in self.batches(self.epoch, self.step):
+        last = min(len(self.loader), self.steps - before)
+        for batch in islice(self.batches(self.epoch, self.step), last - self.step):
             number = before + self.step
             with self.stopwatch.step(number):
                 losses, accuracy = self.train_step.step(batch, self.progress(number), self.rate(number))
@@ -174,7 +180,7 @@ class Trainer:
             self.step += 1
             self.seconds = time.monotonic() - since
             self.listener.on_step()
-            if self.step % self.every == 0 and self.step < len(self.loader):
+            if self.step % self.every == 0 and self.step < last:
                 self._check(signals)
 
     def batches(self, epoch: int, start: int = 0) -> Iterator[tuple[Batch, ...]]:
@@ -198,7 +204,7 @@ class Trainer:
         if caught:
             if self.saved_at != (self.epoch, self.step):
                 self.save()
-            done = f"{self.epoch} of {self.config.epochs} epochs" + (f" and {self.step} steps" if self.step else "")
+            done = f"{self.epoch} of {self.epochs} epochs" + (f" and {self.step} steps" if self.step else "")
             raise Interrupted(
                 caught,
                 f"stopped by {signal.Signals(caught).name} after {done}; the checkpoint is in {self.folder}: run the "
@@ -236,7 +242,7 @@ class Trainer:
     def _is_done(self) -> bool:
         """Return true after the last epoch, and where patience ends by the scores of rank 0, which the file has."""
         waited, patience = self.epoch - self.best.epoch, self.config.patience
-        return self.epoch == self.config.epochs or (
+        return self.epoch == self.epochs or (
             patience is not None and distributed.on_rank_zero(lambda: waited >= patience)
         )
 
@@ -256,12 +262,12 @@ class Trainer:
 
     def rate(self, step: int) -> float:
         """Return the learning rate of a step."""
-        return learning_rate(step, self.config.epochs * len(self.loader), len(self.loader), self.config)
+        return learning_rate(step, self.steps, len(self.loader), self.config)
 
     def progress(self, step: int) -> Progress:
         """Return a step's progress as tensors: compilation bakes numbers in, and copying them syncs with the device."""
         steps = len(self.loader)
-        times = (step // steps, self.config.epochs, step / (self.config.epochs * steps), step)
+        times = (step // steps, self.steps / steps, step / self.steps, step)
         device = self.fabric.device
         passes = (step * distributed.world_size() + distributed.rank()) * self.config.accumulate
         key = torch.full((), random_key(self.config.seed, passes), device=device)
@@ -278,3 +284,16 @@ class Trainer:
 
     def _place(self, step: int) -> str:
         return f"epoch {self.epoch + 1}, step {step + 1} of {len(self.loader)}"
+
+
+def _require_reached(config: RunConfig, steps: int, steps_per_epoch: int) -> None:
+    """Raise `UserError` for a warmup or an unfreezing that the run's steps do not reach."""
+    for name, epochs, reached in (
+        ("warmup", config.warmup, steps >= config.warmup * steps_per_epoch),
+        ("unfreeze", config.unfreeze, config.unfreeze is None or steps > config.unfreeze * steps_per_epoch),
+    ):
+        if not reached:
+            raise UserError(
+                f"{name} is at {epochs} epochs of {steps_per_epoch} steps, but the run has {steps} steps; pass fewer "
+                f"epochs of --{name}, or more --steps"
+            )

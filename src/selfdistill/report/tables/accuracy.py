@@ -39,9 +39,10 @@ def footer(study: Study) -> list[str]:
     limit = f", {base.limit} training images" if base.limit else ""
     limit += f", {100 * base.label_noise:g} % label noise" if base.label_noise else ""
     seeds = f"seeds {study.seeds[0]} to {study.seeds[-1]}" if len(study.seeds) > 1 else f"seed {study.seeds[0]}"
+    epoch = "last epoch" if base.patience is None else f"best epoch on validation (patience {base.patience})"
     return [
-        f"{base.data}{limit}, {base.model}, {base.epochs} epochs, batch size {base.batch_size}, {seeds}; "
-        "test set, last epoch, mean ± standard deviation over seeds.",
+        f"{base.data}{limit}, {base.model}, {base.length}, batch size {base.batch_size}, {seeds}; "
+        f"test set, {epoch}, mean ± standard deviation over seeds.",
         f"against {study.baseline}: mean difference over shared seeds in points, 95 % confidence interval, and p "
         "(paired t-test, Holm-corrected over the rows); the verdict is at p < 5 %."
         f"{ONE_IMAGE if study.task.name == CLASSIFY else ''}",

@@ -18,11 +18,12 @@ def caveats(study: Study, rows: Sequence[Row], runs: dict[str, list[Run]]) -> li
     images, base = run.facts.get("images", {}), study.base
     with_images = f" with {images['train']:,} training images" if "train" in images else ""
     with_images += f", {100 * base.label_noise:g}\u00a0% label noise," if base.label_noise else ""
+    length = count(int(base.epochs), "epoch") if base.whole else base.length
     return [
         *_seeds([row.against for row in rows if row.against]),
         *_test_set(images.get("test"), study),
-        f"Results hold for {base.model} on {base.data}{with_images} for {count(base.epochs, 'epoch')}; the ranking may "
-        "differ for another model, data set or number of epochs.",
+        f"Results hold for {base.model} on {base.data}{with_images} for {length}; the ranking may differ "
+        "for another model, data set or number of epochs.",
         "Step times are comparable only if the machine was otherwise idle.",
     ]
 

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from math import ceil
 from pathlib import Path
 from typing import cast
 
@@ -43,7 +44,7 @@ class Job:
     @property
     def epochs(self) -> int:
         """Epochs of the run."""
-        return self.config.epochs
+        return ceil(self.config.epochs)
 
     def run(self, listener: Listener | None = None) -> Mapping[str, object]:
         """Train the run, its teachers first, and return the result."""
@@ -88,7 +89,7 @@ def run_job(job: Job, listener: Listener | None = None) -> Outcome:
 def load_splits(config: RunConfig) -> AnySplits:
     """Load the data of a run; cached until another seed or data set is loaded, or the files change."""
     files = fingerprint(config.data)
-    return _loaded(replace(config, method="", model="", epochs=1, warmup=0), files and files["digest"])
+    return _loaded(replace(config, method="", model="", epochs=1, warmup=0, unfreeze=None), files and files["digest"])
 
 
 @lru_cache(maxsize=1)

@@ -48,13 +48,13 @@ class Searcher:
     def __init__(self, spaces: Sequence[Space], base: RunConfig, folder: Path, engine: Engine, listener: Listener):
         self.base, self.folder, self.engine, self.listener = base, folder, engine, listener
         self.journals = {space.text: Journal(folder, space, base) for space in spaces}
-        self.rungs = rungs(base.epochs)
+        self.rungs = rungs(int(base.epochs))
 
     def run(self, budget: int) -> list[Search]:
         """Search `budget` trials of each method; those in the journal are not repeated."""
         for start in range(0, budget, GENERATION):
             self._generation(range(start, min(start + GENERATION, budget)))
-        return [Search(journal.space, journal.trials[:budget], self.base.epochs) for journal in self.journals.values()]
+        return [Search(journal.space, journal.trials[:budget], self.rungs[-1]) for journal in self.journals.values()]
 
     def _generation(self, numbers: range) -> None:
         """Train one generation of all methods rung by rung, and store its trials."""
@@ -69,7 +69,7 @@ class Searcher:
             ]
             outcomes = self._train(todo)
             trials = {name: [_reached(each, outcomes, name, rung) for each in trials[name]] for name in trials}
-            alive = {name: _alive(each, rung, last=rung == self.base.epochs) for name, each in trials.items()}
+            alive = {name: _alive(each, rung, last=rung == self.rungs[-1]) for name, each in trials.items()}
         for name, each in trials.items():
             self._store(name, each)
 
@@ -80,7 +80,7 @@ class Searcher:
             if number < len(stored):
                 yield stored[number]
             else:
-                values = journal.suggest(number, self.base.epochs, self.base.seed)
+                values = journal.suggest(number, self.rungs[-1], self.base.seed)
                 yield Trial(number, values, error=_mismatch(journal.space, values))
 
     def _is_stored(self, name: str, trial: Trial) -> bool:
@@ -89,7 +89,7 @@ class Searcher:
     def _store(self, name: str, trials: Sequence[Trial]) -> None:
         for trial in trials:
             if not self._is_stored(name, trial):
-                self.journals[name].add(trial, self.base.epochs)
+                self.journals[name].add(trial, self.rungs[-1])
             remove_checkpoints(self._place(name, trial))
 
     def _place(self, name: str, trial: Trial) -> Path:

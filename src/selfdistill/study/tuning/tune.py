@@ -93,6 +93,10 @@ def _require(spaces: Sequence[Space], base: RunConfig, budget: int, seeds: int) 
         raise UserError(
             f"tune trains each run in one process, but devices x nodes is {base.devices * base.nodes}; pass --workers"
         )
+    if base.patience is not None:
+        raise UserError("tune stops trials by successive halving; leave --patience out")
+    if not base.whole:
+        raise UserError(f"tune halves whole epochs, but a run has {base.length}; pass whole --epochs, without --steps")
     splits = load_splits(base)
     if splits.validation is None:
         raise UserError(
