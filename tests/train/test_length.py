@@ -24,7 +24,13 @@ class Steps(Listener):
 
 @pytest.mark.parametrize(
     ("length", "steps", "rows"),
-    [({"epochs": 0.5}, 3, 1), ({"epochs": 1.5}, 9, 2), ({"steps": 7}, 7, 2), ({"steps": 6}, 6, 1), ({"steps": 1}, 1, 1)],
+    [
+        ({"epochs": 0.5}, 3, 1),
+        ({"epochs": 1.5}, 9, 2),
+        ({"steps": 7}, 7, 2),
+        ({"steps": 6}, 6, 1),
+        ({"steps": 1}, 1, 1),
+    ],
 )
 def test_a_run_takes_its_steps(length, steps, rows, digits, tmp_path):
     counted = Steps()

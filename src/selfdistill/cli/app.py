@@ -25,6 +25,7 @@ from selfdistill.cli import (
     train,
     tune,
 )
+from selfdistill.cli.panels import PanelCommand
 from selfdistill.errors import Interrupted, UserError
 
 app = typer.Typer(
@@ -48,7 +49,7 @@ OTHER_COMMANDS = (
     doctor.doctor,
 )
 for command in (*TRAIN_COMMANDS, *OTHER_COMMANDS):
-    app.command()(command)
+    app.command(cls=PanelCommand)(command)
 app.command(name="methods")(methods.list_methods)
 app.command()(methods.cite)
 

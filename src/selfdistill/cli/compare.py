@@ -9,6 +9,7 @@ import typer
 from selfdistill.cli.engine_options import Address, Engine, EngineAndListener, Threads, Workers, engine_and_listener
 from selfdistill.cli.evaluate import Metrics, OtherClasses, TestLimit, show_metrics
 from selfdistill.cli.options import Methods, method_expressions, run_options
+from selfdistill.cli.panels import RUN
 from selfdistill.cli.report import Page, write_page
 from selfdistill.cli.tracking import Log, together, tracking
 from selfdistill.train.config import RunConfig
@@ -20,21 +21,30 @@ if TYPE_CHECKING:
 DEFAULT = ("ce()", "label_smoothing()", "scd()", "drg()", "dsr()", "lightskd()", "csd()", "stkd()")
 Models = Annotated[
     list[str] | None,
-    typer.Option(help="Models; runs are the full cross product with methods, data sets …; default: --model."),
+    typer.Option(
+        help="Models; runs are the full cross product with methods, data sets …; default: --model.", rich_help_panel=RUN
+    ),
 ]
-Datasets = Annotated[list[str] | None, typer.Option(help="Data sets, in the full cross product; default: --data.")]
+Datasets = Annotated[
+    list[str] | None, typer.Option(help="Data sets, in the full cross product; default: --data.", rich_help_panel=RUN)
+]
 LabelNoises = Annotated[
     list[float] | None,
-    typer.Option(help="Fractions of wrong labels, in the full cross product; default: --label-noise."),
+    typer.Option(
+        help="Fractions of wrong labels, in the full cross product; default: --label-noise.", rich_help_panel=RUN
+    ),
 ]
 Controls = Annotated[
     bool,
     typer.Option(
-        "--controls", help="Also train each method's heads and forward passes without its distillation losses."
+        "--controls",
+        help="Also train each method's heads and forward passes without its distillation losses.",
+        rich_help_panel=RUN,
     ),
 ]
 EqualCompute = Annotated[
-    bool, typer.Option("--equal-compute", help="Also train ce() for as many FLOPs as each method uses.")
+    bool,
+    typer.Option("--equal-compute", help="Also train ce() for as many FLOPs as each method uses.", rich_help_panel=RUN),
 ]
 
 
@@ -44,10 +54,11 @@ def compare(
     models: Models = None,
     datasets: Datasets = None,
     label_noises: LabelNoises = None,
-    first_seed: Annotated[int, typer.Option(help="First seed; the others follow it.")] = 0,
-    seeds: Annotated[int, typer.Option(help="Number of seeds per method.")] = 5,
+    first_seed: Annotated[int, typer.Option(help="First seed; the others follow it.", rich_help_panel=RUN)] = 0,
+    seeds: Annotated[int, typer.Option(help="Number of seeds per method.", rich_help_panel=RUN)] = 5,
     out: Annotated[
-        Path | None, typer.Option(help="Folder of the study; default: runs/DATA[-LIMIT]-MODEL-EPOCHS.")
+        Path | None,
+        typer.Option(help="Folder of the study; default: runs/DATA[-LIMIT]-MODEL-EPOCHS.", rich_help_panel=RUN),
     ] = None,
     controls: Controls = False,
     equal_compute: EqualCompute = False,
@@ -60,7 +71,9 @@ def compare(
     workers: Workers = None,
     threads: Threads = None,
     address: Address = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Accepted for clarity; the command always resumes.")] = False,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Accepted for clarity; the command always resumes.", rich_help_panel=RUN)
+    ] = False,
     *,
     config: RunConfig,
 ) -> None:

@@ -4,18 +4,31 @@ from typing import TYPE_CHECKING, Annotated, TypedDict
 
 import typer
 
+from selfdistill.cli.panels import ENGINE
+
 if TYPE_CHECKING:
     from selfdistill.study.engine.engine import Engine as RunEngine
     from selfdistill.train.monitor.listener import Listener
 
-Engine = Annotated[str, typer.Option(help="Engine: local (processes on this machine) or ray (a Ray cluster).")]
+Engine = Annotated[
+    str, typer.Option(help="Engine: local (processes on this machine) or ray (a Ray cluster).", rich_help_panel=ENGINE)
+]
 Workers = Annotated[
-    int | None, typer.Option(help="Concurrent runs; default: 1, or with Ray one per machine of the cluster.")
+    int | None,
+    typer.Option(
+        help="Concurrent runs; default: 1, or with Ray one per machine of the cluster.", rich_help_panel=ENGINE
+    ),
 ]
 Threads = Annotated[
-    int | None, typer.Option(help="CPU threads per run; default: the cores divided among the concurrent runs.")
+    int | None,
+    typer.Option(
+        help="CPU threads per run; default: the cores divided among the concurrent runs.", rich_help_panel=ENGINE
+    ),
 ]
-Address = Annotated[str | None, typer.Option(help="Address of the Ray cluster; default: start one on this machine.")]
+Address = Annotated[
+    str | None,
+    typer.Option(help="Address of the Ray cluster; default: start one on this machine.", rich_help_panel=ENGINE),
+]
 
 
 class EngineAndListener(TypedDict):

@@ -7,6 +7,7 @@ import typer
 
 from selfdistill.cli.engine_options import Address, Engine, EngineAndListener, Threads, Workers, engine_and_listener
 from selfdistill.cli.options import Classifier, Modules, option_type
+from selfdistill.cli.panels import EVALUATION
 from selfdistill.metrics.catalog import BASIC, METRICS
 
 if TYPE_CHECKING:
@@ -23,15 +24,20 @@ Metrics = Annotated[
     list[str] | None,
     typer.Option(
         help=f"Metrics: basic ({', '.join(BASIC)}), all, or any of "
-        f"{', '.join(name for name in METRICS if name not in BASIC)}."
+        f"{', '.join(name for name in METRICS if name not in BASIC)}.",
+        rich_help_panel=EVALUATION,
     ),
 ]
 OtherClasses = Annotated[
-    str | None, typer.Option(help="Data set of other classes, for OOD detection (the metric outside).")
+    str | None,
+    typer.Option(help="Data set of other classes, for OOD detection (the metric outside).", rich_help_panel=EVALUATION),
 ]
 TestLimit = Annotated[
     int | None,
-    typer.Option(help="Test images to evaluate on, as a stratified subset, the same for all runs; default: all."),
+    typer.Option(
+        help="Test images to evaluate on, as a stratified subset, the same for all runs; default: all.",
+        rich_help_panel=EVALUATION,
+    ),
 ]
 
 ACCELERATOR = option_type("accelerator")[1].replace("train", "evaluate")

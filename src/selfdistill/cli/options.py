@@ -9,6 +9,7 @@ from typing import Annotated, Literal, cast, get_args, get_origin, get_type_hint
 
 import typer
 
+from selfdistill.cli.panels import RUN, panel_of
 from selfdistill.data.augment_recipe import CHOICES as AUGMENTS
 from selfdistill.data.sources import SOURCES
 from selfdistill.errors import UserError
@@ -24,7 +25,8 @@ MODEL_HELP = (
 CLASSIFIER_HELP = "Path of the module that computes the logits; default: found by tracing."
 Model = Annotated[str, typer.Option(help=MODEL_HELP)]
 Methods = Annotated[
-    list[str] | None, typer.Option(help='Method expressions, such as --methods "ce()" "drg() + dsr()"; or all.')
+    list[str] | None,
+    typer.Option(help='Method expressions, such as --methods "ce()" "drg() + dsr()"; or all.', rich_help_panel=RUN),
 ]
 Classifier = Annotated[str | None, typer.Option(help=CLASSIFIER_HELP)]
 Modules = Annotated[
@@ -151,7 +153,7 @@ def _parameter(name: str, default: object) -> inspect.Parameter:
     kind, text = option_type(name)
     flag = [f"--{name.replace('_', '-')}"] if kind is bool and default is False else []  # without --no-NAME
     shown = ",".join(map(str, default)) if isinstance(default, tuple) else default
-    option = Annotated[kind, typer.Option(*flag, help=text)]  # type: ignore[valid-type]  # a type made at run time
+    option = Annotated[kind, typer.Option(*flag, help=text, rich_help_panel=panel_of(name))]  # type: ignore[valid-type]  # a type made at run time
     return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=shown, annotation=option)
 
 

@@ -7,11 +7,15 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from selfdistill.cli.options import Modules
+from selfdistill.cli.panels import RUN
 
 if TYPE_CHECKING:
     from selfdistill.study.study import Study
 
-Page = Annotated[bool, typer.Option("--report", help="Write the HTML report at the end, as by the command report.")]
+Page = Annotated[
+    bool,
+    typer.Option("--report", help="Write the HTML report at the end, as by the command report.", rich_help_panel=RUN),
+]
 
 
 def report(

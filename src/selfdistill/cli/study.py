@@ -7,13 +7,16 @@ import typer
 
 from selfdistill.cli.compare import run_grid
 from selfdistill.cli.engine_options import Address, Engine, Threads, Workers, engine_and_listener
+from selfdistill.cli.panels import RUN
 from selfdistill.cli.report import Page
 from selfdistill.cli.tracking import Log
 
 
 def study(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="Python file with STUDY = Grid(…); see studies/.")],
-    out: Annotated[Path | None, typer.Option(help="Folder of the study; default: runs/FILE.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder of the study; default: runs/FILE.", rich_help_panel=RUN)
+    ] = None,
     engine: Engine = "local",
     workers: Workers = None,
     threads: Threads = None,

@@ -6,13 +6,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from selfdistill.cli.panels import RUN
 from selfdistill.trackers.spec import usages
 
 if TYPE_CHECKING:
     from selfdistill.trackers.listener import Tracking
     from selfdistill.train.monitor.listener import Listener
 
-Log = Annotated[list[str] | None, typer.Option(help=f"Experiment trackers: {usages()}; default: none.")]
+Log = Annotated[
+    list[str] | None, typer.Option(help=f"Experiment trackers: {usages()}; default: none.", rich_help_panel=RUN)
+]
 
 
 @contextmanager

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from selfdistill.cli.options import run_options
+from selfdistill.cli.panels import RUN
 from selfdistill.cli.tracking import Log, together, tracking
 from selfdistill.train.config import RunConfig
 
@@ -18,11 +19,19 @@ PRINTED = (
 @run_options()
 def train(
     method: Annotated[str, typer.Argument(help='Method expression, such as "drg(alpha=0.2) + dsr()".')],
-    seed: Annotated[int, typer.Option(help="Random seed.")] = 0,
-    out: Annotated[Path | None, typer.Option(help="Folder of the run; default: runs/METHOD-DATA-MODEL-SEED.")] = None,
-    resume: Annotated[bool, typer.Option("--resume/--no-resume", help="Resume an interrupted run.")] = True,
+    seed: Annotated[int, typer.Option(help="Random seed.", rich_help_panel=RUN)] = 0,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder of the run; default: runs/METHOD-DATA-MODEL-SEED.", rich_help_panel=RUN)
+    ] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume/--no-resume", help="Resume an interrupted run.", rich_help_panel=RUN)
+    ] = True,
     save_every: Annotated[
-        float, typer.Option(help="Seconds between checkpoints within an epoch; one is written after each epoch too.")
+        float,
+        typer.Option(
+            help="Seconds between checkpoints within an epoch; one is written after each epoch too.",
+            rich_help_panel=RUN,
+        ),
     ] = (600.0),
     log: Log = None,
     *,

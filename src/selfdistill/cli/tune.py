@@ -7,6 +7,7 @@ import typer
 
 from selfdistill.cli.engine_options import Address, Engine, Threads, Workers, engine_and_listener
 from selfdistill.cli.options import run_options
+from selfdistill.cli.panels import RUN
 from selfdistill.train.config import RunConfig
 
 if TYPE_CHECKING:
@@ -15,21 +16,28 @@ if TYPE_CHECKING:
 DEFAULT = ("ce()", "lightskd()", "csd()")
 SearchedMethods = Annotated[
     list[str] | None,
-    typer.Option(help='Method expressions; an argument may be a range: --methods "scd(weight=0.1..30)" "drg()".'),
+    typer.Option(
+        help='Method expressions; an argument may be a range: --methods "scd(weight=0.1..30)" "drg()".',
+        rich_help_panel=RUN,
+    ),
 ]
 
 
 @run_options(validation=0.2)
 def tune(
     methods: SearchedMethods = None,
-    budget: Annotated[int, typer.Option(help="Trials per method; ce() has as many.")] = 40,
-    seeds: Annotated[int, typer.Option(help="Fresh seeds of the final comparison; they follow --seed.")] = 5,
-    out: Annotated[Path | None, typer.Option(help="Folder; default: runs/DATA[-LIMIT]-MODEL-EPOCHS-tune.")] = None,
+    budget: Annotated[int, typer.Option(help="Trials per method; ce() has as many.", rich_help_panel=RUN)] = 40,
+    seeds: Annotated[
+        int, typer.Option(help="Fresh seeds of the final comparison; they follow --seed.", rich_help_panel=RUN)
+    ] = 5,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder; default: runs/DATA[-LIMIT]-MODEL-EPOCHS-tune.", rich_help_panel=RUN)
+    ] = None,
     engine: Engine = "local",
     workers: Workers = None,
     threads: Threads = None,
     address: Address = None,
-    seed: Annotated[int, typer.Option(help="Seed of the search.")] = 0,
+    seed: Annotated[int, typer.Option(help="Seed of the search.", rich_help_panel=RUN)] = 0,
     *,
     config: RunConfig,
 ) -> None:
