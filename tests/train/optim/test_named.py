@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from torch import nn
 
 from selfdistill.errors import UserError
 from selfdistill.methods import parse_method
@@ -47,6 +48,24 @@ def test_rates_fall_from_the_last_layer_to_the_first():
     assert scales["fc.weight"] == 1.0
     assert scales["conv1.0.weight"] < scales["layer1.0.conv1.weight"] < scales["layer4.0.conv1.weight"] < 1.0
     assert all(found[each].lr_scale == pytest.approx(3.0) for each in made.terms.parameters())
+
+
+def test_rates_of_other_networks_fall_by_stage():
+    made = distiller(model="resnet8")
+    found = parameter_settings(made, RunConfig("drg()", layer_decay=0.5))
+    first, *_, last = made.student.parameters()
+    stages = len(made.anatomy.stages)
+    assert stages == 3
+    ends = [next(made.student.get_submodule(each.path).parameters()) for each in made.anatomy.stages]
+    assert [found[each].lr_scale for each in ends] == [0.125, 0.25, 0.5]
+    assert (found[first].lr_scale, found[last].lr_scale) == (0.125, 1.0)
+    assert set(made.student.parameters()) <= {*found}
+
+
+def test_layer_decay_of_a_network_without_stages_is_refused():
+    one = Distiller(nn.Sequential(nn.Flatten(), nn.Linear(12, 3)), parse_method("ce()"), torch.zeros(2, 3, 2, 2))
+    with pytest.raises(UserError, match="--layer-decay: Sequential has no stages, by which rates could fall"):
+        parameter_settings(one, RunConfig("ce()", layer_decay=0.5))
 
 
 def test_the_rate_of_each_group_follows_the_schedule(digits, tmp_path):
