@@ -1,6 +1,7 @@
 import pytest
 import torch
 
+from selfdistill.inspect import doctor
 from selfdistill.inspect.doctor import check
 from selfdistill.method import Method
 from selfdistill.method.constructor import method_constructor
@@ -123,3 +124,13 @@ def lost():
 @method_constructor
 def endless():
     return Method({"endless": Endless()})
+
+
+def test_compilation_is_advised_for_a_long_run(tmp_path, monkeypatch):
+    assert not [each for each in check(small(), tmp_path) if each.check == "compile"]
+    (long,) = [each for each in check(small(epochs=10**8), tmp_path) if each.check == "compile"]
+    assert (long.ok, long.remark) == (True, True)
+    assert "hours, long enough for --compile" in long.words
+    monkeypatch.setattr(doctor, "LONG", 0.0)
+    (short,) = [each for each in check(small(steps=1), tmp_path) if each.check == "compile"]
+    assert short.words.startswith("the run takes about 0.0 hours")

@@ -46,8 +46,7 @@ class Candidate:
         self.trainer = make_trainer(config, method, splits, networks, Path(), Listener())
         self.trainer.train_step.run.train()
         self._batches, self._number = self._endless_batches(), 0
-        for _ in range(WARMUP_STEPS):
-            self.step()
+        self.warmup = sum(self.step()[0] for _ in range(WARMUP_STEPS))  # seconds, with the time to compile
         self._recorded, self._memories = self._record(), deepcopy(self.trainer.train_step.memory.slots[0])
 
     def step(self) -> tuple[float, float]:

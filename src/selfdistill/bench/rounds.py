@@ -4,7 +4,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from statistics import fmean, median, quantiles
 
-from selfdistill.bench.candidate import Candidate, Seconds
+from selfdistill.bench.candidate import WARMUP_STEPS, Candidate, Seconds
+from selfdistill.bench.compilation import Compilation
 from selfdistill.data.kinds import AnySplits
 from selfdistill.errors import UserError
 from selfdistill.methods import parse_method
@@ -41,6 +42,7 @@ class Cost:
     arithmetic: float  # ratio of FLOPs
     memory: float  # ratio of peak memory
     bytes: int
+    compilation: Compilation | None = None  # of compiled steps
 
 
 def run_rounds(
@@ -54,7 +56,8 @@ def run_rounds(
 ) -> list[Cost]:
     """Time the training steps of each method and of `ce()`, in `rounds` rounds of `steps` steps each.
 
-    The first two costs are the baseline and the noise floor. `on_round` is called with each round's number.
+    With `base.compile`, the eager steps are timed in the same rounds, and their arithmetic and memory are those of the
+    costs. The first two costs are the baseline and the noise floor. `on_round` is called with each round's number.
     Raises `UserError` if a method, the model and the data do not fit.
     """
     for count, least, option in ((rounds, 2, "rounds"), (steps, 1, "steps")):
@@ -63,17 +66,29 @@ def run_rounds(
     texts = dict.fromkeys(parse_method(each).text for each in methods)
     labels = [(BASELINE, BASELINE), (FLOOR, BASELINE), *((text, text) for text in texts if text != BASELINE)]
     candidates = [Candidate(label, replace(base, method=text), splits) for label, text in labels]
-    times: list[list[Seconds]] = [[] for _ in candidates]
+    plain = replace(base, compile=False, compile_mode="default")
+    eager = [Candidate(label, replace(plain, method=text), splits) for label, text in labels if base.compile]
+    every = [*candidates, *eager]
+    times: list[list[Seconds]] = [[] for _ in every]
     for number in range(rounds):
-        first = number % len(candidates)  # rotate, so that no candidate always follows the same one
-        for k in [*range(first, len(candidates)), *range(first)]:
-            times[k].append(_mean([candidates[k].time_step() for _ in range(steps)]))
+        first = number % len(every)  # rotate, so that no candidate always follows the same one
+        for k in [*range(first, len(every)), *range(first)]:
+            times[k].append(_mean([every[k].time_step() for _ in range(steps)]))
         on_round(number + 1)
-    flops, sizes = [each.flops() for each in candidates], [each.bytes() for each in candidates]
-    return [
-        _cost(each.label, base.batch_size, own, times[0], flops[k] / flops[0], sizes[k] / sizes[0], sizes[k])
-        for k, (each, own) in enumerate(zip(candidates, times, strict=True))
+    counted = eager or candidates  # operations in a graph cannot be counted
+    flops, sizes = [each.flops() for each in counted], [each.bytes() for each in counted]
+    costs = [
+        _cost(each.label, base.batch_size, times[k], times[0], flops[k] / flops[0], sizes[k] / sizes[0], sizes[k])
+        for k, each in enumerate(candidates)
     ]
+    compiled = zip(candidates, costs, times[len(candidates) :], strict=False)  # none without base.compile
+    found = [replace(cost, compilation=_compilation(each, cost, own)) for each, cost, own in compiled]
+    return found or costs
+
+
+def _compilation(compiled: Candidate, cost: Cost, eager: Sequence[Seconds]) -> Compilation:
+    seconds = max(compiled.warmup - WARMUP_STEPS * cost.step_ms / 1000, 0.0)
+    return Compilation(seconds, 1000 * median(each.step for each in eager), cost.step_ms)
 
 
 def _mean(times: Sequence[Seconds]) -> Seconds:

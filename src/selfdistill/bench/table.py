@@ -1,7 +1,8 @@
 """Table of costs."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
+from selfdistill.bench.compilation import in_words
 from selfdistill.bench.rounds import Cost, Quartiles
 
 HEADER = ("method", "images/s", "step", "whole step", "its quartiles", "arithmetic", "terms alone", "memory", "data")
@@ -10,6 +11,17 @@ HEADER = ("method", "images/s", "step", "whole step", "its quartiles", "arithmet
 def rows(costs: Sequence[Cost]) -> list[tuple[str, ...]]:
     """Return one row per method."""
     return [_row(each) for each in costs]
+
+
+def compilations(costs: Iterable[Cost]) -> Iterator[str]:
+    """Yield a line for each compiled method: time to compile, both steps, and when it pays."""
+    found = [in_words(each.method, each.compilation) for each in costs if each.compilation]
+    yield from found
+    if found:
+        yield (
+            "time to compile: that of the first steps; shorter where torch has the graph in its cache on disk. "
+            "Arithmetic and memory are those of the eager steps."
+        )
 
 
 def footer(rounds: int, steps: int, where: str) -> list[str]:

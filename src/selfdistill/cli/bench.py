@@ -31,7 +31,8 @@ def bench(
     """Benchmark methods against cross-entropy: time, memory and FLOPs of a training step.
 
     Each round measures every method, so that other load on the machine affects all methods equally. Cross-entropy
-    is measured twice: the difference between its two rows is noise. Teachers are untrained networks.
+    is measured twice: the difference between its two rows is noise. Teachers are untrained networks. With --compile,
+    eager steps are measured too: the time to compile, and the step from which it pays.
     """
     import torch
 
@@ -63,11 +64,13 @@ def bench(
 
 
 def _show(costs: "list[Cost]", rounds: int, steps: int, where: str) -> None:
-    from selfdistill.bench.table import HEADER, footer, rows
+    from selfdistill.bench.rounds import FLOOR
+    from selfdistill.bench.table import HEADER, compilations, footer, rows
     from selfdistill.cli.console import show_table
 
     show_table(HEADER, rows(costs))
-    print("\n" + "\n".join(footer(rounds, steps, where)))
+    compiled = compilations(each for each in costs if each.method != FLOOR)
+    print("\n" + "\n".join([*compiled, *footer(rounds, steps, where)]))
 
 
 def _write(path: Path, facts: dict[str, object], costs: "list[Cost]") -> None:

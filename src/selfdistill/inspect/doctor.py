@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
+from time import perf_counter
 
 from torch import Tensor, nn
 
@@ -28,6 +29,7 @@ from selfdistill.train.preflight import Finding
 from selfdistill.train.run import load_data, make_trainer
 from selfdistill.train.trainer import Trainer
 
+LONG = 1800.0  # seconds of training, above which minutes of compilation may pay
 FEW_IMAGES = 5  # of a class, below which it can hardly be learned
 
 # Heading of a plan's line → name of its finding
@@ -210,6 +212,26 @@ def _step(run: PlannedRun) -> list[Finding]:
     return [Finding("step", True, values)]
 
 
+def _compile(run: PlannedRun) -> list[Finding]:
+    """Advise --compile where the run is long, by the time of a small batch after a first one."""
+    if run.config.compile:
+        return []
+    rows = run.config.batch_size // (run.config.devices * run.config.nodes)
+    made = run.trainer(replace(run.config, batch_size=preflight.few(run.trainer(run.config))))
+    preflight.first_step(made)
+    start = perf_counter()
+    preflight.first_step(made)
+    each = (perf_counter() - start) * rows / made.loader.batch_size
+    seconds = each * run.config.steps_of(max(len(run.splits.train) // run.config.batch_size, 1))
+    if seconds < LONG:
+        return []
+    words = (
+        f"the run takes about {seconds / 3600:.1f} hours, long enough for --compile, which takes minutes once; "
+        "`selfdistill bench --compile` measures the step from which it pays"
+    )
+    return [Finding("compile", True, words, remark=True)]
+
+
 def _room(run: PlannedRun) -> list[Finding]:
     return preflight.room(run.trainer, run.config, run.folder)
 
@@ -220,5 +242,6 @@ CHECKS: dict[str, Callable[[PlannedRun], list[Finding]]] = {
     "method": _method,
     "batches": _batches,
     "step": _step,
+    "compile": _compile,
     "memory": _room,
 }
