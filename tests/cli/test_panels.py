@@ -30,3 +30,9 @@ def test_the_help_lists_options_by_panel(capsys):
     place = {word: at for at, line in enumerate(lines) for word in line.split()[:1]}
     assert place["--seed"] < place["Data:"] < place["--limit"] < place["Augmentation:"] < place["--flip"]
     assert place["Schedule:"] < place["--patience"] < place["Hardware:"] < place["--devices"]
+
+
+def test_published_tables_have_their_own_recipes(capsys):
+    status, _, words = command(capsys, "reproduce", "--recipe", "cifar")
+    assert status == 2
+    assert "No such option: --recipe" in words
