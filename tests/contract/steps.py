@@ -18,6 +18,7 @@ EXPRESSIONS = (
     TOGETHER,
     "kd() + lightskd() + scd(warmup=2)",
     "stkd(target='mixed predictions') + drg() + dsr(forget='never')",
+    "mlkd(view='strong')",
     "csd(fusion='confidence', detach=False, warmup=1) + label_smoothing()",
 )
 
@@ -44,7 +45,8 @@ def batch(seed, made, rank=None):
 def beside(seed, needs):
     """What a method asks for beside images and labels."""
     draws = torch.Generator().manual_seed(2000 + seed)
-    extra = {name: images(3000 + seed + 100 * k) for k, name in enumerate(("peer", "last")) if name in needs}
+    names = ("peer", "last", "strong", "plain")
+    extra = {name: images(3000 + seed + 100 * k) for k, name in enumerate(names) if name in needs}
     if isinstance(need := needs.get("twin"), ExtraAugmentation):
         extra |= {name: images(4000 + seed + 100 * k) for k, name in enumerate(need.names)}
     if "last" in needs:

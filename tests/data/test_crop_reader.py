@@ -7,7 +7,7 @@ from selfdistill.data import Augmentation, Images, Loader, load
 from selfdistill.data.crop_reader import CropReader, read_crop
 from selfdistill.data.image_augment import ImageAugmentation
 from selfdistill.data.lazy import LazyImages
-from selfdistill.data.requirements import ExtraAugmentation, SameClassImage
+from selfdistill.data.requirements import ExtraAugmentation, PlainView, SameClassImage, StrongView
 from selfdistill.data.rgb import ORIENTATION
 from selfdistill.errors import UserError
 from tests.helpers.image_files import class_folders
@@ -65,17 +65,38 @@ def test_large_crops_of_a_jpeg_are_decoded_small(tmp_path, monkeypatch):
 def test_batches_are_the_same_for_all_numbers_of_workers_and_methods(tmp_path, workers):
     images = Images(written(tmp_path, count=12), torch.arange(12) % 2)
     augment = Augmentation(0, True, *GREY, ImageAugmentation((0.3, 1.0), "randaugment", 0.2, 0.5))
-    needs = {"twin": ExtraAugmentation(), "peer": SameClassImage()}
+    needs = {"twin": ExtraAugmentation(), "peer": SameClassImage(), "strong": StrongView(), "plain": PlainView()}
     plain = Loader(images, 4, augment=augment, workers=0)
     other = Loader(images, 4, augment=augment, workers=workers, needs=needs)
     for one, two in zip(plain.epoch(1), other.epoch(1), strict=True):
         assert one.inputs.equal(two.inputs)
         assert not two.extra["twin"].equal(two.inputs)
         assert not two.extra["peer"].equal(two.inputs)
+        assert not two.extra["strong"].equal(two.inputs)
+        assert two.extra["plain"].equal(augment.plain(images.images[two.index]))
     third = list(plain.epoch(1))[2]
     assert third.inputs.equal(next(Loader(images, 4, augment=augment, workers=workers).epoch(1, start=2)).inputs)
     parts = [next(Loader(images, 4, augment=augment, rank=rank, ranks=2).epoch(1, start=2)) for rank in range(2)]
     assert torch.cat([each.inputs for each in parts]).equal(third.inputs)
+
+
+@pytest.mark.parametrize("policy", [None, "randaugment"])
+def test_all_views_are_read_ahead(tmp_path, policy):
+    images = Images(written(tmp_path, count=12), torch.arange(12) % 2)
+    augment = Augmentation(0, False, *GREY, ImageAugmentation((0.3, 1.0), policy))
+    needs = {"strong": StrongView(), "plain": PlainView()}
+    loader = Loader(images, 4, augment=augment, workers=1, needs=needs)
+    first = next(loader.epoch(0))
+    crops, whole = loader.crops._pending, images.images._pending
+    ahead = loader.order.rows(0)[4:12]
+    for stream in ("augment", "strong"):
+        keys = loader._params(0, stream).keys[4:12].tolist()
+        assert set(zip(ahead.tolist(), keys, strict=True)) <= crops.keys()
+    assert set(ahead.tolist()) <= whole.keys()
+    strong = ImageAugmentation((0.3, 1.0), "randaugment")
+    keys = loader._params(0, "strong").keys[:4].tolist()
+    wanted = [read_crop(images.images, row, key, strong) for row, key in zip(first.index.tolist(), keys, strict=True)]
+    assert first.extra["strong"].equal(augment.plain(torch.from_numpy(np.stack(wanted))))
 
 
 def test_what_is_read_is_forgotten(tmp_path):
@@ -87,9 +108,9 @@ def test_what_is_read_is_forgotten(tmp_path):
 
 
 def test_crops_that_nobody_reads_are_dropped(tmp_path):
-    reader = CropReader(written(tmp_path, count=1), CROPS, workers=1)
+    reader = CropReader(written(tmp_path, count=1), workers=1)
     for key in range(100):
-        reader.prefetch(torch.tensor([0]), torch.tensor([key]))
+        reader.prefetch(torch.tensor([0]), torch.tensor([key]), CROPS)
     assert len(reader._pending) == 32
 
 
@@ -106,4 +127,4 @@ def test_an_unreadable_file_is_named(tmp_path):
     images = written(tmp_path)
     images.sources[0].write_bytes(b"")
     with pytest.raises(UserError, match=r"cannot read the image 0\.jpg: it is empty"):
-        CropReader(images, CROPS).read(torch.tensor([0]), torch.tensor([1]))
+        CropReader(images).read(torch.tensor([0]), torch.tensor([1]), CROPS)

@@ -1,5 +1,6 @@
 """What methods ask of the data: pairs, groups, second views, the last batch, negatives."""
 
+from dataclasses import replace
 from itertools import pairwise
 from types import SimpleNamespace
 
@@ -11,18 +12,31 @@ from torch.utils.data import TensorDataset
 
 from selfdistill.data import Augmentation, Loader
 from selfdistill.data.class_index import ClassIndex
+from selfdistill.data.image_augment import ImageAugmentation
 from selfdistill.data.images import Images
-from selfdistill.data.requirements import ClassGroups, ExtraAugmentation, Negatives, PreviousBatch, SameClassImage
+from selfdistill.data.requirements import (
+    ClassGroups,
+    ExtraAugmentation,
+    Negatives,
+    PlainView,
+    PreviousBatch,
+    SameClassImage,
+    StrongView,
+)
 from selfdistill.data.torch_loader import loader as plain_loader
 from selfdistill.errors import UserError
+from selfdistill.rng import make_generator
 
 LABELS = torch.tensor([0, 1, 2, 0, 1, 2, 0, 1, 2, 0, 0, 1, 2, 2, 1, 0])
 ALL = {
     "peer": SameClassImage(itself=False),
     "twin": ExtraAugmentation(2),
+    "strong": StrongView(),
+    "plain": PlainView(),
     "last": PreviousBatch(),
     "negatives": Negatives(3),
 }
+DRAWN_BY_CLASS = {key: ALL[key] for key in ("peer", "twin", "last", "negatives")}
 
 
 def images(labels=LABELS, size=8):
@@ -98,10 +112,12 @@ def test_negatives_repeat_only_where_there_are_too_few():
 def test_a_batch_brings_all_that_is_asked_and_says_which_rows_they_are():
     for epoch in (0, 1):
         for batch in loader(ALL).epoch(epoch):
-            assert set(batch.extra) == {"peer", "twin", "twin2", "last", "last_labels", "negatives"}
+            names = {"peer", "twin", "twin2", "strong", "plain", "last", "last_labels", "negatives"}
+            assert set(batch.extra) == names
             assert shown(batch.inputs).equal(batch.index)
             assert shown(batch.extra["twin"]).equal(batch.index)
             assert shown(batch.extra["twin2"]).equal(batch.index)
+            assert shown(batch.extra["plain"]).equal(batch.index)
             assert LABELS[shown(batch.extra["peer"])].equal(batch.labels)
             assert LABELS[shown(batch.extra["last"])].equal(batch.extra["last_labels"])
             assert (LABELS[batch.extra["negatives"]] != batch.labels[:, None]).all()
@@ -126,6 +142,29 @@ def test_twins_and_peers_are_augmented_apart():
         assert same < 0.2  # one draw of fifty is the same
 
 
+def test_a_strong_view_has_a_policy_and_a_plain_one_no_draws():
+    draws = torch.Generator().manual_seed(0)
+    noise = Images(torch.randint(0, 256, (16, 3, 16, 16), dtype=torch.uint8, generator=draws), LABELS)
+    needs = {"strong": StrongView(), "plain": PlainView()}
+
+    def drawn(augment, epoch=0):
+        return next(Loader(noise, 16, augment=augment, needs=needs).epoch(epoch))
+
+    none = Augmentation(0, False, (0.5,) * 3, (0.2,) * 3)
+    batch = drawn(none)
+    assert batch.extra["plain"].equal(none.normalize(noise.images[batch.index]))
+    assert batch.extra["plain"].equal(batch.inputs)
+    randaugment = replace(none, image=ImageAugmentation(policy="randaugment"))
+    params = randaugment.draw(16, make_generator(0, "strong", 0))
+    assert batch.extra["strong"].equal(randaugment(noise.images[batch.index], params))
+    assert not batch.extra["strong"].equal(batch.inputs)
+    assert not batch.extra["strong"].equal(drawn(none, epoch=1).extra["strong"])
+    own = replace(none, pad=2, image=ImageAugmentation(policy="trivialaugment", jitter=0.4))
+    batch = drawn(own)
+    assert batch.extra["plain"].equal(none.normalize(noise.images[batch.index]))
+    assert batch.extra["strong"].equal(own(noise.images[batch.index], own.draw(16, make_generator(0, "strong", 0))))
+
+
 def test_what_is_asked_changes_neither_order_nor_augmentation():
     for batch, more in zip(loader({}, pad=2).epoch(1), loader(ALL, pad=2).epoch(1), strict=True):
         assert batch.index.equal(more.index)
@@ -138,7 +177,7 @@ def test_an_epoch_can_be_continued_and_ranks_share_it():
         assert all(batch.extra[name].equal(again.extra[name]) for name in batch.extra)
     halves = [list(loader(ALL, pad=1, rank=rank, ranks=2).epoch(1)) for rank in (0, 1)]
     for batch, *parts in zip(whole, *halves, strict=True):
-        for name in ("peer", "twin", "twin2", "last", "last_labels"):
+        for name in ("peer", "twin", "twin2", "strong", "plain", "last", "last_labels"):
             assert torch.cat([part.extra[name] for part in parts]).equal(batch.extra[name]), name
 
 
@@ -179,7 +218,7 @@ def dataset():
 
 
 def test_a_plain_loop_gets_them_too():
-    asks = SimpleNamespace(mixing=None, needs=ALL)
+    asks = SimpleNamespace(mixing=None, needs=DRAWN_BY_CLASS)
     made = plain_loader(dataset(), asks, 4)
     seen = [batch for _ in range(2) for batch in made]
     assert len(seen) == 8

@@ -5,7 +5,15 @@ from torch.testing import assert_close
 from selfdistill.data import Examples, Images, Loader, Standardization, TensorLoader, tensor_batches
 from selfdistill.data.augment import Augmentation
 from selfdistill.data.mixing import Erasing, Mixing
-from selfdistill.data.requirements import ClassGroups, ExtraAugmentation, Negatives, PreviousBatch, SameClassImage
+from selfdistill.data.requirements import (
+    ClassGroups,
+    ExtraAugmentation,
+    Negatives,
+    PlainView,
+    PreviousBatch,
+    SameClassImage,
+    StrongView,
+)
 from selfdistill.errors import UserError
 
 PLAIN = Standardization({"": (0.5, -1.0)}, {"": (2.0, 0.5)})
@@ -120,6 +128,13 @@ def test_what_a_method_needs_beside_the_inputs():
 def test_equal_augmentations_are_told():
     with pytest.warns(UserWarning, match="tensors are not augmented, so that all are equal"):
         loader(needs={"twin": ExtraAugmentation()})
+
+
+def test_a_strong_view_is_refused_and_a_plain_one_is_the_example():
+    with pytest.raises(UserError, match="reads a strong view of each image, but tensors are not augmented"):
+        loader(needs={"strong": StrongView()})
+    for batch in loader(needs={"plain": PlainView()}).epoch(0):
+        assert batch.extra["plain"].equal(batch.inputs)
 
 
 def test_groups_of_a_class():

@@ -1,3 +1,4 @@
+import re
 from types import SimpleNamespace
 
 import pytest
@@ -15,7 +16,7 @@ from torch.utils.data.distributed import DistributedSampler
 
 from selfdistill.data import Images, loader
 from selfdistill.data.mixing import Mixing
-from selfdistill.data.requirements import ClassGroups, Negatives, SameClassImage
+from selfdistill.data.requirements import ClassGroups, Negatives, PlainView, SameClassImage, StrongView
 from selfdistill.errors import UserError
 
 PLAIN, MIXED = SimpleNamespace(mixing=None, needs={}), SimpleNamespace(mixing=Mixing(clean=True), needs={})
@@ -184,3 +185,42 @@ def test_targets_that_differ_from_the_items_are_refused_at_the_first_batch():
         spec = SimpleNamespace(mixing=None, needs=need)
         with pytest.raises(UserError, match=r"has the label"):
             next(iter(loader(Items(LABELS, targets=[0, 0, 1, 1, 2, 2]), spec, 6)))
+
+
+STRONG = SimpleNamespace(mixing=None, needs={"strong": StrongView(), "plain": PlainView()})
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_view_is_the_same_images_with_another_transform(workers):
+    images, labels = dataset().tensors
+    views = {"strong": TensorDataset(-images, labels), "plain": TensorDataset(images / 2, labels)}
+    for batch in loader(dataset(), STRONG, 4, views=views, num_workers=workers):
+        assert batch.inputs.equal(images[batch.index])
+        assert batch.extra["strong"].equal(-batch.inputs)
+        assert batch.extra["plain"].equal(batch.inputs / 2)
+
+
+def test_a_view_that_is_missing_or_of_other_images_is_refused():
+    images, labels = dataset().tensors
+    words = (
+        "the method reads `plain`, each image without random augmentation, which a data set with one transform does "
+        "not give; pass sd.loader(…, views={'plain': the same data set with that transform})"
+    )
+    with pytest.raises(UserError, match=re.escape(words)):
+        loader(dataset(), STRONG, 4, views={"strong": dataset()})
+    with pytest.raises(UserError, match=r"views\['strong'\] has 5 items and the data set 11; pass the same images"):
+        loader(dataset(), STRONG, 4, views={"strong": dataset(5), "plain": dataset()})
+    turned = TensorDataset(images, labels.flip(0))
+    with pytest.raises(UserError, match=r"item 0 has the label 0 in the data set, but 10 in views\['strong'\]"):
+        next(iter(loader(dataset(), STRONG, 4, views={"strong": turned, "plain": dataset()}, shuffle=False)))
+    with pytest.raises(UserError, match="a view is one of strong, plain, but views has 'weak'"):
+        loader(dataset(), PLAIN, 4, views={"weak": dataset()})
+    with pytest.raises(UserError, match="list has no items"):
+        loader(dataset(), STRONG, 4, views={"strong": [], "plain": dataset()})
+
+
+def test_views_that_a_method_does_not_read_change_nothing():
+    pairs = zip(loader(dataset(), PLAIN, 4), loader(dataset(), PLAIN, 4, views={"strong": dataset()}), strict=True)
+    for batch, same in pairs:
+        assert same.index.equal(batch.index)
+        assert not same.extra

@@ -281,6 +281,7 @@ def extra(inputs):
         "peer": flipped(),
         "twin": flipped(),
         "twin2": flipped(),
+        "strong": flipped(),
         "last": flipped(),
         "last_labels": LABELS.flip(0),
         "negatives": torch.arange(2 * ROWS).reshape(ROWS, 2) % ROWS,

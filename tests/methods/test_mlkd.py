@@ -3,8 +3,11 @@ import torch
 import torch.nn.functional as F
 from torch.testing import assert_close
 
+import selfdistill as sd
+from selfdistill.errors import UserError
 from selfdistill.functional import at_most_median, kl_divergence, multi_level_kd
 from selfdistill.methods import mlkd
+from tests.helpers.networks import network
 from tests.helpers.step_contexts import only, step_context, total
 
 EXACT = {"rtol": 1e-9, "atol": 1e-12}
@@ -16,7 +19,8 @@ def _double(float64):
 
 
 def parts(weak, strong, teacher_weak, teacher_strong, labels, **options):
-    views = {"twin": strong, "teacher": teacher_weak, "teacher_twin": teacher_strong}
+    view = options.get("view", "twin")
+    views = {view: strong, "teacher": teacher_weak, f"teacher_{view}": teacher_strong}
     return only(mlkd(**options), "levels").loss(step_context(weak, labels, views=views))
 
 
@@ -56,6 +60,21 @@ def test_the_second_view_counts_at_all_temperatures():
     teacher = torch.randn(8, 5)
     found = parts(weak, none, weak, teacher, labels, alpha=1.0)["mimic"]
     assert_close(found, sum(kl_divergence(none, teacher, t) for t in (2.0, 3.0, 4.0, 5.0, 6.0)))
+
+
+def test_the_second_view_may_be_strong():
+    weak, strong, teacher, other, labels = *torch.randn(4, 8, 5), torch.arange(8) % 5
+    parts_of = [parts(weak, strong, teacher, other, labels, view=view) for view in ("twin", "strong")]
+    assert parts_of[0] == parts_of[1]
+    assert list(mlkd().needs) == ["twin"]
+    assert list(mlkd(view="strong").needs) == ["strong"]
+    model, images = network(), torch.randn(8, 3, 16, 16)
+    teach = sd.teach(model, "mlkd(view='strong')", images, networks={"teacher": network()})
+    with pytest.raises(UserError, match="also needs `strong`: a strong augmentation of the inputs"):
+        teach(images, labels)
+    with pytest.warns(UserWarning, match="strong equals the inputs: the data set does not augment"):
+        teach(images, labels, strong=images)
+    teach.close()
 
 
 def test_half_of_the_values_are_at_most_the_median():

@@ -1,6 +1,6 @@
 """Augmentation of a batch, with random parameters for each image: batched crop and flip, the rest image by image."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -13,6 +13,7 @@ from selfdistill.data.image_augment import ImageAugmentation, image_augmentation
 from selfdistill.data.images import Splits
 
 KEYS = 2**62  # a key of an image is below
+STRONG = "randaugment"  # policy of a strong view where the augmentation has none
 
 
 class AugmentParams(NamedTuple):
@@ -47,6 +48,11 @@ class Augmentation:
     std: tuple[float, ...]
     image: ImageAugmentation | None = None
 
+    def strong(self) -> "Augmentation":
+        """Return the augmentation of a strong view: the same with RandAugment, unless it has a policy already."""
+        image = self.image or ImageAugmentation()
+        return replace(self, image=replace(image, policy=image.policy or STRONG))
+
     def draw(self, rows: int, generator: Generator) -> AugmentParams:
         """Draw the parameters of `rows` images."""
         top, left = torch.randint(0, 2 * self.pad + 1, (2, rows), generator=generator)
@@ -60,11 +66,14 @@ class Augmentation:
 
     def finish(self, images: Tensor, params: AugmentParams) -> Tensor:
         """Flip, normalize and erase cropped images. [B, C, H, W] uint8 -> float32, in channels_last."""
-        normalized = self.normalize(horizontal_flip(images, params.flipped))
-        made = normalized.contiguous(memory_format=torch.channels_last)  # last: 0.3 ms; first: 1.2 ms
+        made = self.plain(horizontal_flip(images, params.flipped))
         if self.image is None or not self.image.erase or params.keys is None:
             return made
         return self.image.erase_(made, params.keys)
+
+    def plain(self, images: Tensor) -> Tensor:
+        """Normalize images alone. [B, C, H, W] uint8 -> float32, in channels_last."""
+        return self.normalize(images).contiguous(memory_format=torch.channels_last)  # last: 0.3 ms; first: 1.2 ms
 
     def _changed(self, images: Tensor, keys: Tensor | None) -> Tensor:
         if self.image is None or keys is None:

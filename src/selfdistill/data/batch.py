@@ -33,6 +33,6 @@ class Batch(NamedTuple):
     labels: Tensor  # [B] int64 class ids
     index: Tensor | None = None  # type: ignore[assignment]  # [B] int64 places in the data set; hides tuple.index
     mix: Mix | None = None
-    extra: Mapping[str, Inputs] = MappingProxyType({})  # as required: clean, peer, twin, last …
+    extra: Mapping[str, Inputs] = MappingProxyType({})  # as required: clean, peer, twin, strong, plain, last …
     share: Tensor | None = None  # [] labelled pixels or tags here, over the mean of all processes and parts; None: 1
     weights: Tensor | None = None  # [B] of the examples in losses of labels, relative to one another; None: equal

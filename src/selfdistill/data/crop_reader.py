@@ -29,36 +29,36 @@ Crop: TypeAlias = NDArray[np.uint8]  # [C, S, S]
 class CropReader:
     """Crops of files that are decoded whole, each for one image, epoch and view; what is read is forgotten.
 
-    `workers` is the number of threads, by default one for each processor; without any nothing is read ahead. The
-    crops are the same for all.
+    A key is of one augmentation only. `workers` is the number of threads, by default one for each processor; without
+    any nothing is read ahead. The crops are the same for all.
     """
 
-    def __init__(self, images: LazyImages, augment: ImageAugmentation, workers: int | None = None):
-        self.images, self.augment = images, augment
+    def __init__(self, images: LazyImages, workers: int | None = None):
+        self.images = images
         self.workers = (os.cpu_count() or 1) if workers is None else workers
         self._pending: OrderedDict[tuple[int, int], Future[Crop]] = OrderedDict()
         self._most = 0  # crops of a `prefetch` call
 
-    def prefetch(self, rows: Tensor, keys: Tensor) -> None:
+    def prefetch(self, rows: Tensor, keys: Tensor, augment: ImageAugmentation) -> None:
         """Start reading crops in the background. [B], [B]."""
         if not self.workers:
             return
         self._most = max(self._most, len(rows))
         for place in zip(rows.tolist(), keys.tolist(), strict=True):
             if place not in self._pending:
-                self._pending[place] = self._threads.submit(read_crop, self.images, *place, self.augment)
+                self._pending[place] = self._threads.submit(read_crop, self.images, *place, augment)
         while len(self._pending) > KEPT_CALLS * self._most:
             self._pending.popitem(last=False)
 
-    def read(self, rows: Tensor, keys: Tensor) -> Tensor:
+    def read(self, rows: Tensor, keys: Tensor, augment: ImageAugmentation) -> Tensor:
         """Return the crop of each row by its key. [B], [B] -> [B, C, S, S] uint8."""
-        self.prefetch(rows, keys)
+        self.prefetch(rows, keys, augment)
         places = zip(rows.tolist(), keys.tolist(), strict=True)
-        return torch.from_numpy(np.stack([self._taken(row, key) for row, key in places]))
+        return torch.from_numpy(np.stack([self._taken(row, key, augment) for row, key in places]))
 
-    def _taken(self, row: int, key: int) -> Crop:
+    def _taken(self, row: int, key: int, augment: ImageAugmentation) -> Crop:
         pending = self._pending.pop((row, key), None)
-        return read_crop(self.images, row, key, self.augment) if pending is None else pending.result()
+        return read_crop(self.images, row, key, augment) if pending is None else pending.result()
 
     @cached_property
     def _threads(self) -> ThreadPoolExecutor:

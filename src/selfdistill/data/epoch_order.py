@@ -9,7 +9,15 @@ from torch import Tensor
 
 from selfdistill.data.class_index import ClassIndex
 from selfdistill.data.rank_batches import fitting_batch_size, rank_slice
-from selfdistill.data.requirements import ClassGroups, ExtraAugmentation, Need, Negatives, SameClassImage
+from selfdistill.data.requirements import (
+    ClassGroups,
+    ExtraAugmentation,
+    Need,
+    Negatives,
+    PlainView,
+    SameClassImage,
+    StrongView,
+)
 from selfdistill.errors import UserError
 from selfdistill.inputs import Inputs
 from selfdistill.rng import make_generator
@@ -121,6 +129,8 @@ def extra_inputs(
                 extra["peer"] = inputs(order.peers(epoch, itself), epoch, step, "peer")
             case "twin", ExtraAugmentation():
                 extra |= {name: inputs(order.placed(epoch), epoch, step, name) for name in need.names}
+            case ("strong", StrongView()) | ("plain", PlainView()):
+                extra[key] = inputs(order.placed(epoch), epoch, step, key)
             case "last", _:
                 earlier = order.previous(epoch, step)
                 extra["last"] = inputs(order.placed(earlier[0]), *earlier, "last")

@@ -23,6 +23,19 @@ class ExtraAugmentation:
 
 
 @dataclass(frozen=True)
+class StrongView:
+    """`extra["strong"]`: the same images under a strong augmentation. [B, 3, H, W].
+
+    It is the run's augmentation with a policy: its own, or RandAugment where it has none.
+    """
+
+
+@dataclass(frozen=True)
+class PlainView:
+    """`extra["plain"]`: the same images as at test, without random augmentation or mixing. [B, 3, H, W]."""
+
+
+@dataclass(frozen=True)
 class PreviousBatch:
     """`extra["last"]` and `["last_labels"]`: the previous batch, augmented again; at the first step the same batch."""
 
@@ -41,10 +54,12 @@ class ClassGroups:
     others: int
 
 
-Need = SameClassImage | ExtraAugmentation | PreviousBatch | Negatives | ClassGroups
+Need = SameClassImage | ExtraAugmentation | StrongView | PlainView | PreviousBatch | Negatives | ClassGroups
 KEYS: dict[str, tuple[str, ...]] = {  # keys that a requirement adds to a batch's extra
     "peer": ("peer",),
     "twin": ("twin",),
+    "strong": ("strong",),
+    "plain": ("plain",),
     "last": ("last", "last_labels"),
     "negatives": ("negatives",),
     "order": (),

@@ -14,9 +14,11 @@ from selfdistill.data.examples import Examples, TensorInputs
 from selfdistill.data.mixing import Erasing, Mixing
 from selfdistill.data.requirements import Need
 from selfdistill.data.standardization import Standardization
+from selfdistill.errors import UserError
 from selfdistill.inputs import map_tensors
 from selfdistill.rng import make_generator
 
+STRONG = "the method reads a strong view of each image, but tensors are not augmented; use another method or view"
 TWINS = "the method compares augmentations of an example, but tensors are not augmented, so that all are equal"
 
 
@@ -24,9 +26,9 @@ class TensorLoader:
     """Training batches of `batch_size` rows over all ranks, in a new order each epoch.
 
     The order is that of `EpochOrder`. Nothing is augmented, so that further augmentations of an example ("twin") are
-    equal to it, which a warning says. Mixing, erasing and negatives are drawn per rank. The last incomplete batch is
-    dropped, unless it is the only one. Raises `UserError` if the batch size is not a multiple of `ranks`, or the data
-    does not meet `needs`.
+    equal to it, which a warning says; strong views are refused. Mixing, erasing and negatives are drawn per rank. The
+    last incomplete batch is dropped, unless it is the only one. Raises `UserError` if the batch size is not a multiple
+    of `ranks`, or the data does not meet `needs`.
     """
 
     def __init__(
@@ -45,6 +47,8 @@ class TensorLoader:
         ranks: int = 1,
         device: torch.device | str = "cpu",
     ):
+        if "strong" in (needs or {}):
+            raise UserError(STRONG)
         self.examples = _on_device(examples, device)
         self.augment, self.mixing, self.erasing, self.seed, self.device = augment, mixing, erasing, seed, device
         self.order = EpochOrder(

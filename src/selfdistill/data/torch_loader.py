@@ -3,6 +3,7 @@
 import operator
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from multiprocessing.context import BaseContext
+from types import MappingProxyType
 from typing import NamedTuple, Protocol, SupportsIndex
 
 import torch
@@ -19,6 +20,7 @@ from selfdistill.errors import UserError
 from selfdistill.rng import make_generator
 
 Item = tuple[Tensor, int, int]  # image [3, H, W], class id, row
+VIEWS = {"strong": "a strong augmentation of each image", "plain": "each image without random augmentation"}
 
 
 class LoaderSpec(Protocol):
@@ -52,19 +54,23 @@ def loader(
     generator: torch.Generator | None = None,
     prefetch_factor: int | None = None,
     persistent_workers: bool = False,
+    views: Mapping[str, MapDataset] | None = None,
 ) -> "MethodLoader":
     """Load batches of a data set as a method needs them, for `teach(batch)`.
 
     `spec` is what `teach(…)` returned. `seed` draws the order, the mixing and the extra images; from `num_workers`
-    on, the options are those of torch's DataLoader. A sampler gives rows, at least one. Raises `UserError` for a data
-    set without rows or length, and for items of another kind or label than the data set's `targets`.
+    on, the options are those of torch's DataLoader. A sampler gives rows, at least one. `views` are the same images in
+    the same order with other transforms, for methods that read a strong view ("strong") or one without random
+    augmentation ("plain"). Raises `UserError` for a missing view, for a data set without rows or length, and for items
+    of another kind or label than the data set's `targets`, or of another label in a view.
 
     >>> from types import SimpleNamespace
     >>> images = [(torch.zeros(3, 8, 8), label) for label in range(10)]
     >>> [tuple(batch.inputs.shape) for batch in loader(images, SimpleNamespace(mixing=None, needs={}), 4)]
     [(4, 3, 8, 8), (4, 3, 8, 8)]
     """
-    items = IndexedDataset(dataset)
+    items = IndexedDataset(dataset, views or {})
+    _require_views(spec.needs, items)
     if isinstance(batch_size, bool) or not isinstance(batch_size, int) or batch_size < 1:
         raise UserError(f"a batch needs 1 row or more, but batch_size is {batch_size}")
     rows = _sampler(dataset, shuffle, seed) if sampler is None else sampler
@@ -211,29 +217,64 @@ class IndexedDataset(Dataset[dict[str, Item]]):
     Raises `UserError` for items of another kind.
     """
 
-    def __init__(self, dataset: MapDataset):
-        if not hasattr(dataset, "__getitem__") or not hasattr(dataset, "__len__"):
-            raise UserError(f"{type(dataset).__name__} has no length or rows; pass a map-style data set")
-        if len(dataset) == 0:
-            raise UserError(f"{type(dataset).__name__} has no items; pass a data set with at least one")
-        self.dataset = dataset
+    def __init__(self, dataset: MapDataset, views: Mapping[str, MapDataset] = MappingProxyType({})):
+        for each in (dataset, *views.values()):
+            _require_items(each)
+        self.dataset, self.views = dataset, views
 
     def __len__(self) -> int:
         return len(self.dataset)
 
     def __getitem__(self, request: SampleRequest) -> dict[str, Item]:
-        return {"anchor": self._item(request.row)} | {name: self._item(row) for name, row in request.extra}
+        anchor = self._item(request.row)
+        return {"anchor": anchor} | {name: self._extra(name, row, anchor) for name, row in request.extra}
 
     def _item(self, row: int) -> Item:
         image, label = read_item(self.dataset, row)
         return image, label, row
+
+    def _extra(self, name: str, row: int, anchor: Item) -> Item:
+        if name not in self.views:
+            return self._item(row)
+        image, label = read_item(self.views[name], row)
+        if label != anchor[1]:
+            raise UserError(
+                f"item {row} has the label {anchor[1]} in the data set, but {label} in views[{name!r}]; pass the same "
+                "images in the same order, with another transform"
+            )
+        return image, label, row
+
+
+def _require_items(dataset: MapDataset) -> None:
+    """Raise `UserError` for a data set without length or rows, or without items."""
+    if not hasattr(dataset, "__getitem__") or not hasattr(dataset, "__len__"):
+        raise UserError(f"{type(dataset).__name__} has no length or rows; pass a map-style data set")
+    if len(dataset) == 0:
+        raise UserError(f"{type(dataset).__name__} has no items; pass a data set with at least one")
 
 
 def _extra_images(key: str, need: Need) -> list[str]:
     """Names of the extra images that a requirement adds to each row."""
     if isinstance(need, ExtraAugmentation):
         return need.names
-    return [key] if key in ("peer", "last") else []
+    return [key] if key in ("peer", "last", *VIEWS) else []
+
+
+def _require_views(needs: Mapping[str, Need], items: IndexedDataset) -> None:
+    """Raise `UserError` for a view that a method reads and nobody gives, an unknown one, and one of another length."""
+    if missing := sorted(needs.keys() & VIEWS.keys() - items.views.keys()):
+        raise UserError(
+            f"the method reads `{missing[0]}`, {VIEWS[missing[0]]}, which a data set with one transform does not give; "
+            f"pass sd.loader(…, views={{{missing[0]!r}: the same data set with that transform}})"
+        )
+    for name, view in items.views.items():
+        if name not in VIEWS:
+            raise UserError(f"a view is one of {', '.join(VIEWS)}, but views has {name!r}")
+        if len(view) != len(items):
+            raise UserError(
+                f"views[{name!r}] has {len(view)} items and the data set {len(items)}; pass the same images in the "
+                "same order"
+            )
 
 
 def _sampler(dataset: MapDataset, shuffle: bool, seed: int) -> Sampler[int]:

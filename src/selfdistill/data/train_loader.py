@@ -62,6 +62,7 @@ class Loader:
         )
         self.batch_size, self.needs = self.order.batch_size, self.order.needs
         self.rank, self.ranks, self.device = rank, ranks, device
+        self.strong = augment.strong()
         self.crops = _crop_reader(images, augment, workers)
         self._params = functools.lru_cache(8)(self._draw_params)
         self._extra(0, 0)  # raises unmet requirements before the first step
@@ -84,7 +85,7 @@ class Loader:
         if not isinstance(self.images, LazyImages):
             return
         if self.crops is not None:
-            self._prefetch_crops(self.crops, epoch, step)
+            self._prefetch_crops(self.crops, self.images, epoch, step)
             return
         for later, place in self.order.ahead(epoch, step, 1 + PREFETCH):
             rows = self.order.slice(place)
@@ -93,14 +94,16 @@ class Loader:
                 case SameClassImage(itself):
                     self.images.prefetch(self.order.peers(later, itself)[rows])
 
-    def _prefetch_crops(self, crops: CropReader, epoch: int, step: int) -> None:
-        """Prefetch a crop of its own for each view of each image of the next steps."""
+    def _prefetch_crops(self, crops: CropReader, whole: LazyImages, epoch: int, step: int) -> None:
+        """Prefetch a crop of its own for each view of each image of the next steps; plain views are whole."""
         for later, place in self.order.ahead(epoch, step, 1 + PREFETCH):
             rows = self.order.slice(place)
             for stream_of, order in self._views(later):
-                params = self._params(later, stream_of).rows(rows)
-                if params.keys is not None:
-                    crops.prefetch(order[rows], params.keys)
+                params, image = self._params(later, stream_of).rows(rows), self._augment_of(stream_of).image
+                if params.keys is not None and image is not None:
+                    crops.prefetch(order[rows], params.keys, image)
+            if "plain" in self.needs:
+                whole.prefetch(self.order.rows(later)[rows])
 
     def _views(self, epoch: int) -> Iterator[tuple[str, Tensor]]:
         """Yield the random stream and the order of each view of an epoch's images."""
@@ -111,9 +114,15 @@ class Loader:
         match self.needs.get("twin"):
             case ExtraAugmentation() as twins:
                 yield from ((name, self.order.rows(epoch)) for name in twins.names)
+        if "strong" in self.needs:
+            yield "strong", self.order.rows(epoch)
 
     def _draw_params(self, epoch: int, of: str) -> AugmentParams:
-        return self.augment.draw(len(self.labels), make_generator(self.seed, of, epoch)).to(self.device)
+        drawn = self._augment_of(of).draw(len(self.labels), make_generator(self.seed, of, epoch))
+        return drawn.to(self.device)
+
+    def _augment_of(self, stream_of: str) -> Augmentation:
+        return self.strong if stream_of == "strong" else self.augment
 
     def _extra(self, epoch: int, step: int) -> dict[str, Tensor]:
         extra = extra_inputs(self.order, epoch, step, self._augmented, self._labels)
@@ -123,13 +132,18 @@ class Loader:
         return self.labels[self.order.placed(epoch)[self.order.slice(step)].to(self.device)]
 
     def _augmented(self, order: Tensor, epoch: int, step: int, stream_of: str) -> Tensor:
-        """Augment this rank's images of a step, for a given order and random stream."""
-        rows = self.order.slice(step)
+        """Augment this rank's images of a step, for a given order and random stream; "plain" draws nothing."""
+        rows, augment = self.order.slice(step), self._augment_of(stream_of)
+        if stream_of == "plain":
+            return augment.plain(self._whole(order[rows]))
         params = self._params(epoch, stream_of).rows(rows)
-        if self.crops is not None and params.keys is not None:
-            return self.augment.finish(self.crops.read(order[rows], params.keys).to(self.device), params)
-        images = self.images[order[rows]].to(self.device, non_blocking=True)  # decoded images are there already
-        return self.augment(images, params)
+        if self.crops is not None and params.keys is not None and augment.image is not None:
+            return augment.finish(self.crops.read(order[rows], params.keys, augment.image).to(self.device), params)
+        return augment(self._whole(order[rows]), params)
+
+    def _whole(self, index: Tensor) -> Tensor:
+        """Return images as they are, or resized and center-cropped from their files; prefetched ones are there."""
+        return self.images[index].to(self.device, non_blocking=True)
 
     def _mixed(self, batch: Batch, epoch: int, step: int) -> Batch:
         """Apply erasing and mixing."""
@@ -145,7 +159,7 @@ def _crop_reader(images: Images, augment: Augmentation, workers: int | None) -> 
     lazy, image = images.images, augment.image
     if not isinstance(lazy, LazyImages) or image is None or image.crop_scale is None:
         return None
-    return CropReader(lazy, image, workers)
+    return CropReader(lazy, workers)
 
 
 def batches(

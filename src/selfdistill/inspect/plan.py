@@ -154,6 +154,8 @@ def _ramps(distiller: Distiller) -> Iterator[tuple[str, str]]:
 _DESCRIPTIONS = {
     "peer": "another image of the same class",
     "twin": "two augmentations per image",
+    "strong": "a strong view of each image",
+    "plain": "each image without random augmentation",
     "last": "the previous batch",
     "negatives": "indices of images of other classes",
     "order": "batches grouped by class",

@@ -28,6 +28,8 @@ DESCRIPTIONS = {
     "index": "the position of each row in the data set [B]",
     "peer": "another example of the same class for each row, like the inputs",
     "twin": "a second augmentation of the inputs",
+    "strong": "a strong augmentation of the inputs, such as RandAugment",
+    "plain": "the inputs without random augmentation",
     "last": "the inputs of the previous batch",
     "last_labels": "the labels of the previous batch [B]",
     "negatives": "positions of K examples of other classes for each row [B, K]",
@@ -233,9 +235,9 @@ def _leaves(loss: Tensor) -> Iterator[Tensor]:
 
 
 def warn_of_equal_twins(batch: Batch, method: Method) -> None:
-    """Warn of second augmentations that equal the first. A host sync."""
+    """Warn of second or strong augmentations that equal the first. A host sync."""
     for name, each in batch.extra.items():
-        if name.startswith("twin") and all(map(torch.equal, tensors(each), tensors(batch.inputs))):
+        if name.startswith(("twin", "strong")) and all(map(torch.equal, tensors(each), tensors(batch.inputs))):
             warnings.warn(
                 f"{name} equals the inputs: the data set does not augment, so {method.text} compares each row "
                 "with itself; add random transforms to the data set",

@@ -30,7 +30,7 @@ class Method:
     task_weight: float | None = None  # None: 1
     mixing: Mixing | CellExchange | None = None
     erasing: Erasing | None = None
-    needs: Mapping[str, Need] = field(default_factory=dict)  # required data: peer, twin, last, negatives, order
+    needs: Mapping[str, Need] = field(default_factory=dict)  # required data: peer, twin, strong, plain, last …
     networks: Mapping[str, Role] = field(default_factory=dict)  # companion networks by role
     export_role: str | None = None  # the role whose weights are exported in the student's place
     momentum_gap: float | None = None  # between the momenta of the task's gradient and of the distillation's

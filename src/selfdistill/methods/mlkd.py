@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from selfdistill.data.requirements import ExtraAugmentation
+from selfdistill.data.requirements import ExtraAugmentation, Need, StrongView
 from selfdistill.functional import at_most_median, kl_divergence, multi_level_kd, sum_tensors
 from selfdistill.method import Method
 from selfdistill.method.constructor import Share, method_constructor
@@ -10,28 +10,29 @@ from selfdistill.method.networks import teacher_role
 from selfdistill.terms import ForwardPass, LossTerm, LossValue, StepContext
 
 TEMPERATURES = (2.0, 3.0, 4.0, 5.0, 6.0)
+SECOND: dict[str, Need] = {"twin": ExtraAugmentation(), "strong": StrongView()}  # view
 EXTREMES = (2.0, 6.0)  # at which the published code reads the first view twice
 
 
 class MultiLevelLogits(LossTerm):
     """Rows, classes and batch of a teacher's predictions for two views, at five temperatures."""
 
-    views = (
-        ForwardPass("twin", grad=True, source="twin", joint=True),
-        ForwardPass("teacher", grad=False, network="teacher"),
-        ForwardPass("teacher_twin", grad=False, network="teacher", source="twin"),
-    )
     min_batch_size, reduction, uses_labels = 2, "batch", True
     supports_mixup, supports_tags = False, False  # classes are correlated over rows
 
-    def __init__(self, alpha: float, form: str):
+    def __init__(self, alpha: float, form: str, view: str):
         super().__init__()
-        self.alpha, self.form = alpha, form
+        self.alpha, self.form, self.view = alpha, form, view
+        self.views = (
+            ForwardPass(view, grad=True, source=view, joint=True),
+            ForwardPass("teacher", grad=False, network="teacher"),
+            ForwardPass(f"teacher_{view}", grad=False, network="teacher", source=view),
+        )
 
     def loss(self, context: StepContext) -> LossValue:
         """Compute (1 - α) CE of the second view; α times all levels of the first and T² KL of the second view."""
         first = context.logits, context.views["teacher"].logits
-        second = context.views["twin"].logits, context.views["teacher_twin"].logits
+        second = context.views[self.view].logits, context.views[f"teacher_{self.view}"].logits
         shown = first[1].softmax(dim=1)
         rows, classes = at_most_median(shown.amax(dim=1)), at_most_median(shown.sum(dim=0))
         if self.form == "code":
@@ -43,12 +44,18 @@ class MultiLevelLogits(LossTerm):
 
 
 @method_constructor
-def mlkd(teacher: str | None = None, alpha: Share = 0.9, form: Literal["paper", "code"] = "paper") -> Method:
+def mlkd(
+    teacher: str | None = None,
+    alpha: Share = 0.9,
+    form: Literal["paper", "code"] = "paper",
+    view: Literal["twin", "strong"] = "twin",
+) -> Method:
     """A teacher's rows, classes and batches of predictions for two views (Jin et al., 2023).
 
     >>> from selfdistill.methods import mlkd
     >>> print(mlkd(form="code").text)
     mlkd(form='code')
     """
-    networks, needs = {"teacher": teacher_role(teacher)}, {"twin": ExtraAugmentation()}
-    return Method({"levels": MultiLevelLogits(alpha, form)}, task_weight=1 - alpha, needs=needs, networks=networks)
+    networks, term = {"teacher": teacher_role(teacher)}, MultiLevelLogits(alpha, form, view)
+    needs: dict[str, Need] = {view: SECOND[view]}
+    return Method({"levels": term}, task_weight=1 - alpha, needs=needs, networks=networks)
