@@ -10,7 +10,6 @@ from selfdistill.method.networks import teacher_role
 from selfdistill.terms import ForwardPass, LossTerm, LossValue, StepContext
 
 TEMPERATURES = (2.0, 3.0, 4.0, 5.0, 6.0)
-SECOND: dict[str, Need] = {"twin": ExtraAugmentation(), "strong": StrongView()}  # view
 EXTREMES = (2.0, 6.0)  # at which the published code reads the first view twice
 
 
@@ -57,5 +56,5 @@ def mlkd(
     mlkd(form='code')
     """
     networks, term = {"teacher": teacher_role(teacher)}, MultiLevelLogits(alpha, form, view)
-    needs: dict[str, Need] = {view: SECOND[view]}
+    needs: dict[str, Need] = {view: ExtraAugmentation() if view == "twin" else StrongView()}
     return Method({"levels": term}, task_weight=1 - alpha, needs=needs, networks=networks)
