@@ -23,13 +23,31 @@ def test_panels_have_every_field_once():
     assert panel_of("nothing") is None
 
 
-def test_the_help_lists_options_by_panel(capsys):
-    lines = command(capsys, "train", "--help")[1].splitlines()
+def test_the_complete_help_lists_options_by_panel(capsys):
+    status, text, _ = command(capsys, "train", "--help-all")
+    lines = text.splitlines()
     titles = [each.removesuffix(":") for each in lines if each.endswith(":") and not each.startswith(" ")]
+    assert status == 0
     assert titles == ["Arguments", "Options", RUN, *PANELS]
     place = {word: at for at, line in enumerate(lines) for word in line.split()[:1]}
     assert place["--seed"] < place["Data:"] < place["--limit"] < place["Augmentation:"] < place["--flip"]
     assert place["Schedule:"] < place["--patience"] < place["Hardware:"] < place["--devices"]
+    assert "Epochs of linear learning rate warmup." in text
+
+
+@pytest.mark.parametrize(("name", "lines"), [("train", 50), ("compare", 60), ("tune", 56), ("doctor", 48)])
+def test_the_help_of_many_options_fits_a_screen_and_names_every_option(capsys, monkeypatch, name, lines):
+    monkeypatch.setenv("COLUMNS", "80")
+    status, text, _ = command(capsys, name, "--help")
+    assert status == 0
+    assert len(text.splitlines()) <= lines
+    options = [each.opts[0] for each in application().commands[name].params if each.param_type_name == "option"]
+    assert set(options) <= set(text.replace(",", " ").split())
+
+
+def test_the_help_of_few_options_describes_all(capsys):
+    assert "--help-all" not in command(capsys, "plan", "--help")[1]
+    assert command(capsys, "plan", "--help-all")[0] == 2
 
 
 def test_published_tables_have_their_own_recipes(capsys):

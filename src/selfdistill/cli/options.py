@@ -56,7 +56,7 @@ HELP = {  # by field of RunConfig, the source of type, {choices} and default
     "warmup": "Epochs of linear learning rate warmup.",
     "limit": "Training images to keep, as a stratified subset; default: all.",
     "validation": "Fraction of the training images held out for validation.",
-    "test": "Fraction of the training images that are the test set, where the data have none; the same for all seeds.",
+    "test": "Fraction of the training images for the test set of data without one; the same for all seeds.",
     "label_noise": "Fraction of the training labels replaced by wrong ones.",
     "class_weights": "Weights of classes in losses of labels: auto (inverse frequency), or a JSON or CSV file.",
     "balanced": "Draw every class equally often in each epoch.",
