@@ -98,13 +98,14 @@ def export(
     out: Annotated[Path | None, typer.Option(help="File to write; default: student.* in the run's folder.")] = None,
     modules: Modules = None,
 ) -> None:
-    """Export the student of a finished run without training heads, and verify the exported logits."""
+    """Export the student of a finished run without training heads; check its logits and measure its latency."""
     from selfdistill.export import export as write
     from selfdistill.export.student import description_path
 
-    path, gap = write(folder, to, out, modules=tuple(modules or ()))
-    print(f"{path}: {path.stat().st_size:,} bytes; logits differ from the student's by {gap:.1e} at most")
-    print(f"classes and normalization: its metadata, and {description_path(path)}")
+    found = write(folder, to, out, modules=tuple(modules or ()))
+    print(f"{found.path}: {found.path.stat().st_size:,} bytes; {found.check}")
+    print(f"latency: {found.latency}")
+    print(f"classes and normalization: its metadata, and {description_path(found.path)}")
 
 
 def predict(

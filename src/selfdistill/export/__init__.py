@@ -1,5 +1,6 @@
 """Export of the student of a finished run, with a description of its inputs and classes."""
 
-from selfdistill.export.student import LogitsOnly, export
+from selfdistill.export.logits_only import LogitsOnly
+from selfdistill.export.student import Exported, export
 
-__all__ = ["LogitsOnly", "export"]
+__all__ = ["Exported", "LogitsOnly", "export"]

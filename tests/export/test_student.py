@@ -1,7 +1,9 @@
 """A finished run in other formats, each read by its own program."""
 
 import json
+import shutil
 import sys
+from dataclasses import asdict, replace
 
 import numpy as np
 import onnxruntime
@@ -14,6 +16,7 @@ from selfdistill import data
 from selfdistill.errors import UserError
 from selfdistill.export import export
 from selfdistill.export.description import description
+from selfdistill.export.formats import FORMATS
 from selfdistill.models import create
 from selfdistill.train.config import RunConfig
 from selfdistill.train.networks import load_run
@@ -37,25 +40,25 @@ def shown(finished):
 
 
 def test_safetensors_hold_the_models_own_keys(finished, shown, tmp_path):
-    path, gap = export(finished, "safetensors", tmp_path / "student.safetensors")
-    assert gap == 0
+    path, check, _ = export(finished, "safetensors", tmp_path / "student.safetensors")
+    assert check.difference == 0
     model = create("resnet8", 10)
     model.load_state_dict(load_file(path))
     assert torch.equal(model.eval()(shown[0]), shown[1])
 
 
 def test_onnx_runs_with_any_batch(finished, shown, tmp_path):
-    path, gap = export(finished, "onnx", tmp_path / "deep" / "student.onnx")
-    assert gap < 1e-4
+    path, check, _ = export(finished, "onnx", tmp_path / "deep" / "student.onnx")
+    assert check.difference < 1e-4
     session = onnxruntime.InferenceSession(str(path))
     got = session.run(["logits"], {"images": shown[0].numpy()})[0]
     np.testing.assert_allclose(got, shown[1].numpy(), atol=1e-4)
 
 
 def test_torch_export_runs_with_any_batch(finished, shown):
-    path, gap = export(finished, "torch-export")
+    path, check, _ = export(finished, "torch-export")
     assert path == finished / "student.pt2"
-    assert gap < 1e-4
+    assert check.difference < 1e-4
     torch.testing.assert_close(torch.export.load(path).module()(shown[0]), shown[1])
 
 
@@ -63,7 +66,7 @@ def test_files_carry_classes_and_normalization(finished, tmp_path):
     info = json.loads((finished / "run.json").read_text())
     wanted = {"classes": info["class_names"], "mean": info["mean"], "std": info["std"], "size": [8, 8]}
     for form in ("safetensors", "onnx", "torch-export"):
-        path, _ = export(finished, form, tmp_path / form)
+        path = export(finished, form, tmp_path / form).path
         beside = json.loads((tmp_path / f"{form}.json").read_text())
         inside = metadata(path, form, beside)
         assert {key: beside[key] for key in wanted} == wanted
@@ -86,7 +89,7 @@ def metadata(path, form, keys):
 
 def test_weights_of_the_run_stay_as_they_are(finished):
     before = (finished / "student.safetensors").read_bytes()
-    path, _ = export(finished, "safetensors")
+    path = export(finished, "safetensors").path
     assert (path, path.read_bytes()) == (finished / "student.safetensors", before)
     assert json.loads((finished / "student.safetensors.json").read_text())["interpolation"] == "bicubic"
 
@@ -120,3 +123,35 @@ def test_mistakes_are_answered(finished, tmp_path, monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(UserError, match=r"ONNX needs onnx, onnxscript, onnxruntime: pip install 'selfdistill\[onnx\]'"):
         export(finished, "onnx")
+
+
+def test_real_images_are_checked_and_latency_is_measured(finished, tmp_path):
+    _, check, latency = export(finished, "safetensors", tmp_path / "a")
+    assert str(check).startswith("logits of test images of digits differ by 0.0e+00 at most (tolerance ")
+    beside = json.loads((tmp_path / "a.json").read_text())
+    assert beside["check"] == check._asdict()
+    assert beside["latency"] == asdict(latency)
+    assert latency.ms > 0 < latency.eager_ms
+    assert (latency.warm_up, latency.threads) == (latency.count // 5, torch.get_num_threads())
+
+
+def test_unreadable_data_are_told(finished, tmp_path):
+    shutil.copytree(finished, tmp_path / "run")
+    info = json.loads((tmp_path / "run" / "run.json").read_text())
+    info["config"]["data"] = f"folder:{tmp_path}/gone"
+    (tmp_path / "run" / "run.json").write_text(json.dumps(info))
+    check = export(tmp_path / "run", "safetensors").check
+    assert check.inputs.startswith("random numbers, as no test image can be read (")
+    assert f"{tmp_path}/gone" in check.inputs
+
+
+@pytest.mark.parametrize("wrong", [1.0, float("nan")])
+def test_other_logits_are_an_error_and_leave_the_old_file(finished, tmp_path, monkeypatch, wrong):
+    form = FORMATS["safetensors"]
+    changed = replace(form, read=lambda student, path: lambda inputs: student(inputs) + wrong)
+    monkeypatch.setitem(FORMATS, "safetensors", changed)
+    (tmp_path / "a").write_text("old")
+    with pytest.raises(UserError, match=f"{tmp_path}/a would not be the student: logits of test images of digits diff"):
+        export(finished, "safetensors", tmp_path / "a")
+    assert [each.name for each in tmp_path.iterdir()] == ["a"]
+    assert (tmp_path / "a").read_text() == "old"
