@@ -1,3 +1,5 @@
+import hashlib
+import json
 from dataclasses import replace
 
 import pytest
@@ -66,6 +68,10 @@ def test_what_a_teachers_name_means(tmp_path):
     assert teacher.plan(Teacher(dotted), config) == small("ce()", model=dotted, seed=4)
     assert teacher.folder_for(own, tmp_path) == teacher.folder_for(replace(own), tmp_path)
     assert teacher.folder_for(own, tmp_path) != teacher.folder_for(small("ce()"), tmp_path)
+    assert teacher.folder_for(small("ce()"), tmp_path) != teacher.folder_for(small("csd()"), tmp_path)
+    values = json.dumps({"accelerator": "cpu", "batch_size": 32, "epochs": 2, "limit": 200, "method": "ce()"})
+    digest = hashlib.sha256(values.encode()).hexdigest()[:10]  # of what is not the default: later fields change nothing
+    assert teacher.folder_for(small("ce()"), tmp_path) == tmp_path / f"resnet8-{digest}"
     with pytest.raises(UserError) as told:
         teacher.plan(Teacher("runs/x"), config)
     assert str(told.value) == (

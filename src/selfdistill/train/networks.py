@@ -208,8 +208,13 @@ def _is_model(name: str) -> bool:
 
 
 def folder_for(config: RunConfig, teachers: Path) -> Path:
-    """Return the folder for the run of the teacher with this configuration."""
-    text = json.dumps(config.to_json(), sort_keys=True)
+    """Return the folder for the run of the teacher with this configuration.
+
+    Its name tells the values that differ from the defaults: fields of later versions leave it as it is.
+    """
+    usual = RunConfig(config.method).to_json()
+    changed = {key: value for key, value in config.to_json().items() if value != usual[key]}
+    text = json.dumps({"method": config.method} | changed, sort_keys=True)
     return teachers / f"{config.model.replace('/', '-')}-{hashlib.sha256(text.encode()).hexdigest()[:10]}"
 
 
