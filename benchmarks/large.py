@@ -1,12 +1,14 @@
 """Data larger than memory: resident memory, time to the first step, and images a second.
 
     python benchmarks/large.py parquet --gigabytes 4
+    python benchmarks/large.py wds --gigabytes 4
     python benchmarks/large.py folder --files 1300000
 
-A set is made below `--root` and removed at the end: Parquet files of JPEG images, each with noise bytes after its end
-that make it larger and unlike all others, or 1,000 class folders of hard links to a few tiny images. Processes of their
-own start on it, the first with an empty cache; each makes `--steps` steps at the start and at the end of an epoch
-(of all its steps with `--whole`), and prints the peak of its resident memory: in all, and without mapped files.
+A set is made below `--root` and removed at the end: Parquet files or tar shards of JPEG images, each with noise bytes
+after its end that make it larger and unlike all others, or 1,000 class folders of hard links to a few tiny images.
+Processes of their own start on it, the first with an empty cache; each makes `--steps` steps at the start and at the
+end of an epoch (of all its steps with `--whole`), and prints the peak of its resident memory: in all, and without
+mapped files.
 """
 
 import argparse
@@ -15,10 +17,11 @@ import os
 import shutil
 import subprocess
 import sys
+import tarfile
 import tempfile
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import numpy as np
@@ -26,13 +29,13 @@ from PIL import Image
 
 CLASSES = 1000
 PICTURES = 40  # distinct ones; a file of ext4 has 65,000 links at most
-SHARD = 2**29  # bytes of a Parquet file
+SHARD = 2**29  # bytes of a file or shard
 
 
 def options() -> argparse.Namespace:
     read = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    read.add_argument("layout", choices=["parquet", "folder"])
-    read.add_argument("--gigabytes", type=float, default=4, help="size of the Parquet set")
+    read.add_argument("layout", choices=["parquet", "wds", "folder"])
+    read.add_argument("--gigabytes", type=float, default=4, help="size of the files or shards")
     read.add_argument("--kilobytes", type=int, default=100, help="size of an image in it")
     read.add_argument("--files", type=int, default=1_300_000, help="files of the folder")
     read.add_argument("--root", type=Path, default=Path(tempfile.gettempdir()), help="where the set is made")
@@ -50,31 +53,55 @@ def picture(seed: int, side: int, form: str) -> bytes:
     return file.getvalue()
 
 
+def cells_and_parts(asked: argparse.Namespace) -> tuple[Callable[[int], bytes], list[range]]:
+    """Return the encoded image of a row, and the rows of each file."""
+    size = asked.kilobytes * 1000
+    images = int(asked.gigabytes * 1e9) // size
+    pictures, noise = [picture(k, 32, "JPEG") for k in range(PICTURES)], np.random.default_rng(0)
+
+    def cell(row: int) -> bytes:
+        start = pictures[row % PICTURES]
+        return start + noise.bytes(size - len(start))
+
+    each, shards = SHARD // size, -(-images * size // SHARD)
+    return cell, [range(k * each, min((k + 1) * each, images)) for k in range(shards)]
+
+
 def write_parquet(root: Path, asked: argparse.Namespace) -> str:
     """Write the set, a shard at a time."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    size = asked.kilobytes * 1000
-    images = int(asked.gigabytes * 1e9) // size
-    pictures, noise = [picture(k, 32, "JPEG") for k in range(PICTURES)], np.random.default_rng(0)
-
-    def cell(row: int) -> dict[str, bytes]:
-        start = pictures[row % PICTURES]
-        return {"bytes": start + noise.bytes(size - len(start))}
+    cell, parts = cells_and_parts(asked)
 
     def write(name: str, rows: Iterable[int]) -> None:
         kept = list(rows)
-        cells = pa.array([cell(row) for row in kept], pa.struct([("bytes", pa.binary())]))
+        cells = pa.array([{"bytes": cell(row)} for row in kept], pa.struct([("bytes", pa.binary())]))
         made = pa.table({"image": cells, "label": [row % CLASSES for row in kept]})
         pq.write_table(made, root / name, row_group_size=1000, compression="none")
 
-    each, shards = SHARD // size, -(-images * size // SHARD)
-    for shard in range(shards):
-        rows = range(shard * each, min((shard + 1) * each, images))
-        write(f"train-{shard:05}-of-{shards:05}.parquet", rows)
+    for shard, rows in enumerate(parts):
+        write(f"train-{shard:05}-of-{len(parts):05}.parquet", rows)
     write("test-00000-of-00001.parquet", range(CLASSES))
     return f"parquet:{root}"
+
+
+def write_wds(root: Path, asked: argparse.Namespace) -> str:
+    """Write the set as tar shards."""
+    cell, parts = cells_and_parts(asked)
+
+    def write(name: str, rows: Iterable[int]) -> None:
+        with tarfile.open(root / name, "w") as shard:
+            for row in rows:
+                for ending, content in (("jpg", cell(row)), ("cls", str(row % CLASSES).encode())):
+                    member = tarfile.TarInfo(f"{row:08}.{ending}")
+                    member.size = len(content)
+                    shard.addfile(member, io.BytesIO(content))
+
+    for shard, rows in enumerate(parts):
+        write(f"train-{shard:05}.tar", rows)
+    write("test-00000.tar", range(CLASSES))
+    return f"wds:{root}/train-*.tar?test=test-00000.tar"
 
 
 def write_folder(root: Path, asked: argparse.Namespace) -> str:
@@ -125,7 +152,7 @@ def child(spec: str, asked: argparse.Namespace) -> None:
     from selfdistill.data.kinds import augmentation_for, training_loader
     from selfdistill.models import create
 
-    splits = sd.data.load(spec, decode="stream", size=32 if asked.layout == "parquet" else 8, on_note=print)
+    splits = sd.data.load(spec, decode="stream", size=8 if asked.layout == "folder" else 32, on_note=print)
     loaded = time.perf_counter() - begun
     loader = training_loader(splits.train, 128, augment=augmentation_for(splits, None))
     model = create("resnet8", CLASSES, size=32)
@@ -165,7 +192,7 @@ def main() -> None:
     root.mkdir()
     try:
         begun = time.perf_counter()
-        spec = write_parquet(root, asked) if asked.layout == "parquet" else write_folder(root, asked)
+        spec = {"parquet": write_parquet, "wds": write_wds, "folder": write_folder}[asked.layout](root, asked)
         print(f"made in {time.perf_counter() - begun:.0f} s", flush=True)
         environment = {**os.environ, "SELFDISTILL_CACHE": str(top / "cache")}
         for start in range(asked.starts):

@@ -41,7 +41,7 @@ def test_no_share_means_no_validation():
         (
             "digit",
             {},
-            r"no data source 'digit'; did you mean 'digits'\? there are digits, parquet, folder, csv, list, npz, mat, ",
+            r"no data source 'digit'; did you mean 'digits'\? there are digits, parquet, folder, csv, list, wds, ",
         ),
         ("CIFAR100", {}, r"no data source 'CIFAR100'; did you mean 'cifar100'\?"),
         ("digits:8", {}, r"digits takes nothing after the colon, but got '8'; write digits"),

@@ -101,6 +101,21 @@ class FilePaths(RowView[Path]):
         )
 
 
+class PackedTexts(RowView[str]):
+    """Texts of a block of `packed_texts`, read on access."""
+
+    def __init__(self, block: NDArray[np.uint8]):
+        self.block, self.ends = block, np.flatnonzero(block == 0)
+
+    def __len__(self) -> int:
+        return len(self.ends)
+
+    def at(self, row: int) -> str:
+        """Text of a row."""
+        start = self.ends[row - 1] + 1 if row else 0
+        return os.fsdecode(self.block[start : self.ends[row]].tobytes())
+
+
 def packed_texts(texts: Iterable[str]) -> NDArray[np.uint8]:
     """Pack names of files or folders into one block of bytes, each with a null character at its end."""
     return np.frombuffer(b"".join(os.fsencode(each) + b"\0" for each in texts), np.uint8)

@@ -33,11 +33,14 @@ def fingerprint(data: str | Splits | MaskedSplits | TensorSplits, keep: Keeping 
     if not isinstance(data, str):
         return data.fingerprint or _of_images([data.train, data.validation, data.test])
     path = path_of(data)
-    if path is None or not exists(path):
+    if path is not None and not exists(path):
         return None
     listed = files_of(data)
     if listed is not None:
-        return _of_files(lambda: _listed(listed, path.parent))
+        root = path.parent if path else listed[0].parent
+        return _of_files(lambda: _listed(listed, root))
+    if path is None:
+        return None
     if is_file(path):
         return _of_files(lambda: [_File(".", path.stat(), str(path))])
     return _from_arrays(kept_index("fingerprint", path, lambda: _as_arrays(_of_files(lambda: _below(path))), keep))

@@ -65,6 +65,13 @@ SOURCES = {
         inspector="list_files",
         draws=True,
     ),
+    "wds": Source(
+        "wds_images",
+        "wds:PATTERN[?test=PATTERN&val=PATTERN&image=EXTENSION&label=EXTENSION&key=NAME&names=FILE&range=BLACK..WHITE]",
+        "tar shards of WebDataset, such as train-{000..003}.tar",
+        inspector="wds_shards",
+        draws=True,
+    ),
     "npz": Source(
         "npz_images",
         "npz:PATH[?input=NAME&label=NAME]",
