@@ -12,23 +12,12 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import load_file
 
-from selfdistill import data
 from selfdistill.errors import UserError
 from selfdistill.export import export
 from selfdistill.export.description import description
 from selfdistill.export.formats import FORMATS
 from selfdistill.models import create
-from selfdistill.train.config import RunConfig
 from selfdistill.train.networks import load_run
-from selfdistill.train.run import run
-
-
-@pytest.fixture(scope="module")
-def finished(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("run")
-    config = RunConfig("drg() + csd()", limit=100, epochs=1, batch_size=32)
-    run(config, folder, splits=data.load("digits", limit=100))
-    return folder
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +29,7 @@ def shown(finished):
 
 
 def test_safetensors_hold_the_models_own_keys(finished, shown, tmp_path):
-    path, check, _ = export(finished, "safetensors", tmp_path / "student.safetensors")
+    path, check, *_ = export(finished, "safetensors", tmp_path / "student.safetensors")
     assert check.difference == 0
     model = create("resnet8", 10)
     model.load_state_dict(load_file(path))
@@ -48,7 +37,7 @@ def test_safetensors_hold_the_models_own_keys(finished, shown, tmp_path):
 
 
 def test_onnx_runs_with_any_batch(finished, shown, tmp_path):
-    path, check, _ = export(finished, "onnx", tmp_path / "deep" / "student.onnx")
+    path, check, *_ = export(finished, "onnx", tmp_path / "deep" / "student.onnx")
     assert check.difference < 1e-4
     session = onnxruntime.InferenceSession(str(path))
     got = session.run(["logits"], {"images": shown[0].numpy()})[0]
@@ -56,7 +45,7 @@ def test_onnx_runs_with_any_batch(finished, shown, tmp_path):
 
 
 def test_torch_export_runs_with_any_batch(finished, shown):
-    path, check, _ = export(finished, "torch-export")
+    path, check, *_ = export(finished, "torch-export")
     assert path == finished / "student.pt2"
     assert check.difference < 1e-4
     torch.testing.assert_close(torch.export.load(path).module()(shown[0]), shown[1])
@@ -126,7 +115,7 @@ def test_mistakes_are_answered(finished, tmp_path, monkeypatch):
 
 
 def test_real_images_are_checked_and_latency_is_measured(finished, tmp_path):
-    _, check, latency = export(finished, "safetensors", tmp_path / "a")
+    _, check, latency, _ = export(finished, "safetensors", tmp_path / "a")
     assert str(check).startswith("logits of test images of digits differ by 0.0e+00 at most (tolerance ")
     beside = json.loads((tmp_path / "a.json").read_text())
     assert beside["check"] == check._asdict()

@@ -96,16 +96,26 @@ def export(
     folder: RunFolder,
     to: Annotated[str, typer.Option(help="Format: safetensors, onnx or torch-export.")] = "safetensors",
     out: Annotated[Path | None, typer.Option(help="File to write; default: student.* in the run's folder.")] = None,
+    int8: Annotated[
+        bool,
+        typer.Option(
+            "--int8",
+            help="With --to onnx: also write a file of 8 bits, calibrated on training images, and compare its top-1.",
+        ),
+    ] = False,
     modules: Modules = None,
 ) -> None:
     """Export the student of a finished run without training heads; check its logits and measure its latency."""
     from selfdistill.export import export as write
     from selfdistill.export.student import description_path
 
-    found = write(folder, to, out, modules=tuple(modules or ()))
+    found = write(folder, to, out, int8=int8, modules=tuple(modules or ()))
     print(f"{found.path}: {found.path.stat().st_size:,} bytes; {found.check}")
     print(f"latency: {found.latency}")
     print(f"classes and normalization: its metadata, and {description_path(found.path)}")
+    if found.int8:
+        print(f"{found.int8.path}: {found.int8.path.stat().st_size:,} bytes; {found.int8.accuracy}")
+        print(f"latency: {found.int8.latency}")
 
 
 def predict(

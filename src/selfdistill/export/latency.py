@@ -27,7 +27,7 @@ class Latency:
     def __str__(self) -> str:
         threads = f"{self.threads} thread{'s' * (self.threads > 1)}"
         calls = f"median of {self.count} calls after {self.warm_up}"
-        return f"{self.ms:.2f} ms for one example, eager {self.eager_ms:.2f} ms ({threads}, {calls})"
+        return f"{self.ms:.3g} ms for one example, eager {self.eager_ms:.3g} ms ({threads}, {calls})"
 
 
 def latency(network: Network, eager: Network, inputs: Mapping[str, Tensor]) -> Latency:

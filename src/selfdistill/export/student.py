@@ -9,11 +9,14 @@ from torch import Tensor
 
 from selfdistill.errors import UserError
 from selfdistill.export.description import as_metadata, description
-from selfdistill.export.example import Example, example_of
-from selfdistill.export.formats import FORMATS, Format, Network, Student
+from selfdistill.export.example import Example, RunData, data_of, example_of
+from selfdistill.export.formats import FORMATS, Format, Network, Student, read_onnx, require_onnx
+from selfdistill.export.int8 import Accuracy, accuracy, quantize
 from selfdistill.export.latency import Latency, latency
 from selfdistill.export.logits_only import LogitsOnly
 from selfdistill.files import make_folder, write_atomic, write_json
+from selfdistill.records import RunInfo, task_in
+from selfdistill.task import CLASSIFY
 from selfdistill.train.networks import WEIGHTS, load_run
 
 TOLERANCE = 1e-4  # largest difference of logits, in shares of the largest logit or of 1
@@ -30,24 +33,43 @@ class Check(NamedTuple):
         return f"logits of {self.inputs} differ by {self.difference:.1e} at most (tolerance {self.tolerance:.0e})"
 
 
+class Quantized(NamedTuple):
+    """A file of 8 bits with its accuracy and latency."""
+
+    path: Path
+    accuracy: Accuracy
+    latency: Latency
+
+
 class Exported(NamedTuple):
     """An exported file with its check and latency."""
 
     path: Path
     check: Check
     latency: Latency
+    int8: Quantized | None = None
 
 
-def export(folder: str | Path, to: str, out: str | Path | None = None, *, modules: Collection[str] = ()) -> Exported:
+def export(
+    folder: str | Path,
+    to: str,
+    out: str | Path | None = None,
+    *,
+    int8: bool = False,
+    modules: Collection[str] = (),
+) -> Exported:
     """Export the student of a finished run in the format `to`: "safetensors", "onnx" or "torch-export".
 
     The file's logits of test images are compared with the student's, of random images where none can be read. Classes
-    and normalization are in the file's metadata, and in a JSON file beside it together with check and latency. Raises
-    `UserError` if the format is unknown, its libraries are missing, or the logits differ; an older file then stays.
+    and normalization are in the file's metadata, and in a JSON file beside it together with check and latency. With
+    `int8`, a second file is quantized and its top-1 compared. Raises `UserError` if the format is unknown, its
+    libraries are missing, or the logits differ; an older file then stays.
     """
     if to not in FORMATS:
         raise UserError(f"there is no format {to!r}; there are {', '.join(FORMATS)}")
     model, info = load_run(folder, modules)
+    if int8:
+        _require_quantizable(to, info)
     path = Path(out) if out else Path(folder) / f"student{FORMATS[to].suffix}"
     make_folder(path.parent)
     example = example_of(info, Path(folder), modules)
@@ -57,7 +79,8 @@ def export(folder: str | Path, to: str, out: str | Path | None = None, *, module
     check = _write(student, FORMATS[to], path, example)
     measured = latency(FORMATS[to].read(student, path), student, example.inputs)
     write_json(description_path(path), facts | {"check": check._asdict(), "latency": asdict(measured)})
-    return Exported(path, check, measured)
+    quantized = _quantize(student, path, info, facts, data_of(info, Path(folder), modules)) if int8 else None
+    return Exported(path, check, measured, quantized)
 
 
 def description_path(path: Path) -> Path:
@@ -90,6 +113,28 @@ def _check(network: Network, student: Student, example: Example, path: Path) -> 
     if not check.difference <= check.tolerance:  # true of NaN too
         raise UserError(f"{path} would not be the student: {check}; try another format")
     return check
+
+
+def _require_quantizable(to: str, info: RunInfo) -> None:
+    if to != "onnx":
+        raise UserError(
+            f"--int8 quantizes by ONNX Runtime, but the format is {to}; pass --to onnx, or leave --int8 out"
+        )
+    require_onnx()
+    task = task_in(info["config"]).name
+    if task != CLASSIFY:
+        raise UserError(f"--int8 compares top-1, which a run of the task {task!r} does not have; leave --int8 out")
+
+
+def _quantize(student: Student, source: Path, info: RunInfo, facts: dict[str, object], data: RunData) -> Quantized:
+    """Write the file of 8 bits beside that of 32, with its own description."""
+    path = source.with_suffix(f".int8{FORMATS['onnx'].suffix}")
+    calibrated_on = quantize(source, path, data, info, student.metadata)
+    network = read_onnx(path)
+    found = accuracy(read_onnx(source), network, data, info, calibrated_on)
+    measured = latency(network, student, student.inputs)
+    write_json(description_path(path), facts | {"int8": found._asdict(), "latency": asdict(measured)})
+    return Quantized(path, found, measured)
 
 
 def _largest(values: Tensor) -> float:
