@@ -196,7 +196,7 @@ TURNS = dict.fromkeys(["sla", "sla_sd", "sskd"], "need float images|half turn")
 MIXES = dict.fromkeys(["mixup", "cutmix", "stkd", "mixskd"], "inputs hold integers")
 ERASES = {"cutout": "erasing .* needs one float tensor", "patch_swap": "patches need one float tensor"}
 OF_TEXT = TURNS | MIXES | ERASES
-POSITIONS = dict.fromkeys(["scd", "sad", "at", "nst", "afd"], "stage")
+POSITIONS = dict.fromkeys(["scd", "sad", "at", "nst", "afd", "structured_kd", "icsd", "pals"], "stage")
 OF_A_TABLE = {
     "frskd": "no stage has any",
     "cutmix": "pasting .* needs one float tensor",
@@ -243,7 +243,7 @@ KINDS = {
     "image and table": Kind(
         ImageAndTable,
         lambda: (floats(3, 16, 16)(), floats(6)()),
-        {"cutmix": "changes one tensor only", "zipf_ls": "the classifier reads"},
+        {"cutmix": "changes one tensor only"} | dict.fromkeys(["zipf_ls", "icsd", "pals"], "the classifier reads"),
     ),
     "ViT of transformers": Kind(vit, lambda: {"pixel_values": floats(3, 16, 16)()}),
     "audio spectrogram": Kind(spectrogram_transformer, lambda: {"input_values": floats(32, 16)()}, TURNS),

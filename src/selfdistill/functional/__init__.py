@@ -1,5 +1,6 @@
 """The maths of self-distillation: pure functions of tensors, without state or modules."""
 
+from selfdistill.functional.class_maps import class_divergences, inter_class_gap
 from selfdistill.functional.divergence import (
     binary_logits,
     clipped_probabilities,
@@ -43,6 +44,8 @@ from selfdistill.functional.flow import flow_matrix
 from selfdistill.functional.information_flow import information_flow, jeffreys
 from selfdistill.functional.multi_level import at_most_median, multi_level_kd
 from selfdistill.functional.nce import log_normalizer, nce_loss
+from selfdistill.functional.neighbors import neighbor_shares, soft_label_of_neighbors
+from selfdistill.functional.nodes import node_cosines, pairwise_gap, pooled_nodes
 from selfdistill.functional.normalize import (
     EPS,
     correlation,
@@ -112,6 +115,7 @@ __all__ = [
     "center_attention",
     "channel_energy",
     "channels",
+    "class_divergences",
     "class_mean_predictions",
     "class_sums",
     "clipped_probabilities",
@@ -137,6 +141,7 @@ __all__ = [
     "has_positions",
     "hcl_loss",
     "information_flow",
+    "inter_class_gap",
     "jeffreys",
     "joint_ranks",
     "keep_absent",
@@ -159,10 +164,14 @@ __all__ = [
     "mutual_kl",
     "nce_loss",
     "neighbor_probabilities",
+    "neighbor_shares",
     "nkd_loss",
+    "node_cosines",
     "offsets",
+    "pairwise_gap",
     "past_or_label",
     "pool_to_grid",
+    "pooled_nodes",
     "position_votes",
     "prediction_trust",
     "present",
@@ -175,6 +184,7 @@ __all__ = [
     "self_corrected_ce",
     "shared_ranks",
     "soft_cross_entropy",
+    "soft_label_of_neighbors",
     "softmax_with_temperature",
     "sort_logits",
     "standardize",

@@ -18,7 +18,7 @@ class MaxSuppression(LossTerm):
         penalty = max_suppression(context.logits)
         if not self.uses_progress:
             return self.begin * penalty
-        share = context.progress.epoch / context.progress.epochs
+        share = context.progress.completed
         return (self.begin + (self.end - self.begin) * share) * penalty
 
 

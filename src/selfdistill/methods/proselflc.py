@@ -21,7 +21,7 @@ class SelfCorrectedLabels(LossTerm):
     def loss(self, context: StepContext) -> LossValue:
         """Compute -Σ ((1 - ε) y + ε p) log p with a gradient through both p, as cross-entropy and its change."""
         logits, progress = context.logits, context.progress
-        late = (self.slope * (progress.epoch / progress.epochs - self.transit)).sigmoid()
+        late = (self.slope * (progress.completed - self.transit)).sigmoid()
         shares = label_shares(context.batch, logits.shape[1]).to(logits.dtype)
         soft = self_corrected_ce(logits, shares, late.to(logits.dtype) * prediction_trust(logits))
         hard = context.cross_entropy(logits)

@@ -12,22 +12,30 @@ from selfdistill.errors import UserError
 from selfdistill.features import Anatomy
 from selfdistill.features.branch import Branch
 from selfdistill.features.trace import trace_modules
+from selfdistill.functional import channels, has_positions
 from selfdistill.inputs import Inputs, num_rows
 from selfdistill.method import Method
 from selfdistill.step.passes import inputs_of
 from selfdistill.step.rows import ExampleRows
-from selfdistill.terms import ForwardPass, LossTerm
+from selfdistill.terms import CLASSIFIED, ForwardPass, LossTerm
 
 
 def tap_names(term: LossTerm, anatomy: Anatomy) -> list[str]:
     """List the taps of a term, "stages" expanded."""
-    return [name for tap in term.taps for name in anatomy.expand_tap(tap, term.needs_spatial)]
+    taps = (*term.taps, CLASSIFIED) if _classifies_positions(term, anatomy) else term.taps
+    return [name for tap in taps for name in anatomy.expand_tap(tap, term.needs_spatial)]
+
+
+def _classifies_positions(term: LossTerm, anatomy: Anatomy) -> bool:
+    return term.reads_maps and not anatomy.dense
 
 
 def require(term: LossTerm, name: str, anatomy: Anatomy, text: str) -> None:
     """Raise `UserError` for a term that reads stages or a classifier that the model lacks."""
     _require_stages(term, name, anatomy, text)
     _require_gradient(term, name, anatomy, text)
+    if _classifies_positions(term, anatomy):
+        _require_classifier_of_positions(name, anatomy, text)
     if term.requires and anatomy.classifier is None:
         parts = " and the ".join(term.requires).replace("_", " ")
         raise UserError(
@@ -39,6 +47,18 @@ def require(term: LossTerm, name: str, anatomy: Anatomy, text: str) -> None:
             f"{text} reads the weight of a linear classifier (term {name!r}), but {anatomy.classifier!r} is "
             "not linear; use a model that ends in a linear layer"
         )
+
+
+def _require_classifier_of_positions(name: str, anatomy: Anatomy, text: str) -> None:
+    shape, reads = anatomy.stage(CLASSIFIED).shape, anatomy.embedding[1] if anatomy.embedding else None
+    if anatomy.linear and has_positions(shape) and channels(shape) == reads:
+        return
+    found = f"the last stage gives {[*shape]} and the classifier "
+    found += f"reads {reads} channels" if anatomy.linear else "is no single linear layer"
+    raise UserError(
+        f"{text} applies the classifier at each position of the last stage (term {name!r}), but {found}; use a model "
+        "that ends in a global average and a linear layer, or one that classifies pixels"
+    )
 
 
 def require_stored_weight(term: LossTerm, student: nn.Module, anatomy: Anatomy, text: str) -> None:

@@ -53,6 +53,12 @@ class CompanionNetwork(nn.Module):
             raise UserError(
                 "a term applies the classifier of another network; name 'embedding' in the taps of its pass"
             )
+        if embedding.shape[-1] != self.anatomy.classifier_row.numel():
+            raise UserError(
+                f"a term applies the classifier of {self.anatomy.model} to {embedding.shape[-1]} channels, but it "
+                f"reads {self.anatomy.classifier_row.numel()}; take a network that ends in a global average and a "
+                "linear layer"
+            )
         return apply_classifier(self.network, self.anatomy, embedding)
 
     def after_step(self) -> None:

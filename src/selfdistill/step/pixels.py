@@ -38,6 +38,14 @@ class AllPixels(Selection):
         return maps.movedim(1, -1).flatten(0, 2)
 
 
+class WholeMaps(Selection):
+    """All positions of a batch, as maps: labels [B, H, W], -100 where there is none, and logits as the model's."""
+
+    def __init__(self, batch: Batch):
+        super().__init__(batch)
+        self.any_label = (batch.labels != IGNORED).any()
+
+
 class SampledPixels(Selection):
     """Pixels at indices of the flattened labels [B, H, W]; `embeds` if the term reads their embeddings."""
 
@@ -112,7 +120,7 @@ class PixelRows(ExampleRows):
     def _require_maps(self, term: LossTerm, name: str, text: str) -> None:
         taps = [tap for each in term.taps for tap in self.anatomy.expand_tap(each) if tap != "embedding"]
         flat = [tap for tap in taps if not self.has_rows(self.anatomy.stage(tap).shape)]
-        if term.uses_labels and flat:
+        if (term.uses_labels or term.reads_maps) and flat:
             raise UserError(
                 f"{text} classifies the {self.kind} of {flat[0]!r} (term {name!r}), but {self.anatomy.model} has "
                 f"{[*self.anatomy.stage(flat[0]).shape]} there; tap a stage with a vector for each, or use a method "
@@ -135,6 +143,8 @@ class PixelRows(ExampleRows):
 
     def select(self, batch: Batch, term: LossTerm, progress: Progress, task: bool) -> Selection:
         """Select all pixels for a task that leaves out those without a label, labelled ones for another term."""
+        if term.reads_maps:
+            return WholeMaps(batch)
         if task and term.ignores_unlabeled:
             return self.every(batch)
         if task:

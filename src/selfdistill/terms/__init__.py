@@ -3,6 +3,7 @@
 from selfdistill.terms.memory import Memory, TableUpdate
 from selfdistill.terms.rows import EXAMPLES, Pool, Rows
 from selfdistill.terms.term import (
+    CLASSIFIED,
     BuildContext,
     CrossEntropy,
     ForwardPass,
@@ -18,6 +19,7 @@ from selfdistill.terms.term import (
 )
 
 __all__ = [
+    "CLASSIFIED",
     "EXAMPLES",
     "BuildContext",
     "CrossEntropy",

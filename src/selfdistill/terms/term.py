@@ -16,6 +16,7 @@ from selfdistill.terms.memory import Memory, as_mapping, as_pair, as_tensor
 from selfdistill.terms.rows import EXAMPLES, Rows
 
 Value = TypeVar("Value", Tensor, Mix)
+CLASSIFIED = "stage-1"  # where a classifier of whole examples is applied to each position
 Requirement = Literal["embedding", "classifier", "classifier_weight"]
 TaskLoss = Callable[[Tensor, Tensor], Tensor]  # logits [B, C] and labels -> []
 LossValue = Tensor | Mapping[str, Tensor]  # a loss [], or its parts {"learn": [], "mimic": []}
@@ -29,6 +30,11 @@ class Progress(NamedTuple):
     fraction: Tensor  # [] from 0 at the first step towards 1
     step: Tensor = torch.zeros(())  # [] batches done
     key: Tensor = torch.zeros((), dtype=torch.int64)  # [] of random numbers: another at each step, rank and part
+
+    @property
+    def completed(self) -> Tensor:
+        """The share of completed epochs, from 0 to under 1. -> []."""
+        return self.epoch / self.epochs
 
     def linear_ramp(self, epochs: float) -> Tensor:
         """Return a factor that grows linearly from 0 to 1 over the first `epochs`; 1 where `epochs` is 0. -> [].
@@ -282,6 +288,7 @@ class LossTerm(nn.Module):
     views: tuple[ForwardPass, ...] = ()  # passes other than the anchor's
     requires: tuple[Requirement, ...] = ()  # parts of the student that must exist
     writes_weight: bool = False  # `finish` writes the classifier's weight
+    reads_maps: bool = False  # logits of all positions: whole maps, or the classifier at each position of "stage-1"
     compares_norms: bool = False  # of all that a position or token holds, reads its norm: an attention map
     supports_mixup: bool = True  # accepts mixed batches
     supports_pixels: bool = True  # a row may be a pixel of an image, or a token
@@ -368,16 +375,19 @@ class LossTerm(nn.Module):
 class CrossEntropy(LossTerm):
     """The task loss: cross-entropy with labels, mixed if the batch is mixed, and optionally smoothed.
 
-    It is zero before the epoch `start`.
+    It is zero before the epoch `start`; if it is `rising`, its factor is the share of completed epochs.
     """
 
     ignores_unlabeled = True
 
-    def __init__(self, smoothing: float = 0.0, start: float = 0.0):
+    def __init__(self, smoothing: float = 0.0, start: float = 0.0, rising: bool = False):
         super().__init__()
-        self.smoothing, self.start_epoch, self.uses_progress = smoothing, start, start > 0
+        self.smoothing, self.start_epoch, self.rising = smoothing, start, rising
+        self.uses_progress = start > 0 or rising
 
     def loss(self, context: StepContext) -> LossValue:
         """Compute the cross-entropy of the student's logits."""
         value = context.cross_entropy(context.logits, self.smoothing)
-        return value * (context.progress.epoch >= self.start_epoch) if self.uses_progress else value
+        if self.rising:
+            value = value * context.progress.completed
+        return value * (context.progress.epoch >= self.start_epoch) if self.start_epoch else value
