@@ -37,7 +37,8 @@ def node_cosines(nodes: Tensor) -> Tensor:
     >>> print(node_cosines(torch.tensor([[[3.0, 1.0], [4.0, 0.0]]])).round(decimals=3).tolist())
     [[[1.0, 0.6], [0.6, 1.0]]]
     """
-    directions = nodes / (nodes.detach().norm(dim=1, keepdim=True) + EPS)
+    lengths: Tensor = nodes.detach().norm(dim=1, keepdim=True)
+    directions = nodes / (lengths + EPS)
     return directions.transpose(1, 2) @ directions
 
 

@@ -45,7 +45,7 @@ class PairsOfRegions(StagePairs):
 
 @method_constructor
 def structured_kd(
-    teacher: str | None = None, pixels: NonNegative = 10.0, pairs: NonNegative = 0.5, scale: Share = 0.5
+    teacher: str | None = None, pixels: NonNegative = 1.0, pairs: NonNegative = 0.5, scale: Share = 0.5
 ) -> Method:
     """A teacher's predictions at each pixel, and its similarities between regions (Liu et al., 2019).
 
@@ -53,7 +53,7 @@ def structured_kd(
 
     >>> from selfdistill.methods import structured_kd
     >>> print(structured_kd(pairs=1.0).weights)
-    {'task': 1.0, 'pixels': 10.0, 'pairs': 1.0}
+    {'task': 1.0, 'pixels': 1.0, 'pairs': 1.0}
     """
     terms = {"pixels": TeacherPixels(pixels), "pairs": PairsOfRegions(scale, pairs)}
     return Method(terms, networks={"teacher": teacher_role(teacher)})
