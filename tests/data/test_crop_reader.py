@@ -47,15 +47,17 @@ def test_a_crop_is_that_of_the_whole_upright_image(tmp_path, form, turned):
     for key in range(12):
         top, left, height, width = CROPS.box(whole.height, whole.width, key)
         box = (left, top, left + width, top + height)
-        wanted = np.asarray(whole.resize((SIDE, SIDE), Image.Resampling.BICUBIC, box=box)).transpose(2, 0, 1)
+        wanted = np.asarray(whole.resize((SIDE, SIDE), Image.Resampling.BICUBIC, box=box))
         found = read_crop(images, 0, key, CROPS)
-        assert np.abs(found.astype(int) - wanted).mean() < (2.5 if form == "jpg" else 1e-9)
+        assert found.shape == (SIDE, SIDE, 3)
+        away = np.abs(found.astype(int) - wanted)
+        assert away.mean() < (6 if form == "jpg" else 0.3)  # edges are at pixels of a JPEG as decoded
 
 
 def test_large_crops_of_a_jpeg_are_decoded_small(tmp_path, monkeypatch):
     images, sizes = written(tmp_path), []
-    resize = Image.Image.resize
-    monkeypatch.setattr(Image.Image, "resize", lambda self, *a, **k: sizes.append(self.size) or resize(self, *a, **k))
+    crop = Image.Image.crop
+    monkeypatch.setattr(Image.Image, "crop", lambda self, *a, **k: sizes.append(self.size) or crop(self, *a, **k))
     read_crop(images, 0, 0, ImageAugmentation((1.0, 1.0)))
     read_crop(images, 0, 0, ImageAugmentation((0.02, 0.02)))
     assert sizes == [(50, 30), (200, 120)]
@@ -96,7 +98,7 @@ def test_all_views_are_read_ahead(tmp_path, policy):
     strong = ImageAugmentation((0.3, 1.0), "randaugment")
     keys = loader._params(0, "strong").keys[:4].tolist()
     wanted = [read_crop(images.images, row, key, strong) for row, key in zip(first.index.tolist(), keys, strict=True)]
-    assert first.extra["strong"].equal(augment.plain(torch.from_numpy(np.stack(wanted))))
+    assert first.extra["strong"].equal(augment.plain(torch.from_numpy(np.stack(wanted)).permute(0, 3, 1, 2)))
 
 
 def test_what_is_read_is_forgotten(tmp_path):

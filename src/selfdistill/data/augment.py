@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import torch
 import torch.nn.functional as F
@@ -12,6 +12,7 @@ from selfdistill.data.augment_recipe import AugmentRecipe
 from selfdistill.data.image_augment import ImageAugmentation, image_augmentation
 from selfdistill.data.images import Splits
 
+Channels: TypeAlias = tuple[float, ...]
 KEYS = 2**62  # a key of an image is below
 STRONG = "randaugment"  # policy of a strong view where the augmentation has none
 
@@ -44,8 +45,8 @@ class Augmentation:
 
     pad: int
     flip: bool
-    mean: tuple[float, ...]
-    std: tuple[float, ...]
+    mean: Channels
+    std: Channels
     image: ImageAugmentation | None = None
 
     def strong(self) -> "Augmentation":
@@ -73,7 +74,9 @@ class Augmentation:
 
     def plain(self, images: Tensor) -> Tensor:
         """Normalize images alone. [B, C, H, W] uint8 -> float32, in channels_last."""
-        return self.normalize(images).contiguous(memory_format=torch.channels_last)  # last: 0.3 ms; first: 1.2 ms
+        center, scale = _by_row(self.mean, self.std, images.shape[3], images.device)
+        values = images.contiguous(memory_format=torch.channels_last).to(torch.float32, copy=True)
+        return values.sub_(center).div_(scale)  # in place: new memory takes longer than arithmetic
 
     def _changed(self, images: Tensor, keys: Tensor | None) -> Tensor:
         if self.image is None or keys is None:
@@ -107,14 +110,24 @@ def horizontal_flip(images: Tensor, flipped: Tensor) -> Tensor:
     return torch.where(flipped[:, None, None, None], images.flip(3), images)
 
 
-def normalized(images: Tensor, mean: tuple[float, ...], std: tuple[float, ...]) -> Tensor:
+def normalized(images: Tensor, mean: Channels, std: Channels) -> Tensor:
     """Normalize pixels from 0 to 255 by mean and std of pixels from 0 to 1. [B, 3, H, W] -> the same, float32."""
     center, scale = _by_channel(mean, std, images.device)
     return (images.float() - center) / scale
 
 
 @lru_cache
-def _by_channel(mean: tuple[float, ...], std: tuple[float, ...], device: torch.device) -> tuple[Tensor, Tensor]:
+def _by_row(mean: Channels, std: Channels, width: int, device: torch.device) -> tuple[Tensor, Tensor]:
+    """Mean and std of a row of pixels in channels_last, which is six times faster there. -> [C, 1, W] each."""
+    center, scale = (
+        each.expand(1, -1, 1, width).contiguous(memory_format=torch.channels_last)[0]
+        for each in _by_channel(mean, std, device)
+    )
+    return center, scale
+
+
+@lru_cache
+def _by_channel(mean: Channels, std: Channels, device: torch.device) -> tuple[Tensor, Tensor]:
     """Mean and std in pixels from 0 to 255, cached to avoid a host-to-device copy at each step. -> [3, 1, 1] each."""
     made = torch.tensor([mean, std], device=device)[..., None, None] * 255
     return made[0], made[1]
