@@ -46,6 +46,20 @@ def test_broken_images_are_counted_and_ten_named():
         decode(sources, name, 4)
 
 
+@pytest.mark.parametrize("form", ["JPEG", "PNG", "WEBP", "TIFF"])
+def test_a_cut_image_is_told_in_plain_words(form):
+    whole = encoded(0, 64, form)
+    for share in (0.5, 0.9, 0.99):
+        with pytest.raises(UserError, match="row 0: its (end is missing, as after a broken copy|data are damaged): "):
+            decode([whole[: int(len(whole) * share)]], name, None)
+
+
+def test_pillows_error_has_no_class_name():
+    cut = encoded(0, 64)[:20]  # in the first chunk
+    with pytest.raises(UserError, match=r"in row 0: its [^:]*: Truncated File Read; repair or remove it"):
+        decode([cut], name, None)
+
+
 def test_what_is_no_image_is_said_without_addresses():
     with pytest.raises(UserError, match=r"in row 0: it has no known image format; repair"):
         decode([b"no image"], name, 8)

@@ -157,7 +157,10 @@ def _predict_images(folder: Path, images: list[str], out: Path | None, tta: str,
     print(f"{found.path}: {found.images:,} images")
     if found.unreadable:
         more = ", …" if found.unreadable > len(found.named) else ""
-        print(f"cannot read {found.unreadable:,} of them: {', '.join(found.named)}{more}; see their column error")
+        print(
+            f"cannot read {found.unreadable:,} of them: {', '.join(found.named)}{more}; repair or remove "
+            "them; the column error names all"
+        )
 
 
 def show_metrics(study: "Study", data: str | None = None) -> None:

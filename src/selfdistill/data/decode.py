@@ -1,5 +1,6 @@
 """Decoding of image files and bytes, with errors that name the images."""
 
+import errno
 import io
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -176,7 +177,22 @@ def reading(source: bytes | Path, name: str) -> "Iterator[Image.Image]":
     except UnidentifiedImageError:
         raise UnreadableImage(name, "it is empty" if _empty(source) else "it has no known image format") from None
     except Exception as error:  # PIL raises a dozen types on broken files
-        raise UnreadableImage(name, f"{type(error).__name__}: {error}") from None
+        raise UnreadableImage(name, _reason(error)) from None
+
+
+def _reason(error: Exception) -> str:
+    """Return in plain words why an image cannot be read, with those of Pillow where they may tell more."""
+    if isinstance(error, FileNotFoundError):
+        return "there is no such file"
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    if "truncat" in str(error).lower():
+        return f"its end is missing, as after a broken copy: {error}"
+    return (
+        f"its data are damaged: {error}"
+        if isinstance(error, OSError | SyntaxError)
+        else f"{type(error).__name__}: {error}"
+    )
 
 
 def _empty(source: bytes | Path) -> bool:
@@ -186,7 +202,7 @@ def _empty(source: bytes | Path) -> bool:
 def _regular(path: Path) -> Path:
     """Return the path of a file; raise `OSError` for special files such as a FIFO, which would block."""
     if not path.is_file() and path.exists():
-        raise OSError("it is not a regular file")
+        raise OSError(errno.EINVAL, "it is not a regular file")
     return path
 
 

@@ -36,7 +36,7 @@ class Cells:
             return ["mask"]
         if self.finished.task == TAG:
             return ["predicted", *classes]
-        ranks = range(1, min(TOP, len(classes)) + 1)
+        ranks = range(2, min(TOP, len(classes)) + 1)
         return ["predicted", "probability", *(f"top{k}{what}" for k in ranks for what in ("", "_probability")), OOD]
 
     @torch.no_grad()
@@ -54,7 +54,7 @@ class Cells:
         order = shares.topk(min(TOP, shares.shape[1]))
         for values, ids, score in zip(order.values.tolist(), order.indices.tolist(), scores.tolist(), strict=True):
             ranks = [(self.finished.classes[k], f"{value:.6f}") for k, value in zip(ids, values, strict=True)]
-            yield [*ranks[0], *(cell for rank in ranks for cell in rank), f"{score:.6g}"]
+            yield [*(cell for rank in ranks for cell in rank), f"{score:.6g}"]
 
     def _tags(self, pixels: Tensor) -> Iterator[list[str]]:
         names = self.finished.classes

@@ -96,7 +96,8 @@ def _write(file: Path, paths: Iterable[Path], cells: Cells, counts: _Counts) -> 
         for row in _rows(paths, cells, counts):
             lines.writerow(map(csv_cell, row))
     if counts.unreadable == counts.images:
-        raise UserError(f"none of the {counts.images} images can be read: {', '.join(counts.named)}")
+        named = ", ".join(counts.named)
+        raise UserError(f"none of the {counts.images} images can be read: {named}; repair them, or name others")
 
 
 def _rows(paths: Iterable[Path], cells: Cells, counts: _Counts) -> Iterator[list[str]]:
