@@ -239,6 +239,15 @@ def test_cite_takes_a_name(capsys):
     assert command(capsys, "cite", "drg") == command(capsys, "cite", "drg()")
 
 
+def test_methods_by_what_a_user_has(capsys):
+    _, out, _ = command(capsys, "methods", "--cost", "--needs")
+    assert re.search(r"^A teacher\. You have a trained network", out, re.M)
+    assert re.search(r"^byot +1 \+ 0 +one exit per stage +reference +exit heads learn", out, re.M)
+    _, out, _ = command(capsys, "methods", "--needs")
+    assert re.search(r"^ps_kd +index +reference +the previous", out, re.M)
+    assert re.search(r"^method +needs +evidence +idea$", out, re.M)
+
+
 def test_methods_and_cite(capsys):
     _, out, _ = command(capsys, "methods")
     assert re.search(r"^scd +2023 +Shallow stages imitate", out, re.M)

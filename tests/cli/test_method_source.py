@@ -13,6 +13,7 @@ from selfdistill.methods import REGISTRY, parse_method
 COMMANDS = (
     ("methods",),
     ("methods", "dsr"),
+    ("methods", "--cost", "--needs"),
     ("cite", "control(drg(alpha=0.3)) + lightskd()"),
     *((name, "--help") for name in ("compare", "study", "reproduce", "train", "report", "evaluate", "export")),
     *((name, "--help") for name in ("plan", "taps", "bench", "doctor", "methods", "cite")),

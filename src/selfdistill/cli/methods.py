@@ -1,5 +1,6 @@
 """`selfdistill methods` and `selfdistill cite`. Neither imports torch, except to report an invalid expression."""
 
+from itertools import compress
 from typing import Annotated
 
 import typer
@@ -9,10 +10,18 @@ from selfdistill.cli.method_source import cited, method_names, read_method
 
 def list_methods(
     name: Annotated[str | None, typer.Argument(help="A method, to show its arguments, description and papers.")] = None,
+    cost: Annotated[bool, typer.Option("--cost", help="Forward passes and parameters in training.")] = False,
+    needs: Annotated[bool, typer.Option("--needs", help="What a method needs beyond images and labels.")] = False,
 ) -> None:
-    """List all methods, or describe one."""
-    if name is None:
+    """List all methods, or describe one.
+
+    With --cost or --needs the methods are ordered by what you have, each with the evidence of its implementation:
+    values of published code ("reference"), or plain loops ("oracle").
+    """
+    if name is None and not (cost or needs):
         _list_all()
+    elif name is None:
+        _list_families(cost, needs)
     elif (bare := name.split("(")[0]) in method_names():
         _describe(bare)
     else:
@@ -35,6 +44,18 @@ def _list_all() -> None:
     methods = [read_method(name) for name in method_names()]
     print(aligned([(each.name, each.year, each.doc.splitlines()[0]) for each in methods]))
     print('\nTrain with "drg()", or with a sum such as "drg() + dsr()"; selfdistill methods NAME shows the arguments.')
+
+
+def _list_families(cost: bool, needs: bool) -> None:
+    from selfdistill.cli.console import aligned
+    from selfdistill.method.families import method_families
+
+    shown = {"method": True, "forward passes": cost, "added": cost, "needs": needs, "evidence": True, "idea": True}
+    for family in method_families():
+        rows = [(each.name, each.passes, each.added, each.needs, each.evidence, each.idea) for each in family.profiles]
+        table = [tuple(compress(row, shown.values())) for row in (tuple(shown), *rows)]
+        print(f"{family.title}. {family.lead}\n{aligned(table)}\n")
+    print("forward passes: of the student + others; added: parameters in training, and memory in brackets")
 
 
 def _describe(name: str) -> None:

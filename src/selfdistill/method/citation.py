@@ -36,3 +36,14 @@ def field(entry: str, name: str) -> str:
     """
     found = re.search(rf"^  {name} = {{(.*)}},?$", entry, re.M)
     return found[1].strip("{}") if found else ""
+
+
+def first_authors(entry: str) -> str:
+    """Return the surnames of one author, of two, or of the first of several; empty without any.
+
+    >>> from selfdistill.methods import drg
+    >>> first_authors(drg().papers[0])
+    'Wang et al.'
+    """
+    surnames = [each.split(",")[0].strip() for each in field(entry, "author").split(" and ")]
+    return " and ".join(surnames) if len(surnames) < 3 else f"{surnames[0]} et al."
