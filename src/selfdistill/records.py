@@ -172,6 +172,8 @@ class StudyInfo(TypedDict):
     compute: NotRequired[dict[str, Amount]]
     recipes: NotRequired[dict[str, TunedRecipe]]  # of tuned rows
     test_images: NotRequired[Annotated[int, between(1, 10**9, "whole number")] | None]
+    folds: NotRequired[Annotated[int, between(2, 10**9, "whole number")]]  # absent without folds, as is the next
+    train_images: NotRequired[Ordinal]
 
 
 Record = TypeVar("Record")

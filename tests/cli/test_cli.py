@@ -304,7 +304,7 @@ def test_public_names():
 
 
 def test_options_are_those_of_the_configuration():
-    assert set(HELP) == {each.name for each in fields(RunConfig)} - {"method", "seed", "generation"}
+    assert set(HELP) == {each.name for each in fields(RunConfig)} - {"method", "seed", "generation", "folds", "fold"}
     kind, text = option_type("precision")
     assert (kind, text) == (str, "Mixed precision: 32, bf16 or 16.")
     assert all(name in option_type("data")[1] for name in SOURCES)

@@ -1,4 +1,4 @@
-"""`selfdistill compare`: compare methods over seeds."""
+"""`selfdistill compare`: compare methods over seeds or folds."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -8,7 +8,7 @@ import typer
 
 from selfdistill.cli.engine_options import Address, Engine, EngineAndListener, Threads, Workers, engine_and_listener
 from selfdistill.cli.evaluate import Metrics, OtherClasses, TestLimit, show_metrics
-from selfdistill.cli.options import Methods, method_expressions, run_options
+from selfdistill.cli.options import Folds, Methods, method_expressions, run_options
 from selfdistill.cli.panels import RUN
 from selfdistill.cli.report import Page, write_page
 from selfdistill.cli.tracking import Log, together, tracking
@@ -55,10 +55,11 @@ def compare(
     datasets: Datasets = None,
     label_noises: LabelNoises = None,
     first_seed: Annotated[int, typer.Option(help="First seed; the others follow it.", rich_help_panel=RUN)] = 0,
-    seeds: Annotated[int, typer.Option(help="Number of seeds per method.", rich_help_panel=RUN)] = 5,
+    seeds: Annotated[int, typer.Option(help="Number of seeds per method, and per fold.", rich_help_panel=RUN)] = 5,
+    folds: Folds = None,
     out: Annotated[
         Path | None,
-        typer.Option(help="Folder of the study; default: runs/DATA[-LIMIT]-MODEL-EPOCHS.", rich_help_panel=RUN),
+        typer.Option(help="Folder of the study; default: runs/DATA[-LIMIT][-FOLDS]-MODEL-EPOCHS.", rich_help_panel=RUN),
     ] = None,
     controls: Controls = False,
     equal_compute: EqualCompute = False,
@@ -77,7 +78,7 @@ def compare(
     *,
     config: RunConfig,
 ) -> None:
-    """Train each method with each seed and print a table.
+    """Train each method with each seed, or on each fold with each seed, and print a table.
 
     Re-running the command skips finished runs and resumes interrupted ones. With --metrics, the finished runs are
     then evaluated on these metrics, as by the command evaluate. A method that needs a teacher but names none has
@@ -100,6 +101,7 @@ def compare(
         metrics or (),
         ood,
         test_limit,
+        folds=folds,
     )
     run_grid(grid, out or grid.folder, engine_and_listener(engine, workers, threads, address), log, report=report)
 

@@ -7,6 +7,8 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from selfdistill.run_key import in_words
+
 if TYPE_CHECKING:
     from selfdistill.study.study import Study
 
@@ -28,8 +30,8 @@ def show_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
 def list_left_out(studies: "Sequence[Study]") -> None:
     """Print the runs whose files cannot be read, each with the reason."""
     for study in studies:
-        for (method, seed), why in study.left_out.items():
-            errors.print(f"selfdistill: left out {method}, seed {seed}: {why}", soft_wrap=True, markup=False)
+        for (method, key), why in study.left_out.items():
+            errors.print(f"selfdistill: left out {method}, {in_words(key)}: {why}", soft_wrap=True, markup=False)
 
 
 def report_failures(studies: "Sequence[Study]") -> None:

@@ -33,6 +33,13 @@ Modules = Annotated[
     list[str] | None,
     typer.Option(help="Modules of your own from which the runs' methods and models may be imported; default: none."),
 ]
+Folds = Annotated[
+    int | None,
+    typer.Option(
+        help="Parts of the training images, of which each is the test set once, where the data have none.",
+        rich_help_panel=panel_of("test"),
+    ),
+]
 HELP = {  # by field of RunConfig, the source of type, {choices} and default
     "data": f"Data set: {', '.join(each.usage.partition('[')[0] for each in SOURCES.values())}.",
     "task": "What has a class: {choices}; auto is by the data: an image, a pixel, or a tag of an image.",

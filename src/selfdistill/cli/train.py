@@ -5,8 +5,8 @@ from typing import Annotated
 
 import typer
 
-from selfdistill.cli.options import run_options
-from selfdistill.cli.panels import RUN
+from selfdistill.cli.options import Folds, run_options
+from selfdistill.cli.panels import RUN, panel_of
 from selfdistill.cli.tracking import Log, together, tracking
 from selfdistill.train.config import RunConfig
 
@@ -20,8 +20,16 @@ PRINTED = (
 def train(
     method: Annotated[str, typer.Argument(help='Method expression, such as "drg(alpha=0.2) + dsr()".')],
     seed: Annotated[int, typer.Option(help="Random seed.", rich_help_panel=RUN)] = 0,
+    folds: Folds = None,
+    fold: Annotated[
+        int,
+        typer.Option(
+            help="Fold that is the test set, from 0; the same for all seeds.", rich_help_panel=panel_of("test")
+        ),
+    ] = 0,
     out: Annotated[
-        Path | None, typer.Option(help="Folder of the run; default: runs/METHOD-DATA-MODEL-SEED.", rich_help_panel=RUN)
+        Path | None,
+        typer.Option(help="Folder of the run; default: runs/METHOD-DATA-MODEL-SEED[-FOLD].", rich_help_panel=RUN),
     ] = None,
     resume: Annotated[
         bool, typer.Option("--resume/--no-resume", help="Resume an interrupted run.", rich_help_panel=RUN)
@@ -48,8 +56,9 @@ def train(
     from selfdistill.train.monitor.progress import progress_for
     from selfdistill.train.run import run
 
-    config = replace(config, method=method, seed=seed)
-    folder = out or Path("runs") / folder_name(f"{method}-{config.data}-{config.model}-{seed}")
+    config = replace(config, method=method, seed=seed, folds=folds, fold=fold)
+    part = f"-fold{fold}of{folds}" if folds else ""
+    folder = out or Path("runs") / folder_name(f"{method}-{config.data}-{config.model}-{seed}{part}")
     with tracking(log, folder.resolve().parent.name) as trackers:
         listener = together(progress_for(console), trackers)
         result = run(config, folder, resume=resume, listener=listener, save_every=save_every)

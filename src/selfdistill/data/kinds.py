@@ -10,6 +10,7 @@ from selfdistill.data.augment import Augmentation, default_augmentation
 from selfdistill.data.augment_recipe import AugmentRecipe
 from selfdistill.data.batch import Batch
 from selfdistill.data.cell_exchange import CellExchange
+from selfdistill.data.drawn_test import TestPart
 from selfdistill.data.examples import Examples, TensorSplits, named_inputs
 from selfdistill.data.ignored import IGNORED
 from selfdistill.data.images import Images, Splits
@@ -51,7 +52,7 @@ def load_data(
     label_noise: float = 0.0,
     decode: Decode = "auto",
     skip_unreadable: bool = False,
-    test: float = 0.0,
+    test: TestPart = 0.0,
     crops: bool = False,
     channels: int | None = None,
     on_note: Callable[[str], None],
@@ -81,7 +82,7 @@ def load_data(
             on_note=on_note,
         )
     if test:
-        require_drawing(spec)
+        require_drawing(spec, test)
     if label_noise:
         raise UserError("label noise replaces the classes of whole images, not of pixels; leave --label-noise out")
     return load_masks(
@@ -112,7 +113,7 @@ def _tensors(
     seed: int,
     size: int | None,
     label_noise: float,
-    test: float,
+    test: TestPart,
     on_note: Callable[[str], None],
 ) -> TensorSplits:
     """Load tensors, which are not resized. Raises `UserError` for options that only images have."""

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 import torch
 from torch import Tensor
 
+from selfdistill.data.drawn_test import TestPart
 from selfdistill.data.examples import Examples, TensorSplits
 from selfdistill.data.fingerprint import fingerprint
 from selfdistill.data.images import require_classes
@@ -23,7 +24,7 @@ def load_tensors(
     limit: int | None = None,
     validation: float = 0.0,
     seed: int = 0,
-    test: float = 0.0,
+    test: TestPart = 0.0,
     on_note: Callable[[str], None] = warnings.warn,
 ) -> TensorSplits:
     """Load a data set of tensors by its specification: "tensors:PATH", an .npz or .safetensors file.
@@ -32,9 +33,9 @@ def load_tensors(
     `split` [N] of 0, 1 and 2; several inputs are a mapping by their names. Inputs are tables [N, D], signals [N, C, L],
     images [N, C, H, W] or volumes [N, C, T, H, W]; labels class ids [N], tags [N, T] or pixels [N, H, W]. `limit` keeps
     that many training examples; `validation` is the fraction of them that is then split off, in place of the file's
-    own; both are drawn by `seed`, stratified for classes. `test` is the fraction of the training examples that are the
-    test set, the same for all seeds, where the file has none. `on_note` gets sentences on what may surprise. Raises
-    `UserError` for invalid data or options.
+    own; both are drawn by `seed`, stratified for classes. `test` is the test set where the file has none, the same for
+    all seeds: a fraction of the training examples, or a `Fold` of them. `on_note` gets sentences on what may surprise.
+    Raises `UserError` for invalid data or options.
     """
     require_tensors(spec)
     found, raw = fingerprint(spec), read_tensors(spec.partition(":")[2], test)

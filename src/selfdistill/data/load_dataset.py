@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from selfdistill.data.decode import UnreadableImage, UnreadableImages, in_words, require_readable
+from selfdistill.data.drawn_test import TestPart
 from selfdistill.data.fingerprint import fingerprint
 from selfdistill.data.grey import to_grey
 from selfdistill.data.images import Images, Splits, require_classes
@@ -36,7 +37,7 @@ def load(
     label_noise: float = 0.0,
     decode: Decode = "auto",
     skip_unreadable: bool = False,
-    test: float = 0.0,
+    test: TestPart = 0.0,
     crops: bool = False,
     channels: int | None = None,
     on_note: Callable[[str], None] = warnings.warn,
@@ -48,8 +49,8 @@ def load(
     place of the source's own validation set; both are drawn by `seed`. Images are resized to `size` pixels a side.
     `label_noise` is the fraction of the remaining training labels that are replaced by wrong ones. `decode` is when
     image files are decoded: "once" (in advance), "stream" (on access), or "auto" (once if all fit into half of the
-    free memory); batches are the same. `test` is the fraction of the training images that are the test set, the
-    same for all seeds, for data without one. With `crops` training files are not decoded in advance, as each epoch
+    free memory); batches are the same. `test` is the test set of data without one, the same for all seeds: a fraction
+    of the training images, or a `Fold` of them. With `crops` training files are not decoded in advance, as each epoch
     crops them anew. With 1 of `channels` images are luminance; else they have three channels. `skip_unreadable`
     leaves out images that cannot be read. `on_note` gets a note on them. Raises `UserError` for invalid data or
     options.

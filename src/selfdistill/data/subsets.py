@@ -3,6 +3,8 @@
 import torch
 from torch import Generator, Tensor
 
+from selfdistill.data.drawn_test import Fold, TestPart, option_of, sameness
+from selfdistill.data.folds import draw_fold
 from selfdistill.errors import UserError
 
 TEST_SHARE, TEST_SEED = 0.2, 0  # where a data set has no splits; its test set does not depend on the run's seed
@@ -77,22 +79,25 @@ def split_validation(labels: Tensor, share: float, seed: int, groups: Tensor | N
     return kept, complement(kept, len(labels))
 
 
-def draw_test(labels: Tensor, share: float, groups: Tensor | None = None) -> tuple[Tensor, Tensor]:
-    """Draw a test set, the same in every run: stratified, or whole groups [N]. Labels [N] or more -> [N - T], [T].
+def draw_test(labels: Tensor, part: TestPart, groups: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    """Draw a share of the rows, or a fold, as the test set. Labels [N] or more -> [N - T], [T].
 
-    Every class stays in training, so a share of classes with an image or two may be smaller.
-    Raises `UserError` where no row is left for one of both.
+    It is the same for all seeds: stratified, or whole groups [N]. Every class stays in training, so a share of classes
+    with an image or two may be smaller. Raises `UserError` where no row is left for one of both, and where folds would
+    lack a class.
 
     >>> [len(part) for part in draw_test(torch.tensor([0, 1] * 10), 0.2)]
     [16, 4]
     """
+    if isinstance(part, Fold):
+        return draw_fold(labels, part, groups)
     count = len(labels)
-    held = round(count * share)
+    held = round(count * part)
     if groups is None and labels.dim() == 1:
         held = min(held, count - len(labels.unique()))
     if count < 2 or (groups is None and not 0 < held < count):
         raise UserError(
-            f"a share of {share:g} of {count} rows leaves no row on one side; take another share, or add rows"
+            f"a share of {part:g} of {count} rows leaves no row on one side; take another share, or add rows"
         )
     if groups is not None:
         test = whole_groups(groups, held, TEST_SEED)
@@ -101,19 +106,19 @@ def draw_test(labels: Tensor, share: float, groups: Tensor | None = None) -> tup
     return train, complement(train, count)
 
 
-def require_undrawn(tested: bool, where: str) -> None:
-    """Raise `UserError` for `--test` with data that have test images."""
+def require_undrawn(tested: bool, where: str, part: TestPart) -> None:
+    """Raise `UserError` for `--test` or `--folds` with data that have test images."""
     if tested:
-        raise UserError(f"{where} has test images, so there is nothing to draw; leave out --test")
+        raise UserError(f"{where} has test images, so there is nothing to draw; leave out {option_of(part)}")
 
 
-def drawn_note(where: str, drawn: int, count: int) -> str:
+def drawn_note(where: str, drawn: int, count: int, part: TestPart) -> str:
     """Sentence on a test set that was drawn.
 
-    >>> drawn_note("'flowers'", 4, 20)
+    >>> drawn_note("'flowers'", 4, 20, 0.2)
     "4 of the 20 images of 'flowers', the same in every run, are the test set"
     """
-    return f"{drawn} of the {count} images of {where}, the same in every run, are the test set"
+    return f"{drawn} of the {count} images of {where}, {sameness(part)}, are the test set"
 
 
 def whole_groups(groups: Tensor, count: int, seed: int) -> Tensor:

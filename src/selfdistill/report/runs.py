@@ -5,6 +5,7 @@ from pathlib import Path
 
 from selfdistill.files import folder_name
 from selfdistill.records import AnyEpoch, AnyResult, RunInfo, number, read_info, read_log
+from selfdistill.run_key import RunKey, folder_of
 from selfdistill.study import Study
 from selfdistill.study.layout import run_folder
 from selfdistill.task import Task
@@ -15,7 +16,7 @@ class Run:
     """A finished run with the contents of its files."""
 
     method: str
-    seed: int
+    key: RunKey
     folder: Path
     result: AnyResult
     facts: RunInfo  # run.json
@@ -23,8 +24,8 @@ class Run:
 
 
 def runs_of(study: Study) -> dict[str, list[Run]]:
-    """Read the finished runs of a study by method, in the order of methods and seeds."""
-    return {method: [_run(study, method, seed) for seed in _seeds(study, method)] for method in _finished(study)}
+    """Read the finished runs of a study by method, in the order of methods, folds and seeds."""
+    return {method: [_run(study, method, key) for key in _keys(study, method)] for method in _finished(study)}
 
 
 def logged_score(runs: dict[str, list[Run]], task: Task) -> str:
@@ -50,10 +51,10 @@ def study_title(study: Study) -> str:
     return f"{len(set(study.methods) - set(study.epochs))} ways to train {model} on {data}{wrong}"
 
 
-def anchor(study: Study, method: str = "", seed: int | None = None) -> str:
+def anchor(study: Study, method: str = "", key: RunKey | None = None) -> str:
     """Return the id on the page of a study, of a method in it, or of a run."""
-    place = run_folder(study.folder, method, seed or 0).parent.name if method else ""
-    words = [study_name(study), place, "" if seed is None else f"seed{seed}"]
+    place = run_folder(study.folder, method, key or 0).parent.name if method else ""
+    words = [study_name(study), place, "" if key is None else folder_of(key)]
     return folder_name("-".join(word for word in words if word))
 
 
@@ -61,11 +62,11 @@ def _finished(study: Study) -> list[str]:
     return [method for method in study.methods if study.results.get(method)]
 
 
-def _seeds(study: Study, method: str) -> list[int]:
-    return [seed for seed in study.seeds if seed in study.results[method]]
+def _keys(study: Study, method: str) -> list[RunKey]:
+    return [key for key in study.keys if key in study.results[method]]
 
 
-def _run(study: Study, method: str, seed: int) -> Run:
-    folder = run_folder(study.folder, method, seed)
-    result = study.results[method][seed]
-    return Run(method, seed, folder, result, read_info(folder), read_log(folder, result["epochs"], study.task))
+def _run(study: Study, method: str, key: RunKey) -> Run:
+    folder = run_folder(study.folder, method, key)
+    result = study.results[method][key]
+    return Run(method, key, folder, result, read_info(folder), read_log(folder, result["epochs"], study.task))

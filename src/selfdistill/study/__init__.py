@@ -1,4 +1,4 @@
-"""Grids of runs and their statistics over seeds."""
+"""Grids of runs and their statistics over seeds or folds."""
 
 from selfdistill.study.compare import compare, compare_all
 from selfdistill.study.engine.engine import make_engine

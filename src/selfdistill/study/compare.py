@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from itertools import product
 from pathlib import Path
 from typing import cast
 
@@ -76,18 +77,20 @@ def prepare(grid: Grid, base: RunConfig, folder: Path, listener: Listener | None
             "without --steps"
         )
     rows = grid.rows
-    study = Study(base, rows, tuple(grid.seeds), folder)
-    splits = load_splits(study.config(rows[0], study.seeds[0]))
+    study = Study(base, rows, tuple(grid.seeds), folder, folds=grid.folds)
+    first = study.keys[0]
+    splits = load_splits(study.config(rows[0], first))
     for note in (*splits.notes, *_remarks(study)):
         (listener or Listener()).on_note(note)
     study.test_images = len(splits.test)
-    for row in rows:
-        require_fit(study.config(row, study.seeds[0]), splits)
+    study.train_images = None if grid.folds is None else len(splits.train)
+    for row, key in product(rows, dict.fromkeys((first, study.keys[-1]) if grid.folds else (first,))):
+        require_fit(study.config(row, key), splits)  # a run as teacher fits one fold at most
     if grid.request:
         grid.request.require_available(base, splits)
     if not grid.equal_compute:
         return study
-    compute = {row: relative_compute(study.config(row, study.seeds[0]), splits) for row in rows}
+    compute = {row: relative_compute(study.config(row, first), splits) for row in rows}
     epochs = longer_rows(compute, int(base.epochs))
     compute |= {row: each / base.epochs for row, each in epochs.items()}
     return replace(study, methods=(*rows, *epochs), epochs=epochs, compute=compute)
@@ -95,7 +98,7 @@ def prepare(grid: Grid, base: RunConfig, folder: Path, listener: Listener | None
 
 def _remarks(study: Study) -> list[str]:
     """Return the remarks on all rows, each once."""
-    configs = [study.config(row, study.seeds[0]) for row in study.methods]
+    configs = [study.config(row, study.keys[0]) for row in study.methods]
     return list(dict.fromkeys(words for each in configs for words in remarks(parse_method(each.method), each)))
 
 
@@ -120,13 +123,13 @@ def _run(studies: Sequence[Study], teachers: Path, engine: Engine, listener: Lis
 
 
 def _jobs(study: Study, teachers: Path) -> Iterator[Job]:
-    for seed in study.seeds:
+    for key in study.keys:  # outer loop, because the data of a fold and a seed are loaded once for all methods
         for row in study.methods:
-            yield Job(row, study.config(row, seed), run_folder(study.folder, row, seed), teachers)
+            yield Job(row, study.config(row, key), run_folder(study.folder, row, key), teachers)
 
 
 def _store(study: Study, job: Job, outcome: Outcome) -> None:
     if outcome.result is not None:
-        study.results.setdefault(job.row, {})[job.config.seed] = cast(AnyResult, outcome.result)
+        study.results.setdefault(job.row, {})[study.key_of(job.config)] = cast(AnyResult, outcome.result)
     else:
         study.errors[job.row] = str(outcome.error)

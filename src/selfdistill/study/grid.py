@@ -1,4 +1,4 @@
-"""The grid of a study: the full cross product of methods, models, data sets, label noise and seeds."""
+"""The grid of a study: the full cross product of methods, models, data sets, label noise, folds and seeds."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -19,14 +19,16 @@ MOST_SEEDS = 1_000_000
 
 @dataclass(frozen=True)
 class Grid:
-    """Methods × models × data × label noise × seeds. `recipe` holds the other settings, and defaults for these.
+    """Methods × models × data × label noise × folds × seeds. `recipe` holds the other settings, and defaults.
 
     `label_noise` are fractions of wrong training labels. `controls` adds each method's heads and passes
     without its distillation; `equal_compute` adds cross-entropy trained for as many FLOPs as each method uses.
     `metrics` are evaluated on the finished runs, on `test_limit` test images (default: all); `ood` are the images
-    of other classes for OOD detection. A Python file with `STUDY = Grid(…)` is trained by `selfdistill study FILE`.
+    of other classes for OOD detection. With `folds`, each part of data without a test set is the test set once, and
+    the statistics are over folds instead of seeds. A Python file with `STUDY = Grid(…)` is trained by
+    `selfdistill study FILE`.
     Raises `UserError` for an empty grid, a text or a number in place of a list, a fraction of wrong labels outside
-    0 to 1, an unknown metric, and `test_limit` without metrics.
+    0 to 1, an unknown metric, `test_limit` without metrics, and a recipe with a fold or a test share beside `folds`.
 
     >>> grid = sd.Grid(["ce()", "drg()"], models=["resnet8", "resnet20"], seeds=[0, 1], controls=True)
     >>> grid.rows
@@ -44,6 +46,7 @@ class Grid:
     metrics: Sequence[str] = ()
     ood: str | None = None
     test_limit: int | None = None
+    folds: int | None = field(default=None, kw_only=True)
 
     def __post_init__(self) -> None:
         for name in ("methods", "models", "data", "label_noise", "metrics"):
@@ -58,6 +61,11 @@ class Grid:
                 )
         for share in self.label_noise:
             replace(self.recipe, label_noise=share)  # raises `UserError` for an invalid fraction
+        if self.folds is not None and self.recipe.folds is not None:
+            raise UserError(
+                "folds of a grid take each fold in turn, but its recipe has a fold already; leave one of both out"
+            )
+        self._with_folds()  # raises `UserError` for an invalid number of folds
         if self.request is None and self.test_limit is not None:
             raise UserError(
                 'test_limit limits the images of metrics, but the grid names no metrics; write metrics=["basic"]'
@@ -115,7 +123,7 @@ class Grid:
         >>> sd.Grid(["ce()"], models=["resnet8", "resnet20"]).folder.as_posix()
         'runs/digits-resnet8-resnet20-20epochs'
         """
-        return default_folder(self.recipe, self.models, self.data, self.label_noise)
+        return default_folder(self.recipe, self.models, self.data, self.label_noise, self.folds)
 
     def pairs(self, folder: Path) -> Iterator[tuple[RunConfig, Path]]:
         """Return the shared configuration and the folder of each combination of data set, model and label noise.
@@ -124,12 +132,16 @@ class Grid:
         >>> [(config.model, folder.name) for config, folder in grid.pairs(grid.folder)]
         [('resnet8', 'digits-resnet8'), ('resnet20', 'digits-resnet20')]
         """
-        recipe, several = self.recipe, len(self.label_noise) > 1
+        recipe, several = self._with_folds(), len(self.label_noise) > 1
         shares = self.label_noise or [recipe.label_noise]
         pairs = list(product(self.data or [recipe.data], self.models or [recipe.model], shares))
         for data, model, noise in pairs:
             place = pair_folder(folder, data, model, noise if several else None) if len(pairs) > 1 else folder
             yield replace(recipe, data=data, model=model, label_noise=noise), place
+
+    def _with_folds(self) -> RunConfig:
+        """Return the recipe, of the first fold if the grid has folds."""
+        return self.recipe if self.folds is None else replace(self.recipe, folds=self.folds)
 
 
 def with_controls(methods: Sequence[str]) -> list[str]:

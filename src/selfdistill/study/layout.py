@@ -5,16 +5,22 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from selfdistill.files import folder_name
+from selfdistill.run_key import RunKey, folder_of
 from selfdistill.train.config import RunConfig
 
 
 def default_folder(
-    base: RunConfig, models: Sequence[str] = (), data: Sequence[str] = (), label_noise: Sequence[float] = ()
+    base: RunConfig,
+    models: Sequence[str] = (),
+    data: Sequence[str] = (),
+    label_noise: Sequence[float] = (),
+    folds: int | None = None,
 ) -> Path:
-    """Return the default folder of a study, by data set, limit, label noise, model and length."""
+    """Return the default folder of a study, by data set, limit, folds, label noise, model and length."""
     sets, networks = [_last(each) for each in data or [base.data]], [_last(each) for each in models or [base.model]]
     noises = [_noise(each) for each in label_noise or [base.label_noise]]
-    parts = [*sets, base.limit, *(noises if any(label_noise or [base.label_noise]) else ()), *networks]
+    split = f"{folds}folds" if folds else None
+    parts = [*sets, base.limit, split, *(noises if any(label_noise or [base.label_noise]) else ()), *networks]
     parts.append(base.length.replace(" ", ""))
     return Path("runs") / folder_name("-".join(str(each) for each in parts if each))
 
@@ -25,12 +31,12 @@ def pair_folder(folder: Path, data: str, model: str, label_noise: float | None =
     return folder / folder_name("-".join([_last(data), _last(model), *noise]))
 
 
-def run_folder(folder: Path, row: str, seed: int) -> Path:
+def run_folder(folder: Path, row: str, key: RunKey) -> Path:
     """Return the folder of a run: readable, and unique to the row."""
     words = folder_name(row)
     if words != row.removesuffix("()"):
         words = f"{words[:60]}-{hashlib.sha256(row.encode()).hexdigest()[:6]}"
-    return folder / "runs" / words / f"seed{seed}"
+    return folder / "runs" / words / folder_of(key)
 
 
 def _noise(share: float) -> str:

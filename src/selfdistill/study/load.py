@@ -16,6 +16,7 @@ from selfdistill.records import (
     read_result,
     require_equal,
 )
+from selfdistill.run_key import RunKey
 from selfdistill.schema import short_repr
 from selfdistill.study.layout import run_folder
 from selfdistill.study.study import Study
@@ -40,12 +41,12 @@ def load(folder: str | Path) -> Study:
     if not is_file(folder / STUDY):
         raise UserError(f"'{folder}' holds no study (no {STUDY}); name the folder that compare prints")
     study = _read(folder)
-    for method, seed in missing(study):
+    for method, key in missing(study):
         try:
-            if result := _result(study, method, seed):
-                study.results.setdefault(method, {})[seed] = result
+            if result := _result(study, method, key):
+                study.results.setdefault(method, {})[key] = result
         except UserError as error:
-            study.left_out[method, seed] = str(error)
+            study.left_out[method, key] = str(error)
     return study
 
 
@@ -67,20 +68,18 @@ def load_all(folder: str | Path) -> list[Study]:
     return studies
 
 
-def missing(study: Study) -> list[tuple[str, int]]:
-    """Return method and seed of each run without a result."""
-    return [
-        (method, seed) for method in study.methods for seed in study.seeds if seed not in study.results.get(method, {})
-    ]
+def missing(study: Study) -> list[tuple[str, RunKey]]:
+    """Return method and key of each run without a result."""
+    return [(method, key) for method in study.methods for key in study.keys if key not in study.results.get(method, {})]
 
 
-def _result(study: Study, method: str, seed: int) -> AnyResult | None:
+def _result(study: Study, method: str, key: RunKey) -> AnyResult | None:
     """Read the result of a run whose other files can be read too; None of an unfinished one."""
-    folder, wanted = run_folder(study.folder, method, seed), study.config(method, seed)
+    folder, wanted = run_folder(study.folder, method, key), study.config(method, key)
     if not is_file(folder / RESULT):
         return None
     config = RunConfig.from_json(read_info(folder)["config"], folder / RUN).to_json()
-    require_equal(config, wanted.to_json(), ("method", "seed"), folder / RUN)
+    require_equal(config, wanted.to_json(), ("method", "seed", "folds", "fold"), folder / RUN)
     result = read_result(folder, config)
     read_log(folder, result["epochs"], study.task)
     return result
@@ -96,6 +95,11 @@ def _read(folder: Path) -> Study:
         raise UserError(f"{path}: {short_repr(unknown[0])} is not one of its methods; {REPEAT}")
     if without := [row for row in longer if row not in compute]:
         raise UserError(f"{path}: compute of {short_repr(without[0])} is missing; {REPEAT}")
+    folds, train_images = content.get("folds"), content.get("train_images")
+    if folds != base.folds and folds is not None:
+        raise UserError(f"{path}: folds must be {base.folds}, as in its base, but is {folds}; {REPEAT}")
+    if folds is not None and not (train_images and content.get("test_images")):
+        raise UserError(f"{path}: the numbers of training and test images of its folds are missing; {REPEAT}")
     recipes = content.get("recipes", {})
     if unknown := [row for row in recipes if row not in rows]:
         raise UserError(f"{path}: {short_repr(unknown[0])} of recipes is not one of its methods; {REPEAT}")
@@ -108,6 +112,8 @@ def _read(folder: Path) -> Study:
         compute=compute,
         recipes={row: _recipe(each) for row, each in recipes.items()},
         test_images=content.get("test_images"),
+        folds=folds,
+        train_images=train_images,
     )
 
 

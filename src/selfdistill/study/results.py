@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from selfdistill.files import csv_cell, write_atomic
+from selfdistill.run_key import FoldSeed
 from selfdistill.study.study import Study
 
 NAME = "results.csv"
@@ -29,8 +30,10 @@ def _write(study: Study, path: Path) -> None:
 
 def _rows(study: Study) -> Iterator[dict[str, Any]]:
     for method in study.methods:
-        for found in study.finished(method):
+        for key in (each for each in study.keys if each in study.results.get(method, {})):
+            found = study.results[method][key]
             names = {"method": method, "data": found["data"], "model": found["model"]}
-            numbers = {"seed": found["seed"], "epochs": found["epochs"]}
+            fold = {"fold": key.fold} if isinstance(key, FoldSeed) else {}
+            numbers = {**fold, "seed": found["seed"], "epochs": found["epochs"]}
             metrics = {key: value for key, value in found.items() if key not in TIMINGS | NOT_METRICS}
             yield {**names, **numbers, **metrics}

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from selfdistill.records import AnyResult, TunedRecipe, score_of
+from selfdistill.run_key import FoldSeed, RunKey, seed_of
 from selfdistill.task import CLASSIFY, Task
 from selfdistill.train.config import RunConfig
 
@@ -20,26 +21,28 @@ def describe_runs(config: RunConfig) -> str:
 
 @dataclass
 class Study:
-    """The results of a grid by row and seed, and the errors of failed rows.
+    """The results of a grid by row and seed, or by row, fold and seed, and the errors of failed rows.
 
     A row is a method's expression, or plain cross-entropy for more epochs, such as "ce() at 2.08x".
 
     >>> study = Study(sd.RunConfig("ce()", epochs=5), ("ce()", "drg()"), (0, 1), Path("runs/study"))
-    >>> study.baseline, study.config("drg()", seed=1).method
+    >>> study.baseline, study.config("drg()", 1).method
     ('ce()', 'drg()')
     """
 
-    base: RunConfig  # shared by all runs, except method, seed and a row's epochs
+    base: RunConfig  # shared by all runs, except method, fold, seed and a row's epochs
     methods: tuple[str, ...]  # the rows
     seeds: tuple[int, ...]
     folder: Path
-    results: dict[str, dict[int, AnyResult]] = field(default_factory=dict)
+    results: dict[str, dict[RunKey, AnyResult]] = field(default_factory=dict)
     errors: dict[str, str] = field(default_factory=dict)
     epochs: Mapping[str, int] = field(default_factory=dict)  # of the rows at equal compute
     compute: Mapping[str, float] = field(default_factory=dict)  # of a row's whole training, relative to ce()
     recipes: Mapping[str, TunedRecipe] = field(default_factory=dict)  # of the rows with another recipe than `base`
     test_images: int | None = None  # None in studies of earlier versions
-    left_out: dict[tuple[str, int], str] = field(default_factory=dict)  # unreadable runs, with the reason
+    left_out: dict[tuple[str, RunKey], str] = field(default_factory=dict)  # unreadable runs, with the reason
+    folds: int | None = None  # each is the test set of every row and seed once; None: the data's own test set
+    train_images: int | None = None  # of the first fold; None without folds
 
     @property
     def task(self) -> Task:
@@ -50,14 +53,49 @@ class Study:
         """
         return self.base.resolved_task
 
-    def scores(self, method: str) -> dict[int, float]:
-        """Return the scores of a row's finished runs by seed, in percent.
+    @property
+    def keys(self) -> list[RunKey]:
+        """Return the keys of a row's runs: seeds, or folds and seeds.
+
+        >>> Study(sd.RunConfig("ce()"), ("ce()",), (7,), Path("runs/study"), folds=2).keys
+        [FoldSeed(fold=0, seed=7), FoldSeed(fold=1, seed=7)]
+        """
+        if self.folds is None:
+            return list(self.seeds)
+        return [FoldSeed(fold, seed) for fold in range(self.folds) for seed in self.seeds]
+
+    def key_of(self, config: RunConfig) -> RunKey:
+        """Return the key of the run of a configuration.
+
+        >>> study = Study(sd.RunConfig("ce()"), ("ce()",), (0,), Path("runs/study"), folds=2)
+        >>> study.key_of(sd.RunConfig("ce()", folds=2, fold=1))
+        FoldSeed(fold=1, seed=0)
+        """
+        return config.seed if self.folds is None else FoldSeed(config.fold, config.seed)
+
+    @property
+    def unit(self) -> str:
+        """Return what a value of the statistics is of: "seed", or "fold", over whose seeds it is a mean."""
+        return "seed" if self.folds is None else "fold"
+
+    @property
+    def overlap(self) -> float:
+        """Return the number of test images by that of training images of folds, for their t-test; 0 for seeds.
+
+        >>> of_folds = {"folds": 5, "test_images": 20, "train_images": 80}
+        >>> Study(sd.RunConfig("ce()"), ("ce()",), (0,), Path("runs/study"), **of_folds).overlap
+        0.25
+        """
+        return self.test_images / self.train_images if self.test_images and self.train_images else 0.0
+
+    def scores(self, method: str) -> dict[RunKey, float]:
+        """Return the scores of a row's finished runs by seed, or by fold and seed, in percent.
 
         >>> results = {"ce()": {0: {"top1": 91.0}}}
         >>> Study(sd.RunConfig("ce()"), ("ce()",), (0,), Path("runs/study"), results).scores("ce()")
         {0: 91.0}
         """
-        return {seed: score_of(each, self.task) for seed, each in self.results.get(method, {}).items()}
+        return {key: score_of(each, self.task) for key, each in self.results.get(method, {}).items()}
 
     @property
     def baseline(self) -> str:
@@ -80,25 +118,24 @@ class Study:
         return 100 / self.test_images if self.test_images and self.task.name == CLASSIFY else None
 
     def finished(self, method: str) -> list[AnyResult]:
-        """Return the results of a row in the order of the seeds.
+        """Return the results of a row in the order of the folds and seeds.
 
         >>> results = {"ce()": {1: {"top1": 92.5}, 0: {"top1": 91.0}}}
         >>> Study(sd.RunConfig("ce()"), ("ce()",), (0, 1), Path("runs/study"), results).finished("ce()")
         [{'top1': 91.0}, {'top1': 92.5}]
         """
-        return [self.results[method][seed] for seed in self.seeds if seed in self.results.get(method, {})]
+        return [self.results[method][key] for key in self.keys if key in self.results.get(method, {})]
 
-    def config(self, method: str, seed: int) -> RunConfig:
+    def config(self, method: str, key: RunKey) -> RunConfig:
         """Return the configuration of a row's run.
 
-        >>> Study(sd.RunConfig("ce()", lr=0.2), ("drg()",), (0, 1), Path("runs/study")).config("drg()", seed=1).lr
+        >>> Study(sd.RunConfig("ce()", lr=0.2), ("drg()",), (0, 1), Path("runs/study")).config("drg()", 1).lr
         0.2
         """
+        base = replace(self.base, seed=seed_of(key), fold=key.fold if isinstance(key, FoldSeed) else self.base.fold)
         if method in self.epochs:
-            return replace(self.base, method=BASELINE_METHOD, seed=seed, epochs=self.epochs[method])
-        if method in self.recipes:
-            return replace(self.base, **self.recipes[method], seed=seed)
-        return replace(self.base, method=method, seed=seed)
+            return replace(base, method=BASELINE_METHOD, epochs=self.epochs[method])
+        return replace(base, **self.recipes[method]) if method in self.recipes else replace(base, method=method)
 
     def equal_compute(self, method: str) -> str | None:
         """Return the cross-entropy row with as many FLOPs as this method, or None.
@@ -122,4 +159,5 @@ class Study:
         facts = {"methods": list(self.methods), "seeds": list(self.seeds), "base": self.base.to_json()}
         facts |= {"epochs": dict(self.epochs), "compute": dict(self.compute)}
         facts |= {"recipes": dict(self.recipes)} if self.recipes else {}
+        facts |= {} if self.folds is None else {"folds": self.folds, "train_images": self.train_images}
         return facts if self.test_images is None else facts | {"test_images": self.test_images}

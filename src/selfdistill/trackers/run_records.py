@@ -7,6 +7,7 @@ from typing import Any
 
 from selfdistill.files import is_file, parse_json, read_json, read_text
 from selfdistill.records import LOG, RESULT, read_info
+from selfdistill.train.config import RunConfig
 
 PAGE = "report.html"
 PARTS = ("train", "validation", "best")  # first words of a key: "train_top1" is shown as "train/top1"
@@ -21,9 +22,10 @@ class RunRecords:
 
     @property
     def name(self) -> str:
-        """Name of the run in a tracker: method, model and seed."""
+        """Name of the run in a tracker: method, model, fold and seed."""
         config = self.config
-        return f"{config['method']}, {config['model']}, seed {config['seed']}"
+        repetition = RunConfig.from_json(config).repetition
+        return f"{config['method']}, {config['model']}, {repetition}"
 
     @property
     def config(self) -> dict[str, object]:

@@ -7,6 +7,7 @@ from math import inf
 from typing import Any, Literal, get_args, get_type_hints
 
 from selfdistill.data.augment_recipe import AugmentRecipe, augment_recipe, parse_augment
+from selfdistill.data.drawn_test import Fold, TestPart
 from selfdistill.data.sources import task_of
 from selfdistill.errors import UserError
 from selfdistill.recipes.recipe import read_recipe
@@ -72,6 +73,9 @@ class RunConfig:
     validation: float = 0.0  # fraction of the training images held out for validation
     # fraction of the training images that are the test set, where the data have none; the same for all seeds
     test: float = field(default=0.0, kw_only=True)
+    # parts of the training images of which each is the test set once, where the data have none; the same for all seeds
+    folds: int | None = field(default=None, kw_only=True)
+    fold: int = field(default=0, kw_only=True)  # which of them is the test set, from 0
     label_noise: float = 0.0  # fraction of the training labels replaced by wrong ones
     class_weights: str | None = field(default=None, kw_only=True)  # in losses of labels: "auto", or a file; None: equal
     balanced: bool = field(default=False, kw_only=True)  # an epoch has every class equally often
@@ -190,13 +194,31 @@ class RunConfig:
         """
         return self.steps or max(1, round(self.epochs * steps_per_epoch))
 
+    @property
+    def test_part(self) -> TestPart:
+        """Return the test set that is drawn: a fold, a share of the training images, or 0.
+
+        >>> sd.RunConfig("ce()", folds=5, fold=1).test_part
+        Fold(fold=1, folds=5)
+        """
+        return self.test if self.folds is None else Fold(self.fold, self.folds)
+
+    @property
+    def repetition(self) -> str:
+        """Return what differs between the runs of a method: the seed, and the fold if there are folds.
+
+        >>> sd.RunConfig("ce()", folds=5, fold=1).repetition
+        'fold 1 of 5, seed 0'
+        """
+        return f"seed {self.seed}" if self.folds is None else f"{self.test_part}, seed {self.seed}"
+
     def seedless(self) -> "RunConfig":
-        """Return the recipe: the same configuration at seed 0.
+        """Return the recipe: the same configuration at seed 0, and at fold 0.
 
         >>> sd.RunConfig("ce()", seed=3).seedless() == sd.RunConfig("ce()")
         True
         """
-        return replace(self, seed=0, generation=0)
+        return replace(self, seed=0, generation=0, fold=0)
 
     def to_json(self) -> dict[str, Any]:
         """Return the fields that the weights depend on, as JSON values.
@@ -281,6 +303,10 @@ class RunConfig:
         yield "limit", self.limit is None or self.limit >= 1, "1 or more"
         yield "validation", 0 <= self.validation < 1, "a fraction from 0 to below 1"
         yield "test", 0 <= self.test < 1, "a fraction from 0 to below 1"
+        yield "folds", self.folds is None or self.folds >= 2, "2 or more"
+        yield "folds", self.folds is None or not self.test, "left out with --test: each fold is the test set once"
+        last = "left out without folds" if self.folds is None else f"from 0 to {self.folds - 1}"
+        yield "fold", 0 <= self.fold < (self.folds or 1), last
         yield "label_noise", 0 <= self.label_noise < 1, "a fraction from 0 to below 1"
         yield "channels", self.channels in (None, 1, 3), "1 (luminance) or 3 (colors)"
         plain = self.augment in ("auto", "none", "cifar") and not (self.crop_scale or self.jitter or self.erase)

@@ -120,8 +120,21 @@ def _create(stream: str, model: str, config: RunConfig, splits: AnySplits) -> nn
 def _from_run(folder: Path, config: RunConfig, splits: AnySplits, modules: Collection[str]) -> nn.Module:
     model, info = load_run(folder, modules)
     require_classes(info, splits, folder)
+    _require_same_fold(info, config, folder)
     size = None if config.resolved_task.name == SEGMENT else training_size(splits, config.size)[0]
     return adapted(model, info, augmentation_for(splits, config.size), size)
+
+
+def _require_same_fold(info: RunInfo, config: RunConfig, folder: Path) -> None:
+    """Raise `UserError` for a teacher that was trained on test images of the student's fold."""
+    trained = RunConfig.from_json(info["config"], folder / RUN)
+    if trained.data != config.data or trained.folds is config.folds is None or trained.test_part == config.test_part:
+        return
+    found, wanted = (each.test_part if each.folds else "another test set" for each in (trained, config))
+    raise UserError(
+        f"the teacher in '{folder}' was trained for {found} of {config.data} and has seen test images of {wanted}; "
+        "name a run of the same fold, or a model, which is trained first on each fold"
+    )
 
 
 def require_fit(config: RunConfig, splits: AnySplits) -> None:

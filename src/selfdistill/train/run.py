@@ -216,7 +216,7 @@ def load_data(config: RunConfig) -> AnySplits:
         label_noise=config.label_noise,
         decode=config.decode,
         skip_unreadable=config.skip_unreadable,
-        test=config.test,
+        test=config.test_part,
         crops=config.augment_recipe.crop_scale is not None,
         channels=config.channels,
         on_note=lambda _: None,
@@ -226,7 +226,7 @@ def load_data(config: RunConfig) -> AnySplits:
 def with_data(config: RunConfig, size: int, data: str) -> RunConfig:
     """Return a run's configuration on other data: images of `size` pixels, masks and tensors as in its training."""
     resized = holds_images(data) and config.resolved_task.name != SEGMENT
-    return replace(config, data=data, size=size if resized else config.size, test=0.0)
+    return replace(config, data=data, size=size if resized else config.size, test=0.0, folds=None, fold=0)
 
 
 def _load_data(config: RunConfig) -> AnySplits:

@@ -86,7 +86,7 @@ class Trainer:
 
         Raises `UserError` for a non-finite loss, and `Interrupted` after a signal.
         """
-        title = f"{self.config.method}, {self.config.model}, seed {self.config.seed}"
+        title = f"{self.config.method}, {self.config.model}, {self.config.repetition}"
         self.listener.on_run_start(title, self.epochs, len(self.loader))
         try:
             with Signals() as signals:

@@ -6,11 +6,13 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from selfdistill.data.drawn_test import option_of
 from selfdistill.errors import UserError
 from selfdistill.files import exists
 from selfdistill.task import CLASSIFY, SEGMENT, TAG, TaskName
 
 if TYPE_CHECKING:  # `SOURCES` is read without torch, as by `--help`
+    from selfdistill.data.drawn_test import TestPart
     from selfdistill.data.sources.source_data import (
         DrawingSourceModule,
         Inspector,
@@ -36,7 +38,7 @@ class Source(NamedTuple):
 
 
 SOURCES = {
-    "digits": Source("digits", "digits", "scikit-learn's 1797 handwritten digits of 8x8, no download"),
+    "digits": Source("digits", "digits", "scikit-learn's 1797 handwritten digits of 8x8, no download", draws=True),
     "parquet": Source(
         "parquet",
         "parquet:PATH[?image=COLUMN&label=COLUMN&group=COLUMN&range=BLACK..WHITE]",
@@ -122,10 +124,10 @@ SOURCES = {
 }
 
 
-def read(spec: str, pick: "PickRows", size: int | None, test: float = 0.0) -> "SourceData":
+def read(spec: str, pick: "PickRows", size: int | None, test: "TestPart" = 0.0) -> "SourceData":
     """Read the data set of a specification such as "digits" or "folder:PATH".
 
-    `test` is the share of the training images that are drawn as test images. Raises `UserError`, also where the data
+    `test` is the part of the training images that is drawn as test images. Raises `UserError`, also where the data
     have test images.
     """
     name, _, argument = spec.partition(":")
@@ -136,16 +138,18 @@ def read(spec: str, pick: "PickRows", size: int | None, test: float = 0.0) -> "S
     if not test:
         plain: SourceModule = module
         return plain.read(name, argument, pick, size)
-    require_drawing(spec)
+    require_drawing(spec, test)
     drawing: DrawingSourceModule = module
     return drawing.read(name, argument, pick, size, test)
 
 
-def require_drawing(spec: str) -> None:
-    """Raise `UserError` for data whose test part is given, so that none can be drawn by --test."""
+def require_drawing(spec: str, part: "TestPart") -> None:
+    """Raise `UserError` for data whose test part is given, so that none can be drawn."""
     if not SOURCES[spec.partition(":")[0]].draws:
         there = ", ".join(each.usage.partition("[")[0] for each in SOURCES.values() if each.draws)
-        raise UserError(f"{spec} has its own test part, so --test has nothing to draw; it is for {there}; leave it out")
+        raise UserError(
+            f"{spec} has its own test part, so {option_of(part)} has nothing to draw; it is for {there}; leave it out"
+        )
 
 
 def read_masked(spec: str, pick: "PickCount", skip_unreadable: bool = False) -> "MaskedSourceData":

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from torch import Tensor
 
+from selfdistill.data.drawn_test import TestPart, option_of
 from selfdistill.data.images import Images
 from selfdistill.data.lazy import LazyImages
 from selfdistill.data.sources.csv_files import ListedFile, csv_options, existing_files
@@ -34,7 +35,7 @@ LABELS = ("label", "labels", "class", "target", "category")
 SPLIT = "split"
 
 
-def read(name: str, argument: str, pick: PickRows, size: int | None, test: float = 0.0) -> SourceData:
+def read(name: str, argument: str, pick: PickRows, size: int | None, test: TestPart = 0.0) -> SourceData:
     """Read `csv:PATH`, with options such as `csv:PATH?path=COLUMN&label=COLUMN&split=COLUMN`."""
     path, options = csv_options(argument)
     table, shown = read_csv(path), parse_range(options.get("range"))
@@ -68,23 +69,23 @@ def _labels(table: CsvTable, options: Mapping[str, str]) -> RowLabels:
 
 
 def _splits(
-    table: CsvTable, labels: RowLabels, options: Mapping[str, str], test: float
+    table: CsvTable, labels: RowLabels, options: Mapping[str, str], test: TestPart
 ) -> tuple[RowSplits, Tensor | None]:
-    """Rows of each split, and the number of each row's group; `test` is a share to draw where there are no test rows.
+    """Rows of each split, and the number of each row's group; `test` is drawn where there are no test rows.
 
-    Raises `UserError` for two shares, and for a share beside test rows.
+    Raises `UserError` for two test parts, and for one beside test rows.
     """
     if test and "test" in options:
-        raise UserError(f"--test {test:g} and ?test={options['test']} both draw test rows; keep one of them")
+        raise UserError(f"{option_of(test)} and ?test={options['test']} both draw test rows; keep one of them")
     groups = number_groups(table, options.get("group"))
     usual = [each for each in table.header if each.lower() == SPLIT]
     column = options.get("split") or next(iter(usual), None)
     if column is not None and "test" not in options:
-        found = column_splits(table, column, groups, alone=test > 0)
+        found = column_splits(table, column, groups, alone=bool(test))
         return (with_drawn(table, found, test, labels.strata(), groups) if test else found), groups
-    share = test or parse_share(options.get("test"), TEST_SHARE)
+    part = test or parse_share(options.get("test"), TEST_SHARE)
     asked = bool(test) or "test" in options
-    return drawn_splits(table, share, labels.strata(), groups, asked=asked), groups
+    return drawn_splits(table, part, labels.strata(), groups, asked=asked), groups
 
 
 def _labelled(

@@ -6,6 +6,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from selfdistill.data.drawn_test import TestPart, option_of, sameness
 from selfdistill.data.sources.csv_table import CsvTable
 from selfdistill.data.sources.folder_layout import SPLIT_WORDS
 from selfdistill.data.subsets import draw_test
@@ -44,27 +45,27 @@ def column_splits(table: CsvTable, column: str, groups: Tensor | None, alone: bo
     return RowSplits(rows)
 
 
-def drawn_splits(table: CsvTable, share: float, strata: Tensor, groups: Tensor | None, asked: bool) -> RowSplits:
-    """Draw a share of the rows as the test set, the same in every run.
+def drawn_splits(table: CsvTable, part: TestPart, strata: Tensor, groups: Tensor | None, asked: bool) -> RowSplits:
+    """Draw a share of the rows, or a fold, as the test set, the same for all seeds.
 
     Each class keeps its share, or groups [N] stay whole. `strata` are labels [N] or tags [N, T].
     """
-    train, test = draw_test(strata, share, groups)
+    train, test = draw_test(strata, part, groups)
     why = "" if asked else f"{table.path} has no column 'split': "
     kept = "" if groups is None else ", in whole groups"
     of = "its" if why else f"the {len(table)}"
-    note = f"{why}{len(test)} of {of} rows{kept}, the same in every run, are the test set"
+    note = f"{why}{len(test)} of {of} rows{kept}, {sameness(part)}, are the test set"
     return RowSplits({"train": train.tolist(), "test": test.tolist()}, (note,))
 
 
-def with_drawn(table: CsvTable, found: RowSplits, share: float, strata: Tensor, groups: Tensor | None) -> RowSplits:
-    """Draw a share of the training rows as the test set. Raises `UserError` where there are test rows."""
+def with_drawn(table: CsvTable, found: RowSplits, part: TestPart, strata: Tensor, groups: Tensor | None) -> RowSplits:
+    """Draw a share of the training rows, or a fold, as the test set. Raises `UserError` where there are test rows."""
     if "test" in found.rows:
-        raise UserError(f"{str(table.path)!r} has test rows, so there is nothing to draw; leave out --test")
+        raise UserError(f"{str(table.path)!r} has test rows, so there is nothing to draw; leave out {option_of(part)}")
     rows = torch.tensor(found.rows["train"])
-    train, test = draw_test(strata[rows], share, None if groups is None else groups[rows])
+    train, test = draw_test(strata[rows], part, None if groups is None else groups[rows])
     kept = "" if groups is None else ", in whole groups"
-    note = f"{len(test)} of the {len(rows)} training rows{kept}, the same in every run, are the test set"
+    note = f"{len(test)} of the {len(rows)} training rows{kept}, {sameness(part)}, are the test set"
     return RowSplits({**found.rows, "train": rows[train].tolist(), "test": rows[test].tolist()}, (note,))
 
 

@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
+from selfdistill.data.drawn_test import TestPart
 from selfdistill.data.file_paths import FilePaths
 from selfdistill.data.images import Images
 from selfdistill.data.lazy import LazyImages
@@ -41,7 +42,7 @@ class ClassChoice(NamedTuple):
     skip: tuple[str, ...] = ()
 
 
-def read(name: str, argument: str, pick: PickRows, size: int | None, test: float = 0.0) -> SourceData:
+def read(name: str, argument: str, pick: PickRows, size: int | None, test: TestPart = 0.0) -> SourceData:
     """Read `folder:PATH`, with options such as `folder:PATH?classes=leaf`."""
     path, options = split_options(argument, OPTIONS)
     root, level, shown = Path(path).expanduser(), options.get("classes"), parse_range(options.get("range"))
@@ -73,17 +74,17 @@ def _skip_notes(options: Mapping[str, str], layout: FolderLayout, path: str) -> 
     return background_note(path, layout.classes)
 
 
-def _layout(root: Path, choice: ClassChoice, test: float) -> FolderLayout:
+def _layout(root: Path, choice: ClassChoice, test: TestPart) -> FolderLayout:
     known = choice.level is None and is_tiny_imagenet(root)
     if known and choice.skip:
         raise UserError(f"?skip is for class folders, and {str(root)!r} has a list of its classes; leave it out")
-    require_undrawn(test > 0 and (known or "test" in split_folders(root)), repr(str(root)))
+    require_undrawn(bool(test) and (known or "test" in split_folders(root)), repr(str(root)), test)
     if known:
         return tiny_imagenet(root)
     return _drawn(root, choice, test) if test else _class_folders(root, choice)
 
 
-def _drawn(root: Path, choice: ClassChoice, share: float) -> FolderLayout:
+def _drawn(root: Path, choice: ClassChoice, part: TestPart) -> FolderLayout:
     """Draw the test images from those of train, or of class folders without one."""
     splits = split_folders(root)
     base = require_train(root, splits) if splits else root
@@ -93,9 +94,9 @@ def _drawn(root: Path, choice: ClassChoice, share: float) -> FolderLayout:
     whole = _numbered(base, found, number)
     if not whole.files:
         raise UserError(f"{str(base)!r} has no class folders with images; put the images of each class into a folder")
-    train, test = draw_test(torch.tensor(whole.labels), share)
+    train, test = draw_test(torch.tensor(whole.labels), part)
     held = _split(splits["validation"], choice, number) if "validation" in splits else None
-    note = drawn_note(repr(str(base)), len(test), len(whole.files))
+    note = drawn_note(repr(str(base)), len(test), len(whole.files), part)
     tested = whole.rows(test)._replace(left_out=(), unlabelled=())
     return FolderLayout(root, whole.rows(train), held, tested, tuple(number), drawn=note)
 

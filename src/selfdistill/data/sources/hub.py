@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from selfdistill.data.drawn_test import TestPart
 from selfdistill.data.sources import first_line
 from selfdistill.data.sources.folder_layout import SPLITS
 from selfdistill.data.sources.options import split_options
@@ -16,7 +17,7 @@ if TYPE_CHECKING:  # an optional library
     from datasets import Dataset, Image  # pyright: ignore[reportMissingImports]
 
 
-def read(name: str, argument: str, pick: PickRows, size: int | None, test: float = 0.0) -> SourceData:
+def read(name: str, argument: str, pick: PickRows, size: int | None, test: TestPart = 0.0) -> SourceData:
     """Read `hub:ORG/NAME`, with options such as `hub:ORG/NAME?image=COLUMN&label=COLUMN`."""
     try:
         import datasets  # pyright: ignore[reportMissingImports]

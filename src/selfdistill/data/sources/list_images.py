@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path, PureWindowsPath
 
+from selfdistill.data.drawn_test import TestPart
 from selfdistill.data.sources.class_titles import read_titles, titled
 from selfdistill.data.sources.list_files import ListLine, find_lists, list_options, read_lines, root_of
 from selfdistill.data.sources.listed_images import ListedImage, ListedSplits, class_of_cell, require_files
@@ -16,7 +17,7 @@ from selfdistill.errors import UserError
 MISSING = "correct the paths, or name the folder in which they begin by ?root=FOLDER"
 
 
-def read(name: str, argument: str, pick: PickRows, size: int | None, test: float = 0.0) -> SourceData:
+def read(name: str, argument: str, pick: PickRows, size: int | None, test: TestPart = 0.0) -> SourceData:
     """Read `list:PATH`, a folder with train.txt and test.txt or one list, with options such as `?label=1`."""
     path, options = list_options(argument)
     lines = {split: read_lines(each) for split, each in find_lists(path).items()}

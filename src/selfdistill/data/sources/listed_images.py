@@ -10,6 +10,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from selfdistill.data.drawn_test import TestPart
 from selfdistill.data.images import Images
 from selfdistill.data.lazy import LazyImages
 from selfdistill.data.rgb import ValueRange
@@ -40,8 +41,8 @@ class ListedSplits:
     titles: Callable[[Sequence[str]], Sequence[str]] = tuple  # names of classes
     notes: tuple[str, ...] = ()
 
-    def read(self, pick: PickRows, size: int | None, shown: ValueRange | None, test: float) -> SourceData:
-        """Make the splits; `test` is the share of the training images that are drawn as test images.
+    def read(self, pick: PickRows, size: int | None, shown: ValueRange | None, test: TestPart) -> SourceData:
+        """Make the splits; `test` is the part of the training images that is drawn as test images.
 
         Classes are those of the training images, sorted, numbers by value. Raises `UserError` where there is no test
         image, where there are and others are asked for, and for a class without a training image.
@@ -64,19 +65,19 @@ class ListedSplits:
         kept = None if groups is None else groups[chosen]
         return SourceData(images("train", chosen), held, tested, tuple(self.titles(classes)), notes=notes, groups=kept)
 
-    def _with_test(self, share: float) -> tuple[dict[str, Sequence[ListedImage]], tuple[str, ...]]:
+    def _with_test(self, part: TestPart) -> tuple[dict[str, Sequence[ListedImage]], tuple[str, ...]]:
         rows = dict(self.rows)
-        if not share:
+        if not part:
             if len(rows) < 2:
                 raise UserError(f"{self.where} has no test images; hold out a share of its images by --test 0.2")
             return rows, ()
-        require_undrawn("test" in rows, self.where)
+        require_undrawn("test" in rows, self.where, part)
         train = rows["train"]
         places = {label: k for k, label in enumerate(dict.fromkeys(each.label for each in train))}
         strata = torch.tensor([places[each.label] for each in train])
-        kept, drawn = draw_test(strata, share, number_groups(train))
+        kept, drawn = draw_test(strata, part, number_groups(train))
         rows |= {"train": [train[k] for k in kept.tolist()], "test": [train[k] for k in drawn.tolist()]}
-        return rows, (drawn_note(self.where, len(drawn), len(train)),)
+        return rows, (drawn_note(self.where, len(drawn), len(train), part),)
 
     def _labels(self, rows: Sequence[ListedImage], classes: Sequence[str]) -> Tensor:
         places = {name: k for k, name in enumerate(classes)}

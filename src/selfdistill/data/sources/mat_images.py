@@ -6,6 +6,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from selfdistill.data.drawn_test import TestPart
 from selfdistill.data.sources import first_line
 from selfdistill.data.sources.class_titles import titled
 from selfdistill.data.sources.image_files import folders
@@ -21,7 +22,7 @@ SPLITS = ("train", "test")
 MISSING = "add the images, or leave out those that are not there by ?missing=skip"
 
 
-def read(name: str, argument: str, pick: PickRows, size: int | None, test: float = 0.0) -> SourceData:
+def read(name: str, argument: str, pick: PickRows, size: int | None, test: TestPart = 0.0) -> SourceData:
     """Read `mat:PATH`, a folder with the images of each split and the files of the development kit."""
     path, options = split_options(argument, OPTIONS)
     if options.get("missing", "skip") != "skip":

@@ -6,6 +6,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from selfdistill.data.drawn_test import TestPart
 from selfdistill.data.examples import named_inputs
 from selfdistill.data.images import Images
 from selfdistill.data.pixels import resize
@@ -17,7 +18,7 @@ from selfdistill.errors import UserError
 GREY, RGB = 1, 3  # channels
 
 
-def read(name: str, argument: str, pick: PickRows, size: int | None, test: float = 0.0) -> SourceData:
+def read(name: str, argument: str, pick: PickRows, size: int | None, test: TestPart = 0.0) -> SourceData:
     """Read `npz:PATH`; grey images are repeated to three channels."""
     path, options = npz_options(argument)
     found = read_arrays(path, options | channel_order(path, options), test)

@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from selfdistill.data.drawn_test import TestPart
 from selfdistill.data.images import Images
 from selfdistill.data.sources.npz_images import to_pixels
 from selfdistill.data.sources.own_name import WRITE, split_name
@@ -20,7 +21,7 @@ WANTED = 'a mapping of "train" and "test" to a data set each, or to images and l
 BYTE = 255
 
 
-def read(name: str, argument: str, pick: PickRows, size: int | None, test: float = 0.0) -> SourceData:
+def read(name: str, argument: str, pick: PickRows, size: int | None, test: TestPart = 0.0) -> SourceData:
     """Import MODULE and call CALLABLE without arguments; read all images that it gives.
 
     It returns a mapping of "train", "test" and perhaps "validation" to a map-style data set of (image, class id), or to
@@ -117,16 +118,16 @@ def _from_floats(pixels: Tensor, name: str) -> Tensor:
     return scaled.round().to(torch.uint8)
 
 
-def _with_test(parts: dict[str, Images], share: float, where: str) -> tuple[dict[str, Images], tuple[str, ...]]:
+def _with_test(parts: dict[str, Images], part: TestPart, where: str) -> tuple[dict[str, Images], tuple[str, ...]]:
     """Draw the test images where there are none. Raises `UserError` where there are."""
-    if not share:
+    if not part:
         if len(parts) < 2:
             raise UserError(f"{where} gives no test images; give some, or hold out a share by --test 0.2")
         return parts, ()
-    require_undrawn("test" in parts, where)
+    require_undrawn("test" in parts, where, part)
     whole = parts["train"]
-    train, test = draw_test(whole.labels, share)
-    note = drawn_note(where, len(test), len(whole))
+    train, test = draw_test(whole.labels, part)
+    note = drawn_note(where, len(test), len(whole), part)
     return parts | {"train": whole.rows(train), "test": whole.rows(test)}, (note,)
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from selfdistill.data.drawn_test import TestPart
 from selfdistill.data.images import Images
 from selfdistill.data.lazy import LazyImages
 from selfdistill.data.row_views import Joined, Mapped, take
@@ -34,7 +35,7 @@ OPTIONS = {"image": "COLUMN", "label": "COLUMN", "group": "COLUMN", "range": "BL
 
 
 def read(
-    name: str, argument: str, pick: PickRows, size: int | None, test: float = 0.0, in_memory: int = IN_MEMORY
+    name: str, argument: str, pick: PickRows, size: int | None, test: TestPart = 0.0, in_memory: int = IN_MEMORY
 ) -> SourceData:
     """Read `parquet:PATH`, with options such as `parquet:PATH?image=COLUMN&label=COLUMN`.
 
@@ -42,7 +43,7 @@ def read(
     """
     path, options = split_options(argument, OPTIONS)
     folder = Path(path).expanduser()
-    found = find_splits(folder, alone=test > 0)
+    found = find_splits(folder, alone=bool(test))
     splits = {split: [open_parquet(each, folder) for each in files] for split, files in found.splits.items()}
     data = assemble(splits, f"parquet:{path}", options, pick, size, test, in_memory)
     return data._replace(notes=found.notes + data.notes)
@@ -54,10 +55,10 @@ def assemble(
     options: Mapping[str, str],
     pick: PickRows,
     size: int | None,
-    test: float = 0.0,
+    test: TestPart = 0.0,
     in_memory: int = IN_MEMORY,
 ) -> SourceData:
-    """Build the splits with encoded images; `pick` chooses the training rows, `test` is a share of them to draw.
+    """Build the splits with encoded images; `pick` chooses the training rows, `test` the part of them to draw.
 
     Images of a split with more bytes than `in_memory` stay on the disk.
     """
@@ -89,7 +90,7 @@ def assemble(
     validation = images("validation") if "validation" in held and (test or "test" in held) else None
     notes = [_unlabelled_note(split, held, where) for split in unlabelled]
     if drawn is not None:
-        notes.append(drawn_note(where, len(drawn), len(ids["train"])))
+        notes.append(drawn_note(where, len(drawn), len(ids["train"]), test))
     packed = [split for split in ids if _is_packed(splits[split], columns.image, in_memory)]
     notes += [_packed_note(packed, where)] if packed else []
     tested = images(held[-1]) if drawn is None else images("train", drawn)
@@ -98,13 +99,13 @@ def assemble(
 
 
 def _drawn(
-    labels: Tensor, share: float, groups: Tensor | None, held: Sequence[str], where: str
+    labels: Tensor, part: TestPart, groups: Tensor | None, held: Sequence[str], where: str
 ) -> tuple[Tensor, Tensor | None]:
-    """Draw a share of the training rows as test rows; without a share all are kept. Labels [N] -> [N - T], [T]."""
-    if not share:
+    """Draw a part of the training rows as test rows; without it all are kept. Labels [N] -> [N - T], [T]."""
+    if not part:
         return torch.arange(len(labels)), None
-    require_undrawn("test" in held, where)
-    return draw_test(labels, share, groups)
+    require_undrawn("test" in held, where, part)
+    return draw_test(labels, part, groups)
 
 
 def _groups(tables: Sequence[TableFile], column: str | None, where: str) -> Tensor | None:

@@ -7,6 +7,7 @@ from typing import NamedTuple, Protocol
 from torch import Tensor
 
 from selfdistill.data.decode import UnreadableImage
+from selfdistill.data.drawn_test import TestPart
 from selfdistill.data.images import Images
 from selfdistill.data.masked_images import MaskedImages
 from selfdistill.task import TaskName
@@ -50,8 +51,8 @@ class SourceModule(Protocol):
 class DrawingSourceModule(Protocol):
     """Module of a data source that draws a test part where the data have none."""
 
-    def read(self, name: str, argument: str, pick: PickRows, size: int | None, test: float) -> SourceData:
-        """Read the data set NAME:ARGUMENT; `test` is the share of the training images that are test images."""
+    def read(self, name: str, argument: str, pick: PickRows, size: int | None, test: TestPart) -> SourceData:
+        """Read the data set NAME:ARGUMENT; `test` is the part of the training images that is drawn."""
         ...
 
 

@@ -7,6 +7,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from selfdistill.data.drawn_test import TestPart, option_of, sameness
 from selfdistill.data.examples import Examples, named_inputs
 from selfdistill.data.sources.folder_layout import SPLIT_WORDS
 from selfdistill.data.sources.options import parse_share
@@ -40,15 +41,15 @@ class ReadSplits(NamedTuple):
     notes: tuple[str, ...]
 
 
-def read_tensors(argument: str, test: float = 0.0) -> TensorSourceData:
+def read_tensors(argument: str, test: TestPart = 0.0) -> TensorSourceData:
     """Read `tensors:PATH`, with options such as `tensors:PATH?input=NAME&label=NAME`. Raises `UserError`."""
     return read_arrays(*tensor_options(argument), test)
 
 
-def read_arrays(path: Path, options: Mapping[str, str], test: float = 0.0) -> TensorSourceData:
-    """Read the arrays of a file; `test` is the share of the training rows that are drawn as test rows."""
+def read_arrays(path: Path, options: Mapping[str, str], test: TestPart = 0.0) -> TensorSourceData:
+    """Read the arrays of a file; `test` is the part of the training rows that is drawn as test rows."""
     if test and "test" in options:
-        raise UserError(f"--test {test:g} and ?test={options['test']} both draw test rows; keep one of them")
+        raise UserError(f"{option_of(test)} and ?test={options['test']} both draw test rows; keep one of them")
     file = TensorFile(path)
     names = assign_arrays(file.names, options, path)
     task = task_of_labels(file.dims(next(iter(names.labels.values()))))
@@ -147,15 +148,15 @@ def _split(read: ReadSplits, file: TensorFile, names: ArrayNames, options: Mappi
     return ReadSplits({"train": whole.rows(train), "test": whole.rows(test)}, (*notes, note))
 
 
-def _with_drawn(read: ReadSplits, file: TensorFile, names: ArrayNames, share: float) -> ReadSplits:
+def _with_drawn(read: ReadSplits, file: TensorFile, names: ArrayNames, part: TestPart) -> ReadSplits:
     """Draw the test rows from those of training; raise `UserError` where there are test rows."""
     splits = _by_array(read.splits[ALL], file, names.split) if names.split is not None else read.splits
     if "test" in splits:
-        raise UserError(f"{str(file.path)!r} has test rows, so there is nothing to draw; leave out --test")
+        raise UserError(f"{str(file.path)!r} has test rows, so there is nothing to draw; leave out {option_of(part)}")
     whole = splits[ALL if ALL in splits else "train"]
-    train, test = draw_test(whole.labels, share)
+    train, test = draw_test(whole.labels, part)
     kept = {split: each for split, each in splits.items() if split == "validation"}
-    note = f"{len(test)} of the {len(whole)} rows of {str(file.path)!r}, the same in every run, are the test set"
+    note = f"{len(test)} of the {len(whole)} rows of {str(file.path)!r}, {sameness(part)}, are the test set"
     return ReadSplits({"train": whole.rows(train), "test": whole.rows(test)} | kept, (*read.notes, note))
 
 

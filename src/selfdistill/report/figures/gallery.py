@@ -96,7 +96,7 @@ def centers(inputs: FigureInputs) -> tuple[object, ...]:
 PICTURES = [
     Picture(
         "Losses by epoch",
-        "Each loss term and accuracy: mean over seeds, with a band from minimum to maximum.",
+        "Each loss term and accuracy: mean over runs, with a band from minimum to maximum.",
         losses,
         plots.draw_curves,
         (CLASSIFY, SEGMENT, TAG),

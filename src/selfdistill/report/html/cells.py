@@ -1,4 +1,4 @@
-"""Cells of the accuracy table, each with its values per seed."""
+"""Cells of the accuracy table, each with its values per run."""
 
 import re
 from collections.abc import Callable
@@ -7,10 +7,11 @@ from dataclasses import dataclass, replace
 from selfdistill.records import AnyResult
 from selfdistill.report.runs import anchor
 from selfdistill.report.tables.accuracy import header, rows
+from selfdistill.run_key import RunKey, in_words
 from selfdistill.study import Study
 from selfdistill.study.analysis.summary import gaps, summary_rows
 
-PER_SEED: dict[str, Callable[[AnyResult, float | None], str]] = {  # a run's value, by a column's first word
+PER_RUN: dict[str, Callable[[AnyResult, float | None], str]] = {  # a run's value, by a column's first word
     "against": lambda result, gap: "" if gap is None else f"{gap:+.2f}",
     "p": lambda result, gap: "" if gap is None else f"{gap:+.2f}",
     "verdict": lambda result, gap: "" if gap is None else f"{gap:+.2f}",
@@ -21,20 +22,20 @@ PER_SEED: dict[str, Callable[[AnyResult, float | None], str]] = {  # a run's val
 
 
 @dataclass(frozen=True)
-class SeedValue:
+class RunValue:
     """Value of one run in a cell."""
 
-    seed: int
+    name: str  # such as "seed 0"
     text: str
     anchor: str
 
 
 @dataclass(frozen=True)
 class TableCell:
-    """Text of a cell, and its values per seed."""
+    """Text of a cell, and its values per run."""
 
     text: str
-    runs: list[SeedValue]
+    runs: list[RunValue]
     verdict: str = ""  # of the row, in tables over several studies
 
     @property
@@ -64,19 +65,20 @@ def _accuracies(study: Study) -> dict[str, TableCell]:
 
 
 def _cell(study: Study, method: str, column: str, text: str) -> TableCell:
-    return TableCell(text, _per_seed(study, method, column) if text else [])
+    return TableCell(text, _per_run(study, method, column) if text else [])
 
 
-def scores(study: Study, method: str) -> list[tuple[int, float]]:
-    """List the scores of a row in the order of the seeds."""
+def scores(study: Study, method: str) -> list[tuple[RunKey, float]]:
+    """List the scores of a row in the order of the folds and seeds."""
     found = study.scores(method)
-    return [(seed, found[seed]) for seed in study.seeds if seed in found]
+    return [(key, found[key]) for key in study.keys if key in found]
 
 
-def _per_seed(study: Study, method: str, column: str) -> list[SeedValue]:
+def _per_run(study: Study, method: str, column: str) -> list[RunValue]:
     if column in (f"{study.task.title} %", "n"):
-        return [SeedValue(seed, f"{each:.2f} %", anchor(study, method, seed)) for seed, each in scores(study, method)]
-    shown = PER_SEED.get(column.split()[0])
+        found = [(key, f"{each:.2f} %") for key, each in scores(study, method)]
+        return [RunValue(in_words(key), text, anchor(study, method, key)) for key, text in found]
+    shown = PER_RUN.get(column.split()[0])
     results, apart = study.results[method], gaps(study, method) if method != study.baseline else {}
-    found = [(seed, shown(results[seed], apart.get(seed))) for seed in study.seeds if seed in results] if shown else []
-    return [SeedValue(seed, text, anchor(study, method, seed)) for seed, text in found if text]
+    found = [(key, shown(results[key], apart.get(key))) for key in study.keys if key in results] if shown else []
+    return [RunValue(in_words(key), text, anchor(study, method, key)) for key, text in found if text]

@@ -1,4 +1,4 @@
-"""Configuration fields that differ between runs of a study, other than method and seed."""
+"""Configuration fields that differ between runs of a study, other than method, fold and seed."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from selfdistill.report.runs import Run
 from selfdistill.study import Study
 
-EXPECTED = {"config.method", "config.seed", "method", "resolved"}
+EXPECTED = {"config.method", "config.seed", "config.fold", "method", "resolved"}
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Learning curves: a panel per method with the mean over seeds and a band from minimum to maximum."""
+"""Learning curves: a panel per method with the mean over runs and a band from minimum to maximum."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -22,6 +22,7 @@ from selfdistill.report.runs import Run, anchor, logged_score, runs_of, score_cu
 from selfdistill.report.tables.accuracy import footer, full_table, header
 from selfdistill.report.tables.metrics_csv import StudyMetrics, comparison_details, read_metrics, sort_key
 from selfdistill.report.text import caveats, commands, findings
+from selfdistill.run_key import in_words
 from selfdistill.study import Study
 from selfdistill.study.analysis.summary import Row, comparable, costs, summary_rows
 from selfdistill.study.load import missing
@@ -52,7 +53,7 @@ class Section:
 
     @cached_property
     def table(self) -> list[list[cells.TableCell]]:
-        """Accuracy table; each cell has its values per seed."""
+        """Accuracy table; each cell has its values per run."""
         return cells.table(self.study)
 
     @cached_property
@@ -93,7 +94,7 @@ class Section:
         key, runs = logged_score(self.runs, self.study.task), [run for each in self.runs.values() for run in each]
         values = [value for run in runs for _, value in score_curve(run, key)]
         y = Axis.over(values or [0.0], 22, 2)
-        return {anchor(self.study, run.method, run.seed): sparkline(run, key, y) for run in runs}
+        return {anchor(self.study, run.method, run.key): sparkline(run, key, y) for run in runs}
 
 
 def page(
@@ -144,6 +145,7 @@ def _environment() -> Environment:
         commands.has_default_seeds,
         config_diff.differences,
         config_diff.resolved_methods,
+        in_words,
     )
     environment.globals |= {
         each.__name__: each for each in (*known, *more, config_diff.common_value, unavailable_reasons)

@@ -9,10 +9,9 @@ from selfdistill.study.analysis.summary import Summary, summaries
 from selfdistill.study.study import Study
 from selfdistill.task import CLASSIFY, Task
 
-WIDE_NOTES = (
+SEEDS_NEEDED = (
     "seeds needed: number of seeds at which a paired t-test finds this difference with a power of 80 %, at both ends "
-    "of the 95 % interval of the standard deviation. seed correlation: Pearson's, with the baseline over shared seeds; "
-    "pairing by seed helps where it is positive."
+    "of the 95 % interval of the standard deviation. "
 )
 ONE_IMAGE = " The standard deviation of differences is taken as one test image or more."
 UNTESTED = "untested: all differences are equal, so no test is possible."
@@ -39,19 +38,31 @@ def footer(study: Study) -> list[str]:
     limit = f", {base.limit} training images" if base.limit else ""
     limit += f", {100 * base.label_noise:g} % label noise" if base.label_noise else ""
     seeds = f"seeds {study.seeds[0]} to {study.seeds[-1]}" if len(study.seeds) > 1 else f"seed {study.seeds[0]}"
+    seeds = f"{study.folds} folds, {seeds}" if study.folds else seeds
+    unit = study.unit
     epoch = "last epoch" if base.patience is None else f"best epoch on validation (patience {base.patience})"
     return [
         f"{base.data}{limit}, {base.model}, {base.length}, batch size {base.batch_size}, {seeds}; "
-        f"test set, {epoch}, mean ± standard deviation over seeds.",
-        f"against {study.baseline}: mean difference over shared seeds in points, 95 % confidence interval, and p "
-        "(paired t-test, Holm-corrected over the rows); the verdict is at p < 5 %."
+        f"test set, {epoch}, mean ± standard deviation over {unit}s.",
+        f"against {study.baseline}: mean difference over shared {unit}s in points, 95 % confidence interval, and p "
+        f"({test_name(study)}, Holm-corrected over the rows); the verdict is at p < 5 %."
         f"{ONE_IMAGE if study.task.name == CLASSIFY else ''}",
-        "detectable: the smallest difference that these seeds could show, at this standard deviation.",
+        f"detectable: the smallest difference that these {unit}s could show, at this standard deviation.",
+        *_of_folds(study),
         *_of_untested(study),
         "added: extra parameters in training. time: median step time, relative.",
         *_of_equal_compute(study),
         f"study: {study.folder}",
     ]
+
+
+def test_name(study: Study) -> str:
+    """Return the name of the test of a difference.
+
+    >>> test_name(Study(sd.RunConfig("ce()"), ("ce()",), (0,), Path("runs/study")))
+    'paired t-test'
+    """
+    return "corrected resampled t-test" if study.folds else "paired t-test"
 
 
 def plain(study: Study) -> str:
@@ -67,7 +78,7 @@ def markdown(study: Study) -> str:
     names, cells = full_table(study)
     lines = [names, ["---"] * len(names), *cells]
     table = "\n".join("| " + " | ".join(one_line(cell).replace("|", "\\|") for cell in line) + " |" for line in lines)
-    return "\n".join([table, "", *(f"{line}  " for line in [*footer(study), WIDE_NOTES])]) + "\n"
+    return "\n".join([table, "", *(f"{line}  " for line in [*footer(study), _wide_notes(study)])]) + "\n"
 
 
 def full_table(study: Study) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
@@ -85,13 +96,13 @@ def seeds_needed(compared: Comparison | None) -> str:
 
 
 def seed_correlation(compared: Comparison | None) -> str:
-    """Format the correlation with the baseline over seeds; empty for fewer than three."""
+    """Format the correlation with the baseline over seeds or folds; empty for fewer than three."""
     found = compared.difference.correlation if compared else None
     return "" if found is None else f"{found:+.2f}"
 
 
 def detectable(compared: Comparison | None) -> str:
-    """Format the smallest difference that the seeds could show; empty without a standard deviation."""
+    """Format the smallest difference that the seeds or folds could show; empty without a standard deviation."""
     found = compared.detectable if compared else None
     return "" if found is None else f"{found:.2f}"
 
@@ -111,8 +122,9 @@ def _wide(study: Study, shown: Sequence[Summary]) -> list[Column]:
     """Return all non-empty columns."""
     columns = _narrow(study)
     columns[2:2] = _scores(shown, study.task)
-    columns.append(("seeds needed", lambda row: seeds_needed(row.against)))
-    columns.append(("seed correlation", lambda row: seed_correlation(row.against)))
+    if not study.folds:
+        columns.append(("seeds needed", lambda row: seeds_needed(row.against)))
+    columns.append((f"{study.unit} correlation", lambda row: seed_correlation(row.against)))
     if study.compute:
         columns += [("compute", lambda row: _times(row.compute)), ("epochs", lambda row: str(row.epochs))]
     if any(row.equal_compute for row in shown):
@@ -145,6 +157,27 @@ def _compared(name: str, of: Callable[[Summary], Comparison | None], baseline: s
 
 def _cells(columns: Sequence[Column], shown: Sequence[Summary]) -> list[tuple[str, ...]]:
     return [tuple(cell(row) for _, cell in columns) for row in shown]
+
+
+def _of_folds(study: Study) -> list[str]:
+    """Explain the statistics over folds."""
+    if not study.folds:
+        return []
+    return [
+        "folds: each is the test set once; a fold's value is the mean over its seeds. As folds share training images, "
+        "standard errors are those of the corrected resampled t-test (Nadeau and Bengio, 2003): s * sqrt(1/J + "
+        f"{study.overlap:.3g}) of J folds with {study.test_images:,} test and {study.train_images:,} training images."
+    ]
+
+
+def _wide_notes(study: Study) -> str:
+    """Explain the columns of the full table alone."""
+    unit = study.unit
+    pairing = (
+        f"{unit} correlation: Pearson's, with the baseline over shared {unit}s; pairing by {unit} helps where it is "
+        "positive."
+    )
+    return pairing if study.folds else f"{SEEDS_NEEDED}{pairing}"
 
 
 def _of_untested(study: Study) -> list[str]:

@@ -108,10 +108,11 @@ def _two(value: float | None) -> str:
 
 def _tabular(study: Study) -> str:
     names, rows = full_table(study)
+    base, folds = study.base, f"{study.folds} folds, " if study.folds else ""
     lines = [[_monospace(method), *map(escape_latex, cells)] for method, *cells in rows]
     return "\n".join(
         [
-            one_line(f"% {study.base.data}, {study.base.model}, {study.base.epochs} epochs, seeds {list(study.seeds)}"),
+            one_line(f"% {base.data}, {base.model}, {base.epochs} epochs, {folds}seeds {list(study.seeds)}"),
             rf"\begin{{tabular}}{{{''.join('l' if each in ('method', 'verdict') else 'r' for each in names)}}}",
             r"\toprule",
             _line(map(escape_latex, names)),

@@ -5,8 +5,10 @@ from dataclasses import dataclass
 from itertools import groupby
 
 from selfdistill.metrics.catalog import MetricSpec
+from selfdistill.report.tables.accuracy import test_name
+from selfdistill.run_key import RunKey
 from selfdistill.study.analysis.comparison import Comparison, against
-from selfdistill.study.analysis.statistics import LEVEL, MeanStd
+from selfdistill.study.analysis.statistics import LEVEL, MeanStd, fold_means
 from selfdistill.study.evaluation.metric_specs import class_specs, corruption_specs, metric_specs
 from selfdistill.study.evaluation.results import MetricTable, ValuesByRun
 from selfdistill.task import CLASSIFY
@@ -17,27 +19,27 @@ OPPOSITE = {"better": "worse", "worse": "better"}
 
 @dataclass(frozen=True)
 class MetricCell:
-    """A metric of a method: values by seed, and the comparison with the baseline."""
+    """A metric of a method: values by run, and the comparison with the baseline."""
 
     spec: MetricSpec
-    by_seed: dict[int, float]
+    by_key: dict[RunKey, float]
     compared: Comparison | None = None  # None for the baseline and for untested metrics
 
     @property
     def mean_std(self) -> MeanStd:
-        """Mean and standard deviation over seeds."""
-        return MeanStd.of(list(self.by_seed.values()))
+        """Mean and standard deviation over seeds, or folds."""
+        return MeanStd.of([*fold_means(self.by_key).values()])
 
     @property
     def text(self) -> str:
-        """Formatted value: "95.20 ± 0.31"; without standard deviation if the metric is the same for all seeds."""
+        """Formatted value: "95.20 ± 0.31"; without standard deviation if the metric is the same for all runs."""
         found = self.mean_std
         std = "" if found.std is None or self.spec.counted else f" ± {self.spec.text(found.std)}"
         return self.spec.text(found.mean) + std
 
     @property
     def verdict(self) -> str:
-        """Verdict "better", "worse", "not distinguishable", "one seed" or "untested"; empty without comparison."""
+        """Verdict "better", "worse", "not distinguishable", "one seed", "untested" …; empty without comparison."""
         if self.compared is None:
             return ""
         found = self.compared.verdict
@@ -89,8 +91,8 @@ def _table(title: str, columns: Sequence[MetricSpec], scores: MetricTable, *, te
 
 def _cells(spec: MetricSpec, scores: MetricTable, tested: bool) -> dict[str, MetricCell]:
     values = scores.values[spec.place]
-    compared = against(values, scores.study.baseline, _resolution(spec, scores)) if tested else {}
-    return {row: MetricCell(spec, seeds, compared.get(row)) for row, seeds in values.items() if seeds}
+    compared = against(values, scores.study.baseline, _resolution(spec, scores), scores.study.overlap) if tested else {}
+    return {row: MetricCell(spec, found, compared.get(row)) for row, found in values.items() if found}
 
 
 def _resolution(spec: MetricSpec, scores: MetricTable) -> float | None:
@@ -104,15 +106,15 @@ def _resolution(spec: MetricSpec, scores: MetricTable) -> float | None:
 
 
 def _gap(scores: MetricTable, spec: MetricSpec) -> float:
-    """Return the largest absolute mean difference of a method to the baseline over shared seeds."""
+    """Return the largest absolute mean difference of a method to the baseline over shared runs."""
     return max(map(abs, _gaps(scores.values[spec.place], scores.study.baseline)), default=0.0)
 
 
 def _gaps(values: ValuesByRun, baseline: str) -> Iterator[float]:
     base = values.get(baseline, {})
-    for row, seeds in values.items():
-        if row != baseline and (shared := seeds.keys() & base.keys()):
-            yield sum(seeds[seed] - base[seed] for seed in shared) / len(shared)
+    for row, own in values.items():
+        if row != baseline and (shared := own.keys() & base.keys()):
+            yield sum(own[key] - base[key] for key in shared) / len(shared)
 
 
 def header(table: MetricsTable) -> tuple[str, ...]:
@@ -127,10 +129,11 @@ def rows(table: MetricsTable) -> list[tuple[str, ...]]:
 
 def notes(scores: MetricTable) -> list[str]:
     """Explain how the metrics were computed."""
+    unit = scores.study.unit
     return [
-        f"mean ± standard deviation over seeds; better and worse than {scores.study.baseline} on shared seeds where p "
-        f"(paired t-test, Holm-corrected over the methods within one metric, not over metrics) is below {LEVEL:g}. "
-        "Cost is not tested.",
+        f"mean ± standard deviation over {unit}s; better and worse than {scores.study.baseline} on shared {unit}s "
+        f"where p ({test_name(scores.study)}, Holm-corrected over the methods within one metric, not over metrics) is "
+        f"below {LEVEL:g}. Cost is not tested.",
         *_image_notes(scores),
         *_run_notes(scores),
     ]

@@ -23,6 +23,7 @@ from selfdistill.report.tables.metrics import (
     metric_tables,
     notes,
 )
+from selfdistill.run_key import FoldSeed, seed_of
 from selfdistill.study import Study
 from selfdistill.study.evaluation.metric_specs import ATTACKS, class_keys, is_derived
 from selfdistill.study.evaluation.results import MetricTable, read_metric_table
@@ -106,14 +107,15 @@ def as_csv(studies: Sequence[Study]) -> str:
     """Format studies as CSV: one line per run and metric, in full precision."""
     file = io.StringIO()
     lines = csv.writer(file, lineterminator="\n")
-    lines.writerow(COLUMNS)
+    folds = any(study.folds for study in studies)
+    lines.writerow([*COLUMNS, "fold"] if folds else COLUMNS)
     for study in studies:
-        lines.writerows(map(csv_cell, line) for line in _lines(study))
+        lines.writerows(map(csv_cell, line) for line in _lines(study, folds))
     return file.getvalue()
 
 
 def sort_key(cell: MetricCell | None) -> str:
-    """Return the sort key of a cell: the mean over seeds."""
+    """Return the sort key of a cell: the mean over seeds or folds."""
     return "" if cell is None else repr(cell.mean_std.mean)
 
 
@@ -182,10 +184,12 @@ def _attack(key: str, names: Sequence[str]) -> bool:
     return group in ATTACKS and group in names
 
 
-def _lines(study: Study) -> Iterator[tuple[str | int | float, ...]]:
+def _lines(study: Study, folds: bool) -> Iterator[tuple[str | int | float, ...]]:
+    """Yield a line for each run and metric; with `folds` the last cell is the fold, empty in studies without."""
     base = study.base
     found = {key: each for key, each in read_metric_table(study).values.items() if not is_derived(key)}
     for key, by_row in found.items():
-        for row, seeds in by_row.items():
-            for seed, value in seeds.items():
-                yield base.data, base.model, f"{base.label_noise:g}", row, seed, key, value
+        for row, values in by_row.items():
+            for run, value in values.items():
+                fold = (run.fold if isinstance(run, FoldSeed) else "",) if folds else ()
+                yield base.data, base.model, f"{base.label_noise:g}", row, seed_of(run), key, value, *fold

@@ -20,7 +20,7 @@ def caveats(study: Study, rows: Sequence[Row], runs: dict[str, list[Run]]) -> li
     with_images += f", {100 * base.label_noise:g}\u00a0% label noise," if base.label_noise else ""
     length = count(int(base.epochs), "epoch") if base.whole else base.length
     return [
-        *_seeds([row.against for row in rows if row.against]),
+        *_seeds([row.against for row in rows if row.against], study.unit),
         *_test_set(images.get("test"), study),
         f"Results hold for {base.model} on {base.data}{with_images} for {length}; the ranking may differ "
         "for another model, data set or number of epochs.",
@@ -28,10 +28,10 @@ def caveats(study: Study, rows: Sequence[Row], runs: dict[str, list[Run]]) -> li
     ]
 
 
-def _seeds(compared: Sequence[Comparison]) -> Iterator[str]:
+def _seeds(compared: Sequence[Comparison], unit: str) -> Iterator[str]:
     least = min((each.difference.n for each in compared), default=FEW_SEEDS)
     if least < FEW_SEEDS:
-        yield f"With only {count(least, 'seed')}, a true difference may not be significant."
+        yield f"With only {count(least, unit)}, a true difference may not be significant."
     if len(compared) > 1:
         yield (
             f'The {len(compared)} verdicts are Holm-corrected: the probability of any false "better" or "worse" is at '
@@ -41,7 +41,12 @@ def _seeds(compared: Sequence[Comparison]) -> Iterator[str]:
 
 
 def _test_set(count: int | None, study: Study) -> Iterator[str]:
-    if count:
+    if count and study.folds:
+        yield (
+            f"Each of the {study.folds} folds is the test set once, of about {count:,} images. Folds share training "
+            "images, which widens the intervals by the correction of Nadeau and Bengio; no exact test is known."
+        )
+    elif count:
         one = f": one image is {100 / count:.2g} points" if study.task.name == CLASSIFY else ""
         yield (
             f"The test set has {count:,} images{one}. The intervals cover the variation over seeds, not over test sets."

@@ -8,12 +8,15 @@ from selfdistill.report.runs import Run
 from selfdistill.study import Study
 from selfdistill.train.config import RunConfig
 
+OWN = {"method", "seed", "folds", "fold", "task", "recipe"}  # fields that are no common options
+
 
 def compare_command(study: Study) -> str:
     """Return the command that reproduces the study."""
     methods = [row for row in study.methods if row not in study.epochs and row not in study.recipes]
     longer = ["--equal-compute"] if study.compute else []
-    words = ["selfdistill", "compare", "--methods", *methods, *longer, "--seeds", str(len(study.seeds))]
+    folds = [] if study.folds is None else ["--folds", str(study.folds)]
+    words = ["selfdistill", "compare", "--methods", *methods, *longer, "--seeds", str(len(study.seeds)), *folds]
     return shlex.join([*words, *options(study.base), "--out", str(study.folder)])
 
 
@@ -25,14 +28,16 @@ def has_default_seeds(study: Study) -> bool:
 def train_command(run: Run) -> str:
     """Return the command that reproduces one run in a new folder."""
     config = RunConfig.from_json(run.facts["config"])
-    out = f"{run.folder.parent.name}-seed{run.seed}"
-    return shlex.join(["selfdistill", "train", config.method, "--seed", str(run.seed), *options(config), "--out", out])
+    folds = [] if config.folds is None else ["--folds", str(config.folds), "--fold", str(config.fold)]
+    words = ["selfdistill", "train", config.method, "--seed", str(config.seed), *folds, *options(config)]
+    return shlex.join([*words, "--out", f"{run.folder.parent.name}-{run.folder.name}"])
 
 
 def options(config: RunConfig) -> list[str]:
     """Return the command-line options of a configuration: data, model, epochs and all non-default values.
 
-    The task is left out, because the data determine it, and the recipe, because its values are named.
+    Method, fold and seed are the command's own. The task is left out, because the data determine it, and the recipe,
+    because its values are named.
     """
     return [
         word for field in fields(config) for word in _option(field.name, getattr(config, field.name), field.default)
@@ -40,7 +45,7 @@ def options(config: RunConfig) -> list[str]:
 
 
 def _option(name: str, value: object, default: object) -> Iterator[str]:
-    if name in ("method", "seed", "task", "recipe") or (value == default and name not in ("data", "model", "epochs")):
+    if name in OWN or (value == default and name not in ("data", "model", "epochs")):
         return
     flag = name.replace("_", "-")
     if isinstance(value, bool):

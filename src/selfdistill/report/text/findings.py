@@ -17,13 +17,15 @@ def findings(study: Study, rows: Sequence[Row]) -> list[Markup]:
     """List the methods that differ from the baseline, those that do not, and the cost."""
     base = code(study.baseline)
     sentences = [
-        *_compared({row.method: row.against for row in rows if row.against}, base),
-        *_compared(_equal_compute(rows), Markup("{} at equal compute").format(base)),
+        *_compared({row.method: row.against for row in rows if row.against}, base, study.unit),
+        *_compared(_equal_compute(rows), Markup("{} at equal compute").format(base), study.unit),
         *_time(rows, base),
         *_added(rows),
     ]
     return sentences or [
-        Markup("There is nothing to compare yet: finish runs of {} and another method with the same seed.").format(base)
+        Markup("There is nothing to compare yet: finish runs of {} and another method with the same {}.").format(
+            base, study.unit
+        )
     ]
 
 
@@ -31,12 +33,12 @@ def _equal_compute(rows: Sequence[Row]) -> dict[str, Comparison]:
     return {row.method: row.summary.equal_compute for row in rows if row.summary.equal_compute}
 
 
-def _compared(found: Compared, base: Markup) -> Iterator[Markup]:
+def _compared(found: Compared, base: Markup, unit: str) -> Iterator[Markup]:
     """Yield a sentence for each verdict."""
     for word in ("better", "worse"):
         yield from _significant(_with_verdict(found, word), word, base)
-    yield from _not_distinguishable(_with_verdict(found, "not distinguishable"), base)
-    yield from _one_seed(_with_verdict(found, "one seed"), base)
+    yield from _not_distinguishable(_with_verdict(found, "not distinguishable"), base, unit)
+    yield from _one_seed(_with_verdict(found, f"one {unit}"), base, unit)
     yield from _untested(_with_verdict(found, "untested"), base)
 
 
@@ -62,14 +64,15 @@ def _difference(method: str, gap: Difference) -> Markup:
     return Markup("{} by {:.2f} ({})").format(code(method), abs(gap.mean), _interval(gap))
 
 
-def _not_distinguishable(found: Compared, base: Markup) -> Iterator[Markup]:
+def _not_distinguishable(found: Compared, base: Markup, unit: str) -> Iterator[Markup]:
     if found:
-        sentence = Markup("{} <strong>cannot be distinguished</strong> from {} with these seeds")
-        yield Markup("{}{}{}.").format(sentence.format(_names(found), base), _detectable(found), _seeds_needed(found))
+        sentence = Markup("{} <strong>cannot be distinguished</strong> from {} with these {}s")
+        start = sentence.format(_names(found), base, unit)
+        yield Markup("{}{}{}.").format(start, _detectable(found), _seeds_needed(found))
 
 
 def _detectable(found: Compared) -> str:
-    """Return the range of the smallest differences that the seeds could show."""
+    """Return the range of the smallest differences that the seeds or folds could show."""
     least = sorted(each.detectable for each in found.values() if each.detectable is not None)
     ends = " to ".join(dict.fromkeys(f"{each:.2f}" for each in least[:1] + least[-1:]))
     return f", which could show differences of {ends} points or more" if ends else ""
@@ -84,9 +87,10 @@ def _seeds_needed(found: Compared) -> str:
     return f"; if the observed differences are true, {sentence} seeds are needed to detect them" if sentence else ""
 
 
-def _one_seed(found: Compared, base: Markup) -> Iterator[Markup]:
+def _one_seed(found: Compared, base: Markup, unit: str) -> Iterator[Markup]:
     if found:
-        yield Markup("<strong>One seed</strong> is not enough to compare {} with {}.").format(_names(found), base)
+        sentence = Markup("<strong>One {}</strong> is not enough to compare {} with {}.")
+        yield sentence.format(unit, _names(found), base)
 
 
 def _untested(found: Compared, base: Markup) -> Iterator[Markup]:

@@ -4,7 +4,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from math import isfinite
 
-from selfdistill.study.analysis.statistics import LEVEL, Difference, holm, verdict
+from selfdistill.run_key import RunKey
+from selfdistill.study.analysis.statistics import LEVEL, Difference, fold_means, holm, verdict
 from selfdistill.study.study import Study
 
 
@@ -19,7 +20,7 @@ class Comparison:
     @property
     def verdict(self) -> str:
         """Return the verdict by the corrected p value, in the words of `statistics.verdict`."""
-        return verdict(self.difference.mean, self.corrected_p, self.difference.n)
+        return verdict(self.difference.mean, self.corrected_p, self.difference.n, self.difference.unit)
 
     @property
     def seeds_needed(self) -> int | None:
@@ -38,16 +39,16 @@ class Comparison:
 
 
 def against_baseline(study: Study) -> dict[str, Comparison]:
-    """Compare every other row with the baseline on their shared seeds."""
+    """Compare every other row with the baseline on their shared seeds, or folds."""
     return corrected_by_holm({row: gap for row in study.methods if (gap := _against(study, row, study.baseline))})
 
 
 def against(
-    values: Mapping[str, Mapping[int, float]], baseline: str, resolution: float | None = None
+    values: Mapping[str, Mapping[RunKey, float]], baseline: str, resolution: float | None = None, overlap: float = 0.0
 ) -> dict[str, Comparison]:
-    """Compare values by row and seed with those of the baseline; `resolution` is as in `Difference.paired`."""
-    base = values.get(baseline, {})
-    gaps = {row: gap for row, own in values.items() if row != baseline and (gap := paired(own, base, resolution))}
+    """Compare values by row and key with those of the baseline; the other arguments are as in `Difference.paired`."""
+    base, others = values.get(baseline, {}), {row: own for row, own in values.items() if row != baseline}
+    gaps = {row: gap for row, own in others.items() if (gap := paired(own, base, resolution, overlap))}
     return corrected_by_holm(gaps)
 
 
@@ -71,12 +72,15 @@ def corrected_by_holm(gaps: Mapping[str, Difference]) -> dict[str, Comparison]:
 
 def _against(study: Study, row: str, baseline: str) -> Difference | None:
     own, base = (study.scores(name) for name in (row, baseline))
-    return None if row == baseline else paired(own, base, study.one_image)
+    return None if row == baseline else paired(own, base, study.one_image, study.overlap)
 
 
-def paired(own: Mapping[int, float], base: Mapping[int, float], resolution: float | None) -> Difference | None:
-    """Return the difference over shared seeds; None without shared seeds whose values are finite."""
-    shared = [seed for seed in own if seed in base and isfinite(own[seed]) and isfinite(base[seed])]
+def paired(
+    own: Mapping[RunKey, float], base: Mapping[RunKey, float], resolution: float | None, overlap: float = 0.0
+) -> Difference | None:
+    """Return the difference over shared runs, averaged within folds; None without shared runs with finite values."""
+    shared = [key for key in own if key in base and isfinite(own[key]) and isfinite(base[key])]
     if not shared:
         return None
-    return Difference.paired([own[seed] for seed in shared], [base[seed] for seed in shared], resolution)
+    values, baseline = ([*fold_means({key: side[key] for key in shared}).values()] for side in (own, base))
+    return Difference.paired(values, baseline, resolution, overlap)

@@ -1,15 +1,15 @@
-"""Summary of each row of a study over its seeds."""
+"""Summary of each row of a study over its seeds or folds."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import inf, isfinite
 from statistics import fmean, median
 
-from selfdistill.records import AnyResult, number, score_of
+from selfdistill.records import AnyResult, number
+from selfdistill.run_key import RunKey
 from selfdistill.study.analysis.comparison import Comparison, against_baseline, at_equal_compute
-from selfdistill.study.analysis.statistics import Difference, MeanStd
+from selfdistill.study.analysis.statistics import Difference, MeanStd, fold_means
 from selfdistill.study.study import Study
-from selfdistill.task import Task
 
 
 @dataclass(frozen=True)
@@ -49,9 +49,9 @@ def _summary(
 ) -> Summary:
     return Summary(
         method=row,
-        score=MeanStd.of([score_of(each, study.task) for each in found]),
-        validation=_validation(found, study.task),
-        best=_best(found, study.task),
+        score=_mean_std(study, study.scores(row)),
+        validation=_validation(study, row),
+        best=_all_of(study, row, study.task.best_epoch),
         against=against,
         equal_compute=equal,
         added=max(each["added_parameters"] for each in found),
@@ -61,21 +61,22 @@ def _summary(
     )
 
 
-def _validation(found: Sequence[AnyResult], task: Task) -> tuple[float, float] | None:
-    last, best = (_all_of(found, key) for key in (task.validation, task.best_validation))
+def _mean_std(study: Study, values: Mapping[RunKey, float]) -> MeanStd:
+    return MeanStd.of([*fold_means(values).values()], study.overlap)
+
+
+def _validation(study: Study, row: str) -> tuple[float, float] | None:
+    last, best = (_all_of(study, row, key) for key in (study.task.validation, study.task.best_validation))
     if last is None or best is None:
         return None
     return (last.mean, best.mean) if last.n and best.n else None
 
 
-def _best(found: Sequence[AnyResult], task: Task) -> MeanStd | None:
-    return _all_of(found, task.best_epoch)
-
-
-def _all_of(found: Sequence[AnyResult], key: str) -> MeanStd | None:
-    """Return the mean of a score that all results have; None where one lacks it."""
-    values = [number(each, key) for each in found if key in each]
-    return MeanStd.of(values) if len(values) == len(found) else None
+def _all_of(study: Study, row: str, name: str) -> MeanStd | None:
+    """Return the mean of a score that all results of a row have; None where one lacks it."""
+    found = study.results[row]
+    values = {key: number(found[key], name) for key in study.keys if key in found and name in found[key]}
+    return _mean_std(study, values) if len(values) == len(study.finished(row)) else None
 
 
 def _relative_time(found: Sequence[AnyResult], base: Sequence[AnyResult]) -> float | None:
@@ -143,11 +144,11 @@ def summary_rows(study: Study) -> list[Row]:
     return [Row(each, each.method == study.baseline) for each in summaries(study)]
 
 
-def gaps(study: Study, method: str) -> dict[int, float]:
-    """Return the difference to the baseline by shared seed, in points."""
+def gaps(study: Study, method: str) -> dict[RunKey, float]:
+    """Return the difference to the baseline by shared key, in points."""
     own, base = study.scores(method), study.scores(study.baseline)
-    found = {seed: own[seed] - base[seed] for seed in study.seeds if seed in own and seed in base}
-    return {seed: gap for seed, gap in found.items() if isfinite(gap)}
+    found = {key: own[key] - base[key] for key in study.keys if key in own and key in base}
+    return {key: gap for key, gap in found.items() if isfinite(gap)}
 
 
 def comparable(rows: Sequence[Row]) -> list[Row]:

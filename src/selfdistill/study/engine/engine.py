@@ -83,4 +83,4 @@ def row_statuses(studies: Sequence[Study]) -> list[RowStatus]:
 def _row_status(study: Study, row: str, several: bool) -> RowStatus:
     scores = list(study.scores(row).values())
     name = f"{row}, {describe_runs(study.base)}" if several else row
-    return RowStatus(name, study.task.title, scores, len(study.seeds), row in study.errors)
+    return RowStatus(name, study.task.title, scores, len(study.keys), row in study.errors)

@@ -34,7 +34,7 @@ class Job:
     teachers: Path  # runs of teachers that are trained first, shared by all jobs
 
     def __str__(self) -> str:
-        return f"{self.row}, {describe_runs(self.config)}, seed {self.config.seed}"
+        return f"{self.row}, {describe_runs(self.config)}, {self.config.repetition}"
 
     @property
     def done(self) -> bool:

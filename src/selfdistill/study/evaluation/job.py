@@ -180,10 +180,10 @@ def _step_bytes(config: RunConfig, splits: AnySplits, request: EvaluationRequest
 
 
 def _jobs(study: Study, request: EvaluationRequest) -> Iterator[Job]:
-    for seed in study.seeds:  # outer loop, because the data of a seed are loaded once for all methods
-        for row in (each for each in study.methods if seed in study.results.get(each, {})):
-            folder = run_folder(study.folder, row, seed)
-            yield EvaluationJob(row, study.config(row, seed), folder, study.folder / "teachers", request)
+    for key in study.keys:  # outer loop, because the data of a key are loaded once for all methods
+        for row in (each for each in study.methods if key in study.results.get(each, {})):
+            folder = run_folder(study.folder, row, key)
+            yield EvaluationJob(row, study.config(row, key), folder, study.folder / "teachers", request)
 
 
 def _record_error(study: Study, job: Job, outcome: Outcome) -> None:

@@ -3,10 +3,12 @@
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from math import isfinite
 from typing import Any, TypeVar
 
 from selfdistill.metrics.catalog import ACCURACY, CONFIDENCE, METRICS
+from selfdistill.run_key import RunKey
 from selfdistill.study.evaluation.metric_specs import with_means
 from selfdistill.study.evaluation.store import MetricsFile, flat, path_of, read
 from selfdistill.study.layout import run_folder
@@ -32,7 +34,7 @@ COSTS_IN_RESULTS = {
     "added_parameters": "cost.added_parameters",
     "step_ms": "cost.step_ms",
 }
-ValuesByRun = dict[str, dict[int, float]]  # by method and seed
+ValuesByRun = dict[str, dict[RunKey, float]]  # by method and key
 
 T = TypeVar("T")
 
@@ -69,17 +71,24 @@ def read_metric_table(study: Study, data: str | None = None) -> MetricTable:
 
     Metrics in result.json, on the full test set, take precedence over those in metrics.json.
     """
-    runs = [(row, seed) for row in study.methods for seed in study.seeds if seed in study.results.get(row, {})]
+    runs = [(row, key) for row in study.methods for key in study.keys if key in study.results.get(row, {})]
     found = {run: each for run in runs if (each := read(path_of(run_folder(study.folder, *run), data)))}
-    common = {group: _most_common_images(group, found.values()) for group in _groups(found.values())}
-    matching = {run: _matching(each, common) for run, each in found.items()}
+    images_of = partial(_images, by_fold=study.folds is not None)
+    common = {
+        group: _most_common(images_of(each, group) for each in found.values() if group in each.groups)
+        for group in _groups(found.values())
+    }
+    matching = {
+        run: {group: numbers for group, numbers in each.groups.items() if images_of(each, group) == common[group]}
+        for run, each in found.items()
+    }
     results = {} if data else {run: _training_metrics(study.results[run[0]][run[1]], study.task.name) for run in runs}
     images = _most_common(each.images for each in found.values()) if found else None
     return MetricTable(
         study,
         _by_key({run: with_means(flat(matching.get(run, {}))) | results.get(run, {}) for run in runs}),
         list(common),
-        {group: most[1] for group, most in common.items() if most and most[1] != images},
+        {group: most[1] for group, most in common.items() if most and most[1] and most[1] != images},
         images,
         _most_common(each.groups["outside"]["data"] for each in found.values() if "outside" in each.groups),
         frozenset(key for each in results.values() for key in each),
@@ -92,15 +101,10 @@ def _groups(found: Iterable[MetricsFile]) -> list[str]:
     return list(dict.fromkeys(group for each in found for group in each.groups))
 
 
-def _images(stored: MetricsFile, group: str) -> tuple[object, int]:
-    """Return the data set and the number of test images that a group was evaluated on."""
+def _images(stored: MetricsFile, group: str, by_fold: bool) -> tuple[object, int | None]:
+    """Return the data set and the number of test images that a group was evaluated on; None for all of a fold."""
     source = stored.groups[group].get("data") if group == "outside" else stored.data
-    return source, stored.images_of(group)
-
-
-def _most_common_images(group: str, found: Iterable[MetricsFile]) -> tuple[object, int] | None:
-    """Return the images that most runs evaluated a group on."""
-    return _most_common(_images(each, group) for each in found if group in each.groups)
+    return source, None if by_fold and group not in stored.limited else stored.images_of(group)
 
 
 def _most_common(values: Iterable[T]) -> T | None:
@@ -109,20 +113,16 @@ def _most_common(values: Iterable[T]) -> T | None:
     return counted[0][0] if counted else None
 
 
-def _matching(stored: MetricsFile, common: Mapping[str, tuple[object, int] | None]) -> dict[str, Any]:
-    return {group: numbers for group, numbers in stored.groups.items() if _images(stored, group) == common[group]}
-
-
 def _training_metrics(result: Mapping[str, Any], task: TaskName) -> dict[str, float]:
     keys = IN_RESULTS[task] | COSTS_IN_RESULTS
     return {key: result[name] for name, key in keys.items() if name in result}
 
 
-def _by_key(runs: Mapping[tuple[str, int], Mapping[str, float]]) -> dict[str, ValuesByRun]:
-    """Regroup values by key, method and seed, in the order of the seeds; values that are not finite are left out."""
+def _by_key(runs: Mapping[tuple[str, RunKey], Mapping[str, float]]) -> dict[str, ValuesByRun]:
+    """Regroup values by name, method and key, in the order of the keys; values that are not finite are left out."""
     found: dict[str, ValuesByRun] = {}
-    for (row, seed), values in runs.items():
-        for key, value in values.items():
+    for (row, key), values in runs.items():
+        for name, value in values.items():
             if isfinite(value):
-                found.setdefault(key, {}).setdefault(row, {})[seed] = value
+                found.setdefault(name, {}).setdefault(row, {})[key] = value
     return found

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from selfdistill.records import TunedRecipe
+from selfdistill.run_key import RunKey
 from selfdistill.study.analysis.comparison import Comparison, against, corrected_by_holm, paired
 from selfdistill.study.analysis.statistics import MeanStd
 from selfdistill.study.study import BASELINE_METHOD, Study
@@ -73,7 +74,7 @@ class Tuning:
         numbers = ["--lr", f"{recipe['lr']:g}", "--weight-decay", f"{recipe['weight_decay']:g}"]
         return shlex.join(["--methods", recipe["method"], *numbers])
 
-    def _scores(self, row: str) -> dict[int, float]:
+    def _scores(self, row: str) -> dict[RunKey, float]:
         return self.study.scores(row)
 
     def _mean(self, row: str) -> MeanStd | None:
