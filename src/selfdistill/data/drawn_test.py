@@ -21,12 +21,21 @@ TestPart: TypeAlias = float | Fold  # a share of the rows, 0 for none, or a fold
 
 
 def option_of(part: TestPart) -> str:
-    """Return the option of a command that asks for a test part.
+    """Return the option that asks for a test part.
 
     >>> option_of(0.2), option_of(Fold(0, 5))
+    ('--test', '--folds')
+    """
+    return "--folds" if isinstance(part, Fold) else "--test"
+
+
+def as_typed(part: TestPart) -> str:
+    """Return the option that asks for a test part, with its value.
+
+    >>> as_typed(0.2), as_typed(Fold(0, 5))
     ('--test 0.2', '--folds 5')
     """
-    return f"--folds {part.folds}" if isinstance(part, Fold) else f"--test {part:g}"
+    return f"{option_of(part)} {part.folds if isinstance(part, Fold) else part:g}"
 
 
 def sameness(part: TestPart) -> str:

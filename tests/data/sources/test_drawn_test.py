@@ -157,11 +157,16 @@ def test_training_rows_of_a_table_are_drawn_in_whole_groups(tmp_path):
     assert refused(f"csv:{path}") == f"'{path}' has test rows, so there is nothing to draw; leave out --test"
 
 
-@pytest.mark.parametrize("spec", ["digits", "fake"])
-def test_data_with_a_test_part_refuse_it(spec):
-    assert refused(spec).startswith(
-        f"{spec} has its own test part, so --test has nothing to draw; it is for parquet:PATH, "
+def test_data_with_a_test_part_refuse_it():
+    assert refused("fake").startswith(
+        "fake has its own test part, so --test has nothing to draw; it is for digits, parquet:PATH, "
     )
+
+
+def test_digits_draw_another_share_than_theirs():
+    splits, notes = share_of("digits")
+    assert (len(splits.train), len(splits.test)) == (1438, 359)
+    assert notes == ["359 of the 1797 images of digits, the same in every run, are the test set"]
 
 
 def test_labels_with_fractions_are_no_classes(tmp_path):

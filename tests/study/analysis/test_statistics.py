@@ -8,7 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from selfdistill.study.analysis.statistics import Difference, MeanStd, holm, power, verdict
+from selfdistill.run_key import FoldSeed
+from selfdistill.study.analysis.comparison import paired
+from selfdistill.study.analysis.statistics import Difference, MeanStd, fold_means, holm, power, verdict
 
 VALUES = st.lists(st.tuples(st.floats(0, 100), st.floats(0, 100)), min_size=2, max_size=8)
 # Top-1 of two methods at seeds 0 to 4 (made up); what scipy 1.17 says of them stands in the test.
@@ -184,3 +186,63 @@ def test_the_correlation_of_seeds_is_scipys():
     assert Difference.paired(*STORED).correlation == pytest.approx(stats.pearsonr(*STORED).statistic)
     assert Difference.paired([1.0, 2.0], [1.0, 2.0]).correlation is None
     assert Difference.paired([1.0, 2.0, 3.0], [1.0, 1.0, 1.0]).correlation is None
+
+
+def corrected_by_loops(own, base, n_test, n_train):
+    """Nadeau and Bengio (2003), equation 9 and section 5: mean, standard error and p of J differences, in loops."""
+    gaps = []
+    for one, other in zip(own, base, strict=True):
+        gaps.append(one - other)
+    total = 0.0
+    for gap in gaps:
+        total += gap
+    mean, squares = total / len(gaps), 0.0
+    for gap in gaps:
+        squares += (gap - mean) ** 2
+    error = math.sqrt((1 / len(gaps) + n_test / n_train) * squares / (len(gaps) - 1))
+    return mean, error, 2 * stats.t.sf(abs(mean / error), len(gaps) - 1)
+
+
+def test_folds_are_tested_by_the_corrected_resampled_t_test():
+    mean, error, p = corrected_by_loops(*STORED, n_test=20, n_train=80)
+    found = Difference.paired(*STORED, overlap=20 / 80)
+    edge = stats.t.isf(0.025, 4)
+    assert (found.mean, found.p) == pytest.approx((mean, p))
+    assert (found.low, found.high) == pytest.approx((mean - edge * error, mean + edge * error))
+    assert found.detectable() == pytest.approx(edge * error)
+    assert (found.seeds_needed(), found.seeds_needed_range()) == (None, None)
+    plain = Difference.paired(*STORED)
+    assert (found.high - found.low) / (plain.high - plain.low) == pytest.approx(1.5)  # sqrt(0.45 / 0.2)
+    assert (plain.verdict, found.verdict) == ("better", "better")
+    assert Difference.paired([5.0], [4.0], overlap=0.25).verdict == "one fold"
+
+
+def test_a_difference_that_seeds_would_show_may_be_none_over_folds():
+    own, base = [76.9, 76.8, 77.1, 77.2, 76.2], STORED[1]
+    assert Difference.paired(own, base).verdict == "better"
+    assert corrected_by_loops(own, base, 1, 2)[2] > 0.05
+    assert Difference.paired(own, base, overlap=1 / 2).verdict == "not distinguishable"
+
+
+@given(VALUES)
+def test_without_an_overlap_nothing_is_corrected(pairs):
+    one, other = zip(*pairs, strict=True)
+    assert Difference.paired(one, other, overlap=0.0) == Difference.paired(one, other)
+
+
+def test_the_interval_of_a_mean_over_folds():
+    found = MeanStd.of(STORED[0], overlap=0.25)
+    assert found.reach == pytest.approx(1.5 * MeanStd.of(STORED[0]).reach)
+
+
+def test_seeds_are_averaged_within_their_fold():
+    values = {FoldSeed(0, 0): 90.0, FoldSeed(0, 1): 92.0, FoldSeed(1, 0): math.nan, FoldSeed(1, 1): 80.0}
+    assert fold_means(values) == {0: 91.0, 1: 80.0}
+    assert fold_means({3: 90.0, 4: math.inf, 5: 80.0}) == {3: 90.0, 5: 80.0}
+
+
+def test_only_runs_that_both_rows_have_are_compared():
+    own = {FoldSeed(0, 0): 91.0, FoldSeed(0, 1): 99.0, FoldSeed(1, 0): 92.0, FoldSeed(2, 0): 95.0}
+    base = {FoldSeed(0, 0): 90.0, FoldSeed(1, 0): 90.0, FoldSeed(1, 1): 50.0}
+    found = paired(own, base, None, 0.5)
+    assert (found.mean, found.n) == (1.5, 2)

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from torch import Tensor
 
-from selfdistill.data.drawn_test import TestPart, option_of
+from selfdistill.data.drawn_test import TestPart, as_typed
 from selfdistill.data.images import Images
 from selfdistill.data.lazy import LazyImages
 from selfdistill.data.sources.csv_files import ListedFile, csv_options, existing_files
@@ -76,7 +76,7 @@ def _splits(
     Raises `UserError` for two test parts, and for one beside test rows.
     """
     if test and "test" in options:
-        raise UserError(f"{option_of(test)} and ?test={options['test']} both draw test rows; keep one of them")
+        raise UserError(f"{as_typed(test)} and ?test={options['test']} both draw test rows; keep one of them")
     groups = number_groups(table, options.get("group"))
     usual = [each for each in table.header if each.lower() == SPLIT]
     column = options.get("split") or next(iter(usual), None)

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from selfdistill.data.drawn_test import TestPart, option_of, sameness
+from selfdistill.data.drawn_test import TestPart, as_typed, option_of, sameness
 from selfdistill.data.examples import Examples, named_inputs
 from selfdistill.data.sources.folder_layout import SPLIT_WORDS
 from selfdistill.data.sources.options import parse_share
@@ -49,7 +49,7 @@ def read_tensors(argument: str, test: TestPart = 0.0) -> TensorSourceData:
 def read_arrays(path: Path, options: Mapping[str, str], test: TestPart = 0.0) -> TensorSourceData:
     """Read the arrays of a file; `test` is the part of the training rows that is drawn as test rows."""
     if test and "test" in options:
-        raise UserError(f"{option_of(test)} and ?test={options['test']} both draw test rows; keep one of them")
+        raise UserError(f"{as_typed(test)} and ?test={options['test']} both draw test rows; keep one of them")
     file = TensorFile(path)
     names = assign_arrays(file.names, options, path)
     task = task_of_labels(file.dims(next(iter(names.labels.values()))))

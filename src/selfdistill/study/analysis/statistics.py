@@ -13,6 +13,7 @@ from selfdistill.run_key import FoldSeed, RunKey
 LEVEL = 0.05  # significance level
 POWER = 0.8  # of the test, for the number of seeds needed
 MOST_SEEDS = 1000
+SMALLEST_RANGE = 1e-150  # whose square is a float above 0
 INTERVAL = (LEVEL / 2, 1 - LEVEL / 2)  # quantiles of a 95 % interval
 
 
@@ -147,9 +148,14 @@ def fold_means(values: Mapping[RunKey, float]) -> dict[int, float]:
 def correlation(pairs: Sequence[tuple[float, float]]) -> float | None:
     """Return Pearson's correlation of three or more pairs; None for fewer, and where one side is constant."""
     sides = list(zip(*pairs, strict=True))
-    if len(pairs) < 3 or any(max(side) - min(side) <= 1e-9 * max(map(abs, side)) for side in sides):
+    if len(pairs) < 3 or any(is_constant(side) for side in sides):
         return None
     return float(pearson(*sides))
+
+
+def is_constant(values: Sequence[float]) -> bool:
+    """Return whether values differ by rounding alone, or by so little that the square of their range is 0."""
+    return max(values) - min(values) <= max(1e-9 * max(map(abs, values)), SMALLEST_RANGE)
 
 
 def seeds_needed(mean: float, std: float, level: float = LEVEL) -> int | None:
