@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from selfdistill.data.augment import Augmentation, default_augmentation
-    from selfdistill.data.drawn_test import Fold
+    from selfdistill.data.drawn_part import Fold
     from selfdistill.data.examples import Examples, TensorSplits
     from selfdistill.data.images import Images, Splits
     from selfdistill.data.load_arrays import load_tensors
@@ -50,7 +50,7 @@ _MODULES = {
     "SOURCES": "sources",
     "Augmentation": "augment",
     "default_augmentation": "augment",
-    "Fold": "drawn_test",
+    "Fold": "drawn_part",
     "Examples": "examples",
     "TensorSplits": "examples",
     "Images": "images",

@@ -5,7 +5,7 @@ from itertools import islice
 import torch
 from torch import Tensor
 
-from selfdistill.data.drawn_test import Fold
+from selfdistill.data.drawn_part import Fold
 from selfdistill.errors import UserError
 
 SEED = 0  # of the folds, which do not depend on the run's seed

@@ -10,7 +10,7 @@ from selfdistill.data.augment import Augmentation, default_augmentation
 from selfdistill.data.augment_recipe import AugmentRecipe
 from selfdistill.data.batch import Batch
 from selfdistill.data.cell_exchange import CellExchange
-from selfdistill.data.drawn_test import TestPart
+from selfdistill.data.drawn_part import TestPart
 from selfdistill.data.examples import Examples, TensorSplits, named_inputs
 from selfdistill.data.ignored import IGNORED
 from selfdistill.data.images import Images, Splits

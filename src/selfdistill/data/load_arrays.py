@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 import torch
 from torch import Tensor
 
-from selfdistill.data.drawn_test import TestPart
+from selfdistill.data.drawn_part import TestPart
 from selfdistill.data.examples import Examples, TensorSplits
 from selfdistill.data.fingerprint import fingerprint
 from selfdistill.data.images import require_classes

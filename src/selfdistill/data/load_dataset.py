@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from selfdistill.data.decode import UnreadableImage, UnreadableImages, in_words, require_readable
-from selfdistill.data.drawn_test import TestPart
+from selfdistill.data.drawn_part import TestPart
 from selfdistill.data.fingerprint import fingerprint
 from selfdistill.data.grey import to_grey
 from selfdistill.data.images import Images, Splits, require_classes

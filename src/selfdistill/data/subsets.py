@@ -3,7 +3,7 @@
 import torch
 from torch import Generator, Tensor
 
-from selfdistill.data.drawn_test import Fold, TestPart, option_of, sameness
+from selfdistill.data.drawn_part import Fold, TestPart, option_of, sameness
 from selfdistill.data.folds import draw_fold
 from selfdistill.errors import UserError
 

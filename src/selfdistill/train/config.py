@@ -7,7 +7,7 @@ from math import inf
 from typing import Any, Literal, get_args, get_type_hints
 
 from selfdistill.data.augment_recipe import AugmentRecipe, augment_recipe, parse_augment
-from selfdistill.data.drawn_test import Fold, TestPart
+from selfdistill.data.drawn_part import Fold, TestPart
 from selfdistill.data.sources import task_of
 from selfdistill.errors import UserError
 from selfdistill.recipes.recipe import read_recipe

@@ -6,13 +6,13 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from selfdistill.data.drawn_test import option_of
+from selfdistill.data.drawn_part import option_of
 from selfdistill.errors import UserError
 from selfdistill.files import exists
 from selfdistill.task import CLASSIFY, SEGMENT, TAG, TaskName
 
 if TYPE_CHECKING:  # `SOURCES` is read without torch, as by `--help`
-    from selfdistill.data.drawn_test import TestPart
+    from selfdistill.data.drawn_part import TestPart
     from selfdistill.data.sources.source_data import (
         DrawingSourceModule,
         Inspector,

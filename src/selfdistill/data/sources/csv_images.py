@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from torch import Tensor
 
-from selfdistill.data.drawn_test import TestPart, as_typed
+from selfdistill.data.drawn_part import TestPart, as_typed
 from selfdistill.data.images import Images
 from selfdistill.data.lazy import LazyImages
 from selfdistill.data.sources.csv_files import ListedFile, csv_options, existing_files

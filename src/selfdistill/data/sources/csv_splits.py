@@ -6,7 +6,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from selfdistill.data.drawn_test import TestPart, option_of, sameness
+from selfdistill.data.drawn_part import TestPart, option_of, sameness
 from selfdistill.data.sources.csv_table import CsvTable
 from selfdistill.data.sources.folder_layout import SPLIT_WORDS
 from selfdistill.data.subsets import draw_test

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from selfdistill.data.drawn_test import TestPart
+from selfdistill.data.drawn_part import TestPart
 from selfdistill.data.images import Images
 from selfdistill.data.pixels import resize
 from selfdistill.data.sources.source_data import PickRows, SourceData

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from selfdistill.data.drawn_test import TestPart
+from selfdistill.data.drawn_part import TestPart
 from selfdistill.data.file_paths import FilePaths
 from selfdistill.data.images import Images
 from selfdistill.data.lazy import LazyImages

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from selfdistill.data.drawn_test import TestPart
+from selfdistill.data.drawn_part import TestPart
 from selfdistill.data.sources import first_line
 from selfdistill.data.sources.folder_layout import SPLITS
 from selfdistill.data.sources.options import split_options

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path, PureWindowsPath
 
-from selfdistill.data.drawn_test import TestPart
+from selfdistill.data.drawn_part import TestPart
 from selfdistill.data.sources.class_titles import read_titles, titled
 from selfdistill.data.sources.list_files import ListLine, find_lists, list_options, read_lines, root_of
 from selfdistill.data.sources.listed_images import ListedImage, ListedSplits, class_of_cell, require_files

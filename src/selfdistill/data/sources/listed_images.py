@@ -10,7 +10,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from selfdistill.data.drawn_test import TestPart
+from selfdistill.data.drawn_part import TestPart
 from selfdistill.data.images import Images
 from selfdistill.data.lazy import LazyImages
 from selfdistill.data.rgb import ValueRange

@@ -6,7 +6,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from selfdistill.data.drawn_test import TestPart
+from selfdistill.data.drawn_part import TestPart
 from selfdistill.data.sources import first_line
 from selfdistill.data.sources.class_titles import titled
 from selfdistill.data.sources.image_files import folders

@@ -6,7 +6,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from selfdistill.data.drawn_test import TestPart
+from selfdistill.data.drawn_part import TestPart
 from selfdistill.data.examples import named_inputs
 from selfdistill.data.images import Images
 from selfdistill.data.pixels import resize

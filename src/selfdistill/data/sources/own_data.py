@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from selfdistill.data.drawn_test import TestPart
+from selfdistill.data.drawn_part import TestPart
 from selfdistill.data.images import Images
 from selfdistill.data.sources.npz_images import to_pixels
 from selfdistill.data.sources.own_name import WRITE, split_name

@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from selfdistill.data.drawn_test import TestPart
+from selfdistill.data.drawn_part import TestPart
 from selfdistill.data.images import Images
 from selfdistill.data.lazy import LazyImages
 from selfdistill.data.row_views import Joined, Mapped, take

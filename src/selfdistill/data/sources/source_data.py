@@ -7,7 +7,7 @@ from typing import NamedTuple, Protocol
 from torch import Tensor
 
 from selfdistill.data.decode import UnreadableImage
-from selfdistill.data.drawn_test import TestPart
+from selfdistill.data.drawn_part import TestPart
 from selfdistill.data.images import Images
 from selfdistill.data.masked_images import MaskedImages
 from selfdistill.task import TaskName

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from selfdistill.data.drawn_test import TestPart, as_typed, option_of, sameness
+from selfdistill.data.drawn_part import TestPart, as_typed, option_of, sameness
 from selfdistill.data.examples import Examples, named_inputs
 from selfdistill.data.sources.folder_layout import SPLIT_WORDS
 from selfdistill.data.sources.options import parse_share

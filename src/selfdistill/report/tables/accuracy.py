@@ -45,7 +45,7 @@ def footer(study: Study) -> list[str]:
         f"{base.data}{limit}, {base.model}, {base.length}, batch size {base.batch_size}, {seeds}; "
         f"test set, {epoch}, mean ± standard deviation over {unit}s.",
         f"against {study.baseline}: mean difference over shared {unit}s in points, 95 % confidence interval, and p "
-        f"({test_name(study)}, Holm-corrected over the rows); the verdict is at p < 5 %."
+        f"({name_of_test(study)}, Holm-corrected over the rows); the verdict is at p < 5 %."
         f"{ONE_IMAGE if study.task.name == CLASSIFY else ''}",
         f"detectable: the smallest difference that these {unit}s could show, at this standard deviation.",
         *_of_folds(study),
@@ -56,12 +56,8 @@ def footer(study: Study) -> list[str]:
     ]
 
 
-def test_name(study: Study) -> str:
-    """Return the name of the test of a difference.
-
-    >>> test_name(Study(sd.RunConfig("ce()"), ("ce()",), (0,), Path("runs/study")))
-    'paired t-test'
-    """
+def name_of_test(study: Study) -> str:
+    """Return the name of the test of a difference: over seeds, or over folds."""
     return "corrected resampled t-test" if study.folds else "paired t-test"
 
 

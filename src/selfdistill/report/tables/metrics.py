@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from itertools import groupby
 
 from selfdistill.metrics.catalog import MetricSpec
-from selfdistill.report.tables.accuracy import test_name
+from selfdistill.report.tables.accuracy import name_of_test
 from selfdistill.run_key import RunKey
 from selfdistill.study.analysis.comparison import Comparison, against
 from selfdistill.study.analysis.statistics import LEVEL, MeanStd, fold_means
@@ -132,7 +132,7 @@ def notes(scores: MetricTable) -> list[str]:
     unit = scores.study.unit
     return [
         f"mean ± standard deviation over {unit}s; better and worse than {scores.study.baseline} on shared {unit}s "
-        f"where p ({test_name(scores.study)}, Holm-corrected over the methods within one metric, not over metrics) is "
+        f"where p ({name_of_test(scores.study)}, Holm-corrected over the methods within one metric, not over metrics) is "
         f"below {LEVEL:g}. Cost is not tested.",
         *_image_notes(scores),
         *_run_notes(scores),
