@@ -9,6 +9,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from selfdistill.data.drawn_part import TestPart
 from selfdistill.data.file_paths import PackedTexts
 from selfdistill.data.images import Images
 from selfdistill.data.lazy import LazyImages
@@ -31,7 +32,7 @@ class IndexedShard(NamedTuple):
     samples: TarIndex
 
 
-def read(name: str, argument: str, pick: PickRows, size: int | None, test: float = 0.0) -> SourceData:
+def read(name: str, argument: str, pick: PickRows, size: int | None, test: TestPart = 0.0) -> SourceData:
     """Read `wds:PATTERN`, with options such as `wds:train-{000..003}.tar?test=test-000.tar`."""
     paths, options = split_shards(argument)
     where = f"wds:{argument.partition('?')[0]}"
@@ -57,14 +58,14 @@ def read(name: str, argument: str, pick: PickRows, size: int | None, test: float
 
     validation = images("validation") if "validation" in shards and held != "validation" else None
     tested = images("train", drawn) if held is None else images(held)
-    notes = () if drawn is None else (drawn_note(where, len(drawn), len(ids["train"])),)
+    notes = () if drawn is None else (drawn_note(where, len(drawn), len(ids["train"]), test),)
     return SourceData(images("train", chosen), validation, tested, names, notes=notes)
 
 
-def _require_test(shards: Mapping[str, object], share: float, where: str) -> str | None:
-    """Return the split that is the test set; None if a share of the training images is. Raises `UserError`."""
-    if share:
-        require_undrawn("test" in shards, where)
+def _require_test(shards: Mapping[str, object], part: TestPart, where: str) -> str | None:
+    """Return the split that is the test set; None if a part of the training images is. Raises `UserError`."""
+    if part:
+        require_undrawn("test" in shards, where, part)
         return None
     if held := next((each for each in ("test", "validation") if each in shards), None):
         return held

@@ -132,8 +132,8 @@ def notes(scores: MetricTable) -> list[str]:
     unit = scores.study.unit
     return [
         f"mean ± standard deviation over {unit}s; better and worse than {scores.study.baseline} on shared {unit}s "
-        f"where p ({name_of_test(scores.study)}, Holm-corrected over the methods within one metric, not over metrics) is "
-        f"below {LEVEL:g}. Cost is not tested.",
+        f"where p ({name_of_test(scores.study)}, Holm-corrected over the methods within one metric, not over metrics) "
+        f"is below {LEVEL:g}. Cost is not tested.",
         *_image_notes(scores),
         *_run_notes(scores),
     ]
