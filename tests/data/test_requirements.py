@@ -165,6 +165,15 @@ def test_a_strong_view_has_a_policy_and_a_plain_one_no_draws():
     assert batch.extra["strong"].equal(own(noise.images[batch.index], own.draw(16, make_generator(0, "strong", 0))))
 
 
+def test_a_strong_view_of_grey_images():
+    grey = Images(torch.randint(0, 256, (16, 1, 16, 16), dtype=torch.uint8), LABELS)
+    made = Loader(grey, 16, augment=Augmentation(0, False, (0.5,), (0.2,)), needs={"strong": StrongView()})
+    for epoch in range(8):  # most operations
+        (batch,) = made.epoch(epoch)
+        assert batch.extra["strong"].shape == (16, 1, 16, 16)
+        assert not batch.extra["strong"].equal(batch.inputs)
+
+
 def test_what_is_asked_changes_neither_order_nor_augmentation():
     for batch, more in zip(loader({}, pad=2).epoch(1), loader(ALL, pad=2).epoch(1), strict=True):
         assert batch.index.equal(more.index)
