@@ -40,10 +40,11 @@ def test_threads_change_nothing(tmp_path, config):
     assert weights(tmp_path / "0") == weights(tmp_path / "4")
 
 
-def test_a_cut_in_an_epoch_changes_nothing(tmp_path, config):
-    run(small("ddgsd()", **config), tmp_path / "whole")
+@pytest.mark.parametrize("method", ["ddgsd()", "mlkd(view='strong')"])
+def test_a_cut_in_an_epoch_changes_nothing(tmp_path, config, method):
+    run(small(method, **config), tmp_path / "whole")
     with pytest.raises(Interrupted):
-        run(small("ddgsd()", **config), tmp_path / "cut", listener=CutInTheFirstEpoch(), save_every=0.0)
-    run(small("ddgsd()", **config, decode_workers=0), tmp_path / "cut")
+        run(small(method, **config), tmp_path / "cut", listener=CutInTheFirstEpoch(), save_every=0.0)
+    run(small(method, **config, decode_workers=0), tmp_path / "cut")
     assert weights(tmp_path / "cut") == weights(tmp_path / "whole")
     assert log(tmp_path / "cut") == log(tmp_path / "whole")
