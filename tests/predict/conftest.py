@@ -1,5 +1,6 @@
 """Runs of each task, trained once, and a folder of images."""
 
+import numpy as np
 import pytest
 
 from selfdistill.train.run import run
@@ -25,6 +26,23 @@ def tagger(tmp_path_factory):
 def segmenter(tmp_path_factory):
     folder = tmp_path_factory.mktemp("segmenter")
     run(segmenting(epochs=1), folder)
+    return folder
+
+
+@pytest.fixture(scope="package")
+def arrays(tmp_path_factory):
+    """Sixty images of four channels and 16 bits."""
+    path = tmp_path_factory.mktemp("arrays") / "a.npz"
+    values = np.random.default_rng(0).integers(0, 2**15, (60, 4, 8, 8), dtype=np.int32)
+    np.savez(path, x=values, y=np.arange(60) % 2)
+    return path
+
+
+@pytest.fixture(scope="package")
+def four(arrays, tmp_path_factory):
+    """A run on images of four channels."""
+    folder = tmp_path_factory.mktemp("four")
+    run(small(data=f"tensors:{arrays}?test=0.2", epochs=1, limit=None, batch_size=16), folder)
     return folder
 
 

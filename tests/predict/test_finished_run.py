@@ -1,6 +1,7 @@
 """A finished run: network, transform, classes."""
 
 import pickle
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,13 +10,13 @@ from PIL import Image
 
 import selfdistill as sd
 from selfdistill.data.kinds import augmentation_for
+from selfdistill.data.standardization import Standardization
 from selfdistill.errors import UserError
 from selfdistill.metrics.model import predict_batches
 from selfdistill.predict.transform import TensorTransform
 from selfdistill.train.config import RunConfig
 from selfdistill.train.networks import trained_normalization
-from selfdistill.train.run import load_data, run
-from tests.helpers.small_runs import small
+from selfdistill.train.run import load_data
 
 
 @pytest.mark.parametrize("kind", ["classifier", "tagger", "segmenter"])
@@ -79,18 +80,43 @@ def test_deep_pixels_are_shown_as_in_training(classifier):
     assert torch.equal(transform.pixels(white), torch.full((3, 8, 8), 255, dtype=torch.uint8))
 
 
-def test_tensors(tmp_path):
-    values = np.random.default_rng(0).normal(3, 2, (60, 3, 8, 8)).astype(np.float32)
-    np.savez(tmp_path / "a.npz", x=values, y=np.arange(60) % 2)
-    run(small(data=f"tensors:{tmp_path}/a.npz?test=0.2", epochs=1, limit=None, batch_size=16), tmp_path / "run")
-    finished = sd.load(tmp_path / "run")
+def test_tensors(arrays, four):
+    values, finished = np.load(arrays)["x"], sd.load(four)
     assert isinstance(finished.transform, TensorTransform)
-    example = torch.from_numpy(values[0])
+    example = torch.from_numpy(values[0]).float()
     mean, std = (torch.tensor(finished.info[key][""])[:, None, None] for key in ("mean", "std"))
     torch.testing.assert_close(finished.transform(example), (example - mean) / std)
-    assert finished.probabilities(finished.transform(example)[None]).shape == (1, 2)
-    with pytest.raises(UserError, match="this run was trained on tensors, not on images; call its model on"):
-        finished.predict([values[0]])
+    assert torch.equal(finished.transform(values[0]), finished.transform(example))  # integers are values
+    found = finished.predict([values[0], example])
+    assert found.shape == (2, 2)
+    torch.testing.assert_close(found[0], finished.probabilities(finished.transform(example)[None])[0])
+
+
+@pytest.mark.parametrize(
+    ("example", "wrong"),
+    [
+        (np.zeros((3, 8, 8), np.float32), r"reads values of shape \[4, …\], but found float32 values of shape \[3, 8"),
+        (np.zeros((), np.float32), r"but found float32 values of shape \[\]"),
+        ({"x": np.zeros((4, 8, 8), np.uint8)}, r"but found x uint8 values of shape \[4, 8, 8\]"),
+        ("a.png", "this run reads arrays, tensors, or mappings of them, but found str"),
+    ],
+)
+def test_other_tensors_are_refused(four, example, wrong):
+    with pytest.raises(UserError, match=wrong):
+        sd.load(four).predict([example])
+
+
+def test_inputs_of_other_names_are_refused(classifier):
+    finished = replace(sd.load(classifier), transform=TensorTransform(Standardization({}, {})))
+    with pytest.raises(UserError, match="the run's model does not take the inputs ids: .*unexpected keyword"):
+        finished.predict([{"ids": np.arange(4)}])
+
+
+def test_a_device_that_is_not_there_is_refused(classifier):
+    assert sd.load(classifier, device="auto").predict([np.zeros((8, 8), np.uint8)]).device == torch.device("cpu")
+    for name in ("tpu9", "meta"):
+        with pytest.raises(UserError, match=f"cannot predict on '{name}'; this machine has auto, cpu"):
+            sd.load(classifier, device=name)
 
 
 @pytest.mark.parametrize(
@@ -112,7 +138,7 @@ def test_what_is_no_image_is_refused(classifier, image, wrong):
 def test_images_of_several_sizes_and_none_are_refused(segmenter):
     finished = sd.load(segmenter)
     for images in ([], [np.zeros((16, 16), np.uint8), np.zeros((32, 32), np.uint8)]):
-        with pytest.raises(UserError, match="one image or more of one size"):
+        with pytest.raises(UserError, match="one example or more of one size"):
             finished.predict(images)
 
 

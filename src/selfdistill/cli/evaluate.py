@@ -18,7 +18,10 @@ Folder = Annotated[Path, typer.Argument(metavar="FOLDER", help="Folder of a fini
 RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a finished run.")]
 Images = Annotated[
     list[str] | None,
-    typer.Argument(metavar="[IMAGES]...", help="Folders of images, image files, or tables of paths (.csv, .tsv)."),
+    typer.Argument(
+        metavar="[IMAGES]...",
+        help="Folders of images, image files, or tables of paths (.csv, .tsv); arrays (.npz) of a run on tensors.",
+    ),
 ]
 Metrics = Annotated[
     list[str] | None,
@@ -129,6 +132,9 @@ def predict(
     tta: Annotated[
         str, typer.Option(help="Views of IMAGES to average over: none, flip, five-crop or ten-crop.")
     ] = "none",
+    device: Annotated[
+        str, typer.Option(help="Device: auto, cpu, gpu, or a name such as cuda:1; auto takes a GPU if there is one.")
+    ] = "auto",
     modules: Modules = None,
 ) -> None:
     """Write the predictions of a finished run: a CSV of probabilities, or masks as palette PNGs.
@@ -143,18 +149,20 @@ def predict(
     if tta != "none" and not images:
         raise UserError("--tta is for images that are named: selfdistill predict RUN FOLDER --tta flip; leave it out")
     if images:
-        _predict_images(folder, images, out, tta, tuple(modules or ()))
+        _predict_images(folder, images, out, tta, tuple(modules or ()), device)
     else:
-        paths = write(folder, out, data=data, modules=tuple(modules or ()))
+        paths = write(folder, out, data=data, modules=tuple(modules or ()), device=device)
         print(paths[0] if len(paths) == 1 else f"{len(paths)} masks in {paths[0].parent}")
 
 
-def _predict_images(folder: Path, images: list[str], out: Path | None, tta: str, modules: tuple[str, ...]) -> None:
+def _predict_images(
+    folder: Path, images: list[str], out: Path | None, tta: str, modules: tuple[str, ...], device: str
+) -> None:
     """Predict images without labels; name those that cannot be read."""
     from selfdistill.predict import predict_images
 
-    found = predict_images(folder, images, out, tta=tta, modules=modules)
-    print(f"{found.path}: {found.images:,} images")
+    found = predict_images(folder, images, out, tta=tta, modules=modules, device=device)
+    print(f"{found.path}: {found.images:,} {found.kind}")
     if found.unreadable:
         more = ", …" if found.unreadable > len(found.named) else ""
         print(

@@ -9,12 +9,13 @@ from typing import NamedTuple
 from selfdistill.data.decode import NAMED
 from selfdistill.errors import UserError
 from selfdistill.files import csv_cell, folder_name, is_folder, make_folder, write_atomic
+from selfdistill.predict.arrays import array_columns, array_rows
 from selfdistill.predict.cells import Cells
 from selfdistill.predict.decoded_images import DecodedImage, decoded
-from selfdistill.predict.finished_run import load
+from selfdistill.predict.finished_run import FinishedRun, load
 from selfdistill.predict.image_paths import image_paths
-from selfdistill.predict.transform import image_transform
-from selfdistill.predict.views import parse_views, side_of_views
+from selfdistill.predict.transform import TensorTransform
+from selfdistill.predict.views import Views, parse_views, side_of_views
 from selfdistill.task import SEGMENT
 
 BATCH = 32
@@ -28,6 +29,7 @@ class PredictedImages(NamedTuple):
     images: int  # rows of it
     unreadable: int  # of these, images without a prediction
     named: tuple[str, ...]  # the first of them, with their reasons
+    kind: str = "images"
 
 
 def predict_images(
@@ -37,8 +39,9 @@ def predict_images(
     *,
     tta: str = "none",
     modules: Collection[str] = (),
+    device: str = "cpu",
 ) -> PredictedImages:
-    """Write the predictions of a finished run on images: folders, tables of paths, and files.
+    """Write the predictions of a finished run on images: folders, tables of paths, and files; or on files of arrays.
 
     Rows are in the order of the images and hold the path, then for classes the predicted one, its probability, the
     five most probable ones and `negative_energy`, which is larger for images that resemble those of training; for tags
@@ -46,12 +49,13 @@ def predict_images(
     cannot be read has a row with the reason in its column "error".
 
     `out` is the table (.csv), or the folder for it, by default a folder in the run's. `tta` averages the probabilities
-    of mirror images ("flip"), of the corners and the center ("five-crop"), or of both ("ten-crop"). Raises `UserError`
-    if no image can be read, and for a run on tensors.
+    of mirror images ("flip"), of the corners and the center ("five-crop"), or of both ("ten-crop"). A run on tensors
+    takes .npz and .safetensors files, whose rows are numbered. Raises `UserError` if no image can be read.
     """
     views = parse_views(tta)
-    finished = load(run, modules=modules)
-    image_transform(finished.info)  # refuses a run on tensors
+    finished = load(run, modules=modules, device=device)
+    if isinstance(finished.transform, TensorTransform):
+        return _predict_arrays(Path(run), finished, images, out, views)
     if finished.task == SEGMENT and tta.endswith("crop"):
         raise UserError(f"{tta} classifies crops of an image, but this run predicts masks; pass --tta flip")
     paths = image_paths(images)
@@ -60,6 +64,18 @@ def predict_images(
     cells, counts = Cells(finished, views, path.parent), _Counts()
     write_atomic(path, lambda beside: _write(beside, paths, cells, counts))
     return PredictedImages(path, counts.images, counts.unreadable, tuple(counts.named))
+
+
+def _predict_arrays(
+    run: Path, finished: FinishedRun, files: Sequence[str | Path], out: str | Path | None, views: Views
+) -> PredictedImages:
+    if views != "none":
+        raise UserError(f"--tta {views} is of images, but this run was trained on tensors; leave it out")
+    path = _table_path(run, files, out, masks=False)
+    columns, rows = array_columns(finished), [*array_rows(finished, files)]
+    make_folder(path.parent)
+    write_atomic(path, lambda beside: _write_table(beside, columns, rows))
+    return PredictedImages(path, len(rows), 0, (), "examples")
 
 
 def _table_path(run: Path, images: Sequence[str | Path], out: str | Path | None, masks: bool) -> Path:
@@ -88,13 +104,17 @@ class _Counts:
             self.named.append(f"{image.path} ({image.error})")
 
 
-def _write(file: Path, paths: Iterable[Path], cells: Cells, counts: _Counts) -> None:
-    """Write the table and count its rows. Raises `UserError` if no image can be read."""
+def _write_table(file: Path, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """Write a CSV file row by row."""
     with file.open("w", encoding="utf-8", errors="surrogateescape", newline="") as opened:
         lines = csv.writer(opened, lineterminator="\n")
-        lines.writerow(map(csv_cell, ["path", *cells.columns, "error"]))
-        for row in _rows(paths, cells, counts):
-            lines.writerow(map(csv_cell, row))
+        lines.writerow(map(csv_cell, columns))
+        lines.writerows(map(csv_cell, row) for row in rows)
+
+
+def _write(file: Path, paths: Iterable[Path], cells: Cells, counts: _Counts) -> None:
+    """Write the table and count its rows. Raises `UserError` if no image can be read."""
+    _write_table(file, ["path", *cells.columns, "error"], _rows(paths, cells, counts))
     if counts.unreadable == counts.images:
         named = ", ".join(counts.named)
         raise UserError(f"none of the {counts.images} images can be read: {named}; repair them, or name others")

@@ -2,10 +2,11 @@
 
 import csv
 import io
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -18,6 +19,7 @@ from selfdistill.data.sources.own_name import require_data_module
 from selfdistill.files import folder_name, make_folder, write_atomic
 from selfdistill.metrics.model import predict_batches
 from selfdistill.predict.cells import HALF
+from selfdistill.predict.device import parse_device
 from selfdistill.task import SEGMENT, TAG
 from selfdistill.train.config import RunConfig
 from selfdistill.train.networks import load_run, require_classes, trained_normalization
@@ -28,7 +30,12 @@ FILE = "predictions.csv"
 
 
 def predict(
-    folder: str | Path, out: str | Path | None = None, *, data: str | None = None, modules: Collection[str] = ()
+    folder: str | Path,
+    out: str | Path | None = None,
+    *,
+    data: str | None = None,
+    modules: Collection[str] = (),
+    device: str = "cpu",
 ) -> list[Path]:
     """Write the predictions of a finished run on its test examples, or on those of `data`; return the paths.
 
@@ -38,7 +45,9 @@ def predict(
     "predictions" in the run's, which is emptied first. Raises `UserError` for a folder
     without a finished run, and for data with other classes.
     """
+    there = parse_device(device)
     model, info = load_run(folder, modules)
+    model.to(there)
     config = replace(RunConfig.from_json(info["config"]), label_noise=0.0)
     if data is None:
         require_data_module(config.data, modules, f"the run in '{folder}'")
@@ -47,17 +56,20 @@ def predict(
     augment = trained_normalization(augmentation_for(splits, config.size), info)
     place = make_folder(Path(out) if out else _emptied(Path(folder) / _folder_name(data)))
     if config.resolved_task.name == SEGMENT:
-        masks = zip(_names(splits.test), predicted_masks(model, splits.test, augment), strict=True)
+        masks = zip(_names(splits.test), predicted_masks(model, splits.test, augment, there), strict=True)
         return [_write(place / f"{name}.png", mask) for name, mask in masks]
-    table = _table(model, splits.test, augment, splits.classes, tags=config.resolved_task.name == TAG)
+    batches = predict_batches(model, splits.test, augment, BATCH, there)
+    table = _table(batches, splits.classes, tags=config.resolved_task.name == TAG)
     write_atomic(place / FILE, lambda beside: beside.write_text(table, encoding="utf-8"))
     return [place / FILE]
 
 
-def predicted_masks(model: nn.Module, images: AnyImages, augment: AnyAugmentation) -> Iterator[Tensor]:
+def predicted_masks(
+    model: nn.Module, images: AnyImages, augment: AnyAugmentation, device: torch.device | str = "cpu"
+) -> Iterator[Tensor]:
     """Yield the class id of each pixel of each image, in the size of its labels. -> [H, W] int64 each."""
-    for logits, labels in predict_batches(model, images, augment, BATCH):
-        yield from F.interpolate(logits, labels.shape[1:], mode="bilinear").argmax(dim=1)
+    for logits, labels in predict_batches(model, images, augment, BATCH, device):
+        yield from F.interpolate(logits, labels.shape[1:], mode="bilinear").argmax(dim=1).cpu()
 
 
 def _folder_name(data: str | None) -> str:
@@ -85,14 +97,13 @@ def _write(path: Path, mask: Tensor) -> Path:
     return path
 
 
-def _table(
-    model: nn.Module, images: AnyImages, augment: AnyAugmentation, classes: tuple[str, ...], *, tags: bool
-) -> str:
+def _table(batches: Iterable[tuple[Tensor, Tensor]], classes: tuple[str, ...], *, tags: bool) -> str:
+    """Format the rows of all batches of logits and labels."""
     file = io.StringIO()
     lines = csv.writer(file, lineterminator="\n")
     lines.writerow(["row", "label", "predicted", *classes])
     row = 0
-    for logits, labels in predict_batches(model, images, augment, BATCH):
+    for logits, labels in batches:
         shares = logits.sigmoid() if tags else logits.softmax(dim=1)
         for each, label in zip(shares.tolist(), labels.tolist(), strict=True):
             wanted = _tags(label, classes) if tags else classes[label]

@@ -13,13 +13,16 @@ from torch import Tensor
 
 from selfdistill.data.augment import Augmentation
 from selfdistill.data.decode import reading, resize_and_crop
+from selfdistill.data.examples import is_standardized, named_inputs
 from selfdistill.data.grey import to_grey
 from selfdistill.data.rgb import ValueRange, to_rgb
 from selfdistill.data.segmentation_augment import SegmentationAugmentation
 from selfdistill.data.sources import split_query
 from selfdistill.data.sources.options import parse_range
 from selfdistill.data.standardization import Standardization
+from selfdistill.data.tensor_layout import IDS
 from selfdistill.errors import UserError
+from selfdistill.inputs import map_tensors
 from selfdistill.records import RunInfo, task_in
 from selfdistill.task import SEGMENT
 from selfdistill.train.networks import trained_normalization
@@ -28,6 +31,8 @@ if TYPE_CHECKING:  # imported with the first image
     from PIL import Image
 
     AnyImage: TypeAlias = str | Path | bytes | Image.Image | NDArray[np.uint8] | Tensor
+    AnyArray: TypeAlias = NDArray[np.generic] | Tensor
+    AnyExample: TypeAlias = AnyArray | Mapping[str, AnyArray]
 
 GREY, COLOR = 2, 3  # dimensions of an array of pixels
 
@@ -81,13 +86,28 @@ class TensorTransform:
 
     standardization: Standardization
 
-    def __call__(self, example: Tensor | Mapping[str, Tensor]) -> Tensor | dict[str, Tensor]:
+    def __call__(self, example: "AnyExample") -> Tensor | dict[str, Tensor]:
         """Return the standardized example, without an axis of rows: a tensor [C, …], or tensors by input."""
-        if isinstance(example, Tensor):
-            return cast(Tensor, self.standardization.normalize(example[None]))[0]
-        rows = {name: each[None] for name, each in example.items()}
-        found = cast(Mapping[str, Tensor], self.standardization.normalize(rows))
-        return {name: each[0] for name, each in found.items()}
+        if isinstance(example, Mapping):
+            found = self.batch({name: _as_row(each) for name, each in example.items()})
+        elif isinstance(example, Tensor | np.ndarray):
+            found = self.batch(_as_row(example))
+        else:
+            raise UserError(f"this run reads arrays, tensors, or mappings of them, but found {_kind(example)}")
+        return map_tensors(lambda each: each[0], found)
+
+    def batch(self, inputs: Tensor | dict[str, Tensor]) -> Tensor | dict[str, Tensor]:
+        """Standardize rows of examples. Raises `UserError` for inputs of other names or channels than in training."""
+        found = named_inputs(inputs)
+        channels = {name: each.shape[1:2] for name, each in found.items() if is_standardized(each)}
+        if channels != {name: (len(mean),) for name, mean in self.standardization.mean.items()}:
+            kinds = ", ".join(f"{name} {_kind(each[0])}".strip() for name, each in found.items())
+            raise UserError(f"this run reads {self._described()}, but found {kinds}")
+        return cast(Tensor | dict[str, Tensor], self.standardization.normalize(inputs))
+
+    def _described(self) -> str:
+        found = (f"{name} [{len(each)}, …]".strip() for name, each in self.standardization.mean.items())
+        return f"values of shape {', '.join(found)}" if self.standardization.mean else "integers"
 
 
 AnyTransform: TypeAlias = ImageTransform | TensorTransform
@@ -132,6 +152,13 @@ def _as_picture(image: object) -> "Image.Image":
 
 def _has_pixels(array: NDArray[np.uint8]) -> bool:
     return array.size > 0 and (array.ndim == GREY or (array.ndim == COLOR and array.shape[2] in (1, 3, 4)))
+
+
+def _as_row(values: "AnyArray") -> Tensor:
+    """Return an example as a row; integers of several dimensions are values, as in training. -> [1, C, …]."""
+    row = torch.as_tensor(values)[None]
+    kept = row.dim() <= IDS or is_standardized(row)
+    return row if kept else row.float()
 
 
 def _kind(value: object) -> str:
