@@ -5,7 +5,7 @@ import torch
 import torch.nn.functional as F
 from torch.testing import assert_close
 
-from selfdistill.functional import class_divergences, inter_class_gap, l2_normalize
+from selfdistill.functional import class_divergences, inter_class_gap, kl_divergence, l2_normalize, pairwise_gap
 from selfdistill.methods import icsd
 from selfdistill.terms import ModelOutputs
 from tests.helpers.random_features import tokens
@@ -56,6 +56,41 @@ def test_it_is_the_stored_loss(reference):
     for maps, matrix in ((logits.detach(), "matrix"), (theirs, "teacher_matrix")):
         found = class_divergences(maps.flatten(2), everywhere(maps), want["T"].item())
         assert_close(l2_normalize(found), want[matrix], **EXACT)
+
+
+def published_classes(logits):
+    """The matrix of the published code: probabilities over a column, in place of their logs too; above the diagonal."""
+    p = logits.softmax(dim=2).movedim(1, 0).flatten(1)
+    upper = torch.triu((p * p.log()).sum(dim=1) - p @ p.T)
+    return l2_normalize(upper + torch.triu(upper, 1).T)
+
+
+def gram_of_classes(logits):
+    rows = logits.flatten(2)
+    return l2_normalize(rows @ rows.transpose(1, 2))
+
+
+def test_the_published_code_is_another_loss_which_its_parts_give(reference):
+    want = reference("icsd_as_coded")
+    logits, features = want["logits"].requires_grad_(), want["features"].requires_grad_()
+    theirs, images, classes = want["teacher_logits"], len(logits), logits.shape[1]
+    parts = {
+        "pairwise": want["pa_lambda"] * pairwise_gap(features, want["teacher_features"], scale=0.5),
+        "pixelwise": want["pi_lambda"] * kl_divergence(at_pixels(logits), at_pixels(theirs)) / classes,
+        "gram": want["ic_lambda"] * classes * (gram_of_classes(logits) - gram_of_classes(theirs)).square().mean(),
+        "inter_class": want["lo_lambda"]
+        / images
+        * (published_classes(logits) - published_classes(theirs)).square().mean(),
+    }
+    for name, part in parts.items():
+        assert_close(part.detach(), want[name], rtol=1e-7, atol=0)
+    loss = sum(parts.values())
+    found = torch.autograd.grad(loss, (logits, features), retain_graph=True)
+    assert_close(loss.detach(), want["loss"], rtol=1e-7, atol=0)
+    for one, name in zip(found, ("grad_logits", "grad_features"), strict=True):
+        assert_close(one, want[name], rtol=1e-6, atol=1e-6 * want[name].abs().max().item())
+    (alone,) = torch.autograd.grad(parts["inter_class"], logits)
+    assert_close(alone, want["grad_inter_class_logits"], rtol=1e-6, atol=1e-12)
 
 
 def loop_over_classes(maps, known, temperature):
