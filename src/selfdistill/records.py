@@ -124,6 +124,7 @@ class EpochSummary(TypedDict):
     losses: dict[str, Loss]  # by term, before their weights; means over the steps
     seconds: Amount
     images_per_second: Amount
+    weights: NotRequired[dict[str, Amount]]  # of terms, from the next epoch on; of a run that balances them
 
 
 class EpochRow(EpochSummary):

@@ -92,6 +92,8 @@ HELP = {  # by field of RunConfig, the source of type, {choices} and default
     "sync_batchnorm": "Synchronize batch normalization statistics over all processes.",
     "accumulate": "Gradient accumulation steps.",
     "clip_norm": "Clip the gradient norm (default: off).",
+    "balance": "Share of the task's gradient that each term gets, by a weight set after the first epoch, such as 0.3; "
+    "default: the method's own weights.",
     "sam": "Radius of sharpness-aware minimization, about 0.05; a step then costs two. Default: off.",
     "compile": "Compile the training step with torch.compile.",
     "compile_mode": "Mode of torch.compile: {choices}; reduce-overhead records CUDA graphs.",

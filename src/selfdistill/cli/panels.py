@@ -20,7 +20,7 @@ PANELS: Final = {  # of the fields of RunConfig, in the order of the help
     "Model": ("model", "pretrained", "weights", "classifier", "freeze", "unfreeze", "aux"),
     "Optimization": (
         *("recipe", "batch_size", "optimizer", "lr", "head_lr", "layer_decay", "momentum", "nesterov"),
-        *("weight_decay", "decay_norms", "accumulate", "clip_norm", "sam"),
+        *("weight_decay", "decay_norms", "accumulate", "clip_norm", "balance", "sam"),
     ),
     "Schedule": ("epochs", "steps", "patience", "schedule", "milestones", "gamma", "warmup"),
     "Hardware": (

@@ -107,6 +107,7 @@ class Distiller(nn.Module):
     ):
         super().__init__()
         self.method, self.own_task, self.aux = method, task, aux or 0.0
+        self.weights = dict(method.weights)  # of terms
         self.anatomy = read_anatomy(student, inputs, classifier, output)
         require_choice(self.anatomy, aux)
         self.rows = make_rows(self.anatomy, method, rows)
@@ -172,7 +173,7 @@ class Distiller(nn.Module):
 
     def weight(self, loss: str) -> float:
         """Return the weight of a loss in the total; 0 for the distillation losses of a control."""
-        weight = self.aux if loss == AUXILIARY else self.method.weights[loss.partition(".")[0]]
+        weight = self.aux if loss == AUXILIARY else self.weights[loss.partition(".")[0]]
         return 0.0 if self.method.control and is_distillation_loss(loss) else weight
 
     def task_loss(self, batch: Batch) -> tuple[Tensor, Tensor]:

@@ -103,6 +103,8 @@ class RunConfig:
     sync_batchnorm: bool = False  # batch statistics over all processes
     accumulate: int = 1  # gradient accumulation steps
     clip_norm: float | None = None  # largest gradient norm; None: not clipped
+    # share of the task's gradient that each term's has, by a weight fixed after the first epoch; None: given weights
+    balance: float | None = field(default=None, kw_only=True)
     # radius of sharpness-aware minimization, about 0.05; None: off
     sam: float | None = field(default=None, kw_only=True)
     compile: bool = False  # compile the training step with torch.compile
@@ -278,6 +280,7 @@ class RunConfig:
         yield from self._rules_of_data()
         yield from self._rules_of_hardware()
         yield from self._rules_of_freezing()
+        yield from self._rules_of_balance()
         for name, kind in CHOICES.items():
             yield name, getattr(self, name) in get_args(kind), " or ".join(get_args(kind))
 
@@ -298,6 +301,7 @@ class RunConfig:
         yield "aux", self.aux is None or 0 <= self.aux < inf, "0 or more"
         yield "clip_norm", self.clip_norm is None or 0 < self.clip_norm < inf, "above 0"
         yield "sam", self.sam is None or 0 < self.sam < inf, "above 0"
+        yield "balance", self.balance is None or 0 < self.balance < inf, "above 0"
 
     def _rules_of_data(self) -> Iterator[tuple[str, bool, str]]:
         yield "limit", self.limit is None or self.limit >= 1, "1 or more"
@@ -341,6 +345,11 @@ class RunConfig:
             self.sam is None or self.strategy != "fsdp",
             "None with strategy fsdp, whose weights are shards: leave out --sam, or pass --strategy ddp",
         )
+
+    def _rules_of_balance(self) -> Iterator[tuple[str, bool, str]]:
+        if self.balance is not None:
+            yield "balance", not self.compile, "left out with --compile, which keeps no graph to measure"
+            yield "balance", self.strategy != "fsdp", "left out with --strategy fsdp, whose weights are shards"
 
     def _rules_of_freezing(self) -> Iterator[tuple[str, bool, str]]:
         yield "freeze", self.freeze is None or bool(self.freeze.strip()), "paths of layers"

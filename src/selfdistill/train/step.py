@@ -19,6 +19,7 @@ from selfdistill.step.memory import MemorySlots
 from selfdistill.step.networks import CompanionNetwork
 from selfdistill.terms import Progress, TrainingInfo
 from selfdistill.train.config import RunConfig
+from selfdistill.train.optim.balance import GradientBalance
 from selfdistill.train.optim.dual_momentum import DualMomentumSGD
 from selfdistill.train.optim.loss_scale import MIN_SCALE, LossScale
 from selfdistill.train.optim.rollback import BufferSnapshot
@@ -36,11 +37,19 @@ class TrainStep:
 
     Gradients accumulate over the `config.accumulate` parts of a batch; each part has its own memories. A step with a
     non-finite loss or gradient changes no weight, running statistic, average or memory, and no later step does:
-    `all_finite` [] stays false. The check stays on the device to avoid a host sync.
+    `all_finite` [] stays false. The check stays on the device to avoid a host sync. `balance` measures gradients.
     """
 
-    def __init__(self, distiller: Distiller, config: RunConfig, fabric: Fabric, info: TrainingInfo):
+    def __init__(
+        self,
+        distiller: Distiller,
+        config: RunConfig,
+        fabric: Fabric,
+        info: TrainingInfo,
+        balance: GradientBalance | None = None,
+    ):
         self.distiller, self.config, self.fabric, self.training_info = distiller, config, fabric, info
+        self.balance = balance
         self.weights = make_weights(distiller, config, fabric)
         self.run, self.optimizer = self.weights.run, self.weights.optimizer
         self.memory = MemorySlots(distiller.terms, info, config.accumulate)
@@ -142,9 +151,9 @@ class TrainStep:
         passes read the buffers `before` the step and draw the same random numbers.
         """
         if self.config.sam is None:
-            return self._passes(parts, progress), None
+            return self._passes(parts, progress, self.balance), None
         random = checkpoint.random_state(self.fabric.device)
-        steps = self._passes(parts, progress)
+        steps = self._passes(parts, progress, self.balance)
         gradients, after = self._collect_gradients(), self.buffers.copy()
         norm = self.weights.gradient_norm(gradients)
         self.buffers.restore(before)
@@ -154,21 +163,25 @@ class TrainStep:
         self.buffers.restore(after)
         return steps, norm.isfinite()
 
-    def _passes(self, parts: Sequence[Batch], progress: Progress) -> list[Step]:
-        """Run the passes of all parts of the batch, which accumulate their gradients."""
+    def _passes(self, parts: Sequence[Batch], progress: Progress, balance: GradientBalance | None = None) -> list[Step]:
+        """Run the passes of all parts of the batch, which accumulate their gradients; `balance` sees the first."""
         self.optimizer.zero_grad()
         steps: list[Step] = []
         for batch in parts:
-            steps.append(self._pass(len(steps), batch, progress, steps))
+            steps.append(self._pass(len(steps), batch, progress, steps, None if steps else balance))
         return steps
 
-    def _pass(self, part: int, batch: Batch, progress: Progress, previous: list[Step]) -> Step:
+    def _pass(
+        self, part: int, batch: Batch, progress: Progress, previous: list[Step], balance: GradientBalance | None
+    ) -> Step:
         """Run the forward and backward pass of one part of the batch."""
         memories = self.memory.after(previous[-1].remembered, part) if previous else self.memory.slots[part]
         self.replayed.begin_step()
         with self.weights.gradient_sync(last=part == self.config.accumulate - 1):
             with self._autocast(), one_value_refused(self.distiller.method.text, len(batch.labels)):
                 step: Step = self.run(batch, progress._replace(key=progress.key + part), memories)
+            if balance is not None:
+                balance.measure(step.losses, self.scale.scale if self.scale else 1.0)
             self._backward(step.losses)
         return self.replayed.copy_outputs(step)
 

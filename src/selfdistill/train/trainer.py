@@ -29,6 +29,7 @@ from selfdistill.train.monitor.listener import Listener
 from selfdistill.train.monitor.nonfinite import nonfinite_step, nonfinite_weights
 from selfdistill.train.monitor.signals import Signals
 from selfdistill.train.monitor.step_timer import Stopwatch
+from selfdistill.train.optim.balance import GradientBalance
 from selfdistill.train.optim.freezing import FrozenLayers
 from selfdistill.train.optim.schedule import learning_rate
 from selfdistill.train.persist import checkpoint, content
@@ -69,7 +70,8 @@ class Trainer:
         self.epochs = ceil(self.steps / len(loader))  # begun
         _require_reached(config, self.steps, len(loader))
         self.frozen = FrozenLayers(distiller, config)
-        self.train_step = TrainStep(distiller, config, fabric, info)
+        self.balance = None if config.balance is None else GradientBalance(distiller, config.balance, len(loader))
+        self.train_step = TrainStep(distiller, config, fabric, info, self.balance)
         self.frozen.start_epoch(0)
         self.stopwatch = Stopwatch(fabric.device)
         self.every = 1 if fabric.device.type == "cpu" else 16
@@ -117,6 +119,7 @@ class Trainer:
             "best": self.best.state_dict(),
             "seconds": self.seconds,
             "step_seconds": self.stopwatch.seconds,
+            **({} if self.balance is None else {"balance": self.balance.state_dict()}),
         }
 
     def require_own(self, state: checkpoint.State) -> None:
@@ -128,6 +131,8 @@ class Trainer:
         self.train_step.require_own(state)
         if state["best"]["epoch"]:
             content.require_alike(state["best"]["weights"], state["student"], "best.weights")
+        if self.balance is not None:
+            content.require_balance(state, self.balance.norms, self.distiller.weights)
         for each in state["ranks"]:
             content.require_random(each["random"])
 
@@ -145,6 +150,8 @@ class Trainer:
         self.epoch, self.step, self.seconds = state["epoch"], state["step"], state["seconds"]
         self.log, self.stopwatch.seconds = state["log"], state["step_seconds"]
         self.best.load_state_dict(state["best"])
+        if self.balance is not None:
+            self.balance.load_state_dict(state["balance"])
         checkpoint.set_random_state(own["random"], self.fabric.device)
         self._write_log()  # the file may be an epoch behind
         place = f"epoch {self.epoch + 1}, step {self.step + 1}"
@@ -224,6 +231,8 @@ class Trainer:
             "seconds": seconds,
             "images_per_second": len(self.epoch_stats) * self.loader.batch_size / seconds,
         }
+        if self.balance is not None:
+            row["weights"] = self.balance.fix()
         self.epoch, self.step = self.epoch + 1, 0
         self.epoch_stats, self.seconds = EpochStats(), 0.0
         if self.splits.validation is not None:
@@ -290,6 +299,7 @@ def _require_reached(config: RunConfig, steps: int, steps_per_epoch: int) -> Non
     """Raise `UserError` for a warmup or an unfreezing that the run's steps do not reach."""
     for name, epochs, reached in (
         ("warmup", config.warmup, steps >= config.warmup * steps_per_epoch),
+        ("balance", 1, config.balance is None or steps > steps_per_epoch),
         ("unfreeze", config.unfreeze, config.unfreeze is None or steps > config.unfreeze * steps_per_epoch),
     ):
         if not reached:

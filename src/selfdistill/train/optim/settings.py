@@ -1,7 +1,6 @@
 """Weight decay and learning rate of each parameter."""
 
 import importlib
-from bisect import bisect_left
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -11,6 +10,7 @@ from selfdistill.errors import UserError
 from selfdistill.features import Anatomy
 from selfdistill.step import Distiller
 from selfdistill.train.config import RunConfig
+from selfdistill.train.optim.stage_parameters import stage_parameters
 
 
 class ParameterSetting(NamedTuple):
@@ -61,12 +61,6 @@ def _by_stage(student: nn.Module, anatomy: Anatomy, decay: float) -> Iterator[tu
     """Yield parameters with their factors by stage, in the order of the modules; what follows the last has 1."""
     if not anatomy.stages:
         raise UserError(f"--layer-decay: {anatomy.model} has no stages, by which rates could fall; leave it out")
-    modules = [name for name, _ in student.named_modules()]
-    ends = sorted(_last_inside(modules, each.path) for each in anatomy.stages)
-    for place, name in enumerate(modules):
-        scale = decay ** (len(ends) - bisect_left(ends, place))
-        yield from ((each, scale) for each in student.get_submodule(name).parameters(recurse=False))
-
-
-def _last_inside(modules: list[str], path: str) -> int:
-    return max(place for place, name in enumerate(modules) if f"{name}.".startswith(f"{path}."))
+    parameters = stage_parameters(student, anatomy)
+    for place, stage in enumerate(parameters):
+        yield from ((each, decay ** (len(parameters) - 1 - place)) for each in stage)

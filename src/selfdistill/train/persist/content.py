@@ -2,7 +2,7 @@
 
 import random
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, TypedDict
+from typing import Annotated, Any, NotRequired, TypedDict
 
 import numpy as np
 import torch
@@ -10,6 +10,7 @@ from torch import Tensor
 
 from selfdistill.records import Amount, AnyEpoch
 from selfdistill.schema import between, mismatches, short_repr
+from selfdistill.train.optim.balance import BalanceState
 from selfdistill.train.persist.checkpoint import CheckpointError, State
 
 Counter = Annotated[int, between(0, 10**9, "whole number")]
@@ -47,6 +48,7 @@ class CheckpointState(TypedDict):
     best: BestState
     seconds: Amount
     step_seconds: list[Amount]
+    balance: NotRequired[BalanceState]
 
 
 def require_kinds(state: object) -> None:
@@ -66,6 +68,16 @@ def require_progress(state: State, epochs: int, steps: int) -> None:
         rows = 0 if each["tally"] is None else len(each["tally"]) if each["tally"].dim() == 2 else -1
         if rows != step:
             raise CheckpointError(f"its losses must be those of {step} steps, but have another shape")
+
+
+def require_balance(state: State, norms: Tensor, weights: Mapping[str, float]) -> None:
+    """Raise `CheckpointError` for norms of gradients and weights of another method."""
+    found = state.get("balance")
+    if found is None:
+        raise CheckpointError("its balance is missing")
+    require_alike(found["norms"], norms, "balance.norms")
+    if found["weights"] and found["weights"].keys() != weights.keys():
+        raise CheckpointError("balance.weights are those of other terms")
 
 
 def require_alike(found: object, wanted: object, place: str, *, rows: bool = True) -> None:
