@@ -4,8 +4,8 @@ As GradNorm (Chen et al., 2018, https://arxiv.org/abs/1711.02257) compares tasks
 set once here, so that a run has one objective from its second epoch on.
 """
 
-from collections.abc import Sequence
-from typing import TypedDict
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -16,14 +16,6 @@ from selfdistill.step import Distiller
 from selfdistill.train.optim.stage_parameters import stage_parameters
 
 MEASURED = 16  # steps, spread over the last quarter of the epoch: the share is that of the weights at its end
-
-
-class BalanceState(TypedDict):
-    """What a resumed run goes on from."""
-
-    steps: int  # taken in the first epoch
-    norms: Tensor  # [terms, 2] sums of the norms of the task's and the term's gradients
-    weights: dict[str, float]  # of terms, once fixed
 
 
 class GradientBalance:
@@ -68,12 +60,12 @@ class GradientBalance:
             self.fixed = True
         return dict(self.distiller.weights)
 
-    def state_dict(self) -> BalanceState:
+    def state_dict(self) -> dict[str, Any]:
         """Return the state for a checkpoint."""
         weights = dict(self.distiller.weights) if self.fixed else {}
         return {"steps": self.taken, "norms": self.norms.cpu(), "weights": weights}
 
-    def load_state_dict(self, state: BalanceState) -> None:
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Restore a state."""
         self.taken = state["steps"]
         self.norms.copy_(state["norms"])

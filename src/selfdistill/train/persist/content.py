@@ -10,7 +10,6 @@ from torch import Tensor
 
 from selfdistill.records import Amount, AnyEpoch
 from selfdistill.schema import between, mismatches, short_repr
-from selfdistill.train.optim.balance import BalanceState
 from selfdistill.train.persist.checkpoint import CheckpointError, State
 
 Counter = Annotated[int, between(0, 10**9, "whole number")]
@@ -30,6 +29,14 @@ class RankState(TypedDict):
     memories: list[dict[str, object]]
     random: dict[str, object]
     tally: Tensor | None
+
+
+class BalanceState(TypedDict):
+    """State of the balance of terms in the first epoch, and their weights after it."""
+
+    steps: Counter  # taken
+    norms: Tensor  # [terms, 2] sums of the norms of the task's and the term's gradients
+    weights: dict[str, Amount]  # of terms, once fixed
 
 
 class CheckpointState(TypedDict):
