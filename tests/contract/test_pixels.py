@@ -22,6 +22,7 @@ SEVERAL_VIEWS = [
     "crd",
     "zipf_ls",
     "mlkd",
+    "cswt",
     "elr",
     "dtskd",
 ]

@@ -8,7 +8,21 @@ from selfdistill.errors import UserError
 from selfdistill.methods import REGISTRY
 from tests.helpers.kinds import CLASSES, ROWS, convolutions, draws, extra
 
-REFUSED = ["adacos", "bake", "ckd", "cosub", "csd", "dlb", "dtskd", "elr", "mixskd", "mlkd", "ols", "patch_swap"]
+REFUSED = [
+    "adacos",
+    "bake",
+    "ckd",
+    "cosub",
+    "csd",
+    "cswt",
+    "dlb",
+    "dtskd",
+    "elr",
+    "mixskd",
+    "mlkd",
+    "ols",
+    "patch_swap",
+]
 REFUSED += ["ps_kd", "r_drop", "sd_dropout", "sla", "sla_sd", "sskd", "uskd", "virtual_softmax", "zipf_ls"]
 REFUSED += ["icsd", "pals"]
 

@@ -64,3 +64,8 @@ KEYS: dict[str, tuple[str, ...]] = {  # keys that a requirement adds to a batch'
     "negatives": ("negatives",),
     "order": (),
 }
+
+
+def second_view(name: str) -> dict[str, Need]:
+    """Return the requirement of a second view of each image: "twin", or "strong"."""
+    return {name: StrongView() if name == "strong" else ExtraAugmentation()}

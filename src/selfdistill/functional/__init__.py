@@ -1,5 +1,11 @@
 """The maths of self-distillation: pure functions of tensors, without state or modules."""
 
+from selfdistill.functional.class_cosines import (
+    class_cosine_kd,
+    correlation_gaps,
+    cosine_gap,
+    row_temperatures,
+)
 from selfdistill.functional.class_maps import class_divergences, inter_class_gap
 from selfdistill.functional.divergence import (
     binary_logits,
@@ -115,12 +121,15 @@ __all__ = [
     "center_attention",
     "channel_energy",
     "channels",
+    "class_cosine_kd",
     "class_divergences",
     "class_mean_predictions",
     "class_sums",
     "clipped_probabilities",
     "confidence_weighted_ce",
     "correlation",
+    "correlation_gaps",
+    "cosine_gap",
     "cosine_logits",
     "cosine_similarity",
     "dist_loss",
@@ -180,6 +189,7 @@ __all__ = [
     "resized_attention",
     "reverse_kl",
     "right_prediction_sums",
+    "row_temperatures",
     "scale_by_max",
     "self_corrected_ce",
     "shared_ranks",

@@ -2,36 +2,28 @@
 
 from typing import Literal
 
-from selfdistill.data.requirements import ExtraAugmentation, Need, StrongView
+from selfdistill.data.requirements import second_view
 from selfdistill.functional import at_most_median, kl_divergence, multi_level_kd, sum_tensors
 from selfdistill.method import Method
 from selfdistill.method.constructor import Share, method_constructor
 from selfdistill.method.networks import teacher_role
-from selfdistill.terms import ForwardPass, LossTerm, LossValue, StepContext
+from selfdistill.terms import LossValue, StepContext
+from selfdistill.terms.two_views import TwoViews
 
 TEMPERATURES = (2.0, 3.0, 4.0, 5.0, 6.0)
 EXTREMES = (2.0, 6.0)  # at which the published code reads the first view twice
 
 
-class MultiLevelLogits(LossTerm):
+class MultiLevelLogits(TwoViews):
     """Rows, classes and batch of a teacher's predictions for two views, at five temperatures."""
 
-    min_batch_size, reduction, uses_labels = 2, "batch", True
-    supports_mixup, supports_tags = False, False  # classes are correlated over rows
-
     def __init__(self, alpha: float, form: str, view: str):
-        super().__init__()
-        self.alpha, self.form, self.view = alpha, form, view
-        self.views = (
-            ForwardPass(view, grad=True, source=view, joint=True),
-            ForwardPass("teacher", grad=False, network="teacher"),
-            ForwardPass(f"teacher_{view}", grad=False, network="teacher", source=view),
-        )
+        super().__init__(view)
+        self.alpha, self.form = alpha, form
 
     def loss(self, context: StepContext) -> LossValue:
         """Compute (1 - α) CE of the second view; α times all levels of the first and T² KL of the second view."""
-        first = context.logits, context.views["teacher"].logits
-        second = context.views[self.view].logits, context.views[f"teacher_{self.view}"].logits
+        first, second = self.predictions(context)
         shown = first[1].softmax(dim=1)
         rows, classes = at_most_median(shown.amax(dim=1)), at_most_median(shown.sum(dim=0))
         if self.form == "code":
@@ -56,5 +48,4 @@ def mlkd(
     mlkd(form='code')
     """
     networks, term = {"teacher": teacher_role(teacher)}, MultiLevelLogits(alpha, form, view)
-    needs: dict[str, Need] = {view: ExtraAugmentation() if view == "twin" else StrongView()}
-    return Method({"levels": term}, task_weight=1 - alpha, needs=needs, networks=networks)
+    return Method({"levels": term}, task_weight=1 - alpha, needs=second_view(view), networks=networks)
