@@ -22,8 +22,9 @@ from selfdistill.study.evaluation.job import evaluate_all
 from selfdistill.study.evaluation.request import EvaluationRequest
 from selfdistill.study.evaluation.results import read_metric_table
 from selfdistill.study.load import load, missing
+from selfdistill.trackers.run_records import RunRecords
 from selfdistill.train.config import RunConfig
-from selfdistill.train.run import run
+from selfdistill.train.run import load_data, run, with_data
 from tests.helpers.image_files import class_folders
 
 METHODS = ["ce()", "label_smoothing()"]
@@ -145,6 +146,7 @@ def test_a_finished_run_of_a_fold_is_used_as_others(made, tmp_path):
     (table,) = predict(folder, tmp_path)
     assert len(table.read_text().splitlines()) == images + 1
     assert sd.load(folder).classes == ("ant", "cat")
+    assert RunRecords(folder, "study").name == "ce(), resnet8, fold 1 of 2, seed 0"
 
 
 def test_teachers_are_trained_on_their_fold(root, tmp_path):
@@ -183,6 +185,16 @@ def test_a_run_of_another_fold_is_another_run(root, tmp_path):
 def test_folds_that_do_not_fit_are_refused(changes, words):
     with pytest.raises(UserError, match=words):
         RunConfig("ce()", **changes)
+
+
+def test_masks_have_no_folds():
+    with pytest.raises(UserError, match="shapes:segment.* has its own test part, so --folds has nothing to draw"):
+        load_data(RunConfig("ce()", data="shapes:segment,size=8,train=4,test=2", folds=2))
+
+
+def test_other_data_have_their_own_test_set(root):
+    config = with_data(recipe(root, folds=2, fold=1), 8, "fake:classes=2,size=8,train=4,test=3")
+    assert len(load_data(config).test) == 3
 
 
 def test_a_grid_has_one_choice_of_folds():
