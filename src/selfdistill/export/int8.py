@@ -1,6 +1,8 @@
 """Static quantization of an ONNX file to 8 bits by ONNX Runtime, with its accuracy beside that of the 32 bits."""
 
+import logging
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
@@ -49,16 +51,17 @@ def quantize(source: Path, path: Path, data: RunData, info: RunInfo, metadata: d
         with TemporaryDirectory() as folder:
             folded = Path(folder) / "folded.onnx"  # batch normalization in the convolutions
             quant_pre_process(source, folded, skip_symbolic_shape=True)
-            quantize_static(
-                folded,
-                beside,
-                _Calibration(_batches(images, data, info)),
-                quant_format=QuantFormat.QDQ,
-                activation_type=QuantType.QUInt8,
-                weight_type=QuantType.QInt8,
-                per_channel=True,
-                reduce_range=True,
-            )
+            with _without_log():
+                quantize_static(
+                    folded,
+                    beside,
+                    _Calibration(_batches(images, data, info)),
+                    quant_format=QuantFormat.QDQ,
+                    activation_type=QuantType.QUInt8,
+                    weight_type=QuantType.QInt8,
+                    per_channel=True,
+                    reduce_range=True,
+                )
         _describe(beside, metadata)
 
     write_atomic(path, write)
@@ -83,6 +86,17 @@ class _Calibration:
     def get_next(self) -> dict[str, Any] | None:
         found = next(self.batches, None)
         return None if found is None else {name: each.numpy() for name, each in found[0].items()}
+
+
+@contextmanager
+def _without_log() -> Iterator[None]:
+    """Leave out warnings of vectors, which have no channels to quantize by."""
+    before = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        yield
+    finally:
+        logging.disable(before)
 
 
 def _describe(path: Path, metadata: Mapping[str, str]) -> None:

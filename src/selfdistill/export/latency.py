@@ -36,6 +36,7 @@ def latency(network: Network, eager: Network, inputs: Mapping[str, Tensor]) -> L
     Alternating calls would be disturbed by threads of ONNX Runtime, which wait actively for a while.
     """
     one = {name: each[:1] for name, each in inputs.items()}
+    _seconds(eager, one)  # the first call may take many times as long
     count = min(max(int(SECONDS / _seconds(eager, one)), LEAST), MOST)
     warm_up = count // LEAST
     eager_ms, ms = (_median_ms(each, one, warm_up, count) for each in (eager, network))
