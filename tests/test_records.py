@@ -45,7 +45,7 @@ def drop(path, key):
             lambda path: change(path, config={}),
             "method must be text, but is missing",
         ),
-        ("run.json", lambda path: change(path, std=[0, 1, 1]), "std must be a list of one number or three above 0"),
+        ("run.json", lambda path: change(path, std=[0, 1, 1]), "std must be a list of numbers above 0"),
         ("run.json", lambda path: change(path, classes=3), "3 classes must have as many class_names, not 10"),
         ("run.json", lambda path: path.write_text("[" * 100_000), "it is nested too deeply"),
         ("run.json", lambda path: path.write_bytes(b"\xff\xfe"), "it is no UTF-8 text"),

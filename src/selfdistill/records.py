@@ -20,10 +20,10 @@ Duration = Annotated[float, above(0, 10**12)]
 Count = Annotated[int, between(0, 10**15, "whole number")]
 Ordinal = Annotated[int, between(1, 10**9, "whole number")]
 Seed = Annotated[int, between(0, 2**63 - 1, "whole number")]
-Channels = Annotated[list[float], Constraint("a list of one number or three", lambda values: len(values) in (1, 3))]
+Channels = Annotated[list[float], Constraint("a list of one number or more", lambda values: len(values) > 0)]
 Deviations = Annotated[
     list[float],
-    Constraint("a list of one number or three above 0", lambda values: len(values) in (1, 3) and min(values) > 0),
+    Constraint("a list of numbers above 0", lambda values: len(values) > 0 and min(values) > 0),
 ]
 
 

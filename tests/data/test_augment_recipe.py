@@ -9,16 +9,16 @@ def test_auto_is_the_default():
 
 
 def test_a_policy_is_added_to_any_recipe():
-    assert augment_recipe("none:randaugment") == AugmentRecipe(pad=False, flip=False, policy="randaugment")
+    assert augment_recipe("none:randaugment") == AugmentRecipe(False, False, policy="randaugment", name="none")
 
 
 def test_resized_crops_replace_the_padded_crop():
-    assert augment_recipe("cifar", crop_scale=(0.5, 1.0)) == AugmentRecipe(pad=False, crop_scale=(0.5, 1.0))
+    assert augment_recipe("cifar", crop_scale=(0.5, 1.0)) == AugmentRecipe(False, crop_scale=(0.5, 1.0), name="cifar")
 
 
 def test_given_parts_win_and_none_keeps_the_recipes():
     made = augment_recipe("imagenet", flip=False, jitter=0.4, erase=None, interpolation="bilinear")
-    assert made == AugmentRecipe(False, False, (0.08, 1.0), None, 0.4, 0.0, "bilinear")
+    assert made == AugmentRecipe(False, False, (0.08, 1.0), None, 0.4, 0.0, "bilinear", "imagenet")
 
 
 @pytest.mark.parametrize("text", ["strong", "auto:", "auto:augmix", ":randaugment", "randaugment"])

@@ -126,12 +126,12 @@ def test_what_a_method_needs_beside_the_inputs():
 
 
 def test_equal_augmentations_are_told():
-    with pytest.warns(UserWarning, match="tensors are not augmented, so that all are equal"):
+    with pytest.warns(UserWarning, match="these tensors are not augmented, so that all are equal"):
         loader(needs={"twin": ExtraAugmentation()})
 
 
 def test_a_strong_view_is_refused_and_a_plain_one_is_the_example():
-    with pytest.raises(UserError, match="reads a strong view of each image, but tensors are not augmented"):
+    with pytest.raises(UserError, match="reads a strong view of each image, but arrays have no colors to change"):
         loader(needs={"strong": StrongView()})
     for batch in loader(needs={"plain": PlainView()}).epoch(0):
         assert batch.extra["plain"].equal(batch.inputs)

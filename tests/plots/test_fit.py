@@ -9,6 +9,7 @@ from selfdistill.plots.confusion import confusion, draw_confusion
 from selfdistill.plots.curves import curves, draw_curves
 from selfdistill.plots.embedding import draw_embedding, pca
 from selfdistill.plots.ranked import draw_ranked, ranked_outputs
+from selfdistill.plots.recall import draw_recalls, recalls
 from selfdistill.plots.reliability import draw_reliability, reliability
 from selfdistill.plots.similarity import draw_similarities, similarities
 from selfdistill.plots.style import DOTS, PAGE, PHONE
@@ -35,6 +36,10 @@ def of_reliability(methods, width):
 
 def of_confusion(methods, width):
     return draw_confusion({method: confusion(*predictions()) for method in methods}, NAMES, width=width)
+
+
+def of_recall(methods, width):
+    return draw_recalls({method: recalls(*predictions()) for method in methods}, NAMES, width=width)
 
 
 def of_embedding(methods, width):
@@ -73,7 +78,17 @@ def of_centers(methods, width):
 @pytest.mark.parametrize("methods", [METHODS[:1], METHODS[:2], METHODS])
 @pytest.mark.parametrize(
     "make",
-    [of_curves, of_reliability, of_confusion, of_embedding, of_attention, of_similarity, of_ranked, of_centers],
+    [
+        of_curves,
+        of_reliability,
+        of_confusion,
+        of_recall,
+        of_embedding,
+        of_attention,
+        of_similarity,
+        of_ranked,
+        of_centers,
+    ],
 )
 def test_all_is_inside(make, methods, width):
     figure = make(methods, width)

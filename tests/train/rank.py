@@ -21,6 +21,7 @@ from tests.helpers.small_runs import small, trainer
 
 DATA = "fake:classes=5,size=16"
 SHAPES = "size=16,train=60,test=10"
+THAWED = {"freeze": "layer1, layer2", "unfreeze": 1, "epochs": 2, "sam": 0.05, "accumulate": 2}
 TASKS = {"segment": "ce()", "tag": "label_smoothing()"}  # means over as many rows on each rank
 
 
@@ -144,6 +145,7 @@ if __name__ == "__main__":
     train("at()", Path(folder) / "frozen", freeze="layer1, layer2", strategy=strategy)
     if strategy == "ddp":
         train("at()", Path(folder) / "sam", sam=0.05, strategy=strategy)
+        train("at()", Path(folder) / "thawed", **THAWED, strategy=strategy)
     if strategy == "fsdp":
         train("at()", Path(folder) / "compiled", compile=True, strategy=strategy)
         found = {

@@ -16,7 +16,7 @@ from selfdistill.records import task_of_epoch
 from selfdistill.train.persist import checkpoint
 from tests.helpers.processes import ROOT, command, until
 from tests.helpers.small_runs import log, untimed, weights
-from tests.train.rank import EXPRESSIONS, TASKS, of_the_run, scaled, train, train_task
+from tests.train.rank import EXPRESSIONS, TASKS, THAWED, of_the_run, scaled, train, train_task
 
 NEAR = 1e-5
 WORDS = ("train", "lightskd() + csd()", "--limit", "200", "--batch-size", "32", "--accelerator", "cpu")
@@ -103,6 +103,11 @@ def test_two_processes_ascend_one_slope(two, tmp_path):
 def test_frozen_layers_stay_in_two_processes_too(two, strategy, tmp_path):
     train("at()", tmp_path, freeze="layer1, layer2")
     near(two(strategy) / "frozen", tmp_path)
+
+
+def test_layers_thaw_in_two_processes_too(two, tmp_path):
+    train("at()", tmp_path, **THAWED | {"accumulate": 4})
+    near(two("ddp") / "thawed", tmp_path)
 
 
 def test_compiled_blocks_give_the_same(two, one):

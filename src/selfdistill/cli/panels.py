@@ -13,7 +13,7 @@ ARGUMENTS, OTHER, RUN, EVALUATION, ENGINE = "Arguments", "Options", "Run", "Eval
 ALL: Final = "selfdistill.help_all"  # the key of a context whose help describes all options
 PANELS: Final = {  # of the fields of RunConfig, in the order of the help
     "Data": (
-        *("data", "task", "limit", "validation", "test", "label_noise", "skip_unreadable", "size", "channels"),
+        *("data", "task", "limit", "validation", "test", "label_noise", "skip_unreadable", "size", "channels", "bits"),
         *("class_weights", "balanced"),
     ),
     "Augmentation": ("augment", "crop_scale", "flip", "jitter", "erase", "interpolation"),

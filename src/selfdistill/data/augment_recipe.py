@@ -24,14 +24,15 @@ class AugmentRecipe:
     jitter: float = 0.0
     erase: float = 0.0
     interpolation: str = "bicubic"
+    name: str = "auto"
 
 
 RECIPES = {
     "auto": AugmentRecipe(),
-    "none": AugmentRecipe(pad=False, flip=False),
-    "cifar": AugmentRecipe(),
-    "light": AugmentRecipe(pad=False, crop_scale=(0.67, 1.0)),
-    "imagenet": AugmentRecipe(pad=False, crop_scale=(0.08, 1.0)),
+    "none": AugmentRecipe(pad=False, flip=False, name="none"),
+    "cifar": AugmentRecipe(name="cifar"),
+    "light": AugmentRecipe(pad=False, crop_scale=(0.67, 1.0), name="light"),
+    "imagenet": AugmentRecipe(pad=False, crop_scale=(0.08, 1.0), name="imagenet"),
 }
 CHOICES = f"{', '.join(RECIPES)}; or one with a policy ({', '.join(POLICIES)}), such as auto:{POLICIES[0]}"
 

@@ -5,7 +5,7 @@ from collections import OrderedDict
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cached_property
 from math import ceil
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 import torch
@@ -14,9 +14,12 @@ from torch import Tensor
 from torchvision.transforms.v2 import functional as V
 
 from selfdistill.data.decode import reading
+from selfdistill.data.grey import to_grey
 from selfdistill.data.image_augment import MODES, Box, ImageAugmentation
 from selfdistill.data.lazy import LazyImages
-from selfdistill.data.rgb import orientation, to_rgb
+from selfdistill.data.pixel_format import GREY, PixelFormat
+from selfdistill.data.rgb import orientation
+from selfdistill.data.whole_image import Whole, read_whole, size_of
 
 if TYPE_CHECKING:  # imported with the first image
     from PIL import Image
@@ -24,7 +27,7 @@ if TYPE_CHECKING:  # imported with the first image
 KEPT_CALLS = 32  # crops that are kept unread, in calls of `prefetch`
 TURNED = 5  # EXIF orientations from here on exchange height and width
 
-Crop: TypeAlias = NDArray[np.uint8]  # [S, S, C]
+Crop: TypeAlias = NDArray[Any]  # [S, S, C]
 Size: TypeAlias = tuple[int, int]  # width and height
 
 
@@ -53,7 +56,7 @@ class CropReader:
             self._pending.popitem(last=False)
 
     def read(self, rows: Tensor, keys: Tensor, augment: ImageAugmentation) -> Tensor:
-        """Return the crop of each row by its key. [B], [B] -> [B, C, S, S] uint8, in channels_last."""
+        """Return the crop of each row by its key. [B], [B] -> [B, C, S, S], in channels_last."""
         self.prefetch(rows, keys, augment)
         places = zip(rows.tolist(), keys.tolist(), strict=True)
         crops = np.stack([self._taken(row, key, augment) for row, key in places])
@@ -70,15 +73,16 @@ class CropReader:
 
 def read_crop(images: LazyImages, row: int, key: int, augment: ImageAugmentation) -> Crop:
     """Read the random resized crop of one image. -> [S, S, C]; raises `UserError` for an unreadable file."""
-    name, side = images.names[row], images.side
-    with reading(images.sources[row], name) as opened:
+    name, source, side, form = images.names[row], images.sources[row], images.side, images.form
+    with reading(source, name, form) as opened:
         turned = orientation(opened) >= TURNED
         width, height = opened.size[::-1] if turned else opened.size
         box = augment.box(height, width, key)
         _decode_small(opened, side, box, turned)
-        image = to_rgb(opened, name, images.shown)
-    cut = image.crop(_decoded_box(box, (width, height), image.size))
-    return _recolored(_resized(np.array(cut), side, augment.interpolation), side, key, augment)
+        image = read_whole(opened, source, name, images.shown, form)
+    cut = _cut(image, _decoded_box(box, (width, height), size_of(image)))
+    resized = _in_format(_resized(cut, side, augment.interpolation), form)
+    return _recolored(resized, side, key, augment)
 
 
 def _decode_small(image: "Image.Image", side: int, box: Box, turned: bool) -> None:
@@ -94,11 +98,26 @@ def _decoded_box(box: Box, whole: Size, decoded: Size) -> tuple[int, int, int, i
     return round(box.left * x), round(box.top * y), min(right, decoded[0]), min(bottom, decoded[1])
 
 
+def _cut(image: Whole, box: tuple[int, int, int, int]) -> Crop:
+    """Cut a box. -> [H, W, C]."""
+    left, top, right, bottom = box
+    return image[top:bottom, left:right] if isinstance(image, np.ndarray) else np.array(image.crop(box))
+
+
 def _resized(pixels: Crop, side: int, interpolation: str) -> Crop:
     """Resize with antialiasing, three times faster than Pillow. [H, W, C] -> [S, S, C]."""
     by_channel = torch.from_numpy(pixels).permute(2, 0, 1)  # a view, which stays channels-last
     made: Tensor = V.resize(by_channel, [side, side], MODES[interpolation], antialias=True)
     return np.asarray(made.permute(1, 2, 0))
+
+
+def _in_format(pixels: Crop, form: PixelFormat) -> Crop:
+    """Return luminance for one channel, and whole numbers of other formats, whose edges bicubic weights overshoot."""
+    if not form.is_shown:
+        return pixels.round().clip(0, form.largest).astype(form.numpy_dtype)
+    if form.channels != GREY:
+        return pixels
+    return to_grey(torch.from_numpy(pixels).permute(2, 0, 1)[None])[0].permute(1, 2, 0).numpy()
 
 
 def _recolored(pixels: Crop, side: int, key: int, augment: ImageAugmentation) -> Crop:
@@ -107,4 +126,5 @@ def _recolored(pixels: Crop, side: int, key: int, augment: ImageAugmentation) ->
 
     if augment.policy is None and not augment.jitter:
         return pixels
-    return np.asarray(augment.recolor(Image.fromarray(pixels), side, side, key))
+    picture = Image.fromarray(pixels[..., 0] if pixels.shape[2] == GREY else pixels)
+    return np.atleast_3d(np.asarray(augment.recolor(picture, side, side, key)))

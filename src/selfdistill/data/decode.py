@@ -11,17 +11,21 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
+from selfdistill.data.pixel_format import PixelFormat
 from selfdistill.data.pixels import require_memory
-from selfdistill.data.rgb import UsedRange, ValueRange, clipped_share, has_frames, to_rgb, used_range
+from selfdistill.data.rgb import UsedRange, ValueRange, clipped_share, has_frames, used_range
+from selfdistill.data.stored_samples import dropped_channels, has_more_bits
+from selfdistill.data.whole_image import SHOWN, Pixels, read_whole, resize_and_crop, size_of, to_pixels
 from selfdistill.errors import UserError
 
 if TYPE_CHECKING:  # imported with the first image
     from PIL import Image
 
 BLOCK = 64  # images per task of a thread
+TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")  # first bytes, the latter of BigTIFF
+NEEDS_TIFFFILE = "images are TIFF files of channels that need tifffile: pip install 'selfdistill[deep]'"
 NAMED = 10  # unreadable images that a message names
 
 Sources = Sequence[bytes | Path]
@@ -45,45 +49,57 @@ class UnreadableImages(UserError):
         super().__init__(str(errors[0]) if len(errors) == 1 else many)
 
 
-def decode(sources: Sources, name: Name, size: int | None, shown: ValueRange | None = None) -> Tensor:
-    """Decode images in threads. -> [N, 3, S, S] uint8.
+def decode(
+    sources: Sources,
+    name: Name,
+    size: int | None,
+    shown: ValueRange | None = None,
+    form: PixelFormat = SHOWN,
+) -> Tensor:
+    """Decode images in threads. -> [N, C, S, S] uint8, or int32 of 16 bits.
 
     With `size` S the shorter side is resized to S and the center cropped; without, all images must be squares of one
     size. `shown` is the range of deep pixels. Raises `UserError`, with the count and names of all unreadable images.
     """
-    side = size or first_side(sources, name)
-    require_memory(len(sources), side)
-    pixels = np.empty((len(sources), 3, side, side), dtype=np.uint8)
+    side = size or first_side(sources, name, form)
+    require_memory(len(sources), side, form.bytes)
+    pixels = np.empty((len(sources), form.channels, side, side), dtype=form.numpy_dtype)
 
     def fill(row: int) -> None:
-        pixels[row] = decode_one(sources, row, name, size, side, shown)
+        pixels[row] = decode_one(sources, row, name, size, side, shown, form)
 
     require_readable(each_unreadable(fill, len(sources)).values())
     return torch.from_numpy(pixels)
 
 
 def decode_one(
-    sources: Sources, row: int, name: Name, size: int | None, side: int, shown: ValueRange | None = None
-) -> NDArray[np.uint8]:
-    """Decode one image; without `size` its side must be `side`. -> [3, S, S] uint8."""
-    with reading(sources[row], name(row)) as opened:
-        image = to_rgb(opened, name(row), shown)
+    sources: Sources,
+    row: int,
+    name: Name,
+    size: int | None,
+    side: int,
+    shown: ValueRange | None = None,
+    form: PixelFormat = SHOWN,
+) -> Pixels:
+    """Decode one image; without `size` its side must be `side`. -> [C, S, S]."""
+    with reading(sources[row], name(row), form) as opened:
+        image = read_whole(opened, sources[row], name(row), shown, form)
     if size:
-        image = resize_and_crop(image, size)
+        image = resize_and_crop(image, size, form)
     else:
-        _require_side(image.size, sources, row, name, side)
-    return np.ascontiguousarray(np.asarray(image).transpose(2, 0, 1))
+        _require_side(size_of(image), sources, row, name, side, form)
+    return to_pixels(image, form)
 
 
-def require_side(sources: Sources, row: int, name: Name, side: int) -> None:
+def require_side(sources: Sources, row: int, name: Name, side: int, form: PixelFormat = SHOWN) -> None:
     """Raise `UserError` unless an image has the given side; reads only its header."""
-    with reading(sources[row], name(row)) as image:
-        _require_side(image.size, sources, row, name, side)
+    with reading(sources[row], name(row), form) as image:
+        _require_side(image.size, sources, row, name, side, form)
 
 
-def require_whole(sources: Sources, row: int, name: Name) -> None:
+def require_whole(sources: Sources, row: int, name: Name, form: PixelFormat = SHOWN) -> None:
     """Raise `UnreadableImage` unless all pixels of an image can be read."""
-    with reading(sources[row], name(row)) as image:
+    with reading(sources[row], name(row), form) as image:
         image.load()
 
 
@@ -93,13 +109,18 @@ class Probe(NamedTuple):
     used: UsedRange | None  # of more than 8 bits
     clipped: float  # share of pixels
     frames: bool  # more than one
+    deep: bool  # more bits than are read
+    channels: int = 0  # of the file, where some of them are not read
 
 
-def probe(source: bytes | Path, name: str, shown: ValueRange | None = None) -> Probe | None:
+def probe(source: bytes | Path, name: str, shown: ValueRange | None = None, form: PixelFormat = SHOWN) -> Probe | None:
     """Inspect one image; None if it is unreadable."""
     try:
-        with reading(source, name) as image:
-            return Probe(used_range(image), clipped_share(image, shown), has_frames(image))
+        with reading(source, name, form) as image:
+            deep, channels = has_more_bits(image, form.bits, shown), dropped_channels(image)
+            if not form.is_shown:
+                return Probe(None, 0.0, has_frames(image), deep)
+            return Probe(used_range(image), clipped_share(image, shown), has_frames(image), deep, channels)
     except UnreadableImage:  # named when all are read
         return None
 
@@ -133,19 +154,19 @@ def in_words(errors: Sequence[UnreadableImage]) -> str:
     return ", ".join(f"{each.name} ({each.reason})" for each in errors[:NAMED]) + more
 
 
-def first_side(sources: Sources, name: Name) -> int:
+def first_side(sources: Sources, name: Name, form: PixelFormat = SHOWN) -> int:
     """Side length of the first readable image in pixels; raises `UserError` if it is not square or there is none."""
     errors = []
     for row, source in enumerate(sources):
         try:
-            return _square_side(source, name(row))
+            return _square_side(source, name(row), form)
         except UnreadableImage as error:
             errors.append(error)
     raise UnreadableImages(errors)
 
 
-def _square_side(source: bytes | Path, name: str) -> int:
-    with reading(source, name) as image:
+def _square_side(source: bytes | Path, name: str, form: PixelFormat) -> int:
+    with reading(source, name, form) as image:
         width, height = image.size
     if width != height:
         raise UserError(
@@ -155,9 +176,11 @@ def _square_side(source: bytes | Path, name: str) -> int:
     return width
 
 
-def _require_side(size: tuple[int, int], sources: Sources, row: int, name: Name, side: int) -> None:
+def _require_side(size: tuple[int, int], sources: Sources, row: int, name: Name, side: int, form: PixelFormat) -> None:
     if size != (side, side):
-        first = next((k for k in range(row) if probe(sources[k], name(k))), 0)  # the readable one that gave the side
+        first = next(
+            (k for k in range(row) if probe(sources[k], name(k), form=form)), 0
+        )  # the readable one that gave the side
         raise UserError(
             f"images differ in size: {name(first)} has {side}x{side} pixels, {name(row)} "
             f"{size[0]}x{size[1]}; pass --size to resize all"
@@ -165,17 +188,20 @@ def _require_side(size: tuple[int, int], sources: Sources, row: int, name: Name,
 
 
 @contextmanager
-def reading(source: bytes | Path, name: str) -> "Iterator[Image.Image]":
-    """Open an image; convert errors to `UnreadableImage`."""
-    from PIL import Image, UnidentifiedImageError
+def reading(source: bytes | Path, name: str, form: PixelFormat = SHOWN) -> "Iterator[Image.Image]":
+    """Open an image; convert errors to `UnreadableImage`.
+
+    With other channels or bits than a viewer's, TIFF files are opened that Pillow does not know.
+    """
+    from PIL import UnidentifiedImageError
 
     try:
-        with Image.open(io.BytesIO(source) if isinstance(source, bytes) else _regular(source)) as image:
+        with _opened(source, form) as image:
             yield image
     except UserError:
         raise
     except UnidentifiedImageError:
-        raise UnreadableImage(name, "it is empty" if _empty(source) else "it has no known image format") from None
+        raise UnreadableImage(name, _unidentified(source)) from None
     except Exception as error:  # PIL raises a dozen types on broken files
         raise UnreadableImage(name, _reason(error)) from None
 
@@ -195,6 +221,36 @@ def _reason(error: Exception) -> str:
     )
 
 
+def _opened(source: bytes | Path, form: PixelFormat) -> "Image.Image":
+    from PIL import Image, UnidentifiedImageError
+
+    try:
+        return Image.open(io.BytesIO(source) if isinstance(source, bytes) else _regular(source))
+    except UnidentifiedImageError:
+        if form.is_shown or not _is_tiff(source):
+            raise
+    try:
+        from selfdistill.data.tiff_image import TiffImage
+    except ImportError:
+        raise UserError(NEEDS_TIFFFILE) from None
+    return TiffImage(source)
+
+
+def _unidentified(source: bytes | Path) -> str:
+    if _empty(source):
+        return "it is empty"
+    if _is_tiff(source):
+        return "it is a TIFF of channels or bits that no viewer shows, which --channels and --bits read"
+    return "it has no known image format"
+
+
+def _is_tiff(source: bytes | Path) -> bool:
+    if isinstance(source, bytes):
+        return source.startswith(TIFF)
+    with source.open("rb") as file:
+        return file.read(4).startswith(TIFF)
+
+
 def _empty(source: bytes | Path) -> bool:
     return not (source.stat().st_size if isinstance(source, Path) else source)
 
@@ -204,14 +260,3 @@ def _regular(path: Path) -> Path:
     if not path.is_file() and path.exists():
         raise OSError(errno.EINVAL, "it is not a regular file")
     return path
-
-
-def resize_and_crop(image: "Image.Image", size: int) -> "Image.Image":
-    """Resize the shorter side and crop the center."""
-    from PIL import Image
-
-    scale = size / min(image.size)
-    width, height = (max(round(each * scale), size) for each in image.size)
-    left, top = (width - size) // 2, (height - size) // 2
-    smooth = image.resize((width, height), Image.Resampling.BICUBIC)
-    return smooth.crop((left, top, left + size, top + size))

@@ -1,4 +1,4 @@
-"""Image data sets and their splits: uint8 pixels, decoded in advance or lazily."""
+"""Image data sets and their splits: pixels, decoded in advance or lazily."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -10,7 +10,9 @@ from torch import Tensor
 from selfdistill.data.channel_statistics import ChannelStatistics, channel_histogram
 from selfdistill.data.kept_statistics import kept_histogram
 from selfdistill.data.lazy import LazyImages
+from selfdistill.data.pixel_format import largest_value
 from selfdistill.data.row_views import take
+from selfdistill.data.whole_image import SHOWN
 from selfdistill.errors import UserError
 from selfdistill.records import DataFingerprint
 
@@ -23,7 +25,7 @@ STATISTICS = 50_000  # largest number of images, evenly spaced, for mean and sta
 class Images:
     """Square images and labels: a map-style data set of (image, label)."""
 
-    images: Tensor | LazyImages  # [N, 3, H, H] uint8
+    images: Tensor | LazyImages  # [N, C, H, H] uint8, or int32 of 16 bits
     labels: Tensor  # [N] class ids, or [N, T] tags: 1, 0, or -100 where unknown
     weights: Tensor | None = None  # [N] of the images in losses of labels; None: equal
 
@@ -66,18 +68,24 @@ class Splits(ChannelStatistics):
     notes: tuple[str, ...] = ()  # sentences on data that were left out
     skipped: tuple[str, ...] = ()  # names of unreadable images that were left out
 
+    @property
+    def largest(self) -> int:
+        """Largest value of a pixel: 255, or 65,535 of 16 bits."""
+        return largest_value(self.train.images.dtype)
+
     @cached_property
     def _histogram(self) -> Tensor:
-        """Normalized histogram of each channel over the training images, at most 50,000. [3, 256]."""
+        """Normalized histogram of each channel over the training images, at most 50,000. [C, levels]."""
         sample = torch.linspace(0, len(self.train) - 1, min(len(self.train), STATISTICS), dtype=torch.float64).long()
         images, files = self.train.images, self.fingerprint
 
         def count() -> Tensor:
-            return channel_histogram(images[rows] for rows in torch.split(sample, BLOCK))
+            return channel_histogram((images[rows] for rows in torch.split(sample, BLOCK)), self.largest + 1)
 
         if files is None or not isinstance(images, LazyImages) or len(self.train) <= STATISTICS:
             return count()
-        return kept_histogram(files, self.name, self.train.size, take(images.names, sample), count)
+        form = () if images.form == SHOWN else images.form
+        return kept_histogram(files, self.name, self.train.size, (*map(str, form), *take(images.names, sample)), count)
 
 
 def require_classes(labels: Tensor, classes: Sequence[str], where: str) -> None:

@@ -1,11 +1,13 @@
 """The kinds of data: images with classes or tags, images with masks, and tensors."""
 
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor
 
+from selfdistill.data.array_views import array_views
 from selfdistill.data.augment import Augmentation, default_augmentation
 from selfdistill.data.augment_recipe import AugmentRecipe
 from selfdistill.data.batch import Batch
@@ -19,6 +21,7 @@ from selfdistill.data.load_dataset import Decode, load
 from selfdistill.data.load_segmentation import load_masks
 from selfdistill.data.masked_images import MaskedImages, MaskedSplits, MaskedTensors
 from selfdistill.data.mixing import Erasing, Mixing
+from selfdistill.data.pixel_format import BYTE
 from selfdistill.data.requirements import Need
 from selfdistill.data.segmentation_augment import SegmentationAugmentation, default_segmentation_augmentation
 from selfdistill.data.segmentation_loader import SegmentationLoader, segmentation_batches
@@ -55,14 +58,15 @@ def load_data(
     test: TestPart = 0.0,
     crops: bool = False,
     channels: int | None = None,
+    bits: int = BYTE,
     on_note: Callable[[str], None],
 ) -> AnySplits:
     """Load the data of a task: by `load`, or by `load_masks` for pixels, whose images keep their size.
 
-    Raises `UserError` for data of another task, and for label noise or `channels` on pixels.
+    Raises `UserError` for data of another task, and for label noise, `channels` or `bits` on pixels.
     """
-    if channels is not None:
-        _require_channels(spec, task)
+    if channels is not None or bits != BYTE:
+        _require_files(spec, task)
     if not holds_images(spec):
         return _tensors(spec, task, limit, validation, seed, size, label_noise, test, on_note)
     if task != SEGMENT:
@@ -79,6 +83,7 @@ def load_data(
             test=test,
             crops=crops,
             channels=channels,
+            bits=bits,
             on_note=on_note,
         )
     if test:
@@ -96,12 +101,12 @@ def load_data(
     )
 
 
-def _require_channels(spec: str, task: TaskName) -> None:
-    """Raise `UserError` for `channels` of data that have their own."""
+def _require_files(spec: str, task: TaskName) -> None:
+    """Raise `UserError` for `channels` or `bits` of data that have their own."""
     if task == SEGMENT or not holds_images(spec):
         raise UserError(
-            f"--channels is for image files with classes or tags, but {spec} has "
-            f"{'masks' if holds_images(spec) else 'arrays, which are read with all of their channels'}; leave it out"
+            f"--channels and --bits are for image files with classes or tags, but {spec} has "
+            f"{'masks' if holds_images(spec) else 'arrays, which are read with all channels and bits'}; leave them out"
         )
 
 
@@ -185,15 +190,14 @@ def is_unlabeled(images: AnyImages) -> bool:
 def augmentation_for(splits: AnySplits, size: int | None, recipe: AugmentRecipe | None = None) -> AnyAugmentation:
     """Return the augmentation for images of `training_size`; `size` is the shorter side of resized masks.
 
-    Raises `UserError` for a recipe other than the default on masks and tensors.
+    Raises `UserError` for a recipe other than the default on masks, and for one that does not fit tensors.
     """
     if isinstance(splits, Splits):
         return default_augmentation(splits, recipe)
-    if recipe not in (None, AugmentRecipe()):
-        kind = "tensors" if isinstance(splits, TensorSplits) else "images with masks"
-        raise UserError(f"{splits.name} has {kind}, which no recipe of images augments; leave --augment at auto")
     if isinstance(splits, TensorSplits):
-        return default_standardization(splits)
+        return replace(default_standardization(splits), views=array_views(splits, recipe or AugmentRecipe()))
+    if recipe not in (None, AugmentRecipe()):
+        raise UserError(f"{splits.name} has masks, which no recipe of images augments; leave --augment at auto")
     return default_segmentation_augmentation(splits, training_size(splits, size), base=size)
 
 

@@ -7,9 +7,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cached_property, partial
 from pathlib import Path
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Size, Tensor
 
 from selfdistill.data.decode import (
@@ -24,13 +22,12 @@ from selfdistill.data.decode import (
     require_side,
     require_whole,
 )
-from selfdistill.data.grey import to_grey
+from selfdistill.data.pixel_format import BYTE, PixelFormat
 from selfdistill.data.rgb import UsedRange, ValueRange
 from selfdistill.data.row_views import take
+from selfdistill.data.whole_image import SHOWN, Pixels
 from selfdistill.errors import UserError
 
-RGB = 3  # channels
-BLOCK = 1024  # images converted at once
 CACHE = 2**28  # bytes of decoded images that are cached
 CACHED_CALLS = 8  # the cache holds at least the images of this many `prefetch` calls
 PROBED = 16  # images, evenly spaced, that must use their value range
@@ -38,11 +35,12 @@ USED = 1 / 4  # of the range at least by one of them: 64 of the 256 grey levels
 
 
 class LazyImages:
-    """Square images of one size, decoded by threads on access; indexed like a tensor [N, C, S, S] uint8.
+    """Square images of one size, decoded by threads on access; indexed like a tensor [N, C, S, S].
 
     `names` identify images in messages. With `size` S the shorter side is resized to S and the center cropped;
     without, all must be squares of the size of the first. `shown` is the value range of deep pixels; without, their
-    format's. Raises `UserError` on access to an image that is unreadable or of another size.
+    format's. `form` has the channels and bits. Raises `UserError` on access to an image that is unreadable, or of
+    another size or number of channels.
     """
 
     device = torch.device("cpu")  # of indices and pixels
@@ -54,12 +52,12 @@ class LazyImages:
         size: int | None,
         side: int | None = None,
         shown: ValueRange | None = None,
-        channels: int = 3,
+        form: PixelFormat = SHOWN,
     ):
-        self.channels = channels  # 1: luminance
+        self.form = form
         self.sources, self.names, self.size, self.shown = sources, names, size, shown
         self._side = side or size
-        self._pending: OrderedDict[int, Future[NDArray[np.uint8]]] = OrderedDict()
+        self._pending: OrderedDict[int, Future[Pixels]] = OrderedDict()
         self._prefetched = 0  # most images of a `prefetch` call
 
     def __len__(self) -> int:
@@ -68,26 +66,30 @@ class LazyImages:
     def __getitem__(self, index: Tensor | slice | int) -> Tensor:
         """Pixels of rows, with the semantics of tensor indexing. [M] or a slice -> [M, C, S, S]."""
         rows = torch.arange(len(self))[index]
-        pixels = torch.empty(rows.numel(), *self.shape[1:], dtype=torch.uint8)
+        pixels = torch.empty(rows.numel(), *self.shape[1:], dtype=self.dtype)
         for place, pending in enumerate([self._submit(row) for row in rows.flatten().tolist()]):
-            found = torch.from_numpy(pending.result())
-            pixels[place] = found if self.channels == RGB else to_grey(found[None])[0]
+            pixels[place] = torch.from_numpy(pending.result())
         return pixels.view(*rows.shape, *self.shape[1:])
 
     @cached_property
     def side(self) -> int:
         """Side length in pixels: of the first readable image, unless all are resized."""
-        return self._side or first_side(self.sources, self.names.__getitem__)
+        return self._side or first_side(self.sources, self.names.__getitem__, self.form)
 
     @property
     def shape(self) -> Size:
         """Shape of all decoded images. [N, C, S, S]."""
-        return Size((len(self), self.channels, self.side, self.side))
+        return Size((len(self), self.form.channels, self.side, self.side))
 
     @property
     def nbytes(self) -> int:
         """Return the size of all decoded images in bytes."""
-        return self.shape.numel()
+        return self.shape.numel() * self.dtype.itemsize
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Type of the pixels."""
+        return self.form.dtype
 
     def to(self, device: torch.device | str) -> "LazyImages":
         """Return self: decoded pixels are moved by the loader."""
@@ -96,21 +98,22 @@ class LazyImages:
     def rows(self, index: Tensor) -> "LazyImages":
         """Select images in the given order, without decoding. index [M]."""
         return LazyImages(
-            take(self.sources, index), take(self.names, index), self.size, self._side, self.shown, self.channels
+            take(self.sources, index), take(self.names, index), self.size, self._side, self.shown, self.form
         )
 
-    def grey(self) -> "LazyImages":
-        """Return the images as one channel of luminance."""
-        return LazyImages(self.sources, self.names, self.size, self._side, self.shown, 1)
+    def in_format(self, form: PixelFormat) -> "LazyImages":
+        """Return the images with other channels and bits."""
+        return LazyImages(self.sources, self.names, self.size, self._side, self.shown, form)
 
     def decode_all(self) -> Tensor:
         """Decode all images. -> [N, C, S, S]; raises `UserError` if they would fill most of the memory."""
-        pixels = decode(self.sources, self.names.__getitem__, self.size, self.shown)
-        return pixels if self.channels == RGB else torch.cat([to_grey(each) for each in pixels.split(BLOCK)])
+        return decode(self.sources, self.names.__getitem__, self.size, self.shown, self.form)
 
     def unreadable(self) -> dict[int, UnreadableImage]:
         """Read all images; return the errors of the unreadable ones by row."""
-        return each_unreadable(partial(require_whole, self.sources, name=self.names.__getitem__), len(self))
+        return each_unreadable(
+            partial(require_whole, self.sources, name=self.names.__getitem__, form=self.form), len(self)
+        )
 
     def notes(self) -> tuple[str, ...]:
         """Return sentences on image content that is ignored, from a sample of the images.
@@ -118,10 +121,11 @@ class LazyImages:
         Raises `UserError` if those of more than 8 bits use so little of their value range that they would be black.
         """
         rows = torch.linspace(0, len(self) - 1, min(PROBED, len(self))).long().tolist()
-        probes = ((self.names[row], probe(self.sources[row], self.names[row], self.shown)) for row in rows)
+        probes = ((self.names[row], probe(self.sources[row], self.names[row], self.shown, self.form)) for row in rows)
         found = {name: probed for name, probed in probes if probed}
         used = {name: each.used for name, each in found.items() if each.used and not (each.used.grey and self.shown)}
-        _require_used_range(used)
+        if self.form.bits == BYTE:
+            _require_used_range(used)
         return tuple(_notes(found))
 
     def prefetch(self, index: Tensor) -> None:
@@ -133,12 +137,12 @@ class LazyImages:
     def require_one_size(self) -> None:
         """Raise `UserError` if sizes differ and no size to resize to is given; reads headers only."""
         if self.size is None:
-            check = partial(require_side, self.sources, name=self.names.__getitem__, side=self.side)
+            check = partial(require_side, self.sources, name=self.names.__getitem__, side=self.side, form=self.form)
             require_readable(each_unreadable(check, len(self)).values())
 
-    def _submit(self, row: int) -> "Future[NDArray[np.uint8]]":
+    def _submit(self, row: int) -> "Future[Pixels]":
         if row not in self._pending:
-            image = (self.sources, row, self.names.__getitem__, self.size, self.side, self.shown)
+            image = (self.sources, row, self.names.__getitem__, self.size, self.side, self.shown, self.form)
             self._pending[row] = self._threads.submit(decode_one, *image)
         pending = self._pending[row]
         while len(self._pending) > self._capacity:
@@ -148,7 +152,7 @@ class LazyImages:
     @property
     def _capacity(self) -> int:
         """Decoded images that are cached, at least one."""
-        return max(CACHE // (3 * self.side**2), CACHED_CALLS * self._prefetched, 1)
+        return max(CACHE // (self.form.bytes * self.side**2), CACHED_CALLS * self._prefetched, 1)
 
     @cached_property
     def _threads(self) -> ThreadPoolExecutor:
@@ -158,6 +162,11 @@ class LazyImages:
 def _notes(probes: Mapping[str, Probe]) -> Iterator[str]:
     if framed := [name for name, each in probes.items() if each.frames]:
         yield f"images such as {framed[0]} have several frames or pages, of which the first is read"
+    if deep := [name for name, each in probes.items() if each.deep]:
+        yield f"images such as {deep[0]} have more than 8 bits a channel and are read with 8; --bits 16 reads up to 16"
+    if more := [name for name, each in probes.items() if each.channels]:
+        count = probes[more[0]].channels
+        yield f"images such as {more[0]} have {count} channels, not all of which are read; --channels {count} reads all"
     name = max(probes, key=lambda each: probes[each].clipped, default="")
     if name and (share := probes[name].clipped):
         yield f"up to {100 * share:.2g} % of an image's values lie beyond ?range and are clipped, such as in {name}"

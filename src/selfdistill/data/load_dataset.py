@@ -15,9 +15,11 @@ from selfdistill.data.grey import to_grey
 from selfdistill.data.images import Images, Splits, require_classes
 from selfdistill.data.label_noise import add_label_noise
 from selfdistill.data.lazy import LazyImages
+from selfdistill.data.pixel_format import BYTE, RGB, PixelFormat
 from selfdistill.data.sources import read, task_of
 from selfdistill.data.sources.source_data import PickRows, SourceData
 from selfdistill.data.subsets import split_validation, stratified
+from selfdistill.data.whole_image import SHOWN
 from selfdistill.errors import UserError
 from selfdistill.system import free_memory
 from selfdistill.task import CLASSIFY, TAG
@@ -40,6 +42,7 @@ def load(
     test: TestPart = 0.0,
     crops: bool = False,
     channels: int | None = None,
+    bits: int = BYTE,
     on_note: Callable[[str], None] = warnings.warn,
 ) -> Splits:
     """Load a data set by its specification: "digits", "parquet:PATH", "folder:PATH", "cifar100", "fake".
@@ -51,9 +54,9 @@ def load(
     image files are decoded: "once" (in advance), "stream" (on access), or "auto" (once if all fit into half of the
     free memory); batches are the same. `test` is the test set of data without one, the same for all seeds: a fraction
     of the training images, or a `Fold` of them. With `crops` training files are not decoded in advance, as each epoch
-    crops them anew. With 1 of `channels` images are luminance; else they have three channels. `skip_unreadable`
-    leaves out images that cannot be read. `on_note` gets a note on them. Raises `UserError` for invalid data or
-    options.
+    crops them anew. With 1 of `channels` images are luminance, with 4 they keep their alpha, with others files must
+    have as many; else they have three. With 16 `bits` a channel keeps up to 16, in int32. `skip_unreadable` leaves
+    out images that cannot be read. `on_note` gets a note on them. Raises `UserError` for invalid data or options.
 
     >>> splits = load("digits", limit=100, validation=0.2)
     >>> len(splits.train), len(splits.validation), len(splits.test), splits.train.images.shape
@@ -64,7 +67,7 @@ def load(
     _require_task(spec, task)
     files = fingerprint(spec)
     raw, skipped = read(spec, _picker(spec, limit, seed), size, test), list[UnreadableImage]()
-    raw = _grey(raw) if channels == 1 else raw
+    raw = _formatted(raw, PixelFormat(channels or RGB, bits), spec)
     seen = dict.fromkeys(note for images in _lazy(raw) for note in images.notes())
     if skip_unreadable:
         raw, skipped = _without_unreadable(raw)
@@ -113,15 +116,28 @@ def _replaced_note(raw: SourceData, validation: float) -> Iterator[str]:
         )
 
 
-def _grey(raw: SourceData) -> SourceData:
-    """Convert the images of all splits to one channel."""
+def _formatted(raw: SourceData, form: PixelFormat, spec: str) -> SourceData:
+    """Set the channels and bits of the images of all splits."""
 
     def converted(images: Images) -> Images:
-        pixels = images.images
-        return replace(images, images=pixels.grey() if isinstance(pixels, LazyImages) else to_grey(pixels))
+        found = images.images
+        pixels = found.in_format(form) if isinstance(found, LazyImages) else _of_pixels(found, form, spec)
+        return replace(images, images=pixels)
 
+    if form == SHOWN:
+        return raw
     held = None if raw.validation is None else converted(raw.validation)
     return raw._replace(train=converted(raw.train), validation=held, test=converted(raw.test))
+
+
+def _of_pixels(pixels: Tensor, form: PixelFormat, spec: str) -> Tensor:
+    """Convert pixels that a source has decoded: to luminance. Raises `UserError` for more than they have."""
+    if not form.is_shown:
+        raise UserError(
+            f"--channels {form.channels} and --bits {form.bits} read image files, but {spec} has pixels of 3 channels "
+            "and 8 bits; leave --bits out, and pass --channels 1 or none"
+        )
+    return to_grey(pixels)
 
 
 def _lazy(raw: SourceData) -> list[LazyImages]:

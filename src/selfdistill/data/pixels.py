@@ -28,9 +28,9 @@ def _resize_block(images: Tensor, size: int) -> Tensor:
     return smooth.round().clamp(0, 255).to(torch.uint8)
 
 
-def require_memory(count: int, size: int) -> None:
+def require_memory(count: int, size: int, pixel_bytes: int = 3) -> None:
     """Raise `UserError` if `count` images of this size would fill more than half of the machine's memory."""
-    needed, there = count * 3 * size * size, physical_memory()
+    needed, there = count * pixel_bytes * size * size, physical_memory()
     if needed > there / 2:
         raise UserError(
             f"{count} images of {size}x{size} pixels need {needed / 2**30:.1f} GiB, more than half of this "

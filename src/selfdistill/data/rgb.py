@@ -118,12 +118,24 @@ def _scaled(image: "Image.Image", shown: ValueRange) -> "Image.Image":
     """Scale grey values from `shown` to 0 … 255; NaN is black."""
     from PIL import Image
 
+    grey = np.nan_to_num(_shares(image, shown) * 255).round().astype(np.uint8)
+    return Image.fromarray(grey).convert("RGB")
+
+
+def shares(image: "Image.Image", name: str, shown: ValueRange | None) -> NDArray[np.float64]:
+    """Scale deep grey values from `shown`, or else from the range of their format, to 0 … 1; NaN is 0. -> [H, W].
+
+    Raises `UserError` for pixels without a range.
+    """
+    return np.nan_to_num(_shares(image, shown or _stated_range(image, name)))
+
+
+def _shares(image: "Image.Image", shown: ValueRange) -> NDArray[np.float64]:
     values, clear = _values(image), image.info.get("transparency")
     share = (values - shown.black) / (shown.white - shown.black)
     if isinstance(clear, int):
         share[values == clear] = 1
-    grey = np.nan_to_num(share.clip(0, 1) * 255).round().astype(np.uint8)
-    return Image.fromarray(grey).convert("RGB")
+    return share.clip(0, 1)
 
 
 def _values(image: "Image.Image") -> NDArray[np.float64]:

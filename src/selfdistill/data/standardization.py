@@ -7,15 +7,20 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from selfdistill.data.augment import Augmentation
 from selfdistill.data.examples import TensorInputs, TensorSplits, is_standardized
 
 
 @dataclass(frozen=True)
 class Standardization:
-    """Mean and standard deviation of each channel of each input of values; "" names a single input."""
+    """Mean and standard deviation of each channel of each input of values; "" names a single input.
+
+    `views` augments standardized images in training; None for none.
+    """
 
     mean: Mapping[str, tuple[float, ...]]
     std: Mapping[str, tuple[float, ...]]
+    views: Augmentation | None = None
 
     def normalize(self, inputs: TensorInputs) -> TensorInputs:
         """Standardize floats and unsigned bytes, as float32; ids and masks stay. [B, C, …] each.

@@ -1,11 +1,13 @@
 """Training and evaluation batches of tensors, standardized, with what a method requires beside them."""
 
+import functools
 import warnings
 from collections.abc import Iterator, Mapping
 
 import torch
 from torch import Tensor
 
+from selfdistill.data.augment import AugmentParams
 from selfdistill.data.batch import Batch
 from selfdistill.data.cell_exchange import CellExchange
 from selfdistill.data.class_weights import weights_of
@@ -18,14 +20,14 @@ from selfdistill.errors import UserError
 from selfdistill.inputs import map_tensors
 from selfdistill.rng import make_generator
 
-STRONG = "the method reads a strong view of each image, but tensors are not augmented; use another method or view"
-TWINS = "the method compares augmentations of an example, but tensors are not augmented, so that all are equal"
+STRONG = "the method reads a strong view of each image, but arrays have no colors to change; use another method or view"
+TWINS = "the method compares augmentations of an example, but these tensors are not augmented, so that all are equal"
 
 
 class TensorLoader:
     """Training batches of `batch_size` rows over all ranks, in a new order each epoch.
 
-    The order is that of `EpochOrder`. Nothing is augmented, so that further augmentations of an example ("twin") are
+    The order is that of `EpochOrder`. Without random views of images, further augmentations of an example ("twin") are
     equal to it, which a warning says; strong views are refused. Mixing, erasing and negatives are drawn per rank. The
     last incomplete batch is dropped, unless it is the only one. Raises `UserError` if the batch size is not a multiple
     of `ranks`, or the data does not meet `needs`.
@@ -65,8 +67,9 @@ class TensorLoader:
         )
         self.batch_size, self.needs = self.order.batch_size, self.order.needs
         self.rank, self.ranks = rank, ranks
+        self._params = functools.lru_cache(8)(self._draw_params)
         self._extra(0, 0)  # raises unmet requirements before the first step
-        if "twin" in self.needs:
+        if "twin" in self.needs and augment.views is None:
             warnings.warn(TWINS, stacklevel=2)
 
     def __len__(self) -> int:
@@ -84,9 +87,18 @@ class TensorLoader:
         return extra_inputs(self.order, epoch, step, self._inputs, self._labels)
 
     def _inputs(self, order: Tensor, epoch: int, step: int, stream: str) -> TensorInputs:
-        """Standardize this rank's rows of a step; no random stream is drawn from."""
-        rows = order[self.order.slice(step)]
-        return self.augment.normalize(map_tensors(lambda each: each[rows], self.examples.inputs))
+        """Standardize this rank's rows of a step, and augment images by a random stream; "plain" draws nothing."""
+        place = self.order.slice(step)
+        rows, views = order[place], self.augment.views
+        inputs = self.augment.normalize(map_tensors(lambda each: each[rows], self.examples.inputs))
+        if views is None or stream == "plain" or not isinstance(inputs, Tensor):
+            return inputs
+        return views(inputs, self._params(epoch, stream).rows(place))
+
+    def _draw_params(self, epoch: int, stream: str) -> AugmentParams:
+        assert self.augment.views is not None
+        drawn = self.augment.views.draw(len(self.examples), make_generator(self.seed, stream, epoch))
+        return drawn.to(self.device)
 
     def _labels(self, epoch: int, step: int) -> Tensor:
         labels = self.examples.labels[self.order.placed(epoch)[self.order.slice(step)]]

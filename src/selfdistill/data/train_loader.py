@@ -62,13 +62,17 @@ class Loader:
         )
         self.batch_size, self.needs = self.order.batch_size, self.order.needs
         self.rank, self.ranks, self.device = rank, ranks, device
-        self.strong = augment.strong()
         self.crops = _crop_reader(images, augment, workers)
         self._params = functools.lru_cache(8)(self._draw_params)
         self._extra(0, 0)  # raises unmet requirements before the first step
 
     def __len__(self) -> int:
         return len(self.order)
+
+    @functools.cached_property
+    def strong(self) -> Augmentation:
+        """Augmentation of strong views. Raises `UserError` for images without one."""
+        return self.augment.strong()
 
     def epoch(self, number: int, start: int = 0) -> Iterator[Batch]:
         """Iterate over the batches of an epoch from step `start` on; repeatable."""

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from selfdistill.records import RunInfo, task_in
 from selfdistill.task import SEGMENT
+from selfdistill.train.networks import trained_format
 
 CROPPED = "the shorter side is resized to the height, then the center is cropped"
 WHOLE = "the whole image; the file takes this height and width only, those of the training crops"
@@ -47,5 +48,5 @@ def _of_images(info: RunInfo, fixed_size: bool) -> dict[str, object]:
         "size": info.get("sides") or [info["size"]] * 2,  # height and width
         "crop": (WHOLE if fixed_size else WEIGHTS_ONLY) if pixels else CROPPED,
         "interpolation": "bilinear" if pixels else "bicubic",
-        "normalization": "(pixel / 255 - mean) / std of each channel",
+        "normalization": f"(pixel / {trained_format(info).largest} - mean) / std of each channel",
     }

@@ -58,6 +58,7 @@ class Metric:
     needs_embedding: bool = False
     needs_images: bool = False  # pixels to change
     needs_color: bool = False  # pixels of three channels
+    needs_bytes: bool = False  # pixels of 8 bits
     needs_ood: bool = False  # a second data set, of other classes
     tasks: tuple[TaskName, ...] = (CLASSIFY,)  # that it measures
 
@@ -154,14 +155,15 @@ METRICS = {
         needs_embedding=True,
     ),
     "classes": Metric("per_class.compute", "accuracy, precision and most frequent confusion of each class"),
-    "fgsm": Metric("adversarial.compute_fgsm", "accuracy under FGSM attacks", needs_images=True),
-    "pgd": Metric("adversarial.compute_pgd", "accuracy under PGD attacks", needs_images=True),
+    "fgsm": Metric("adversarial.compute_fgsm", "accuracy under FGSM attacks", needs_images=True, needs_bytes=True),
+    "pgd": Metric("adversarial.compute_pgd", "accuracy under PGD attacks", needs_images=True, needs_bytes=True),
     "corruption": Metric(
         "corruption.compute",
         "accuracy under the common corruptions of CIFAR-10-C",
         (MetricSpec("corruption.mean", ROBUSTNESS, "corruptions %", 1),),
         needs_images=True,
         needs_color=True,
+        needs_bytes=True,
     ),
     "outside": Metric(
         "ood.compute",

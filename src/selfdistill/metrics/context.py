@@ -9,6 +9,7 @@ from torch import Tensor
 
 from selfdistill.data import Images
 from selfdistill.data.kinds import AnyImages, AnySplits, task_of_splits
+from selfdistill.data.pixel_format import BYTE, RGB, PixelFormat
 from selfdistill.errors import UserError
 from selfdistill.metrics.catalog import Metric
 from selfdistill.metrics.model import EvaluatedModel, Predictions
@@ -60,8 +61,10 @@ class EvaluationContext:
             return f"measures the task {' or '.join(metric.tasks)}, but {self.splits.name} is of the task {task}"
         if metric.needs_images and not isinstance(self.splits.test, Images):
             return f"changes or compares images, but {self.splits.name} has tensors"
-        if metric.needs_color and whole_images(self.splits.test).images.shape[1] == 1:
-            return f"changes colors, but the images of {self.splits.name} are read as luminance"
+        if metric.needs_color and (channels := whole_images(self.splits.test).images.shape[1]) != RGB:
+            return f"changes colors, but the images of {self.splits.name} are read with {channels} channel(s)"
+        if metric.needs_bytes and whole_images(self.splits.test).images.dtype != PixelFormat(bits=BYTE).dtype:
+            return f"changes pixels of 8 bits, but the images of {self.splits.name} are read with 16"
         if metric.needs_ood and self.ood is None:
             return "compares with images of other classes; name them: --ood DATA, or evaluate(…, ood=splits)"
         if metric.needs_embedding and self.model.anatomy is None:

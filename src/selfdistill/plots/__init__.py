@@ -18,6 +18,7 @@ from selfdistill.plots.curves import curves, draw_curves
 from selfdistill.plots.embedding import draw_embedding, pca, tsne
 from selfdistill.plots.masks import draw_masks
 from selfdistill.plots.ranked import draw_ranked, ranked_outputs
+from selfdistill.plots.recall import draw_recalls, recalls
 from selfdistill.plots.reliability import draw_reliability, reliability
 from selfdistill.plots.similarity import draw_similarities, similarities
 from selfdistill.plots.style import PAGE, PHONE
@@ -41,12 +42,14 @@ __all__ = [
     "draw_embedding",
     "draw_masks",
     "draw_ranked",
+    "draw_recalls",
     "draw_reliability",
     "draw_similarities",
     "first_per_class",
     "mistakes",
     "pca",
     "ranked_outputs",
+    "recalls",
     "reliability",
     "similarities",
     "snapshots",

@@ -11,6 +11,7 @@ from pathlib import Path
 from torch import Tensor
 
 from selfdistill.data.decode import UnreadableImage
+from selfdistill.data.whole_image import size_of
 from selfdistill.errors import UserError
 from selfdistill.predict.transform import ImageTransform
 
@@ -22,7 +23,7 @@ class DecodedImage:
     """Pixels of a file after the run's transform, or the reason why it cannot be read."""
 
     path: Path
-    pixels: Tensor | None = None  # [3, H, W] uint8
+    pixels: Tensor | None = None  # [C, H, W]
     size: tuple[int, int] = (0, 0)  # height and width of the image in the file
     error: str = ""
 
@@ -43,9 +44,10 @@ def decoded(
 
 def _read(path: Path, transform: ImageTransform, side: int | None) -> DecodedImage:
     try:
-        rgb = transform.rgb(path)
+        whole = transform.whole(path)
     except UnreadableImage as error:
         return DecodedImage(path, error=error.reason)
-    except UserError as error:  # pixels without a known range
+    except UserError as error:  # pixels without a known range, or of other channels
         return DecodedImage(path, error=str(error))
-    return DecodedImage(path, transform.pixels_of(rgb, side), (rgb.height, rgb.width))
+    width, height = size_of(whole)
+    return DecodedImage(path, transform.pixels_of(whole, side), (height, width))

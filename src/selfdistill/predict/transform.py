@@ -12,20 +12,21 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from selfdistill.data.augment import Augmentation
-from selfdistill.data.decode import reading, resize_and_crop
+from selfdistill.data.decode import reading
 from selfdistill.data.examples import is_standardized, named_inputs
-from selfdistill.data.grey import to_grey
+from selfdistill.data.pixel_format import PixelFormat
 from selfdistill.data.rgb import ValueRange, to_rgb
 from selfdistill.data.segmentation_augment import SegmentationAugmentation
 from selfdistill.data.sources import split_query
 from selfdistill.data.sources.options import parse_range
 from selfdistill.data.standardization import Standardization
 from selfdistill.data.tensor_layout import IDS
+from selfdistill.data.whole_image import SHOWN, Whole, read_whole, resize_and_crop, to_pixels
 from selfdistill.errors import UserError
 from selfdistill.inputs import map_tensors
 from selfdistill.records import RunInfo, task_in
 from selfdistill.task import SEGMENT
-from selfdistill.train.networks import trained_normalization
+from selfdistill.train.networks import trained_format, trained_normalization
 
 if TYPE_CHECKING:  # imported with the first image
     from PIL import Image
@@ -43,40 +44,43 @@ class ImageTransform:
 
     Takes a path, the bytes of a file, a PIL image, or uint8 pixels: an array [H, W] or [H, W, C], or a tensor
     [C, H, W]. `size` is the side of the center crop in pixels; None keeps the whole image, as for masks. `shown` is the
-    range of pixels of more than 8 bits. Raises `UserError` for anything else and for an image that cannot be read.
+    range of pixels of more than 8 bits, `form` has the channels and bits of the run. Raises `UserError`
+    for anything else and for an image that cannot be read.
     """
 
     normalization: Augmentation | SegmentationAugmentation
     size: int | None
     shown: ValueRange | None = None
+    form: PixelFormat = SHOWN
 
     def __call__(self, image: "AnyImage") -> Tensor:
-        """Return the normalized image. -> [3, H, W] float32."""
+        """Return the normalized image. -> [C, H, W] float32."""
         return self.normalize(self.pixels(image)[None])[0].contiguous()
 
     def pixels(self, image: "AnyImage", size: int | None = None) -> Tensor:
-        """Return the pixels after resizing and cropping to `size`, by default the run's. -> [3, H, W] uint8."""
-        return self.pixels_of(self.rgb(image), size)
+        """Return the pixels after resizing and cropping to `size`, by default the run's. -> [C, H, W]."""
+        return self.pixels_of(self.whole(image), size)
 
-    def pixels_of(self, rgb: "Image.Image", size: int | None = None) -> Tensor:
-        """Return the pixels of an image in RGB, as `pixels` does; luminance for a run on it. -> [C, H, W] uint8."""
+    def pixels_of(self, whole: Whole, size: int | None = None) -> Tensor:
+        """Return the pixels of a decoded image, as `pixels` does. -> [C, H, W] uint8, or int32 of 16 bits."""
         side = size or self.size
-        whole = resize_and_crop(rgb, side) if side else rgb
-        found = torch.from_numpy(np.ascontiguousarray(np.asarray(whole).transpose(2, 0, 1)))
+        found = torch.from_numpy(to_pixels(resize_and_crop(whole, side, self.form) if side else whole, self.form))
         if isinstance(self.normalization, SegmentationAugmentation):
             return self.normalization.resized(found)
-        return to_grey(found[None])[0] if len(self.normalization.mean) == 1 else found
+        return found
 
     def normalize(self, pixels: Tensor) -> Tensor:
-        """Normalize pixels from 0 to 255 by the statistics of the run's training. [B, 3, H, W] -> the same, float32."""
+        """Normalize pixels by the statistics of the run's training. [B, C, H, W] -> the same, float32."""
         return self.normalization.normalize(pixels)
 
-    def rgb(self, image: "AnyImage") -> "Image.Image":
-        """Return an image in RGB as a viewer shows it. Raises `UserError` if it cannot be read."""
+    def whole(self, image: "AnyImage") -> Whole:
+        """Return an image with the channels and bits of the run. Raises `UserError` if it cannot be read."""
         if isinstance(image, str | Path | bytes):
-            name = "in memory" if isinstance(image, bytes) else str(image)
-            with reading(image if isinstance(image, bytes) else Path(image), name) as opened:
-                return to_rgb(opened, name, self.shown)
+            name, source = ("in memory", image) if isinstance(image, bytes) else (str(image), Path(image))
+            with reading(source, name, self.form) as opened:
+                return read_whole(opened, source, name, self.shown, self.form)
+        if not self.form.is_shown:
+            return _values(image, self.form)
         return to_rgb(_as_picture(image), "in memory", self.shown)
 
 
@@ -124,18 +128,31 @@ def transform_of(info: RunInfo) -> AnyTransform:
 def image_transform(info: RunInfo) -> ImageTransform:
     """Return the transform of a run's test images. Raises `UserError` for a run that was trained on tensors."""
     config, zero = info["config"], ((0.0,) * 3, (1.0,) * 3)
-    shown = parse_range(next(_values(str(config.get("data", "")), "range"), None))
+    shown = parse_range(next(_options(str(config.get("data", "")), "range"), None))
     if task_in(config).name == SEGMENT:
         height, width = info.get("sides") or [info["size"]] * 2
         whole = SegmentationAugmentation((height, width), False, *zero, base=config.get("size"))
         return ImageTransform(cast(SegmentationAugmentation, trained_normalization(whole, info)), None, shown)
     square = trained_normalization(Augmentation(0, False, *zero), info)
-    return ImageTransform(cast(Augmentation, square), info["size"], shown)
+    return ImageTransform(cast(Augmentation, square), info["size"], shown, trained_format(info))
 
 
-def _values(spec: str, key: str) -> Iterator[str]:
+def _options(spec: str, key: str) -> Iterator[str]:
     """Yield the value of an option of a data specification."""
     yield from parse_qs(split_query(spec)[1]).get(key, [])
+
+
+def _values(image: object, form: PixelFormat) -> NDArray[np.float32]:
+    """Return pixels in memory, which must have the channels and the largest value of `form`. -> [H, W, C]."""
+    found = image.permute(1, 2, 0).numpy(force=True) if isinstance(image, Tensor) and image.dim() == COLOR else image
+    array = np.asarray(found) if not isinstance(found, str) else np.empty(0)
+    whole = array.dtype.kind in "ui" and array.size and array.min() >= 0 and array.max() <= form.largest
+    if array.ndim != COLOR or array.shape[2] != form.channels or not whole:
+        raise UserError(
+            f"this run reads images of {form.channels} channels and {form.bits} bits: a path, or whole numbers from 0 "
+            f"to {form.largest} of shape [H, W, {form.channels}], but found {_kind(found)}"
+        )
+    return array.astype(np.float32)
 
 
 def _as_picture(image: object) -> "Image.Image":

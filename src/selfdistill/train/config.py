@@ -22,6 +22,7 @@ Interpolation = Literal["bilinear", "bicubic"]
 Accelerator = Literal["auto", "cpu", "gpu", "cuda", "mps"]
 Strategy = Literal["auto", "ddp", "fsdp"]
 CompileMode = Literal["default", "reduce-overhead", "max-autotune"]
+WITH_COLORS = "with a policy or a jitter of colors, which change 8-bit pixels of one or three channels; leave those out"
 CHOICES = {
     "task": Tasks,
     "schedule": Schedule,
@@ -81,7 +82,9 @@ class RunConfig:
     balanced: bool = field(default=False, kw_only=True)  # an epoch has every class equally often
     skip_unreadable: bool = False  # leave out images that cannot be read
     size: int | None = None  # pixels per side, by resizing; None: the data's own
-    channels: int | None = field(default=None, kw_only=True)  # 1: image files as luminance; None: red, green and blue
+    # of image files: 1 for luminance, 4 with alpha, or all that they have; None: red, green and blue
+    channels: int | None = field(default=None, kw_only=True)
+    bits: int = field(default=8, kw_only=True)  # of a channel of image files: 8, or 16 for their full depth
     augment: str = field(default="auto", kw_only=True)  # none, cifar, light or imagenet; or with a policy, BASE:POLICY
     # smallest and largest area of random resized crops, as shares of the image; None: the recipe's
     crop_scale: tuple[float, ...] | None = field(default=None, kw_only=True)
@@ -312,9 +315,11 @@ class RunConfig:
         last = "left out without folds" if self.folds is None else f"from 0 to {self.folds - 1}"
         yield "fold", 0 <= self.fold < (self.folds or 1), last
         yield "label_noise", 0 <= self.label_noise < 1, "a fraction from 0 to below 1"
-        yield "channels", self.channels in (None, 1, 3), "1 (luminance) or 3 (colors)"
-        plain = self.augment in ("auto", "none", "cifar") and not (self.crop_scale or self.jitter or self.erase)
-        yield "channels", self.channels != 1 or plain, "3 with --augment of photographs; leave one of both out"
+        yield "channels", self.channels is None or self.channels >= 1, "1 (luminance), 3 (colors) or more"
+        yield "bits", self.bits in (8, 16), "8 or 16"
+        recolored = bool(self.jitter) or ":" in self.augment
+        yield "channels", not recolored or self.channels in (None, 1, 3), f"1 or 3 {WITH_COLORS}"
+        yield "bits", not recolored or self.bits == 8, f"8 {WITH_COLORS}"
         yield "size", self.size is None or self.size >= 1, "1 or more"
         yield "crop_scale", _fits_area(self.crop_scale), "a smallest and a largest area above 0, at most 1"
         yield "decode_workers", self.decode_workers is None or self.decode_workers >= 0, "0 or more"
@@ -359,9 +364,8 @@ class RunConfig:
         yield "unfreeze", self.freeze is not None, "left out without layers to --freeze"
         yield (
             "unfreeze",
-            self.devices * self.nodes == 1,
-            "left out with several processes, which wait for the gradients of all layers: train with --freeze, then "
-            "a run from its --weights",
+            self.strategy != "fsdp",
+            "left out with strategy fsdp, whose shards stay frozen: pass --strategy ddp",
         )
 
 

@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from selfdistill import models
+from selfdistill.data.augment import Augmentation
 from selfdistill.data.kinds import (
     AnyAugmentation,
     AnySplits,
@@ -21,6 +22,7 @@ from selfdistill.data.kinds import (
     task_of_splits,
     training_size,
 )
+from selfdistill.data.pixel_format import BYTE, PixelFormat
 from selfdistill.data.standardization import Standardization
 from selfdistill.errors import UserError
 from selfdistill.files import is_file
@@ -279,6 +281,11 @@ def trained_channels(info: RunInfo) -> int:
     return len(mean[""]) if "" in mean and max(info.get("sides", [1])) > 1 else RGB
 
 
+def trained_format(info: RunInfo) -> PixelFormat:
+    """Return the channels and bits of the image files that a run was trained on."""
+    return PixelFormat(trained_channels(info), info["config"].get("bits", BYTE))
+
+
 def trained_mean_std(info: RunInfo) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Return the mean and the standard deviation of the pixels that a run was trained on. Raises `UserError`."""
     mean, std = info["mean"], info["std"]
@@ -292,6 +299,8 @@ def trained_normalization(augment: AnyAugmentation, info: RunInfo) -> AnyAugment
     if isinstance(augment, Standardization):
         return Standardization(*(_by_input(info["mean"]), _by_input(info["std"])))
     mean, std = trained_mean_std(info)
+    if isinstance(augment, Augmentation):
+        return replace(augment, mean=mean, std=std, largest=trained_format(info).largest)
     return replace(augment, mean=mean, std=std)
 
 

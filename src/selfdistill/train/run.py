@@ -219,6 +219,7 @@ def load_data(config: RunConfig) -> AnySplits:
         test=config.test_part,
         crops=config.augment_recipe.crop_scale is not None,
         channels=config.channels,
+        bits=config.bits,
         on_note=lambda _: None,
     )
 

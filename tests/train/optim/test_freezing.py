@@ -107,7 +107,10 @@ def test_layers_that_cannot_be_frozen_are_refused(freeze, answer, digits, tmp_pa
     [
         ({"unfreeze": 1}, "unfreeze must be left out without layers to --freeze, but is 1"),
         ({"freeze": HEAD, "unfreeze": 2}, "unfreeze must be from 1 to below the 2 epochs, but is 2"),
-        ({"freeze": HEAD, "unfreeze": 1, "devices": 2}, "unfreeze must be left out with several processes"),
+        (
+            {"freeze": HEAD, "unfreeze": 1, "strategy": "fsdp", "devices": 2},
+            "unfreeze must be left out with strategy fsdp",
+        ),
         ({"freeze": " "}, "freeze must be paths of layers"),
     ],
 )

@@ -6,6 +6,7 @@ from torch import Tensor
 
 from selfdistill import plots
 from selfdistill.data.images import Images
+from selfdistill.data.visible_pixels import visible
 from selfdistill.plots.centers import METHODS
 from selfdistill.plots.embedding import Projection
 from selfdistill.report.figures.figure import FigureUnavailable, Picture
@@ -32,6 +33,11 @@ def confusion(inputs: FigureInputs) -> tuple[object, ...]:
     """Compute confusion matrices."""
     found = {name: plots.confusion(each.logits, each.labels) for name, each in inputs.outputs.items()}
     return found, inputs.classes
+
+
+def recalls(inputs: FigureInputs) -> tuple[object, ...]:
+    """Compute the recall of each class."""
+    return {name: plots.recalls(each.logits, each.labels) for name, each in inputs.outputs.items()}, inputs.classes
 
 
 def ranked(inputs: FigureInputs) -> tuple[object, ...]:
@@ -63,7 +69,7 @@ def attention(inputs: FigureInputs) -> tuple[object, ...]:
     images = inputs.examples(1, 5)
     if not isinstance(images, Images):
         raise FigureUnavailable("tensors are no pictures to draw attention on")
-    pixels = images.images[:].expand(-1, 3, -1, -1)  # grey ones are shown as three equal channels
+    pixels = visible(images.images[:])
     side = plots.cell_side(pixels)
     shown = inputs.collect(images, ("stages",))
     found = {name: plots.attention_maps(each.features, side) for name, each in shown.items()}
@@ -119,6 +125,13 @@ PICTURES = [
         "Rows are true classes and columns are predicted classes; entries off the diagonal are errors.",
         confusion,
         plots.draw_confusion,
+    ),
+    Picture(
+        "Recall by class",
+        "Share of each class's test images that are recognized, with their number: a class of few images may hide in "
+        "the accuracy of all.",
+        recalls,
+        plots.draw_recalls,
     ),
     Picture(
         "Ranked outputs",

@@ -105,7 +105,7 @@ def evaluate_run(
             f"the data of {config.data} have changed since the run in {folder}: the metrics are of the new"
         )
     options: dict[str, Any] = {
-        "ood": request.ood_splits(size, trained_channels(info)),
+        "ood": request.ood_splits(size, trained_channels(info), config.bits),
         "augment": trained_normalization(augmentation_for(splits, config.size), info),
         "classifier": request.classifier or config.classifier,
         "epsilons": request.epsilons,

@@ -12,6 +12,7 @@ from selfdistill.data import load
 from selfdistill.data.images import Splits
 from selfdistill.data.kinds import AnySplits, augmentation_for, image_channels, task_of_splits, training_size
 from selfdistill.data.masked_images import MaskedImages
+from selfdistill.data.pixel_format import BYTE
 from selfdistill.data.subsets import stratified, uniform
 from selfdistill.errors import UserError
 from selfdistill.metrics import available_metrics, resolve_metric_names
@@ -69,9 +70,9 @@ class EvaluationRequest:
         files = splits.fingerprint
         return MetricsFile(splits.name, len(splits.test), digest=files and files["digest"])
 
-    def ood_splits(self, size: int, channels: int | None = None) -> AnySplits | None:
+    def ood_splits(self, size: int, channels: int | None = None, bits: int = BYTE) -> AnySplits | None:
         """Load the OOD images; None if none are requested. Raises `UserError` if they cannot be loaded."""
-        return self._limited(_loaded(self.ood, size, self.skip_unreadable, channels)) if self.ood else None
+        return self._limited(_loaded(self.ood, size, self.skip_unreadable, channels, bits)) if self.ood else None
 
     def remaining(self, stored: MetricsFile | None, task: TaskName) -> list[str]:
         """Return the requested metrics of a task that are not stored for the requested images."""
@@ -84,7 +85,7 @@ class EvaluationRequest:
             create_for(config.model, config, splits),
             self.splits(config, size),
             metrics=self.metric_names,
-            ood=self.ood_splits(size, image_channels(splits)),
+            ood=self.ood_splits(size, image_channels(splits), config.bits),
             augment=augmentation_for(splits, config.size),
             classifier=self.classifier or config.classifier,
             epsilons=self.epsilons,
@@ -125,5 +126,5 @@ class EvaluationRequest:
 
 
 @lru_cache(maxsize=1)
-def _loaded(spec: str, size: int, skip_unreadable: bool, channels: int | None) -> Splits:
-    return load(spec, size=size, skip_unreadable=skip_unreadable, channels=channels)
+def _loaded(spec: str, size: int, skip_unreadable: bool, channels: int | None, bits: int) -> Splits:
+    return load(spec, size=size, skip_unreadable=skip_unreadable, channels=channels, bits=bits)

@@ -63,9 +63,12 @@ def launched(config: RunConfig) -> Fabric:
 
 def _launch_strategy(config: RunConfig) -> str:
     """Return the strategy by which Fabric starts the processes; for FSDP, that of DDP."""
+    several = config.devices * config.nodes > 1
+    if config.unfreeze is not None and several:
+        return "ddp_find_unused_parameters_true"  # else DDP waits for the gradients of layers that are frozen for now
     if config.strategy != "fsdp":
         return config.strategy
-    return "ddp" if config.devices * config.nodes > 1 else "auto"
+    return "ddp" if several else "auto"
 
 
 @contextmanager
