@@ -10,7 +10,7 @@ ROOT = Path(__file__).parents[1] / "src" / "selfdistill"
 FLOORS = (
     (
         *("errors", "inputs", "distributed", "system", "rng", "files", "schema", "records", "task", "own_modules"),
-        *("recipes", "run_key"),
+        *("recipes", "run_key", "table_format"),
     ),
     ("functional", "data"),
     ("terms", "features", "heads", "models"),

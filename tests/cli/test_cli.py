@@ -178,6 +178,17 @@ def test_plan_tells_the_memory_for_all_training_images(capsys):
     assert re.search(r"^memory +task: \[100, 10\], shared by all ranks$", out, re.M)
 
 
+def test_plan_tells_the_memory_in_the_format_of_the_run(capsys):
+    data = ("--data", "fake:classes=10,size=8,train=64000,test=10")
+    _, out, _ = command(capsys, "plan", "ps_kd()", *data, "--memory", "half,mapped")
+    assert "[64000, 10], 1 MiB, on the disk, shared by all ranks" in out
+    _, out, _ = command(capsys, "plan", "ps_kd()", *data, "--memory", "top:2,half")
+    assert "[64000, 2], [64000, 2], [64000, 1]" in out
+    status, _, errors = command(capsys, "plan", "ps_kd()", "--limit", "100", "--memory", "top:10")
+    assert status == 2
+    assert "--memory top:10 keeps as many entries as the 10 classes have" in errors
+
+
 def test_taps(capsys):
     status, out, _ = command(capsys, "taps", "--model", "timm/convnext_atto", "--size", "64")
     assert status == 0

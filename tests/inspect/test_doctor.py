@@ -21,6 +21,7 @@ def test_a_valid_run_passes_all_checks(tmp_path):
         "passes",
         "taps",
         "heads",
+        "remembers",
         "needs",
         "teacher",
         "batches",

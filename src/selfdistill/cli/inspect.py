@@ -10,7 +10,8 @@ from selfdistill.train.config import RunConfig
 
 
 @run_options(
-    "data", "task", "model", "epochs", "batch_size", "limit", "size", "test", "skip_unreadable", "classifier", "aux"
+    *("data", "task", "model", "epochs", "batch_size", "limit", "size", "test", "skip_unreadable", "classifier", "aux"),
+    "memory",
 )
 def plan(
     method: Annotated[str, typer.Argument(help='Method expression, such as "drg() + dsr()".')],
@@ -31,7 +32,7 @@ def plan(
     student = create_for(config.model, config, splits)
     example = example_inputs(splits.train, config.batch_size, augmentation_for(splits, config.size))
     stand_ins = {role: copy_model(student) for role in parsed.teachers}
-    settings = config.classifier, config.resolved_task.rows, config.aux, len(splits.train)
+    settings = config.classifier, config.resolved_task.rows, config.aux, len(splits.train), config.tables
     print(make_plan(parsed, student, example, stand_ins, *settings))
     for words in remarks(parsed, config):
         print(f"note: {words}")

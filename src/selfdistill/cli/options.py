@@ -86,6 +86,7 @@ HELP = {  # by field of RunConfig, the source of type, {choices} and default
     "aux": "Weight of a network's auxiliary logits in training; 0 freezes their heads.",
     "accelerator": "Hardware to train on: {choices}.",
     "decode": "Decoding of image files: {choices}; auto is once if all images fit into memory, else stream.",
+    "memory": "Tables that methods keep of each training image: full, half, mapped, top:K, or several, as half,mapped.",
     "precision": "Mixed precision: {choices}.",
     "devices": "Devices per machine, with one process each.",
     "nodes": "Machines; start the command on each, with torchrun or Slurm.",

@@ -24,8 +24,8 @@ PANELS: Final = {  # of the fields of RunConfig, in the order of the help
     ),
     "Schedule": ("epochs", "steps", "patience", "schedule", "milestones", "gamma", "warmup"),
     "Hardware": (
-        *("accelerator", "precision", "devices", "nodes", "strategy", "sync_batchnorm", "compile", "compile_mode"),
-        *("decode", "decode_workers"),
+        *("accelerator", "precision", "memory", "devices", "nodes", "strategy", "sync_batchnorm"),
+        *("compile", "compile_mode", "decode", "decode_workers"),
     ),
 }
 

@@ -38,6 +38,7 @@ HEADINGS = {
     "taps": "taps",
     "dropped": "taps",
     "heads": "heads",
+    "memory": "remembers",
     "needs": "needs",
 }
 
@@ -170,6 +171,8 @@ def _method(run: PlannedRun) -> list[Finding]:
         run.config.classifier,
         run.config.resolved_task.rows,
         run.config.aux,
+        len(run.splits.train),
+        run.config.tables,
     )
     return [
         *(Finding(HEADINGS[heading], True, words) for heading, words in made.lines if heading in HEADINGS),

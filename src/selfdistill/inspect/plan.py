@@ -14,6 +14,7 @@ from selfdistill.step import Distiller, memory
 from selfdistill.step.memory import leaves
 from selfdistill.step.row_kinds import RowKind
 from selfdistill.system import format_bytes
+from selfdistill.table_format import FULL, TableFormat
 from selfdistill.terms import ForwardPass
 
 TOLD = 2**20  # bytes from which the size of a memory is told
@@ -39,10 +40,12 @@ def plan(
     rows: RowKind | None = None,
     aux: float | None = None,
     images: int | None = None,
+    tables: TableFormat = FULL,
 ) -> Plan:
     """Describe a training step of a method on inputs, normalized as in training; `rows` as in `sd.teach`.
 
-    `images` is the number of training images, on which the memory of terms depends; it is not made.
+    `images` is the number of training images, on which the memory of terms depends, and `tables` the format of their
+    tables; they are not made.
     """
     distiller = Distiller(student, method, inputs, networks=networks, classifier=classifier, rows=rows, aux=aux)
     try:
@@ -50,7 +53,7 @@ def plan(
             *_passes(distiller),
             *_taps(distiller),
             *_added(distiller, student),
-            *_memories(distiller, num_rows(inputs), images),
+            *_memories(distiller, num_rows(inputs), images, tables),
             *_needs(distiller, method),
             *_ramps(distiller),
             ("losses", " + ".join(f"{weight:g} · {name}" for name, weight in method.weights.items())),
@@ -115,9 +118,9 @@ def _added(distiller: Distiller, student: nn.Module) -> Iterator[tuple[str, str]
     yield "heads", f"{', '.join(heads) or 'nothing'}, for training only; the exported student has {own:,}"
 
 
-def _memories(distiller: Distiller, rows: int, images: int | None) -> Iterator[tuple[str, str]]:
+def _memories(distiller: Distiller, rows: int, images: int | None, tables: TableFormat) -> Iterator[tuple[str, str]]:
     """Describe the memory of each term for a number of training images, from those of two small numbers."""
-    few, more = (memory.start(distiller.terms, distiller.training_info(rows, images=rows * k)) for k in (1, 2))
+    few, more = (memory.start(distiller.terms, distiller.training_info(rows, rows * k, tables)) for k in (1, 2))
     for name, term in distiller.terms.items():
         pairs = list(zip(leaves(few[name]), leaves(more[name]), strict=True))
         shapes = [_for_images(one.shape, two.shape, images or rows) for one, two in pairs]
@@ -125,6 +128,7 @@ def _memories(distiller: Distiller, rows: int, images: int | None) -> Iterator[t
         if any(shapes):
             told = [", ".join(str(each) for each in shapes if each)]
             told += [format_bytes(size)] if size >= TOLD else []
+            told += ["on the disk"] if tables.mapped and any(one.shape != two.shape for one, two in pairs) else []
             told.append("shared by all ranks" if term.memory_scope == "run" else "one per rank")
             told += ["reset each epoch"] if term.reset_memory == "epoch" else []
             yield "memory", f"{name}: {', '.join(told)}"

@@ -4,7 +4,7 @@ from selfdistill.functional import channels, kl_through_teacher, kl_to_probabili
 from selfdistill.heads import VectorPyramid
 from selfdistill.method import Method
 from selfdistill.method.constructor import NonNegative, Positive, Share, method_constructor
-from selfdistill.terms import BuildContext, LossTerm, LossValue, Memory, StepContext, TableUpdate, TrainingInfo
+from selfdistill.terms import BuildContext, LossTerm, LossValue, Memory, StepContext, TrainingInfo, tables
 from selfdistill.terms.pairs import stage_names
 
 
@@ -28,22 +28,21 @@ class DualTeachers(LossTerm):
 
     def start(self, info: TrainingInfo) -> Memory:
         """Start with tables of zeros."""
-        return {name: info.like.new_zeros(info.images, info.classes) for name in self.weights}
+        return {name: tables.start_table(info, info.classes) for name in self.weights}
 
     def forward(self, context: StepContext) -> tuple[LossValue, Memory]:
         """Sum over heads share · KL(q || z), q of label and past; sum over branches T² KL(student || z)."""
         logits, share = context.logits, self.label * context.progress.cosine_decay()
         branches = self.branches([context.features[tap] for tap in self.tapped], context.embedding, context.rows.pool)
         heads = dict(zip(self.weights, [logits, *branches], strict=True))
-        tables = ((name, table[context.index]) for name, table in context.memory_mapping.items())
-        targets = {name: label_and_past(share, context.batch.labels, past) + self.epsilon for name, past in tables}
+        memories, index = context.memories, context.index
+        pasts = ((name, tables.read_rows(memories[name], index, logits)) for name in heads)
+        targets = {name: label_and_past(share, context.batch.labels, past) + self.epsilon for name, past in pasts}
         learn = sum_tensors(self.weights[name] * context.cross_entropy(each) for name, each in heads.items())
-        soft = sum_tensors(
-            self.weights[name] * kl_to_probabilities(heads[name], each) for name, each in targets.items()
-        )
+        soft = sum_tensors(self.weights[k] * kl_to_probabilities(heads[k], each) for k, each in targets.items())
         deep, options = logits.detach() if self.detach else logits, (self.temperature, self.epsilon)
         near = sum_tensors(kl_through_teacher(each, deep, *options) for each in branches)
-        updates = {name: TableUpdate(context.index, each.detach().softmax(dim=1)) for name, each in heads.items()}
+        updates = {k: tables.update_rows(memories[k], index, z.detach().softmax(dim=1)) for k, z in heads.items()}
         return {"learn": self.past * learn, "mimic": self.past * (soft - learn) + (1 - self.past) * near}, updates
 
 

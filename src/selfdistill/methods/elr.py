@@ -1,11 +1,9 @@
 """Early-Learning Regularization Prevents Memorization of Noisy Labels (https://arxiv.org/abs/2007.00151)."""
 
-import torch
-
 from selfdistill.functional import clipped_probabilities, early_learning_loss
 from selfdistill.method import Method
 from selfdistill.method.constructor import NonNegative, Part, method_constructor
-from selfdistill.terms import LossTerm, LossValue, Memory, StepContext, TableUpdate, TrainingInfo
+from selfdistill.terms import LossTerm, LossValue, Memory, StepContext, TrainingInfo, tables
 
 
 class EarlyLearning(LossTerm):
@@ -22,14 +20,15 @@ class EarlyLearning(LossTerm):
 
     def start(self, info: TrainingInfo) -> Memory:
         """Start with a table of zeros."""
-        return torch.zeros(info.images, info.classes, dtype=info.like.dtype, device=info.like.device)
+        return tables.start_table(info, info.classes)
 
     def forward(self, context: StepContext) -> tuple[LossValue, Memory]:
         """Update the running means first, then compute the mean of log(1 - <t, p>)."""
         own = clipped_probabilities(context.logits)
         new = own.detach() / own.detach().sum(dim=1, keepdim=True)
-        mean = self.momentum * context.memory_tensor[context.index] + (1 - self.momentum) * new
-        return early_learning_loss(own, mean), TableUpdate(context.index, mean)
+        old = tables.read_rows(context.memory, context.index, context.logits)
+        mean = self.momentum * old + (1 - self.momentum) * new
+        return early_learning_loss(own, mean), tables.update_rows(context.memory, context.index, mean)
 
 
 @method_constructor

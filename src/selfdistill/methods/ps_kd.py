@@ -1,12 +1,11 @@
 """Self-Knowledge Distillation with Progressive Refinement of Targets (https://arxiv.org/abs/2006.12000)."""
 
-import torch
 import torch.nn.functional as F
 
 from selfdistill.functional import past_or_label, weighted_log
 from selfdistill.method import Method
 from selfdistill.method.constructor import Share, method_constructor
-from selfdistill.terms import LossTerm, LossValue, Memory, StepContext, TableUpdate, TrainingInfo
+from selfdistill.terms import LossTerm, LossValue, Memory, StepContext, TrainingInfo, tables
 
 
 class ProgressiveTargets(LossTerm):
@@ -24,11 +23,11 @@ class ProgressiveTargets(LossTerm):
 
     def start(self, info: TrainingInfo) -> Memory:
         """Start with a table of zeros."""
-        return torch.zeros(info.images, info.classes, dtype=info.like.dtype, device=info.like.device)
+        return tables.start_table(info, info.classes)
 
     def loss(self, context: StepContext) -> LossValue:
         """Compute (1 - α_e) CE(z, y) + α_e CE(z, P), as cross-entropy plus the soft target's change."""
-        past = past_or_label(context.memory_tensor[context.index], context.batch.labels)
+        past = past_or_label(tables.read_rows(context.memory, context.index, context.logits), context.batch.labels)
         log_p = F.log_softmax(context.logits, dim=1)
         soft = -weighted_log(past, log_p).sum(dim=1).mean()
         hard = context.cross_entropy(context.logits)
@@ -37,7 +36,7 @@ class ProgressiveTargets(LossTerm):
 
     def remember(self, context: StepContext) -> Memory:
         """Return this epoch's probabilities for the next."""
-        return TableUpdate(context.index, context.logits.detach().softmax(dim=1))
+        return tables.update_rows(context.memory, context.index, context.logits.detach().softmax(dim=1))
 
 
 @method_constructor

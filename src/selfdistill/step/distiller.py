@@ -34,6 +34,7 @@ from selfdistill.step.passes import detached, inputs_of, merge_passes, split
 from selfdistill.step.precision import at_least_fp32, no_autocast, reference_tensor, to_float32
 from selfdistill.step.row_kinds import RowKind, make_rows
 from selfdistill.step.rows import Selection
+from selfdistill.table_format import FULL, TableFormat
 from selfdistill.terms import (
     BuildContext,
     CrossEntropy,
@@ -195,11 +196,11 @@ class Distiller(nn.Module):
         each = [task.loss(replace(context, logits=selection.logits(logits))) for logits in anchor.auxiliary]
         return selection.loss(torch.stack(cast(list[Tensor], each)).sum(), True)
 
-    def training_info(self, batch: int, images: int = 0) -> TrainingInfo:
+    def training_info(self, batch: int, images: int = 0, tables: TableFormat = FULL) -> TrainingInfo:
         """Return the `TrainingInfo` for terms, with `batch` rows per step and `images` training examples."""
         embedding = self.anatomy.embedding
         width, like = channels(embedding) if embedding else None, reference_tensor(self.student)
-        return TrainingInfo(self.rows.classes, width, self.rows.count(batch), like, images)
+        return TrainingInfo(self.rows.classes, width, self.rows.count(batch), like, images, tables)
 
     def after_step(self) -> None:
         """Update averages and copies after the optimizer's step."""

@@ -1,6 +1,6 @@
 """Memory of terms between steps: a slot for each part of a batch, and commits that skip non-finite values."""
 
-from collections.abc import ItemsView, Iterator, Mapping
+from collections.abc import ItemsView, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
 import torch
@@ -8,6 +8,7 @@ from torch import Tensor
 
 from selfdistill.distributed import all_gather
 from selfdistill.terms import LossTerm, Memory, TableUpdate, TrainingInfo
+from selfdistill.terms.tables import is_mapped
 
 
 class TermsByName(Protocol):
@@ -34,7 +35,10 @@ class MemorySlots:
 
     def __init__(self, terms: TermsByName, info: TrainingInfo, slots: int = 1):
         self.terms, self.info = terms, info
-        self.slots = [start(terms, info) for _ in range(slots)]
+        self.slots = [start(terms, info)]
+        for _ in range(1, slots):
+            own = {name: term.start(info) for name, term in terms.items() if term.memory_scope == "rank"}
+            self.slots.append({**self.slots[0], **own})
         # separate tensors: torch.compile would treat shared ones as one input
         self.initial = {name: term.start(info) for name, term in terms.items() if term.reset_memory == "epoch"}
 
@@ -53,6 +57,12 @@ class MemorySlots:
         memories = self.slots[slot]
         shared = select_scope(self.terms, remembered, "run")
         return {**memories, **{name: next_part(new, memories[name]) for name, new in shared.items()}}
+
+    def load(self, memories: Sequence[Mapping[str, Memory]]) -> None:
+        """Take the memories of a checkpoint, on their device; tables on the disk are written in place."""
+        first = {name: loaded(each, self.slots[0][name]) for name, each in memories[0].items()}
+        shared = select_scope(self.terms, first, "run")
+        self.slots = [first, *({**each, **shared} for each in memories[1:])]
 
     def commit(
         self,
@@ -129,14 +139,25 @@ def where(choice: Tensor, new: Any, old: Any) -> Any:
     """Select one of two memories of equal structure by a boolean tensor [], as `torch.where`."""
     match new:
         case TableUpdate():
-            values = torch.where(choice, new.values.detach().to(old.dtype), old[new.index])
-            return old.index_copy_(0, new.index, values)
+            index, device = new.index.to(old.device), new.values.device  # a mapped table is on the CPU
+            values = torch.where(choice, new.values.detach().to(old.dtype), old[index].to(device))
+            return old.index_copy_(0, index, values.to(old.device))
         case Tensor():
             return torch.where(choice, new.detach(), old)
         case dict():
             return {key: where(choice, value, old[key]) for key, value in new.items()}
         case tuple():
             return tuple(where(choice, *pair) for pair in zip(new, old, strict=True))
+    return new
+
+
+def loaded(new: Memory, old: Memory) -> Memory:
+    """Return a memory of a checkpoint; values of a mapped tensor are copied into its file."""
+    match new:
+        case Tensor() if isinstance(old, Tensor) and is_mapped(old):
+            return old.copy_(new)
+        case dict() if isinstance(old, Mapping):
+            return {key: loaded(value, old[key]) for key, value in new.items()}
     return new
 
 

@@ -15,6 +15,7 @@ from selfdistill.distributed import all_gather
 from selfdistill.functional import EPS, log_normalizer, nce_loss, sum_tensors
 from selfdistill.inputs import only_tensor
 from selfdistill.terms.memory import TableUpdate
+from selfdistill.terms.tables import read_bank, start_bank
 from selfdistill.terms.term import TrainingInfo
 
 Banks = Mapping[str, Tensor]  # "student" and "teacher" [N, D], "logs" [2], and "measured" [], 1 once "logs" are set
@@ -25,7 +26,12 @@ def initial_banks(info: TrainingInfo, width: int) -> dict[str, Tensor]:
     draws = torch.rand(2, info.images, width, generator=Generator().manual_seed(0))
     student, teacher = (draws.to(info.like) * 2 - 1) / math.sqrt(width / 3)
     measured = torch.zeros_like(info.like)
-    return {"student": student.clone(), "teacher": teacher.clone(), "logs": measured.repeat(2), "measured": measured}
+    return {
+        "student": start_bank(info, student),
+        "teacher": start_bank(info, teacher),
+        "logs": measured.repeat(2),
+        "measured": measured,
+    }
 
 
 def bank_index(index: Tensor, batch: Batch) -> Tensor:
@@ -37,10 +43,10 @@ def contrast_scores(own: Mapping[str, Tensor], banks: Banks, index: Tensor) -> l
     """Compute dot products of each row with the other network's bank at its index. [B, D] twice, [B, P] -> 2 x [B, P].
 
     Each row is multiplied by the whole bank: gathering thousands of bank rows per example would move
-    far more memory. The bank is cloned, since it may be updated before the backward pass.
+    far more memory. The bank is copied, since it may be updated before the backward pass.
     """
     pairs = (own["student"], banks["teacher"]), (own["teacher"], banks["student"])
-    return [(rows @ bank.clone().T).gather(1, index) for rows, bank in pairs]
+    return [(rows @ read_bank(bank).T).gather(1, index) for rows, bank in pairs]
 
 
 def log_normalizers(scores: list[Tensor], banks: Banks) -> Tensor:

@@ -44,5 +44,12 @@ def as_mapping(memory: Memory) -> dict[str, Tensor]:
     return {name: as_tensor(each) for name, each in memory.items()}
 
 
+def as_memories(memory: Memory) -> Mapping[str, Memory]:
+    """Return the memory as a mapping of names to memories. Raises `TypeError` for another kind."""
+    if not isinstance(memory, Mapping):
+        raise _wrong_kind(memory, "a mapping")
+    return memory
+
+
 def _wrong_kind(memory: Memory, wanted: str) -> TypeError:
     return TypeError(f"a term's memory should be {wanted}, but is a {type(memory).__name__}; return it from start()")

@@ -12,7 +12,8 @@ from selfdistill.data.batch import Batch, Mix
 from selfdistill.data.mixing import partner_weights
 from selfdistill.errors import UserError
 from selfdistill.inputs import Inputs
-from selfdistill.terms.memory import Memory, as_mapping, as_pair, as_tensor
+from selfdistill.table_format import FULL, TableFormat
+from selfdistill.terms.memory import Memory, as_mapping, as_memories, as_pair, as_tensor
 from selfdistill.terms.rows import EXAMPLES, Rows
 
 Value = TypeVar("Value", Tensor, Mix)
@@ -152,6 +153,7 @@ class TrainingInfo(NamedTuple):
     batch: int  # rows per step
     like: Tensor  # [] a zero on the memory's device, of its dtype
     images: int = 0  # training examples; 0 if unknown
+    tables: TableFormat = FULL  # format of tables with a row for each of them
 
 
 @dataclass(frozen=True)
@@ -214,6 +216,11 @@ class StepContext:
     def memory_mapping(self) -> dict[str, Tensor]:
         """The memory of a term that keeps tensors by name."""
         return as_mapping(self.memory)
+
+    @property
+    def memories(self) -> Mapping[str, Memory]:
+        """The memory of a term that keeps several by name, such as tables of images."""
+        return as_memories(self.memory)
 
     @property
     def anchor(self) -> ModelOutputs:

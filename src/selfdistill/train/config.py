@@ -12,6 +12,7 @@ from selfdistill.data.sources import task_of
 from selfdistill.errors import UserError
 from selfdistill.recipes.recipe import read_recipe
 from selfdistill.schema import mismatches, normalized
+from selfdistill.table_format import TableFormat, parse_format
 from selfdistill.task import TASKS, Task
 
 Tasks = Literal["auto", "classify", "segment", "tag"]
@@ -100,6 +101,8 @@ class RunConfig:
     unfreeze: int | None = field(default=None, kw_only=True)  # epochs after which they are; None: never
     accelerator: Accelerator = "auto"  # hardware to train on
     precision: Precision = "32"  # of mixed precision
+    # what methods keep of each training image: full, half, mapped or top:K, or several, such as half,mapped
+    memory: str = field(default="full", kw_only=True)
     devices: int = 1  # per machine, with one process each
     nodes: int = 1  # machines
     strategy: Strategy = "auto"  # how processes share the work; "fsdp" shards the weights
@@ -138,6 +141,7 @@ class RunConfig:
             if not fits:
                 raise UserError(f"{name.replace('_', ' ')} must be {wanted}, but is {getattr(self, name)}")
         parse_augment(self.augment)
+        parse_format(self.memory)
 
     @property
     def resolved_task(self) -> Task:
@@ -163,6 +167,15 @@ class RunConfig:
             erase=self.erase,
             interpolation=self.interpolation,
         )
+
+    @property
+    def tables(self) -> TableFormat:
+        """Return the format of the tables that methods keep of each training image.
+
+        >>> sd.RunConfig("ps_kd()", memory="half,top:20").tables.top
+        20
+        """
+        return parse_format(self.memory)
 
     @property
     def parts(self) -> int:

@@ -14,6 +14,7 @@ from selfdistill.method import Method
 from selfdistill.metrics.cost import held_bytes, peak_bytes
 from selfdistill.step import memory
 from selfdistill.system import format_bytes, free_disk, free_memory, has_bf16_arithmetic
+from selfdistill.terms.tables import is_mapped
 from selfdistill.train.config import RunConfig
 from selfdistill.train.trainer import Trainer
 
@@ -94,8 +95,17 @@ def _stored_tensors(trainer: Trainer) -> Iterator[Tensor]:
         chain(trainer.distiller.parameters(), trainer.distiller.buffers())
     )
     tensors = chain(weights, states)
-    remembered = chain.from_iterable(memory.leaves(each) for each in trainer.train_step.memory.slots)
+    remembered = (each for each in _remembered(trainer) if not is_mapped(each))
     return (each for each in chain(tensors, remembered) if isinstance(each, Tensor))
+
+
+def _remembered(trainer: Trainer) -> Iterator[Tensor]:
+    return chain.from_iterable(memory.leaves(each) for each in trainer.train_step.memory.slots)
+
+
+def _mapped_bytes(trainer: Trainer) -> int:
+    """Return the bytes of tables on the disk, whose rows checkpoints hold too."""
+    return held_bytes(each for each in _remembered(trainer) if is_mapped(each))
 
 
 def few(trainer: Trainer) -> int:
@@ -131,7 +141,7 @@ def _disk(trainer: Trainer, folder: Path) -> Finding:
     weights = trainer.train_step.weights
     trained = weights.local_shards(each for each in trainer.distiller.parameters() if each.requires_grad)
     momenta = 0 if trainer.train_step.optimizer.state else held_bytes(trained)  # counted, or not created yet
-    kept = held_bytes(_stored_tensors(trainer)) + momenta + _best_bytes(trainer)
+    kept = held_bytes(_stored_tensors(trainer)) + _mapped_bytes(trainer) + momenta + _best_bytes(trainer)
     needed, free = weights.num_shards * CHECKPOINTS * kept, free_disk(folder)
     words = f"{CHECKPOINTS} checkpoints need about {format_bytes(needed)}, {format_bytes(free)} are free at {folder}"
     if needed <= free:

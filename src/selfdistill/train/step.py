@@ -122,7 +122,7 @@ class TrainStep:
         self.weights.load_optimizer_state(state["optimizer"])
         if self.scale:
             self.scale.load_state_dict(state["scale"])
-        self.memory.slots = self.fabric.to_device(memories)
+        self.memory.load(self.fabric.to_device(memories))
 
     def _updated_networks(self) -> list[tuple[str, CompanionNetwork]]:
         """Return the companion networks that training changes: all except teachers."""

@@ -4,6 +4,7 @@ import json
 import signal
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from itertools import islice
 from math import ceil
 from pathlib import Path
@@ -65,7 +66,8 @@ class Trainer:
         self.loader = loader = parts[0]  # all parts have the same length
         self.config, self.fabric, self.folder, self.listener = config, fabric, folder, listener
         self.task = config.resolved_task
-        info = distiller.training_info(loader.batch_size // loader.ranks, len(splits.train))
+        tables = replace(config.tables, folder=folder)
+        info = distiller.training_info(loader.batch_size // loader.ranks, len(splits.train), tables)
         self.steps = config.steps_of(len(loader))  # of the run
         self.epochs = ceil(self.steps / len(loader))  # begun
         _require_reached(config, self.steps, len(loader))
