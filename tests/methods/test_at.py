@@ -1,5 +1,6 @@
 import pytest
 import torch
+import torch.nn.functional as F
 from torch.testing import assert_close
 
 from selfdistill.errors import UserError
@@ -22,6 +23,20 @@ def test_it_is_the_published_loss(reference):
         assert_close(term.compare(stage, theirs[name]).detach(), want["per_stage"][int(name[-1]) - 1], **EXACT)
         assert_close(stage.grad, want[f"grad_feat_s{name[-1]}"], **EXACT)
     assert term.weight == 1000
+
+
+def test_it_is_the_loss_of_moonshine(reference):
+    want = reference("moonshine")
+    own = {f"stage{k}": want[f"feat{k}"].requires_grad_() for k in (1, 2, 3)}
+    theirs = {f"stage{k}": want[f"teacher_feat{k}"] for k in (1, 2, 3)}
+    logits = want["logits"].requires_grad_()
+    term = build(only(at(), "attention"), own, theirs)
+    total = F.cross_entropy(logits, want["targets"]) + term.weight * loss(term, own, theirs)
+    total.backward()
+    assert_close(total.detach(), want["loss"], **EXACT)
+    assert_close(logits.grad, want["grad_logits"], **EXACT)
+    for k in (1, 2, 3):
+        assert_close(own[f"stage{k}"].grad, want[f"grad_feat{k}"], **EXACT)
 
 
 def test_stages_are_paired_from_the_deepest_and_single_positions_left_out():
