@@ -14,6 +14,7 @@ from selfdistill.plots.attention import attention_maps, cell_side, draw_attentio
 from selfdistill.plots.centers import Snapshot, draw_centers, snapshots
 from selfdistill.plots.collect import CollectedOutputs, collect, first_per_class
 from selfdistill.plots.confusion import confusion, draw_confusion, mistakes
+from selfdistill.plots.critical_difference import draw_critical_difference
 from selfdistill.plots.curves import curves, draw_curves
 from selfdistill.plots.embedding import draw_embedding, pca, tsne
 from selfdistill.plots.masks import draw_masks
@@ -38,6 +39,7 @@ __all__ = [
     "draw_attention",
     "draw_centers",
     "draw_confusion",
+    "draw_critical_difference",
     "draw_curves",
     "draw_embedding",
     "draw_masks",

@@ -147,6 +147,17 @@ def test_several_studies_on_one_page(tmp_path):
     assert {each for each in seen.all("href") if each in ("#one", "#two", "#zero")} == {"#one", "#two", "#zero"}
 
 
+def test_three_studies_rank_their_methods(tmp_path):
+    for name in ("one", "two"):
+        written(tmp_path / name)
+    assert "Friedman" not in page(load_all(tmp_path), tmp_path)
+    written(tmp_path / "three", {name: GAINS[name] for name in list(GAINS)[:3]}, seeds=2)
+    found = page(load_all(tmp_path), tmp_path)
+    PageParser(found)
+    assert "Mean ranks of 3 methods over 3 studies" in found
+    assert "critical difference" in found
+
+
 def test_label_noise_distinguishes_studies(tmp_path):
     for share in (0, 0.4):
         written(tmp_path / f"digits-noise{share:g}", base=replace(BASE, label_noise=share), seeds=2)

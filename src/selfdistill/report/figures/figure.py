@@ -57,12 +57,15 @@ def unavailable_reasons(found: Sequence[RenderedFigure]) -> dict[str, list[str]]
     return why
 
 
+def drawings(draw: Callable[..., Figure], numbers: Sequence[object], name: str, title: str) -> list[Markup]:
+    """Return the SVG of a figure for wide and for narrow screens; ids begin with `name`."""
+    return [Markup(svg(draw(*numbers, width=width), f"{name}-{width}", title)) for width in (PAGE, PHONE)]
+
+
 def _render(picture: Picture, inputs: FigureInputs, prefix: str) -> RenderedFigure:
     name = folder_name(f"{prefix}-{picture.title}").lower()
     try:
-        numbers = picture.read(inputs)
-        figures = {width: picture.draw(*numbers, width=width) for width in (PAGE, PHONE)}
-        wide, narrow = (Markup(svg(each, f"{name}-{width}", picture.title)) for width, each in figures.items())
+        wide, narrow = drawings(picture.draw, picture.read(inputs), name, picture.title)
     except (FigureUnavailable, UserError) as left:
         return RenderedFigure(picture.title, picture.caption, reason=str(left))
     except Exception as error:  # an error in one figure must not prevent the page

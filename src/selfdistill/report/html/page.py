@@ -11,7 +11,8 @@ from jinja2 import Environment
 from markupsafe import Markup
 
 from selfdistill import __version__
-from selfdistill.report.figures.figure import Picture, RenderedFigure, render_figures, unavailable_reasons
+from selfdistill.plots import draw_critical_difference
+from selfdistill.report.figures.figure import Picture, RenderedFigure, drawings, render_figures, unavailable_reasons
 from selfdistill.report.figures.inputs import FigureInputs
 from selfdistill.report.html import cells, config_diff
 from selfdistill.report.html.axis import Axis
@@ -24,6 +25,7 @@ from selfdistill.report.tables.metrics_csv import StudyMetrics, comparison_detai
 from selfdistill.report.text import caveats, commands, findings
 from selfdistill.run_key import in_words
 from selfdistill.study import Study
+from selfdistill.study.analysis.mean_ranks import MeanRanks, rank_studies
 from selfdistill.study.analysis.summary import Row, comparable, costs, summary_rows
 from selfdistill.study.load import missing
 
@@ -113,12 +115,18 @@ def page(
         .render(
             sections=[Section(study, folder, pictures, chosen, links, modules) for study in studies],
             across_studies=cells.across_studies(list(studies)) if len(studies) > 1 else [],
+            ranks=rank_studies(studies),
             script=Markup(script),
             style=Markup(style),
             policy=policy(script),
             version=__version__,
         )
     )
+
+
+def rank_drawings(ranks: MeanRanks) -> list[Markup]:
+    """Return the diagram of mean ranks for wide and narrow screens."""
+    return drawings(draw_critical_difference, (ranks.ranks, ranks.critical, ranks.groups), "ranks", "Mean ranks")
 
 
 def _environment() -> Environment:
@@ -137,6 +145,7 @@ def _environment() -> Environment:
         findings.findings,
         caveats.caveats,
         commands.compare_command,
+        rank_drawings,
     )
     more = (
         sort_key,
