@@ -20,15 +20,18 @@ def draw_critical_difference(
     rows = len(ranks)
     figure, axes = panels(1, 1, width, TOP + ROW * (rows + len(groups)))
     drawn: Axes = axes[0, 0]
-    drawn.set(xlim=(0.5, rows + 0.5), ylim=(rows + len(groups) + 0.5, -1.5), yticks=[])
+    drawn.set(xlim=(0.5, rows + 0.5), ylim=(rows + len(groups) + 0.5, -2), yticks=[])
     drawn.xaxis.tick_top()
     drawn.set_xticks(range(1, rows + 1))
     drawn.set_xlabel("mean rank (1 is the best)")
     drawn.xaxis.set_label_position("top")
     for side in ("left", "right", "bottom"):
         drawn.spines[side].set_visible(False)
-    drawn.plot([1, min(1 + critical, rows)], [-0.8, -0.8], color=INK, linewidth=3, solid_capstyle="butt")
-    drawn.annotate(f"critical difference {critical:.2f}", (1, -0.8), (0, -11), textcoords="offset points")
+    end = min(1 + critical, rows)
+    drawn.plot([1, end], [-0.8, -0.8], color=INK, linewidth=1, marker="|")
+    drawn.annotate(
+        f"critical difference {critical:.2f}", ((1 + end) / 2, -0.8), (0, 3), textcoords="offset points", ha="center"
+    )
     for number, (first, last) in enumerate(groups):
         height = number * 2 * BAR
         drawn.plot([ranks[first] - 0.05, ranks[last] + 0.05], [height, height], color=INK, linewidth=3)
@@ -40,7 +43,7 @@ def draw_critical_difference(
 def _name(axes: Axes, name: str, rank: float, place: float, rows: int) -> None:
     """Draw a line down from the axis at a rank, and the method's name beside its end, on the side with more space."""
     left = rank > (rows + 1) / 2
-    axes.plot([rank, rank], [-1.5, place], color=INK, alpha=0.4)
+    axes.plot([rank, rank], [-0.4, place], color=INK, alpha=0.4)
     axes.annotate(
         f"{name}  {rank:.2f}",
         (rank, place),
