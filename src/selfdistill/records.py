@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from math import ceil
 from pathlib import Path
-from typing import Annotated, Any, NotRequired, TypeAlias, TypedDict, TypeVar, cast
+from typing import Annotated, Any, Literal, NotRequired, TypeAlias, TypedDict, TypeVar, cast
 
 from selfdistill.errors import UserError
 from selfdistill.files import is_file, parse_json, read_json, read_text
@@ -12,6 +12,8 @@ from selfdistill.task import CLASSIFY, SEGMENT, TAG, TASKS, Task
 
 RUN, RESULT, LOG = "run.json", "result.json", "log.jsonl"
 WAY_OUT = "remove the run's folder and re-run the command that made it"
+
+Interpolation = Literal["bilinear", "bicubic"]
 
 Percent = Annotated[float, between(0, 100)]
 Amount = Annotated[float, between(0, 10**15)]
@@ -48,6 +50,10 @@ class RunInfo(TypedDict):
     sides: NotRequired[list[Ordinal]]  # height and width in pixels; older files have squares
     mean: Channels | dict[str, list[float]]  # by channel, of pixels from 0 to 1; of tensors by input
     std: Deviations | dict[str, list[float]]
+    # where mean and std come from: "data", or weights; older files have those of the data
+    normalization: NotRequired[str]
+    crop_pct: NotRequired[Annotated[float, above(0, 1)]]  # of test images: shares of the shorter side; older files: 1
+    interpolation: NotRequired[Interpolation]
     images: dict[str, Count]  # by split
     class_weights: NotRequired[dict[str, Amount]]  # in losses of labels, by class; absent where equal
     data_fingerprint: NotRequired[DataFingerprint | None]

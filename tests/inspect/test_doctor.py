@@ -17,6 +17,7 @@ def test_a_valid_run_passes_all_checks(tmp_path):
     words = {each.check: each.words for each in found}
     assert list(words) == [
         "data",
+        "input",
         "model",
         "passes",
         "taps",

@@ -77,6 +77,9 @@ HELP = {  # by field of RunConfig, the source of type, {choices} and default
     "jitter": "Largest change of brightness, contrast and saturation, from 0 to 1; default: the recipe's.",
     "erase": "Probability of random erasing; default: the recipe's.",
     "interpolation": "Interpolation of random resized crops: bilinear or bicubic; default: bicubic.",
+    "crop_pct": "Center crop of test images, a share of the shorter side; default: of trained weights, else 1.",
+    "test_interpolation": "Interpolation of test images: bilinear or bicubic; default: of trained weights.",
+    "normalization": "Mean and deviation of pixels: {choices}; auto is those of trained weights, if any.",
     "decode_workers": "Threads that read random resized crops of files, 0 for none; default: one for each processor.",
     "pretrained": "Start from the pretrained weights of timm or torchvision, with a new classifier.",
     "weights": "File of weights to start from.",
@@ -135,7 +138,7 @@ def option_type(name: str) -> tuple[object, str]:
         return str, HELP[name].format(choices=in_words(get_args(kind)))
     if get_origin(kind) is tuple:
         return str, HELP[name]
-    if name in ("crop_scale", "interpolation"):
+    if name in ("crop_scale", "interpolation", "test_interpolation"):
         return str | None, HELP[name]
     return (Path | None if name == "weights" else kind), HELP[name]
 

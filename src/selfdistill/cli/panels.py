@@ -11,12 +11,13 @@ from typer.main import get_command
 
 ARGUMENTS, OTHER, RUN, EVALUATION, ENGINE = "Arguments", "Options", "Run", "Evaluation", "Engine"
 ALL: Final = "selfdistill.help_all"  # the key of a context whose help describes all options
+TEST: Final = ("crop_pct", "test_interpolation", "normalization")  # of the transform of test images
 PANELS: Final = {  # of the fields of RunConfig, in the order of the help
     "Data": (
         *("data", "task", "limit", "validation", "test", "label_noise", "skip_unreadable", "size", "channels", "bits"),
         *("class_weights", "balanced"),
     ),
-    "Augmentation": ("augment", "crop_scale", "flip", "jitter", "erase", "interpolation"),
+    "Augmentation": ("augment", "crop_scale", "flip", "jitter", "erase", "interpolation", *TEST),
     "Model": ("model", "pretrained", "weights", "classifier", "freeze", "unfreeze", "aux"),
     "Optimization": (
         *("recipe", "batch_size", "optimizer", "lr", "head_lr", "layer_decay", "momentum", "nesterov"),

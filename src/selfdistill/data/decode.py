@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from selfdistill.data.center_crop import WHOLE, CenterCrop
 from selfdistill.data.pixel_format import PixelFormat
 from selfdistill.data.pixels import require_memory
 from selfdistill.data.rgb import UsedRange, ValueRange, clipped_share, has_frames, used_range
@@ -55,18 +56,19 @@ def decode(
     size: int | None,
     shown: ValueRange | None = None,
     form: PixelFormat = SHOWN,
+    crop: CenterCrop = WHOLE,
 ) -> Tensor:
     """Decode images in threads. -> [N, C, S, S] uint8, or int32 of 16 bits.
 
-    With `size` S the shorter side is resized to S and the center cropped; without, all images must be squares of one
-    size. `shown` is the range of deep pixels. Raises `UserError`, with the count and names of all unreadable images.
+    With `size` S the shorter side is resized and the center cropped by `crop`; without, all images must be squares of
+    one size. `shown` is the range of deep pixels. Raises `UserError`, with the count and names of all unreadable ones.
     """
     side = size or first_side(sources, name, form)
     require_memory(len(sources), side, form.bytes)
     pixels = np.empty((len(sources), form.channels, side, side), dtype=form.numpy_dtype)
 
     def fill(row: int) -> None:
-        pixels[row] = decode_one(sources, row, name, size, side, shown, form)
+        pixels[row] = decode_one(sources, row, name, size, side, shown, form, crop)
 
     require_readable(each_unreadable(fill, len(sources)).values())
     return torch.from_numpy(pixels)
@@ -80,14 +82,15 @@ def decode_one(
     side: int,
     shown: ValueRange | None = None,
     form: PixelFormat = SHOWN,
+    crop: CenterCrop = WHOLE,
 ) -> Pixels:
     """Decode one image; without `size` its side must be `side`. -> [C, S, S]."""
     with reading(sources[row], name(row), form) as opened:
         image = read_whole(opened, sources[row], name(row), shown, form)
-    if size:
-        image = resize_and_crop(image, size, form)
-    else:
+    if not size:
         _require_side(size_of(image), sources, row, name, side, form)
+    if size or crop.crop_pct < 1:
+        image = resize_and_crop(image, side, form, crop)
     return to_pixels(image, form)
 
 

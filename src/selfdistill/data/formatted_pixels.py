@@ -54,10 +54,13 @@ def _with_channels(values: NDArray[Any], found: Samples, name: str, form: PixelF
     return np.broadcast_to(color, (*color.shape[:2], RGB))
 
 
-def resize_values(values: NDArray[np.float32], size: tuple[int, int], largest: int) -> NDArray[np.float32]:
-    """Resize each channel to `size` (width, height) by Pillow's bicubic filter. [H, W, C]."""
+def resize_values(
+    values: NDArray[np.float32], size: tuple[int, int], largest: int, resampling: "Image.Resampling | None" = None
+) -> NDArray[np.float32]:
+    """Resize each channel to `size` (width, height) by a filter of Pillow; None: bicubic. [H, W, C]."""
     from PIL import Image
 
+    resampling = Image.Resampling.BICUBIC if resampling is None else resampling
     planes = [Image.fromarray(each) for each in np.ascontiguousarray(values.transpose(2, 0, 1))]
-    resized = [np.asarray(each.resize(size, Image.Resampling.BICUBIC)) for each in planes]
+    resized = [np.asarray(each.resize(size, resampling)) for each in planes]
     return np.stack(resized, axis=2).round().clip(0, largest)

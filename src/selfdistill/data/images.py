@@ -7,6 +7,7 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
+from selfdistill.data.center_crop import WHOLE, CenterCrop
 from selfdistill.data.channel_statistics import ChannelStatistics, channel_histogram
 from selfdistill.data.kept_statistics import kept_histogram
 from selfdistill.data.lazy import LazyImages
@@ -67,6 +68,7 @@ class Splits(ChannelStatistics):
     fingerprint: DataFingerprint | None = None  # of the files that the images came from
     notes: tuple[str, ...] = ()  # sentences on data that were left out
     skipped: tuple[str, ...] = ()  # names of unreadable images that were left out
+    crop: CenterCrop = WHOLE  # of the test images
 
     @property
     def largest(self) -> int:
@@ -85,7 +87,9 @@ class Splits(ChannelStatistics):
         if files is None or not isinstance(images, LazyImages) or len(self.train) <= STATISTICS:
             return count()
         form = () if images.form == SHOWN else images.form
-        return kept_histogram(files, self.name, self.train.size, (*map(str, form), *take(images.names, sample)), count)
+        crop = () if images.crop == WHOLE else (images.crop,)
+        key = (*map(str, (*form, *crop)), *take(images.names, sample))
+        return kept_histogram(files, self.name, self.train.size, key, count)
 
 
 def require_classes(labels: Tensor, classes: Sequence[str], where: str) -> None:

@@ -12,6 +12,7 @@ from selfdistill.data.augment import Augmentation, default_augmentation
 from selfdistill.data.augment_recipe import AugmentRecipe
 from selfdistill.data.batch import Batch
 from selfdistill.data.cell_exchange import CellExchange
+from selfdistill.data.center_crop import WHOLE, CenterCrop
 from selfdistill.data.drawn_part import TestPart
 from selfdistill.data.examples import Examples, TensorSplits, named_inputs
 from selfdistill.data.ignored import IGNORED
@@ -59,6 +60,7 @@ def load_data(
     crops: bool = False,
     channels: int | None = None,
     bits: int = BYTE,
+    crop: CenterCrop = WHOLE,
     on_note: Callable[[str], None],
 ) -> AnySplits:
     """Load the data of a task: by `load`, or by `load_masks` for pixels, whose images keep their size.
@@ -84,6 +86,7 @@ def load_data(
             crops=crops,
             channels=channels,
             bits=bits,
+            crop=crop,
             on_note=on_note,
         )
     if test:
@@ -176,6 +179,11 @@ def describe_example(splits: AnySplits) -> str:
         return f"{height}x{width} pixels"
     inputs = named_inputs(splits.train.inputs)
     return ", ".join(f"{name} {str(each.dtype)[6:]} {[*each.shape[1:]]}".strip() for name, each in inputs.items())
+
+
+def crop_of(splits: AnySplits) -> CenterCrop:
+    """Return the center crop of test images; masks and tensors have none."""
+    return splits.crop if isinstance(splits, Splits) else WHOLE
 
 
 def is_unlabeled(images: AnyImages) -> bool:

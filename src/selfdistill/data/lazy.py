@@ -10,6 +10,7 @@ from pathlib import Path
 import torch
 from torch import Size, Tensor
 
+from selfdistill.data.center_crop import WHOLE, CenterCrop
 from selfdistill.data.decode import (
     Probe,
     UnreadableImage,
@@ -37,9 +38,9 @@ USED = 1 / 4  # of the range at least by one of them: 64 of the 256 grey levels
 class LazyImages:
     """Square images of one size, decoded by threads on access; indexed like a tensor [N, C, S, S].
 
-    `names` identify images in messages. With `size` S the shorter side is resized to S and the center cropped;
-    without, all must be squares of the size of the first. `shown` is the value range of deep pixels; without, their
-    format's. `form` has the channels and bits. Raises `UserError` on access to an image that is unreadable, or of
+    `names` identify images in messages. With `size` S the shorter side is resized and the center cropped by
+    `crop`; without, all must be squares of the size of the first. `shown` is the value range of deep pixels; without,
+    their format's. `form` has the channels and bits. Raises `UserError` on access to an image that is unreadable, or of
     another size or number of channels.
     """
 
@@ -53,9 +54,11 @@ class LazyImages:
         side: int | None = None,
         shown: ValueRange | None = None,
         form: PixelFormat = SHOWN,
+        crop: CenterCrop = WHOLE,
     ):
         self.form = form
         self.sources, self.names, self.size, self.shown = sources, names, size, shown
+        self.crop = crop
         self._side = side or size
         self._pending: OrderedDict[int, Future[Pixels]] = OrderedDict()
         self._prefetched = 0  # most images of a `prefetch` call
@@ -97,17 +100,20 @@ class LazyImages:
 
     def rows(self, index: Tensor) -> "LazyImages":
         """Select images in the given order, without decoding. index [M]."""
-        return LazyImages(
-            take(self.sources, index), take(self.names, index), self.size, self._side, self.shown, self.form
-        )
+        chosen = take(self.sources, index), take(self.names, index)
+        return LazyImages(*chosen, self.size, self._side, self.shown, self.form, self.crop)
 
     def in_format(self, form: PixelFormat) -> "LazyImages":
         """Return the images with other channels and bits."""
-        return LazyImages(self.sources, self.names, self.size, self._side, self.shown, form)
+        return LazyImages(self.sources, self.names, self.size, self._side, self.shown, form, self.crop)
+
+    def cropped(self, crop: CenterCrop) -> "LazyImages":
+        """Return the images with another center crop."""
+        return LazyImages(self.sources, self.names, self.size, self._side, self.shown, self.form, crop)
 
     def decode_all(self) -> Tensor:
         """Decode all images. -> [N, C, S, S]; raises `UserError` if they would fill most of the memory."""
-        return decode(self.sources, self.names.__getitem__, self.size, self.shown, self.form)
+        return decode(self.sources, self.names.__getitem__, self.size, self.shown, self.form, self.crop)
 
     def unreadable(self) -> dict[int, UnreadableImage]:
         """Read all images; return the errors of the unreadable ones by row."""
@@ -142,7 +148,7 @@ class LazyImages:
 
     def _submit(self, row: int) -> "Future[Pixels]":
         if row not in self._pending:
-            image = (self.sources, row, self.names.__getitem__, self.size, self.side, self.shown, self.form)
+            image = (self.sources, row, self.names.__getitem__, self.size, self.side, self.shown, self.form, self.crop)
             self._pending[row] = self._threads.submit(decode_one, *image)
         pending = self._pending[row]
         while len(self._pending) > self._capacity:

@@ -8,6 +8,7 @@ from typing import Literal, TypeVar
 import torch
 from torch import Tensor
 
+from selfdistill.data.center_crop import WHOLE, CenterCrop
 from selfdistill.data.decode import UnreadableImage, UnreadableImages, in_words, require_readable
 from selfdistill.data.drawn_part import TestPart
 from selfdistill.data.fingerprint import fingerprint
@@ -43,6 +44,7 @@ def load(
     crops: bool = False,
     channels: int | None = None,
     bits: int = BYTE,
+    crop: CenterCrop = WHOLE,
     on_note: Callable[[str], None] = warnings.warn,
 ) -> Splits:
     """Load a data set by its specification: "digits", "parquet:PATH", "folder:PATH", "cifar100", "fake".
@@ -54,9 +56,10 @@ def load(
     image files are decoded: "once" (in advance), "stream" (on access), or "auto" (once if all fit into half of the
     free memory); batches are the same. `test` is the test set of data without one, the same for all seeds: a fraction
     of the training images, or a `Fold` of them. With `crops` training files are not decoded in advance, as each epoch
-    crops them anew. With 1 of `channels` images are luminance, with 4 they keep their alpha, with others files must
-    have as many; else they have three. With 16 `bits` a channel keeps up to 16, in int32. `skip_unreadable` leaves
-    out images that cannot be read. `on_note` gets a note on them. Raises `UserError` for invalid data or options.
+    crops them anew; `crop` is the center crop of files otherwise. With 1 of `channels` images are luminance, with 4
+    they keep their alpha, with others files must have as many; else they have three. With 16 `bits` a channel keeps up
+    to 16, in int32. `skip_unreadable` leaves out images that cannot be read. `on_note` gets a note on them. Raises
+    `UserError` for invalid data or options.
 
     >>> splits = load("digits", limit=100, validation=0.2)
     >>> len(splits.train), len(splits.validation), len(splits.test), splits.train.images.shape
@@ -67,20 +70,20 @@ def load(
     _require_task(spec, task)
     files = fingerprint(spec)
     raw, skipped = read(spec, _picker(spec, limit, seed), size, test), list[UnreadableImage]()
-    raw = _formatted(raw, PixelFormat(channels or RGB, bits), spec)
+    raw = _center_cropped(_formatted(raw, PixelFormat(channels or RGB, bits), spec), crop)
     seen = dict.fromkeys(note for images in _lazy(raw) for note in images.notes())
     if skip_unreadable:
         raw, skipped = _without_unreadable(raw)
         require_classes(raw.train.labels, raw.classes, spec)
     _require_one_size(raw, spec)
-    raw = _decoded(raw, decode, crops)
+    raw, applied = _decoded(raw, decode, crops), _crop_of(raw.test)
     notes = (*raw.notes, *seen, *skipped_note(skipped), *_replaced_note(raw, validation))
     for note in notes:
         on_note(note)
     train, held = _hold_out(raw, validation, seed) if validation else (raw.train, raw.validation)
     train = replace(train, labels=add_label_noise(train.labels, label_noise, len(raw.classes), seed))
     names = tuple(each.name for each in skipped)
-    return Splits(train, held, raw.test, raw.classes, spec, raw.flip, files, notes, names)
+    return Splits(train, held, raw.test, raw.classes, spec, raw.flip, files, notes, names, applied)
 
 
 def _picker(spec: str, limit: int | None, seed: int) -> PickRows:
@@ -138,6 +141,22 @@ def _of_pixels(pixels: Tensor, form: PixelFormat, spec: str) -> Tensor:
             "and 8 bits; leave --bits out, and pass --channels 1 or none"
         )
     return to_grey(pixels)
+
+
+def _center_cropped(raw: SourceData, crop: CenterCrop) -> SourceData:
+    """Set the center crop of the files of all splits: also a plain view of training images is one."""
+    held = None if raw.validation is None else _with_crop(raw.validation, crop)
+    return raw._replace(train=_with_crop(raw.train, crop), validation=held, test=_with_crop(raw.test, crop))
+
+
+def _with_crop(images: Images, crop: CenterCrop) -> Images:
+    files = images.images
+    return replace(images, images=files.cropped(crop)) if isinstance(files, LazyImages) else images
+
+
+def _crop_of(images: Images) -> CenterCrop:
+    """Return the center crop of images; images in memory are resized whole."""
+    return images.images.crop if isinstance(images.images, LazyImages) else WHOLE
 
 
 def _lazy(raw: SourceData) -> list[LazyImages]:

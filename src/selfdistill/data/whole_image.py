@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from selfdistill.data.center_crop import WHOLE, CenterCrop
 from selfdistill.data.formatted_pixels import formatted_pixels, resize_values
 from selfdistill.data.grey import to_grey
 from selfdistill.data.pixel_format import GREY, PixelFormat
@@ -33,17 +34,17 @@ def size_of(whole: Whole) -> tuple[int, int]:
     return (whole.shape[1], whole.shape[0]) if isinstance(whole, np.ndarray) else whole.size
 
 
-def resize_and_crop(whole: Whole, size: int, form: PixelFormat = SHOWN) -> Whole:
-    """Resize the shorter side and crop the center."""
+def resize_and_crop(whole: Whole, size: int, form: PixelFormat = SHOWN, crop: CenterCrop = WHOLE) -> Whole:
+    """Resize the shorter side by `crop` and crop the center of `size` pixels a side."""
     from PIL import Image
 
-    scale = size / min(size_of(whole))
+    scale, resampling = crop.shorter(size) / min(size_of(whole)), Image.Resampling[crop.interpolation.upper()]
     width, height = (max(round(each * scale), size) for each in size_of(whole))
     left, top = (width - size) // 2, (height - size) // 2
     if isinstance(whole, np.ndarray):
-        values = resize_values(whole, (width, height), form.largest)
+        values = resize_values(whole, (width, height), form.largest, resampling)
         return values[top : top + size, left : left + size]
-    smooth = whole.resize((width, height), Image.Resampling.BICUBIC)
+    smooth = whole.resize((width, height), resampling)
     return smooth.crop((left, top, left + size, top + size))
 
 

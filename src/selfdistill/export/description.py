@@ -5,11 +5,12 @@ from collections.abc import Mapping
 
 from torch import Tensor
 
+from selfdistill.data.center_crop import recorded_crop
 from selfdistill.records import RunInfo, task_in
 from selfdistill.task import SEGMENT
 from selfdistill.train.networks import trained_format
 
-CROPPED = "the shorter side is resized to the height, then the center is cropped"
+CROPPED = "the shorter side is resized to the height divided by crop_pct, then the center is cropped"
 WHOLE = "the whole image; the file takes this height and width only, those of the training crops"
 WEIGHTS_ONLY = "the whole image, in any size"
 
@@ -42,11 +43,12 @@ def as_metadata(values: Mapping[str, object]) -> dict[str, str]:
 
 
 def _of_images(info: RunInfo, fixed_size: bool) -> dict[str, object]:
-    pixels = task_in(info["config"]).name == SEGMENT
+    pixels, crop = task_in(info["config"]).name == SEGMENT, recorded_crop(info)
     return {
         "channels": len(info["mean"]),
         "size": info.get("sides") or [info["size"]] * 2,  # height and width
         "crop": (WHOLE if fixed_size else WEIGHTS_ONLY) if pixels else CROPPED,
-        "interpolation": "bilinear" if pixels else "bicubic",
+        "interpolation": "bilinear" if pixels else crop.interpolation,
+        **({} if pixels else {"crop_pct": crop.crop_pct}),
         "normalization": f"(pixel / {trained_format(info).largest} - mean) / std of each channel",
     }

@@ -14,8 +14,7 @@ from selfdistill.errors import UserError
 from selfdistill.export.logits_only import IMAGES
 from selfdistill.inputs import Inputs
 from selfdistill.records import RunInfo
-from selfdistill.train.config import RunConfig
-from selfdistill.train.networks import require_classes, trained_normalization
+from selfdistill.train.networks import recorded_config, require_classes, trained_normalization
 from selfdistill.train.run import load_data
 
 INPUTS = "inputs"  # name of a single input of tensors
@@ -38,7 +37,7 @@ class RunData(NamedTuple):
 
 def data_of(info: RunInfo, folder: Path, modules: Collection[str]) -> RunData:
     """Load the data of a run; image files are decoded on access. Raises `UserError`."""
-    config = RunConfig.from_json(info["config"])
+    config = recorded_config(info)
     require_data_module(config.data, modules, f"the run in '{folder}'")
     splits = load_data(replace(config, decode="stream", label_noise=0.0))
     require_classes(info, splits, folder)

@@ -24,7 +24,14 @@ from selfdistill.train import networks as teacher
 from selfdistill.train import preflight
 from selfdistill.train.config import RunConfig
 from selfdistill.train.monitor.listener import Listener
-from selfdistill.train.networks import create_for, resolve_networks
+from selfdistill.train.networks import (
+    create_for,
+    input_warnings,
+    input_words,
+    normalized_for,
+    require_crop,
+    resolve_networks,
+)
 from selfdistill.train.preflight import Finding
 from selfdistill.train.run import load_data, make_trainer
 from selfdistill.train.trainer import Trainer
@@ -101,7 +108,16 @@ def _data(run: PlannedRun) -> list[Finding]:
         f"{len(splits.train):,} training, {held}{len(splits.test):,} test {_noun(splits)}, "
         f"{_size(splits, run.config)}; {_counted(counts, run.config.resolved_task.name)}"
     )
-    return [Finding("data", True, words), *(Finding("data", True, each, remark=True) for each in _remarks(splits))]
+    require_crop(run.config, splits)
+    augment = normalized_for(run.config, augmentation_for(splits, run.config.size))
+    seen = input_words(run.config, splits, augment)
+    warned = input_warnings(run.config, augment)
+    return [
+        Finding("data", True, words),
+        *(Finding("input", True, each) for each in [seen] if each),
+        *(Finding("input", True, each, remark=True) for each in warned),
+        *(Finding("data", True, each, remark=True) for each in _remarks(splits)),
+    ]
 
 
 def _noun(splits: AnySplits) -> str:

@@ -21,8 +21,7 @@ from selfdistill.metrics.model import predict_batches
 from selfdistill.predict.cells import HALF
 from selfdistill.predict.device import parse_device
 from selfdistill.task import SEGMENT, TAG
-from selfdistill.train.config import RunConfig
-from selfdistill.train.networks import load_run, require_classes, trained_normalization
+from selfdistill.train.networks import load_run, recorded_config, require_classes, trained_normalization
 from selfdistill.train.run import load_data, with_data
 
 BATCH = 16
@@ -48,7 +47,7 @@ def predict(
     there = parse_device(device)
     model, info = load_run(folder, modules)
     model.to(there)
-    config = replace(RunConfig.from_json(info["config"]), label_noise=0.0)
+    config = replace(recorded_config(info), label_noise=0.0)
     if data is None:
         require_data_module(config.data, modules, f"the run in '{folder}'")
     splits = load_data(config if data is None else with_data(config, info["size"], data))

@@ -1,7 +1,7 @@
 """From an image or a tensor to the normalized input of a run's network, as in the run's own evaluation."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias, cast
 from urllib.parse import parse_qs
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from selfdistill.data.augment import Augmentation
+from selfdistill.data.center_crop import WHOLE, CenterCrop, recorded_crop
 from selfdistill.data.decode import reading
 from selfdistill.data.examples import is_standardized, named_inputs
 from selfdistill.data.pixel_format import PixelFormat
@@ -44,14 +45,15 @@ class ImageTransform:
 
     Takes a path, the bytes of a file, a PIL image, or uint8 pixels: an array [H, W] or [H, W, C], or a tensor
     [C, H, W]. `size` is the side of the center crop in pixels; None keeps the whole image, as for masks. `shown` is the
-    range of pixels of more than 8 bits, `form` has the channels and bits of the run. Raises `UserError`
-    for anything else and for an image that cannot be read.
+    range of pixels of more than 8 bits, `form` has the channels and bits of the run; `crop` resizes and crops. Raises
+    `UserError` for anything else and for an image that cannot be read.
     """
 
     normalization: Augmentation | SegmentationAugmentation
     size: int | None
     shown: ValueRange | None = None
     form: PixelFormat = SHOWN
+    crop: CenterCrop = WHOLE
 
     def __call__(self, image: "AnyImage") -> Tensor:
         """Return the normalized image. -> [C, H, W] float32."""
@@ -64,7 +66,9 @@ class ImageTransform:
     def pixels_of(self, whole: Whole, size: int | None = None) -> Tensor:
         """Return the pixels of a decoded image, as `pixels` does. -> [C, H, W] uint8, or int32 of 16 bits."""
         side = size or self.size
-        found = torch.from_numpy(to_pixels(resize_and_crop(whole, side, self.form) if side else whole, self.form))
+        crop = self.crop if side == self.size else replace(self.crop, crop_pct=1.0)  # larger ones are cropped again
+        seen = resize_and_crop(whole, side, self.form, crop) if side else whole
+        found = torch.from_numpy(to_pixels(seen, self.form))
         if isinstance(self.normalization, SegmentationAugmentation):
             return self.normalization.resized(found)
         return found
@@ -134,7 +138,7 @@ def image_transform(info: RunInfo) -> ImageTransform:
         whole = SegmentationAugmentation((height, width), False, *zero, base=config.get("size"))
         return ImageTransform(cast(SegmentationAugmentation, trained_normalization(whole, info)), None, shown)
     square = trained_normalization(Augmentation(0, False, *zero), info)
-    return ImageTransform(cast(Augmentation, square), info["size"], shown, trained_format(info))
+    return ImageTransform(cast(Augmentation, square), info["size"], shown, trained_format(info), recorded_crop(info))
 
 
 def _options(spec: str, key: str) -> Iterator[str]:

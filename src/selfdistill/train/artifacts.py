@@ -14,7 +14,7 @@ from safetensors.torch import save
 from torch import Tensor, nn
 
 from selfdistill.data.fingerprint import fingerprint
-from selfdistill.data.kinds import AnyAugmentation, AnySplits, training_size
+from selfdistill.data.kinds import AnyAugmentation, AnySplits, crop_of, training_size
 from selfdistill.features.model_copy import copy_model
 from selfdistill.files import write_atomic
 from selfdistill.method import Method
@@ -34,6 +34,7 @@ def run_metadata(
     splits: AnySplits,
     augment: AnyAugmentation,
     class_weights: dict[str, float] | None = None,
+    normalization: str = "data",
 ) -> RunInfo:
     """Describe a run before training, for `run.json`."""
     libraries = {name: version(name) for name in ("selfdistill", "torchvision", "timm")}
@@ -54,6 +55,9 @@ def run_metadata(
         "sides": list(training_size(splits, config.size)),
         "mean": channels_to_json(augment.mean),
         "std": channels_to_json(augment.std),
+        "normalization": normalization,
+        "crop_pct": crop_of(splits).crop_pct,
+        "interpolation": crop_of(splits).interpolation,
         "images": {"train": len(splits.train), "test": len(splits.test)},
         "data_fingerprint": fingerprint(splits),
         "left_out": list(splits.notes),

@@ -20,6 +20,7 @@ Schedule = Literal["cosine", "step", "linear", "constant"]
 Precision = Literal["32", "bf16", "16"]
 Decode = Literal["auto", "once", "stream"]
 Interpolation = Literal["bilinear", "bicubic"]
+Normalization = Literal["auto", "data"]
 Accelerator = Literal["auto", "cpu", "gpu", "cuda", "mps"]
 Strategy = Literal["auto", "ddp", "fsdp"]
 CompileMode = Literal["default", "reduce-overhead", "max-autotune"]
@@ -32,6 +33,7 @@ CHOICES = {
     "strategy": Strategy,
     "compile_mode": CompileMode,
     "decode": Decode,
+    "normalization": Normalization,
 }
 
 
@@ -93,6 +95,12 @@ class RunConfig:
     jitter: float | None = field(default=None, kw_only=True)  # largest change of brightness, contrast and saturation
     erase: float | None = field(default=None, kw_only=True)  # probability of random erasing
     interpolation: Interpolation | None = field(default=None, kw_only=True)  # of random resized crops; None: bicubic
+    # share of the shorter side that the center crop of test images keeps; None: that of trained weights, else 1
+    crop_pct: float | None = field(default=None, kw_only=True)
+    # of test images; None: that of trained weights, else bicubic
+    test_interpolation: Interpolation | None = field(default=None, kw_only=True)
+    # mean and deviation of pixels: those of trained weights where there are, or always those of the data
+    normalization: Normalization = field(default="auto", kw_only=True)
     pretrained: bool = False  # start from the weights of timm or torchvision
     weights: str | None = None  # file of weights to start from
     classifier: str | None = None  # path of the module that computes the logits; None: found by tracing
@@ -336,6 +344,7 @@ class RunConfig:
         yield "size", self.size is None or self.size >= 1, "1 or more"
         yield "crop_scale", _fits_area(self.crop_scale), "a smallest and a largest area above 0, at most 1"
         yield "decode_workers", self.decode_workers is None or self.decode_workers >= 0, "0 or more"
+        yield "crop_pct", self.crop_pct is None or 0 < self.crop_pct <= 1, "a share above 0, at most 1"
         yield "jitter", self.jitter is None or 0 <= self.jitter <= 1, "from 0 to 1"
         yield "erase", self.erase is None or 0 <= self.erase <= 1, "a probability from 0 to 1"
 

@@ -12,10 +12,12 @@ from torch import Tensor, nn
 
 from selfdistill import models
 from selfdistill.data.augment import Augmentation
+from selfdistill.data.center_crop import WHOLE, CenterCrop, recorded_crop
 from selfdistill.data.kinds import (
     AnyAugmentation,
     AnySplits,
     augmentation_for,
+    crop_of,
     describe_example,
     example_inputs,
     image_channels,
@@ -31,6 +33,7 @@ from selfdistill.method.networks import PeerNetwork, Role, Teacher
 from selfdistill.methods import parse_method
 from selfdistill.models import create
 from selfdistill.models.own_model import is_own, module_of
+from selfdistill.models.pretrained_input import DATA, PretrainedInput, describe_input, pretrained_input
 from selfdistill.models.stem import RGB
 from selfdistill.models.weights import fit_exactly, read
 from selfdistill.own_modules import require_named
@@ -124,7 +127,7 @@ def _from_run(folder: Path, config: RunConfig, splits: AnySplits, modules: Colle
     require_classes(info, splits, folder)
     _require_same_fold(info, config, folder)
     size = None if config.resolved_task.name == SEGMENT else training_size(splits, config.size)[0]
-    return adapted(model, info, augmentation_for(splits, config.size), size)
+    return adapted(model, info, normalized_for(config, augmentation_for(splits, config.size)), size)
 
 
 def _require_same_fold(info: RunInfo, config: RunConfig, folder: Path) -> None:
@@ -302,6 +305,74 @@ def trained_normalization(augment: AnyAugmentation, info: RunInfo) -> AnyAugment
     if isinstance(augment, Augmentation):
         return replace(augment, mean=mean, std=std, largest=trained_format(info).largest)
     return replace(augment, mean=mean, std=std)
+
+
+def _weights_input(config: RunConfig) -> PretrainedInput | None:
+    return pretrained_input(config.model, pretrained=config.pretrained, weights=config.weights)
+
+
+def center_crop_of(config: RunConfig) -> CenterCrop:
+    """Return the center crop of a run's images: as given, else that of trained weights, else the shorter side.
+
+    Without a size images are not resized, and keep all of their pixels unless a crop is given.
+    """
+    given = config.crop_pct, config.test_interpolation
+    found = _weights_input(config) if config.size and None in given else None
+    usual = found.crop if found else WHOLE
+    return CenterCrop(config.crop_pct or usual.crop_pct, config.test_interpolation or usual.interpolation)
+
+
+def normalized_for(config: RunConfig, augment: AnyAugmentation) -> AnyAugmentation:
+    """Return an augmentation that normalizes as a run's trained weights expect; without such weights unchanged."""
+    found = None if config.normalization == DATA else _weights_input(config)
+    if found is None or isinstance(augment, Standardization):
+        return augment
+    mean, std = found.statistics(len(augment.mean))
+    return replace(augment, mean=mean, std=std)
+
+
+def normalization_source(config: RunConfig, augment: AnyAugmentation) -> str:
+    """Return where mean and deviation come from: "data", or trained weights."""
+    found = None if config.normalization == DATA or isinstance(augment, Standardization) else _weights_input(config)
+    return found.source if found else DATA
+
+
+def recorded_config(info: RunInfo, source: object = None) -> RunConfig:
+    """Read the configuration of a run's record, with the center crop that the run has chosen. Raises `UserError`."""
+    crop = recorded_crop(info)
+    config = RunConfig.from_json(info["config"], source)
+    return replace(config, crop_pct=crop.crop_pct, test_interpolation=crop.interpolation)
+
+
+def require_crop(config: RunConfig, splits: AnySplits) -> None:
+    """Raise `UserError` for a crop that is given for images that it does not reach: those in memory, masks, tensors."""
+    name = "crop pct" if (config.crop_pct or 1) < 1 else "test interpolation" if config.test_interpolation else None
+    if name and crop_of(splits) != center_crop_of(config):
+        raise UserError(
+            f"{name} is of image files that are resized and cropped, but {splits.name} has none; leave "
+            f"--{name.replace(' ', '-')} out"
+        )
+
+
+def input_words(config: RunConfig, splits: AnySplits, augment: AnyAugmentation) -> str | None:
+    """Describe normalization and center crop of a run's images; None for tensors."""
+    if isinstance(augment, Standardization):
+        return None
+    return describe_input(augment.mean, augment.std, normalization_source(config, augment), crop_of(splits))
+
+
+def input_warnings(config: RunConfig, augment: AnyAugmentation) -> list[str]:
+    """Return a sentence where trained weights meet other statistics than their own, or unknown ones."""
+    if isinstance(augment, Standardization) or not (config.pretrained or config.weights):
+        return []
+    if (found := _weights_input(config)) is None:
+        origin = config.weights or config.model
+        return [f"the normalization that the weights of {origin} were trained with is unknown; images have the data's"]
+    mean, std = found.statistics(len(augment.mean))
+    if (mean, std) == (augment.mean, augment.std):
+        return []
+    expected = ", ".join(f"{value:.3g}" for value in mean)
+    return [f"the weights of {found.source} expect pixels of mean {expected}; leave --normalization {DATA} out"]
 
 
 def _by_input(values: list[float] | dict[str, list[float]]) -> dict[str, tuple[float, ...]]:

@@ -14,12 +14,15 @@ from torch import nn
 
 from selfdistill import distributed
 from selfdistill.data import Images, kinds
+from selfdistill.data.center_crop import WHOLE, recorded_crop
 from selfdistill.data.fingerprint import fingerprint
 from selfdistill.data.kinds import (
+    AnyAugmentation,
     AnyImages,
     AnyLoader,
     AnySplits,
     augmentation_for,
+    crop_of,
     example_inputs,
     task_of_splits,
     training_loader,
@@ -43,7 +46,20 @@ from selfdistill.train.imbalance import (
     weights_by_class,
 )
 from selfdistill.train.monitor.listener import Listener
-from selfdistill.train.networks import BEST, WEIGHTS, create_for, folder_for, require_width, resolve_networks
+from selfdistill.train.networks import (
+    BEST,
+    WEIGHTS,
+    center_crop_of,
+    create_for,
+    folder_for,
+    input_warnings,
+    input_words,
+    normalization_source,
+    normalized_for,
+    require_crop,
+    require_width,
+    resolve_networks,
+)
 from selfdistill.train.parallel.launch import as_launched, launched, lost_rank_refused
 from selfdistill.train.persist import checkpoint
 from selfdistill.train.persist.lock import run_lock
@@ -148,6 +164,7 @@ def prepare(
         for note in splits.notes:
             plan.listener.on_note(note)
     _require_task(plan.config, splits)
+    require_crop(plan.config, splits)
     train = partial(_train_teacher, teachers=plan.teachers, splits=splits, listener=plan.listener)
     networks = resolve_networks(plan.method, plan.config, splits, given=networks, train=train)
     room = preflight.room(
@@ -182,8 +199,12 @@ def build(inputs: RunInputs) -> Trainer:
         plan.config, plan.method, splits, inputs.networks, plan.folder, plan.listener, plan.save_every, inputs.fabric
     )
     weights = weights_by_class(plan.config, splits)
-    info = artifacts.run_metadata(plan.config, plan.method, splits, trainer.augment, weights)
+    info = artifacts.run_metadata(
+        plan.config, plan.method, splits, trainer.augment, weights, normalization_source(plan.config, trainer.augment)
+    )
     distributed.on_rank_zero(lambda: _write_info(plan.folder, info))
+    for note in _input_notes(plan.config, splits, trainer.augment):
+        plan.listener.on_note(note)
     plan.listener.on_run_files(plan.folder)
     state = distributed.on_rank_zero(lambda: checkpoint.latest(plan.folder, trainer.require_own, plan.listener.on_note))
     if state is not None:
@@ -191,16 +212,35 @@ def build(inputs: RunInputs) -> Trainer:
     return trainer
 
 
+def _input_notes(config: RunConfig, splits: AnySplits, augment: AnyAugmentation) -> list[str]:
+    """Return sentences on the input of trained weights, and on a crop that leaves margins out."""
+    words = input_words(config, splits, augment)
+    told = words is not None and (config.pretrained or config.weights or crop_of(splits) != WHOLE)
+    return [f"images are {words}", *input_warnings(config, augment)] if told else []
+
+
 def _write_info(folder: Path, info: RunInfo) -> None:
     if exists(folder / checkpoint.LAST):
         require_same_weights(folder, info)
+        _require_same_input(folder, info)
     write_json(folder / RUN, info)
+
+
+def _require_same_input(folder: Path, info: RunInfo) -> None:
+    """Raise `UserError` if an unfinished run was begun with another normalization or center crop."""
+    then = read_info(folder)
+    if (then["mean"], then["std"], recorded_crop(then)) != (info["mean"], info["std"], recorded_crop(info)):
+        raise UserError(
+            f"the run in {folder} was begun with another normalization or center crop of its images; choose another "
+            "--out, or pass --normalization data, --crop-pct and --test-interpolation as in its run.json"
+        )
 
 
 def _train_teacher(config: RunConfig, *, teachers: Path, splits: AnySplits, listener: Listener) -> Path:
     """Train a teacher, unless its run is finished, and return its folder."""
     folder = folder_for(config, teachers)
-    run(config, folder, listener=listener, splits=splits, teachers=teachers, wait=True)
+    same = crop_of(splits) == center_crop_of(config)  # a teacher without trained weights has a crop of its own
+    run(config, folder, listener=listener, splits=splits if same else None, teachers=teachers, wait=True)
     return folder
 
 
@@ -220,6 +260,7 @@ def load_data(config: RunConfig) -> AnySplits:
         crops=config.augment_recipe.crop_scale is not None,
         channels=config.channels,
         bits=config.bits,
+        crop=center_crop_of(config),
         on_note=lambda _: None,
     )
 
@@ -271,7 +312,7 @@ def make_trainer(
     fabric = fabric or launched(config)
     student = _student(config, splits, fabric)
     _seed(config.seed + fabric.global_rank)  # for dropout and other global draws; the rest has its own streams
-    augment = augmentation_for(splits, config.size, config.augment_recipe)
+    augment = normalized_for(config, augmentation_for(splits, config.size, config.augment_recipe))
     images = _on_device(weighted_images(config, method, splits), fabric)
     parts = [
         training_loader(

@@ -20,8 +20,7 @@ from selfdistill.records import AnyEpoch, RunInfo
 from selfdistill.report.runs import Run
 from selfdistill.study import Study
 from selfdistill.task import SEGMENT
-from selfdistill.train.config import RunConfig
-from selfdistill.train.networks import load_run, trained_normalization
+from selfdistill.train.networks import load_run, recorded_config, trained_normalization
 from selfdistill.train.run import load_data
 
 MAX_METHODS = 9  # in a figure with a panel or row per method, unless methods are chosen
@@ -76,7 +75,7 @@ class FigureInputs:
     def any_splits(self) -> AnySplits:
         """Data set of the study's task."""
         _, facts = next(iter(self.networks.values()))
-        config = RunConfig.from_json(facts["config"])
+        config = recorded_config(facts)
         require_data_module(config.data, self.modules, f"the study in '{self.study.folder}'")
         resized = self.study.task.name != SEGMENT and holds_images(config.data)
         return load_data(replace(config, size=facts["size"]) if resized else config)
@@ -114,7 +113,7 @@ class FigureInputs:
     def predicted_masks(self, method: str, images: MaskedImages) -> list[Tensor]:
         """Predict the masks of images by the network of a method. -> [H, W] each."""
         network, facts = self.networks[method]
-        config = RunConfig.from_json(facts["config"])
+        config = recorded_config(facts)
         augment = trained_normalization(augmentation_for(self.any_splits, config.size), facts)
         return list(predicted_masks(network, images, augment))
 

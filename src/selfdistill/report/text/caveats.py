@@ -1,7 +1,11 @@
 """Caveats of a study in sentences."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, cast
 
+from selfdistill.data.center_crop import WHOLE, recorded_crop
+from selfdistill.models.pretrained_input import DATA, describe_input
+from selfdistill.records import RunInfo
 from selfdistill.report.runs import Run
 from selfdistill.report.text.words import count
 from selfdistill.study import Study
@@ -24,8 +28,16 @@ def caveats(study: Study, rows: Sequence[Row], runs: dict[str, list[Run]]) -> li
         *_test_set(images.get("test"), study),
         f"Results hold for {base.model} on {base.data}{with_images} for {length}; the ranking may differ "
         "for another model, data set or number of epochs.",
+        *_input(run.facts),
         "Step times are comparable only if the machine was otherwise idle.",
     ]
+
+
+def _input(facts: Mapping[str, Any]) -> Iterator[str]:
+    """Yield a sentence on the input of trained weights, and on a center crop that leaves margins out."""
+    source, crop = facts.get("normalization", DATA), recorded_crop(cast(RunInfo, facts))
+    if source != DATA or crop != WHOLE:
+        yield f"Test images are {describe_input(facts['mean'], facts['std'], source, crop)}."
 
 
 def _seeds(compared: Sequence[Comparison], unit: str) -> Iterator[str]:

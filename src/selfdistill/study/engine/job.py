@@ -21,6 +21,7 @@ from selfdistill.study.study import describe_runs
 from selfdistill.train import networks as teacher
 from selfdistill.train.config import RunConfig
 from selfdistill.train.monitor.listener import JobStatus, Listener
+from selfdistill.train.networks import center_crop_of
 from selfdistill.train.run import load_data, run
 
 
@@ -89,7 +90,10 @@ def run_job(job: Job, listener: Listener | None = None) -> Outcome:
 def load_splits(config: RunConfig) -> AnySplits:
     """Load the data of a run; cached until another seed or data set is loaded, or the files change."""
     files = fingerprint(config.data)
-    return _loaded(replace(config, method="", model="", epochs=1, warmup=0, unfreeze=None), files and files["digest"])
+    crop = center_crop_of(config)  # it may be that of the model's trained weights
+    shared = replace(config, method="", model="", epochs=1, warmup=0, unfreeze=None, crop_pct=crop.crop_pct)
+    shared = replace(shared, test_interpolation=crop.interpolation, pretrained=False, weights=None)
+    return _loaded(shared, files and files["digest"])
 
 
 @lru_cache(maxsize=1)

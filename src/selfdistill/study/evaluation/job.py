@@ -25,6 +25,7 @@ from selfdistill.train.config import RunConfig
 from selfdistill.train.monitor.listener import Listener
 from selfdistill.train.networks import (
     load_run,
+    recorded_config,
     require_classes,
     resolve_networks,
     trained_channels,
@@ -95,7 +96,7 @@ def evaluate_run(
     no finished run, or if the data or a metric does not fit it.
     """
     student, info = load_run(folder, request.modules)
-    config, size = RunConfig.from_json(info["config"]), info["size"]
+    config, size = recorded_config(info), info["size"]
     require_data_module(config.data, request.modules, f"the run in '{folder}'")
     splits, empty = request.splits(config, size), request.empty_file(config, size)
     require_classes(info, splits, folder)
