@@ -10,6 +10,7 @@ from PIL import Image
 
 import selfdistill as sd
 from selfdistill.data.center_crop import CenterCrop
+from selfdistill.data.whole_image import resize_and_crop
 from selfdistill.errors import UserError
 from selfdistill.export.description import description
 from selfdistill.inspect.doctor import check
@@ -59,13 +60,19 @@ def untrained(monkeypatch):
     monkeypatch.setattr(from_timm, "build", lambda name, classes, size, pretrained: build(name, classes, size, False))
 
 
+def shown(file, size, crop):
+    """The pixels of a file, read by Pillow alone."""
+    with Image.open(file) as image:
+        return np.asarray(resize_and_crop(image, size, crop=crop)).transpose(2, 0, 1)
+
+
 def test_a_crop_reaches_test_images_predictions_and_exports(photos, tmp_path):
     asked = config(photos, crop_pct=0.5, test_interpolation="bilinear")
     result = run(asked, tmp_path / "a")
     info = read_info(tmp_path / "a")
     assert (info["crop_pct"], info["interpolation"], info["normalization"]) == (0.5, "bilinear", "data")
     file = photos / "test" / "a" / "0.png"
-    wanted = np.asarray(CenterCrop(0.5, "bilinear")(Image.open(file), 16)).transpose(2, 0, 1)
+    wanted = shown(file, 16, CenterCrop(0.5, "bilinear"))
     splits = load_data(recorded_config(info))
     assert np.array_equal(splits.test.images[0], wanted)
     assert np.array_equal(image_transform(info).pixels(file), wanted)
@@ -86,7 +93,7 @@ def test_views_of_larger_images_keep_their_margins(photos, tmp_path):
     run(config(photos, crop_pct=0.5), tmp_path / "a")
     file = photos / "test" / "a" / "0.png"
     found = image_transform(read_info(tmp_path / "a")).pixels(file, 18)
-    assert np.array_equal(found, np.asarray(CenterCrop()(Image.open(file), 18)).transpose(2, 0, 1))
+    assert np.array_equal(found, shown(file, 18, CenterCrop()))
 
 
 def test_records_of_earlier_versions_have_the_whole_shorter_side(photos, tmp_path):
