@@ -19,6 +19,7 @@ EXPRESSIONS = (
     "kd() + lightskd() + scd(warmup=2)",
     "stkd(target='mixed predictions') + drg() + dsr(forget='never')",
     "mlkd(view='strong')",
+    "aca(view='strong')",
     "csd(fusion='confidence', detach=False, warmup=1) + label_smoothing()",
 )
 

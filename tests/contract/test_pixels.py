@@ -23,6 +23,7 @@ SEVERAL_VIEWS = [
     "zipf_ls",
     "mlkd",
     "cswt",
+    "aca",
     "elr",
     "dtskd",
 ]

@@ -18,6 +18,7 @@ EXTRA = {
     "peer": IMAGES.flip(0),
     "twin": IMAGES.flip(3),
     "twin2": IMAGES.flip(2),
+    "plain": IMAGES,
     "last": IMAGES,
     "last_labels": LABELS,
     "negatives": torch.arange(16).reshape(8, 2) % 8,

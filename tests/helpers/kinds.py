@@ -282,6 +282,7 @@ def extra(inputs):
         "twin": flipped(),
         "twin2": flipped(),
         "strong": flipped(),
+        "plain": inputs,
         "last": flipped(),
         "last_labels": LABELS.flip(0),
         "negatives": torch.arange(2 * ROWS).reshape(ROWS, 2) % ROWS,

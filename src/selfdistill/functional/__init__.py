@@ -101,6 +101,7 @@ from selfdistill.functional.soft_labels import (
     zipf_loss,
 )
 from selfdistill.functional.spatial_pyramid import hcl_loss, pool_to_grid
+from selfdistill.functional.spectral_contrast import gap_to_mean, spectral_contrast
 from selfdistill.functional.summation import sum_tensors
 from selfdistill.functional.votes import position_votes
 
@@ -143,6 +144,7 @@ __all__ = [
     "ensemble_kl",
     "flow_matrix",
     "fuse_predictions",
+    "gap_to_mean",
     "gaussian_kernel",
     "global_average_pool",
     "gram",
@@ -197,6 +199,7 @@ __all__ = [
     "soft_label_of_neighbors",
     "softmax_with_temperature",
     "sort_logits",
+    "spectral_contrast",
     "standardize",
     "sum_tensors",
     "teacher_divergence",

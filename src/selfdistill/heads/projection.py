@@ -15,9 +15,10 @@ class UnitLinear(nn.Linear):
         return F.normalize(super().forward(rows), dim=1, eps=EPS)
 
 
-def projection(width: int) -> nn.Module:
-    """Make a two-layer projection of the embedding's width. [B, D] -> [B, D]."""
-    return nn.Sequential(nn.Linear(width, width), nn.ReLU(), nn.Linear(width, width))
+def projection(width: int, hidden: int | None = None, out: int | None = None) -> nn.Module:
+    """Make a two-layer projection; its layers have the embedding's width unless another is given. [B, D] -> [B, E]."""
+    middle = hidden or width
+    return nn.Sequential(nn.Linear(width, middle), nn.ReLU(), nn.Linear(middle, out or width))
 
 
 def original_similarity(project: nn.Module, originals: Tensor, transformed: Tensor) -> Tensor:
