@@ -19,6 +19,7 @@ class AugmentationComponents(LossTerm):
 
     requires = ("embedding",)
     min_batch_size, reduction, supports_mixup = 2, "batch", False
+    uses_labels = True  # its contrast stays in a control, as labels do
 
     def __init__(self, weights: tuple[float, float, float], temperature: float, width: int, normalize: bool, view: str):
         super().__init__()
