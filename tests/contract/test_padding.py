@@ -10,7 +10,14 @@ from tests.contract.test_tokens import REFUSED as REFUSED_TOKENS
 from tests.helpers.kinds import OF_TEXT, bert, distilbert, texts, token_labels
 from tests.helpers.losses import losses
 
-STATISTICS = {"frskd", "fitnet", "review_kd", "loth", "srrl"}  # BatchNorm of their heads counts the tokens of padding
+STATISTICS = {
+    "frskd",
+    "fitnet",
+    "review_kd",
+    "loth",
+    "srrl",
+    "corsd",
+}  # BatchNorm of their heads counts padding
 METHODS = sorted({*REGISTRY} - {*OF_TEXT} - STATISTICS - {"dot"})
 
 

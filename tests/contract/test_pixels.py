@@ -11,6 +11,7 @@ from tests.helpers.kinds import UNet, pixel_labels, segformer
 MODELS = {"U-Net": (UNet, (3, 16, 16)), "SegFormer": (segformer, (3, 64, 64))}
 SEVERAL_VIEWS = [
     "cs_kd",
+    "corsd",
     "ddgsd",
     "dlb",
     "kdcl",

@@ -12,6 +12,7 @@ REFUSED = [
     "adacos",
     "bake",
     "ckd",
+    "corsd",
     "cosub",
     "csd",
     "cswt",

@@ -222,6 +222,7 @@ ONE_STAGE = dict.fromkeys(
         "fsp",
         "afd",
         "mhkd",
+        "corsd",
     ],
     "stage|tap",
 )

@@ -103,6 +103,14 @@ from selfdistill.functional.soft_labels import (
 from selfdistill.functional.spatial_pyramid import hcl_loss, pool_to_grid
 from selfdistill.functional.spectral_contrast import gap_to_mean, spectral_contrast
 from selfdistill.functional.summation import sum_tensors
+from selfdistill.functional.triplets import (
+    gaps_to_last,
+    margin_losses,
+    other_class_rows,
+    other_classes,
+    running_class_sums,
+    two_class_ce,
+)
 from selfdistill.functional.votes import position_votes
 
 __all__ = [
@@ -145,6 +153,7 @@ __all__ = [
     "flow_matrix",
     "fuse_predictions",
     "gap_to_mean",
+    "gaps_to_last",
     "gaussian_kernel",
     "global_average_pool",
     "gram",
@@ -166,6 +175,7 @@ __all__ = [
     "label_and_past",
     "log_normalizer",
     "logit_standardization_kd",
+    "margin_losses",
     "masked_kl",
     "match_ndim",
     "max_suppression",
@@ -179,6 +189,8 @@ __all__ = [
     "nkd_loss",
     "node_cosines",
     "offsets",
+    "other_class_rows",
+    "other_classes",
     "pairwise_gap",
     "past_or_label",
     "pool_to_grid",
@@ -192,6 +204,7 @@ __all__ = [
     "reverse_kl",
     "right_prediction_sums",
     "row_temperatures",
+    "running_class_sums",
     "scale_by_max",
     "self_corrected_ce",
     "shared_ranks",
@@ -205,6 +218,7 @@ __all__ = [
     "teacher_divergence",
     "top_ranked_mask",
     "transformed_teacher_kl",
+    "two_class_ce",
     "uniform",
     "update_centers",
     "virtual_teacher",

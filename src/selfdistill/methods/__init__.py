@@ -13,7 +13,7 @@ NAMES = (
     *("scd", "drg", "dsr", "lightskd", "stkd", "csd"),
     *("sad", "byot", "dks", "frskd", "uskd", "ps_kd", "tf_kd", "born_again"),
     *("ols", "zipf_ls", "elr", "proselflc", "sd_dropout", "r_drop", "cosub", "eed", "loth", "dtskd"),
-    *("cs_kd", "ddgsd", "dlb", "bake", "mixskd", "sla", "sla_sd", "patch_swap", "aca"),
+    *("cs_kd", "ddgsd", "dlb", "bake", "mixskd", "sla", "sla_sd", "patch_swap", "aca", "corsd"),
     *("one", "okddip", "pcl", "dml", "kdcl", "codistillation"),
     *("kd", "dot", "fitnet", "at", "sp", "rkd", "pkt", "nst", "cc", "vid", "crd", "review_kd", "sskd"),
     *("ckd", "pkt_h", "fsp", "embed_distill", "afd", "less_forget", "mhkd", "srrl", "mlkd", "cswt"),
