@@ -24,7 +24,7 @@ REFUSED = [
     "ols",
     "patch_swap",
 ]
-REFUSED += ["ps_kd", "r_drop", "sd_dropout", "sla", "sla_sd", "sskd", "uskd", "virtual_softmax", "zipf_ls"]
+REFUSED += ["ps_kd", "r_drop", "sd_dropout", "simkd", "sla", "sla_sd", "sskd", "uskd", "virtual_softmax", "zipf_ls"]
 REFUSED += ["icsd", "pals"]
 
 

@@ -251,7 +251,7 @@ KINDS = {
     "LSTM": Kind(Recurrent, lambda: torch.randint(0, 50, (ROWS, 12), generator=draws()), OF_TEXT | ONE_STAGE),
     "auxiliary logits": Kind(AuxiliaryLogits, floats(3, 16, 16), options={"aux": 0.4}),
     "weight norm": Kind(
-        weight_normed, floats(3, 16, 16), dict.fromkeys(["adacos", "sla"], "a parametrization computes it")
+        weight_normed, floats(3, 16, 16), dict.fromkeys(["adacos", "sla", "simkd"], "a parametrization computes it")
     ),
     "LoRA on a frozen BERT": Kind(lora, texts, OF_TEXT),
 }

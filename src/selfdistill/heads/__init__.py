@@ -11,6 +11,7 @@ from selfdistill.heads.projection import UnitLinear, matching_loss, original_ind
 from selfdistill.heads.pyramid import Pyramid
 from selfdistill.heads.regressors import GaussianRegressor, regressor
 from selfdistill.heads.relation import ClassRelation, PairHead, PairHeads
+from selfdistill.heads.regressors import Bottleneck, GaussianRegressor, regressor
 from selfdistill.heads.temperature import CurriculumTemperature
 from selfdistill.heads.vector_pyramid import VectorPyramid
 
@@ -18,6 +19,7 @@ __all__ = [
     "AdaptedHints",
     "AttentiveFusion",
     "ClassRelation",
+    "Bottleneck",
     "CurriculumTemperature",
     "EMAHeads",
     "ExitHead",

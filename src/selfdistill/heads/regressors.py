@@ -33,6 +33,27 @@ def convolution(width: int, out: int, sides: Sequence[tuple[int, int]]) -> nn.Mo
     return (layers.conv_transpose if grows else layers.conv)(width, out, kernel, stride, padding)
 
 
+class Bottleneck(nn.Sequential):
+    """A 1x1, a 3x3 and a 1x1 convolution from a student's channels to a teacher's, at any size.
+
+    BatchNorm and ReLU follow the first two, and with `rectified` the last. Chen et al., 2021
+    (https://arxiv.org/abs/2012.03236) and 2022 (https://arxiv.org/abs/2203.14001).
+    """
+
+    def __init__(self, student: Size, teacher: Size, width: int, rectified: bool = False):
+        (_, own, *sides), (_, out, *_) = _shapes(student, teacher)
+        conv, _, norm, _ = layers_for(2 + len(sides))
+        inner = [conv(own, width, 1, bias=False), norm(width), nn.ReLU()]
+        inner += [conv(width, width, 3, padding=1, bias=False), norm(width), nn.ReLU()]
+        super().__init__(*inner, conv(width, out, 1, bias=False), *([norm(out), nn.ReLU()] if rectified else []))
+
+    def gap(self, student: Tensor, teacher: Tensor) -> Tensor:
+        """Compute the mean squared error of each row, at the smaller size. -> [B]."""
+        own, target = as_maps_of_one_size(student, teacher)
+        guess: Tensor = self(own)
+        return (guess - target).square().flatten(1).mean(dim=1)
+
+
 class GaussianRegressor(nn.Module):
     """A Gaussian model of one teacher stage: the mean by three 1x1 convolutions, one variance per channel.
 

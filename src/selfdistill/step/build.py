@@ -62,7 +62,7 @@ def _require_classifier_of_positions(name: str, anatomy: Anatomy, text: str) -> 
 
 
 def require_stored_weight(term: LossTerm, student: nn.Module, anatomy: Anatomy, text: str) -> None:
-    """Raise `UserError` for a term that writes the classifier's weight where a parametrization computes it."""
+    """Raise `UserError` for a term that writes a weight which a parametrization computes, or a bias where is none."""
     if not term.writes_weight:
         return
     stored = dict(student.get_submodule(str(anatomy.classifier)).named_parameters(recurse=False))
@@ -70,6 +70,11 @@ def require_stored_weight(term: LossTerm, student: nn.Module, anatomy: Anatomy, 
         raise UserError(
             f"{text} writes the weight of {anatomy.classifier!r} at the end, but a parametrization computes it; call "
             "torch.nn.utils.parametrize.remove_parametrizations, or use another method"
+        )
+    if term.writes_bias and "bias" not in stored:
+        raise UserError(
+            f"{text} writes the bias of {anatomy.classifier!r} at the end, but that layer has none; make it with "
+            "bias=True, or use another method"
         )
 
 

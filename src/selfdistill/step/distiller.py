@@ -1,6 +1,6 @@
 """Passes and losses of a training step: the module that DDP wraps and torch.compile compiles."""
 
-from collections.abc import ItemsView, Mapping, ValuesView
+from collections.abc import Callable, ItemsView, Mapping, ValuesView
 from copy import deepcopy
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple, cast
@@ -39,6 +39,7 @@ from selfdistill.terms import (
     BuildContext,
     CrossEntropy,
     ForwardPass,
+    LinearClassifier,
     LossTerm,
     LossValue,
     Memory,
@@ -238,9 +239,8 @@ class Distiller(nn.Module):
         for name, term in self.terms.items():
             require(term, name, self.anatomy, self.method.text)
             require_stored_weight(term, student, self.anatomy, self.method.text)
-            parts = BuildContext(
-                shapes(taps[name], self.rows, num_rows(inputs)), self._companion_shapes(term), make_branch
-            )
+            own = shapes(taps[name], self.rows, num_rows(inputs))
+            parts = BuildContext(own, self._companion_shapes(term), make_branch, self._linear_classifiers(term))
             with fork_rng_named(f"{seed}:{name}"):
                 term.build(parts)
             term.to(reference_tensor(student))
@@ -264,6 +264,10 @@ class Distiller(nn.Module):
     def _companion_shapes(self, term: LossTerm) -> dict[str, Mapping[str, Size]]:
         shapes = {view.name: self.networks[view.network].shapes for view in term.views if view.network in self.networks}
         return {name: {tap: self.rows.row_shape(tap, each) for tap, each in of.items()} for name, of in shapes.items()}
+
+    def _linear_classifiers(self, term: LossTerm) -> dict[str, Callable[[], LinearClassifier]]:
+        others = {view.name: self.networks[view.network] for view in term.views if view.network in self.networks}
+        return {name: each.linear_classifier for name, each in others.items()}
 
     def _context(
         self,

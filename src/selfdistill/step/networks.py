@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain
+from typing import cast
 
 import torch
 from torch import Size, Tensor, nn
@@ -18,7 +19,7 @@ from selfdistill.method import Method
 from selfdistill.method.networks import EMATeacher, LaggedStudent, PeerNetwork, Role, Teacher
 from selfdistill.rng import fork_rng_named
 from selfdistill.step.precision import at_least_fp32
-from selfdistill.terms import ForwardPass, ModelOutputs
+from selfdistill.terms import ForwardPass, LinearClassifier, ModelOutputs
 
 
 class CompanionNetwork(nn.Module):
@@ -61,6 +62,19 @@ class CompanionNetwork(nn.Module):
             )
         return apply_classifier(self.network, self.anatomy, embedding)
 
+    def linear_classifier(self) -> LinearClassifier:
+        """Return the weight and the bias of the network's classifier, without gradient.
+
+        Raises `UserError` if no term taps the network's embedding, or its classifier is not linear.
+        """
+        if self.anatomy is None or not self.anatomy.linear:
+            found = f"that of {self.anatomy.model} is not linear" if self.anatomy else "its pass has no taps"
+            raise UserError(
+                f"a term reads the weight of another network's classifier, but {found}; take a network that ends in a "
+                "linear layer, and name 'embedding' in the taps of its pass"
+            )
+        return read_linear(self.network.get_submodule(str(self.anatomy.classifier)))
+
     def after_step(self) -> None:
         """Update the network after the optimizer's step."""
 
@@ -75,6 +89,13 @@ def apply_classifier(network: nn.Module, anatomy: Anatomy, embedding: Tensor) ->
     module = network.get_submodule(str(anatomy.classifier))
     inputs = embedding.to(next(module.parameters()).dtype).reshape(-1, *anatomy.classifier_row)
     return at_least_fp32(module(inputs)).reshape(*embedding.shape[:-1], -1)
+
+
+def read_linear(module: nn.Module) -> LinearClassifier:
+    """Return the weight, which may be computed, and the bias of a linear layer."""
+    weight = at_least_fp32(cast(Tensor, module.weight).detach()).flatten(1)
+    bias = weight.new_zeros(len(weight)) if module.bias is None else cast(Tensor, module.bias).detach()
+    return LinearClassifier(weight, at_least_fp32(bias))
 
 
 class FrozenNetwork(CompanionNetwork):

@@ -55,10 +55,12 @@ class StageBranches(nn.ModuleList):
 
 
 @torch.no_grad()
-def merge_into_classifier(student: nn.Module, classifier: str, change: Callable[[Tensor], Tensor]) -> None:
-    """Apply `change` to the weight [C, D] of the student's classifier at this path; zero its bias."""
+def merge_into_classifier(
+    student: nn.Module, classifier: str, change: Callable[[Tensor], Tensor], bias: Tensor | None = None
+) -> None:
+    """Apply `change` to the weight [C, D] of the student's classifier at this path; write its bias [C], or zeros."""
     module = student.get_submodule(classifier)
     weight = module.get_parameter("weight")
     weight.copy_(change(weight.flatten(1)).view_as(weight))
     if isinstance(module.bias, Tensor):
-        module.bias.zero_()
+        module.bias.zero_() if bias is None else module.bias.copy_(bias)

@@ -117,6 +117,13 @@ class ForwardPass:
     taps: tuple[str, ...] = ()  # features of another network to record; "stages": all stages
 
 
+class LinearClassifier(NamedTuple):
+    """Weight and bias of a linear classifier; the bias is zeros where the layer has none."""
+
+    weight: Tensor  # [C, D]
+    bias: Tensor  # [C]
+
+
 class BuildContext(NamedTuple):
     """Shapes and factories from which a term builds its heads; shapes include the batch.
 
@@ -129,6 +136,7 @@ class BuildContext(NamedTuple):
     shapes: Mapping[str, Size]  # of the student: its taps, "logits" and "embedding"
     views: Mapping[str, Mapping[str, Size]]  # of other networks, by pass
     branch: Callable[[str], nn.Module]  # from a tap: reinitialized layers behind it, called on `ModelOutputs`
+    classifiers: Mapping[str, Callable[[], LinearClassifier]] = {}  # of other networks, by pass; for `finish` too
 
     @property
     def classes(self) -> int:
@@ -295,6 +303,7 @@ class LossTerm(nn.Module):
     views: tuple[ForwardPass, ...] = ()  # passes other than the anchor's
     requires: tuple[Requirement, ...] = ()  # parts of the student that must exist
     writes_weight: bool = False  # `finish` writes the classifier's weight
+    writes_bias: bool = False  # and its bias
     reads_maps: bool = False  # logits of all positions: whole maps, or the classifier at each position of "stage-1"
     compares_norms: bool = False  # of all that a position or token holds, reads its norm: an attention map
     supports_mixup: bool = True  # accepts mixed batches
