@@ -9,17 +9,16 @@ from selfdistill.heads.gated import GatedHead, SeparableConv
 from selfdistill.heads.hints import AdaptedHints, Hints, MapHints, make_hints
 from selfdistill.heads.projection import UnitLinear, matching_loss, original_index, original_similarity, projection
 from selfdistill.heads.pyramid import Pyramid
-from selfdistill.heads.regressors import GaussianRegressor, regressor
-from selfdistill.heads.relation import ClassRelation, PairHead, PairHeads
 from selfdistill.heads.regressors import Bottleneck, GaussianRegressor, regressor
+from selfdistill.heads.relation import ClassRelation, PairHead, PairHeads
 from selfdistill.heads.temperature import CurriculumTemperature
 from selfdistill.heads.vector_pyramid import VectorPyramid
 
 __all__ = [
     "AdaptedHints",
     "AttentiveFusion",
-    "ClassRelation",
     "Bottleneck",
+    "ClassRelation",
     "CurriculumTemperature",
     "EMAHeads",
     "ExitHead",
