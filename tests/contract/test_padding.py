@@ -17,6 +17,7 @@ STATISTICS = {
     "loth",
     "srrl",
     "corsd",
+    "semckd",
 }  # BatchNorm of their heads counts padding
 METHODS = sorted({*REGISTRY} - {*OF_TEXT} - STATISTICS - {"dot"})
 

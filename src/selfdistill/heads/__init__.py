@@ -6,6 +6,7 @@ from selfdistill.heads.ema import EMAHeads
 from selfdistill.heads.feature_attention import FeatureAttention
 from selfdistill.heads.fusion import AttentiveFusion, JoinedEmbeddings, JoinedMaps, attentive_fusions
 from selfdistill.heads.gated import GatedHead, SeparableConv
+from selfdistill.heads.gram_attention import GramAttention
 from selfdistill.heads.hints import AdaptedHints, Hints, MapHints, make_hints
 from selfdistill.heads.projection import UnitLinear, matching_loss, original_index, original_similarity, projection
 from selfdistill.heads.pyramid import Pyramid
@@ -26,6 +27,7 @@ __all__ = [
     "GatedHead",
     "GaussianRegressor",
     "GlobalPool",
+    "GramAttention",
     "HalvingPool",
     "Hints",
     "JoinedEmbeddings",
