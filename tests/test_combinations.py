@@ -7,7 +7,7 @@ import pytest
 from selfdistill.data.requirements import SameClassImage
 from selfdistill.errors import UserError
 from selfdistill.method import Method
-from selfdistill.methods import REGISTRY, bake, cs_kd, ddgsd, dlb, parse_method, pcl, ps_kd, sla
+from selfdistill.methods import REGISTRY, bake, cs_kd, ddgsd, dlb, drg, eed, one, parse_method, pcl, ps_kd, sla
 
 WAYS_OUT = re.compile(
     r"; (train with one of the two|leave one out|a method can be added once|name the same one in both)"
@@ -60,9 +60,11 @@ def test_the_order_of_two_methods_does_not_matter(name):
             r"\(SameClassImage\(itself=False\)",
         ),
         (dlb(), sla(), r"dlb\(\) and sla\(\) each set their own task \(LastBatch and JointLabels\); leave one out"),
+        (drg(), drg(), r"drg\(\) and drg\(\) both have the term 'guidance'; a method can be added once"),
+        (eed(), one(), r"eed\(\) and one\(\) both have the term 'ensemble'; train with one of the two"),
         (ps_kd(), sla(), r"ps_kd\(\) and sla\(\) each set their own task"),
     ],
 )
-def test_two_samplers_or_two_tasks_are_refused(one, other, answer):
+def test_two_samplers_two_tasks_or_two_terms_of_a_name_are_refused(one, other, answer):
     with pytest.raises(UserError, match=answer):
         one + other

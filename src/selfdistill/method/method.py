@@ -123,7 +123,10 @@ class Method:
 
 def _refuse_common_terms(one: Method, other: Method) -> None:
     if clash := one.terms.keys() & other.terms.keys():
-        raise UserError(f"{one.text} and {other.text} both have the term {min(clash)!r}; a method can be added once")
+        name = min(clash)
+        same = type(one.terms[name]) is type(other.terms[name])
+        way_out = "a method can be added once" if same else "train with one of the two"
+        raise UserError(f"{one.text} and {other.text} both have the term {name!r}; {way_out}")
 
 
 def _refuse_mixed_rows(mixer: Method, reader: Method) -> None:
