@@ -19,6 +19,7 @@ SEVERAL_VIEWS = [
     "sla",
     "sla_sd",
     "sskd",
+    "pckd",
     "ps_kd",
     "crd",
     "zipf_ls",

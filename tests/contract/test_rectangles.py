@@ -11,7 +11,7 @@ from selfdistill.methods import REGISTRY
 from tests.helpers.loops import LABELS
 from tests.helpers.networks import network
 
-QUARTER_TURNS = {"sla", "sla_sd", "sskd"}
+QUARTER_TURNS = {"sla", "sla_sd", "sskd", "pckd"}
 IMAGES = torch.randn(8, 3, 16, 24, generator=torch.Generator().manual_seed(0))
 EXTRA = {
     "index": torch.arange(8),

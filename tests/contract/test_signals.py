@@ -12,7 +12,7 @@ from tests.helpers.kinds import CLASSES, convolutions, floats
 from tests.helpers.losses import losses
 
 # cutmix, cutout and patch_swap draw another area for two sides than for one; sla and sskd turn images
-OTHERS = {"cutmix", "cutout", "patch_swap", "sla", "sla_sd", "sskd", "dot"}
+OTHERS = {"cutmix", "cutout", "patch_swap", "sla", "sla_sd", "sskd", "pckd", "dot"}
 METHODS = sorted({*REGISTRY} - OTHERS)
 
 

@@ -23,6 +23,7 @@ REFUSED = [
     "mlkd",
     "ols",
     "patch_swap",
+    "pckd",
 ]
 REFUSED += ["ps_kd", "r_drop", "sd_dropout", "simkd", "sla", "sla_sd", "sskd", "uskd", "virtual_softmax", "zipf_ls"]
 REFUSED += ["icsd", "pals"]

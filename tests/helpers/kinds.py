@@ -192,7 +192,7 @@ class Kind(NamedTuple):
     options: dict[str, object] = {}  # noqa: RUF012
 
 
-TURNS = dict.fromkeys(["sla", "sla_sd", "sskd"], "need float images|half turn")
+TURNS = dict.fromkeys(["sla", "sla_sd", "sskd", "pckd"], "need float images|half turn")
 MIXES = dict.fromkeys(["mixup", "cutmix", "stkd", "mixskd"], "inputs hold integers")
 ERASES = {"cutout": "erasing .* needs one float tensor", "patch_swap": "patches need one float tensor"}
 OF_TEXT = TURNS | MIXES | ERASES

@@ -1,5 +1,12 @@
 """The maths of self-distillation: pure functions of tensors, without state or modules."""
 
+from selfdistill.functional.affine import Affine, affine_gap, affine_of_outputs, affine_parts
+from selfdistill.functional.category_contrast import (
+    category_contrast,
+    direction_gap,
+    preview_weights,
+    weighted_kl,
+)
 from selfdistill.functional.class_cosines import (
     class_cosine_kd,
     correlation_gaps,
@@ -115,10 +122,14 @@ from selfdistill.functional.votes import position_votes
 
 __all__ = [
     "EPS",
+    "Affine",
     "active_mse",
     "adaptive_avg_pool",
     "adaptive_max_pool",
     "adjacent_congruence",
+    "affine_gap",
+    "affine_of_outputs",
+    "affine_parts",
     "angles",
     "as_map",
     "as_maps_of_one_size",
@@ -127,6 +138,7 @@ __all__ = [
     "attention",
     "attention_gap",
     "binary_logits",
+    "category_contrast",
     "center_attention",
     "channel_energy",
     "channels",
@@ -141,6 +153,7 @@ __all__ = [
     "cosine_gap",
     "cosine_logits",
     "cosine_similarity",
+    "direction_gap",
     "dist_loss",
     "distances",
     "divide_by_rest",
@@ -199,6 +212,7 @@ __all__ = [
     "prediction_trust",
     "present",
     "present_share",
+    "preview_weights",
     "resize",
     "resized_attention",
     "reverse_kl",
@@ -222,6 +236,7 @@ __all__ = [
     "uniform",
     "update_centers",
     "virtual_teacher",
+    "weighted_kl",
     "weighted_log",
     "zipf_kl",
     "zipf_loss",

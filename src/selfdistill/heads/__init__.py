@@ -1,5 +1,6 @@
 """Auxiliary heads on features: classifiers, discriminators, projections, regressors, fusions."""
 
+from selfdistill.heads.category import CategoryHeads
 from selfdistill.heads.classifier import ExitHead, GlobalPool, HalvingPool, LightHead, StageHeads, TokenHead, make_head
 from selfdistill.heads.discriminator import MapAlignment, discrimination_loss
 from selfdistill.heads.ema import EMAHeads
@@ -19,6 +20,7 @@ __all__ = [
     "AdaptedHints",
     "AttentiveFusion",
     "Bottleneck",
+    "CategoryHeads",
     "ClassRelation",
     "CurriculumTemperature",
     "EMAHeads",

@@ -16,7 +16,8 @@ NAMES = (
     *("cs_kd", "ddgsd", "dlb", "bake", "mixskd", "sla", "sla_sd", "patch_swap", "aca", "corsd"),
     *("one", "okddip", "pcl", "dml", "kdcl", "codistillation"),
     *("kd", "dot", "fitnet", "at", "sp", "rkd", "pkt", "nst", "cc", "vid", "crd", "review_kd", "sskd"),
-    *("ckd", "pkt_h", "fsp", "embed_distill", "afd", "less_forget", "mhkd", "srrl", "simkd", "semckd", "mlkd", "cswt"),
+    *("ckd", "pkt_h", "fsp", "embed_distill", "afd", "less_forget", "mhkd", "srrl", "simkd", "semckd"),
+    *("mlkd", "cswt", "pckd"),
     *("structured_kd", "icsd", "pals"),
 )
 REGISTRY: dict[str, Constructor] = {name: getattr(import_module(f"selfdistill.methods.{name}"), name) for name in NAMES}

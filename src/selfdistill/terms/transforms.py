@@ -10,7 +10,7 @@ from torch import Tensor
 from selfdistill.data.batch import Batch
 from selfdistill.errors import UserError
 from selfdistill.inputs import Inputs, positional_tensor, replace_tensor
-from selfdistill.terms.term import ForwardPass, ModelOutputs, label_loss
+from selfdistill.terms.term import ForwardPass, ModelOutputs, StepContext, label_loss
 
 Transform = Literal["rotation", "half turn", "color", "cyclic color"]
 
@@ -119,6 +119,13 @@ def concatenate(views: Mapping[str, ModelOutputs], passes: Sequence[ForwardPass]
     outputs = [views[each.name] for each in passes]
     logits, embeddings = [each.logits for each in outputs], [each.embedding for each in outputs]
     return ModelOutputs(torch.cat(logits), torch.cat(embeddings), {})
+
+
+def rotated_embeddings(context: StepContext) -> tuple[Tensor, Tensor]:
+    """Return the embeddings of student and teacher for a batch and its three rotations. -> [4 B, D], [4 B, E]."""
+    own = concatenate(context.views, ROTATIONS).embedding
+    known = concatenate(context.views, TEACHER_ROTATIONS).embedding
+    return torch.cat([context.embedding, own]), torch.cat([context.views["teacher"].embedding, known])
 
 
 def joint_label_loss(logits: Sequence[Tensor], batch: Batch) -> Tensor:
