@@ -133,7 +133,7 @@ def predict(
         str, typer.Option(help="Views of IMAGES to average over: none, flip, five-crop or ten-crop.")
     ] = "none",
     device: Annotated[
-        str, typer.Option(help="Device: auto, cpu, gpu, or a name such as cuda:1; auto takes a GPU if there is one.")
+        str, typer.Option(help="Device: auto, cpu, gpu, or a name of torch; auto takes a GPU if there is one.")
     ] = "auto",
     modules: Modules = None,
 ) -> None:

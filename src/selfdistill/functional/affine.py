@@ -9,7 +9,12 @@ from torch import Tensor
 
 
 class Affine(NamedTuple):
-    """An affine map."""
+    """An affine map.
+
+    >>> from selfdistill.functional import Affine
+    >>> Affine(weight=torch.eye(2), bias=torch.zeros(2)).weight.shape
+    torch.Size([2, 2])
+    """
 
     weight: Tensor  # [C, D]
     bias: Tensor  # [C]
