@@ -36,6 +36,18 @@ class StopAfter(Listener):
             raise Interrupted
 
 
+class CutAt(Listener):
+    """Whatever ends a run, right after so many steps; with `save_every=0` a checkpoint was written one step before."""
+
+    def __init__(self, steps: int):
+        self.left = steps
+
+    def on_step(self):
+        self.left -= 1
+        if self.left == 0:
+            raise Interrupted
+
+
 def trainer(config: RunConfig, splits: Any, folder: Path, networks: Any = None, listener: Any = None) -> Any:
     made = parse_method(config.method)
     return make_trainer(config, made, splits, networks or {}, folder, listener or Listener())

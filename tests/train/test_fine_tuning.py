@@ -3,25 +3,12 @@
 import pytest
 from safetensors.torch import load_file
 
-from selfdistill.train.monitor.listener import Listener
 from selfdistill.train.run import run
 from tests.helpers.image_files import class_folders
 from tests.helpers.processes import command
-from tests.helpers.small_runs import Interrupted, log, small, weights
+from tests.helpers.small_runs import CutAt, Interrupted, log, small, weights
 
 NEAR = 1e-5  # mean difference of weights; AdamW divides the smallest gradients by their own size, rounding too
-
-
-class CutInTheSecondEpoch(Listener):
-    """The run ends after its fourth step of six."""
-
-    def __init__(self):
-        self.left = 4
-
-    def on_step(self):
-        self.left -= 1
-        if self.left == 0:
-            raise Interrupted
 
 
 @pytest.fixture
@@ -46,7 +33,7 @@ def config(tmp_path):
 def test_a_cut_in_an_epoch_changes_nothing(tmp_path, config, method):
     run(small(method, **config), tmp_path / "whole")
     with pytest.raises(Interrupted):
-        run(small(method, **config), tmp_path / "cut", listener=CutInTheSecondEpoch(), save_every=0.0)
+        run(small(method, **config), tmp_path / "cut", listener=CutAt(4), save_every=0.0)
     run(small(method, **config, decode_workers=1), tmp_path / "cut")
     assert weights(tmp_path / "cut") == weights(tmp_path / "whole")
     assert log(tmp_path / "cut") == log(tmp_path / "whole")

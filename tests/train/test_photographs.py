@@ -2,22 +2,9 @@
 
 import pytest
 
-from selfdistill.train.monitor.listener import Listener
 from selfdistill.train.run import run
 from tests.helpers.image_files import class_folders
-from tests.helpers.small_runs import Interrupted, log, small, weights
-
-
-class CutInTheFirstEpoch(Listener):
-    """The run ends after its second step of three."""
-
-    def __init__(self):
-        self.left = 2
-
-    def on_step(self):
-        self.left -= 1
-        if self.left == 0:
-            raise Interrupted
+from tests.helpers.small_runs import CutAt, Interrupted, log, small, weights
 
 
 @pytest.fixture
@@ -44,7 +31,7 @@ def test_threads_change_nothing(tmp_path, config):
 def test_a_cut_in_an_epoch_changes_nothing(tmp_path, config, method):
     run(small(method, **config), tmp_path / "whole")
     with pytest.raises(Interrupted):
-        run(small(method, **config), tmp_path / "cut", listener=CutInTheFirstEpoch(), save_every=0.0)
+        run(small(method, **config), tmp_path / "cut", listener=CutAt(2), save_every=0.0)
     run(small(method, **config, decode_workers=0), tmp_path / "cut")
     assert weights(tmp_path / "cut") == weights(tmp_path / "whole")
     assert log(tmp_path / "cut") == log(tmp_path / "whole")

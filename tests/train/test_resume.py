@@ -5,21 +5,8 @@ import torch
 
 from selfdistill.files import read_json
 from selfdistill.methods import REGISTRY
-from selfdistill.train.monitor.listener import Listener
 from selfdistill.train.run import run
-from tests.helpers.small_runs import Interrupted, log, small, untimed, weights
-
-
-class CutAt(Listener):
-    """Whatever ends a run, right after so many steps; a checkpoint was written one step before."""
-
-    def __init__(self, steps):
-        self.left = steps
-
-    def on_step(self):
-        self.left -= 1
-        if self.left == 0:
-            raise Interrupted
+from tests.helpers.small_runs import CutAt, Interrupted, log, small, untimed, weights
 
 
 def train(text, folder, splits, **options):

@@ -3,11 +3,13 @@
 import textwrap
 from collections.abc import Callable, Sequence
 from itertools import groupby
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, TypeAlias
 
 import typer
-from typer.core import TyperCommand, TyperOption
+from typer.core import TyperArgument, TyperCommand, TyperOption
 from typer.main import get_command
+
+Parameter: TypeAlias = TyperArgument | TyperOption
 
 ARGUMENTS, OTHER, RUN, EVALUATION, ENGINE = "Arguments", "Options", "Run", "Evaluation", "Engine"
 ALL: Final = "selfdistill.help_all"  # the key of a context whose help describes all options
@@ -63,7 +65,7 @@ class PanelCommand(TyperCommand):
     def format_options(self, ctx: Any, formatter: Any) -> None:
         """Write a section for each panel, in the order of the panels of fields; those of the command come first."""
         order = [ARGUMENTS, OTHER, RUN, EVALUATION, ENGINE, *PANELS]
-        params = self.get_params(ctx)
+        params = [each for each in self.get_params(ctx) if isinstance(each, Parameter)]
         whole = len(self.params) <= SCREEN or ctx.meta.get(ALL, False)
         shown = [(_title(each), each) for each in params if each.get_help_record(ctx) is not None]
         rows = sorted(shown, key=lambda row: order.index(row[0]))
@@ -72,7 +74,7 @@ class PanelCommand(TyperCommand):
                 _write_panel(ctx, formatter, [each for _, each in group], whole)
 
 
-def _write_panel(ctx: Any, formatter: Any, options: Sequence[Any], whole: bool) -> None:
+def _write_panel(ctx: typer.Context, formatter: Any, options: Sequence[Parameter], whole: bool) -> None:
     full = [each for each in options if whole or each.name in FREQUENT or _title(each) in (ARGUMENTS, OTHER)]
     if full:
         formatter.write_dl([_record(each, ctx, whole) for each in full])
@@ -81,9 +83,9 @@ def _write_panel(ctx: Any, formatter: Any, options: Sequence[Any], whole: bool) 
         formatter.write(f"{_wrapped(' '.join(['and', *others] if full else others), formatter.width, indent)}\n")
 
 
-def _record(option: Any, ctx: Any, whole: bool) -> tuple[str, str]:
+def _record(option: Parameter, ctx: typer.Context, whole: bool) -> tuple[str, str]:
     """Return the names of an option and its help, of which a short one has the start of the first clause."""
-    names, text = option.get_help_record(ctx)
+    names, text = option.get_help_record(ctx) or ("", "")
     clause = text.partition("  [")[0].partition("; ")[0].rstrip(".")
     return names, text if whole else textwrap.shorten(clause, SHORT, placeholder=" …")
 
@@ -114,17 +116,17 @@ def _help_all(
     """Declare the option of the complete help."""
 
 
-def _declared(function: Callable[..., None]) -> list[Any]:
+def _declared(function: Callable[..., None]) -> list[TyperOption]:
     """Return the options that a function declares, whose values the command does not get."""
     application = typer.Typer(add_completion=False)
     application.command()(function)
-    options = get_command(application).params
+    options = [each for each in get_command(application).params if isinstance(each, TyperOption)]
     for each in options:
         each.expose_value = False
     return options
 
 
-def _title(parameter: Any) -> str:
+def _title(parameter: Parameter) -> str:
     if parameter.param_type_name == "argument":
         return ARGUMENTS
     return (parameter.rich_help_panel if isinstance(parameter, TyperOption) else None) or OTHER

@@ -5,7 +5,7 @@ from collections import OrderedDict
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cached_property
 from math import ceil
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 import torch
@@ -27,7 +27,7 @@ if TYPE_CHECKING:  # imported with the first image
 KEPT_CALLS = 32  # crops that are kept unread, in calls of `prefetch`
 TURNED = 5  # EXIF orientations from here on exchange height and width
 
-Crop: TypeAlias = NDArray[Any]  # [S, S, C]
+Crop: TypeAlias = NDArray[np.generic]  # [S, S, C]
 Size: TypeAlias = tuple[int, int]  # width and height
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +18,7 @@ SAMPLES = 277  # TIFF tag: samples of a pixel
 ALPHA = {1, 2}  # meanings of samples beyond the colors
 UNKNOWN = ""  # mode of a `TiffImage`
 KEPT = {"L", "LA", "RGB", "RGBA"}  # modes of Pillow whose bands are read as they are
-FLIPS: dict[int, Callable[[NDArray[Any]], NDArray[Any]]] = {  # to upright, by EXIF orientation
+FLIPS: dict[int, Callable[[NDArray[np.generic]], NDArray[np.generic]]] = {  # to upright, by EXIF orientation
     1: lambda values: values,
     2: lambda values: values[:, ::-1],
     3: lambda values: values[::-1, ::-1],
@@ -33,7 +33,7 @@ FLIPS: dict[int, Callable[[NDArray[Any]], NDArray[Any]]] = {  # to upright, by E
 class Samples(NamedTuple):
     """Values of all channels of an image."""
 
-    values: NDArray[Any]  # [H, W, S] whole numbers
+    values: NDArray[np.generic]  # [H, W, S] whole numbers
     largest: int  # value that is white
     alpha: bool = False  # the last channel is opacity
 
@@ -136,7 +136,9 @@ def _missing(image: "Image.Image", name: str) -> UserError:
     )
 
 
-def _whole(values: NDArray[Any], bits: int, name: str, shown: ValueRange | None) -> tuple[NDArray[Any], int]:
+def _whole(
+    values: NDArray[np.generic], bits: int, name: str, shown: ValueRange | None
+) -> tuple[NDArray[np.generic], int]:
     """Return whole numbers, and the value that is white: by `shown`, or by the bits of unsigned values."""
     if values.dtype == np.uint8 or (shown is None and values.dtype == np.uint16):
         return values.astype(np.int32), 2**bits - 1

@@ -5,9 +5,11 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from selfdistill.data.examples import Examples
@@ -83,7 +85,7 @@ class _Calibration:
     def __init__(self, batches: Iterator[Labelled]):
         self.batches = batches
 
-    def get_next(self) -> dict[str, Any] | None:
+    def get_next(self) -> dict[str, NDArray[np.generic]] | None:
         found = next(self.batches, None)
         return None if found is None else {name: each.numpy() for name, each in found[0].items()}
 

@@ -5,25 +5,12 @@ import torch
 from torch.nn.functional import cross_entropy
 
 from selfdistill.errors import UserError
-from selfdistill.train.monitor.listener import Listener
 from selfdistill.train.optim.balance import MEASURED, GradientBalance
 from selfdistill.train.run import run
-from tests.helpers.small_runs import Interrupted, command, goes_on_bitwise, log, small, trainer, weights
+from tests.helpers.small_runs import CutAt, Interrupted, command, goes_on_bitwise, log, small, trainer, weights
 
 SHARE = 0.3
 SMALL = {"limit": 320, "balance": SHARE, "epochs": 2}
-
-
-class CutAt(Listener):
-    """The run ends after so many steps."""
-
-    def __init__(self, steps):
-        self.left = steps
-
-    def on_step(self):
-        self.left -= 1
-        if self.left == 0:
-            raise Interrupted
 
 
 def losses_of(made, batch):

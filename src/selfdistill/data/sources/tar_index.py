@@ -5,7 +5,7 @@ import re
 import tarfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -164,7 +164,7 @@ def _label_ending(shard: Path, samples: Mapping[str, Members]) -> str:
     )
 
 
-def _label(file: Any, shard: Path, key: str, members: Members, ending: str, wanted: Wanted) -> str:
+def _label(file: BinaryIO, shard: Path, key: str, members: Members, ending: str, wanted: Wanted) -> str:
     """Read the label of a sample as text. Raises `UserError` for one that is missing or unreadable."""
     where = f"{key!r} of {str(shard)!r}"
     if ending not in members:

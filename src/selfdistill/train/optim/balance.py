@@ -60,7 +60,7 @@ class GradientBalance:
             self.fixed = True
         return dict(self.distiller.weights)
 
-    def state_dict(self) -> dict[str, Any]:
+    def state_dict(self) -> dict[str, object]:
         """Return the state for a checkpoint."""
         weights = dict(self.distiller.weights) if self.fixed else {}
         return {"steps": self.taken, "norms": self.norms.cpu(), "weights": weights}
