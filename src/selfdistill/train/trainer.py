@@ -298,10 +298,14 @@ class Trainer:
 
 
 def _require_reached(config: RunConfig, steps: int, steps_per_epoch: int) -> None:
-    """Raise `UserError` for a warmup or an unfreezing that the run's steps do not reach."""
+    """Raise `UserError` for a warmup, an unfreezing or balanced weights that the run's steps do not reach."""
+    if config.balance is not None and steps <= steps_per_epoch:
+        raise UserError(
+            f"--balance sets weights after the first epoch, of {steps_per_epoch} steps, but the run has {steps} steps; "
+            "train for more epochs, or leave it out"
+        )
     for name, epochs, reached in (
         ("warmup", config.warmup, steps >= config.warmup * steps_per_epoch),
-        ("balance", 1, config.balance is None or steps > steps_per_epoch),
         ("unfreeze", config.unfreeze, config.unfreeze is None or steps > config.unfreeze * steps_per_epoch),
     ):
         if not reached:

@@ -115,7 +115,11 @@ def test_the_task_is_what_a_share_of_one_equals(digits, tmp_path):
     ("words", "told"),
     [
         (["ce()"], "--balance: ce() has no term beside the task to balance; leave it out"),
-        (["csd()", "--epochs", "1"], "balance is at 1 epochs of 4 steps, but the run has 4 steps"),
+        (
+            ["csd()", "--epochs", "1"],
+            "--balance sets weights after the first epoch, of 4 steps, but the run has 4 steps; train for more epochs, "
+            "or leave it out",
+        ),
         (["csd()", "--compile"], "balance must be left out with --compile, which keeps no graph to measure"),
         (["csd()", "--strategy", "fsdp"], "balance must be left out with --strategy fsdp, whose weights are shards"),
     ],
